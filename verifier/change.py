@@ -1,0 +1,89 @@
+"""What the change stream delivers: whole transactions in commit order.
+
+The visibility rule speaks of transactions, so every stream, whatever it reads, delivers whole ones: the id the
+leader gave it, its commit position, and the keys it touched. Streams deliver at least once; a transaction that was
+delivered before may come again and is recognised by its commit position.
+
+`Batch.read_through` is the barrier: every transaction that committed at or before it has been delivered, now or
+earlier. `Batch.offsets` is what the journal must hold, in the same transaction as what the batch caused, before
+`ChangeStream.acknowledge` may be called; its keys and values mean something to the stream alone.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from verifier.position import Position
+from verifier.table import Key, TableName, Value
+
+
+class Operation(enum.Enum):
+    INSERT = "insert"
+    UPDATE = "update"
+    DELETE = "delete"
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One row changed. A key change is two: a delete of the old key and an insert of the new one.
+
+    `after` maps column names to values as canonical text, without columns that the event does not know
+    (unchanged TOAST); None for a delete or where the stream does not carry values.
+    """
+
+    table: TableName
+    key: Key
+    operation: Operation
+    after: Mapping[str, Value] | None = None
+
+
+class Cause(enum.Enum):
+    """Why a table cannot be judged by the stream until it has been scanned again."""
+
+    GAP = "gap in the stream"
+    TRUNCATE = "truncate"
+    DDL = "schema change"
+    UNREADABLE = "unreadable event"
+    KEYLESS = "change without a key"
+
+
+@dataclass(frozen=True, slots=True)
+class Blindness:
+    """From this transaction on the stream no longer tells everything about `table` (None: about any table)."""
+
+    cause: Cause
+    table: TableName | None = None
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Transaction:
+    """A committed transaction of the leader.
+
+    `xid` is its id on the leader (32 bits on PostgreSQL); `commit` the position just behind its commit record:
+    a server whose applied position covers it has applied it. `committed_at` is seconds since the epoch on the
+    leader's clock. `blind` lists tables of which the transaction's keys are not all known.
+    """
+
+    xid: int
+    commit: Position
+    committed_at: float
+    changes: tuple[Change, ...] = ()
+    blind: tuple[Blindness, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What one poll brought. `events` counts row events read, `produced_at`/`received_at` feed the lag by hop:
+    seconds since the epoch of the newest event (leader commit, broker append); None where nothing came.
+    `blind` is what the stream itself noticed outside any transaction (lost offsets, a dropped slot, poison)."""
+
+    transactions: tuple[Transaction, ...] = ()
+    read_through: Position | None = None
+    offsets: Mapping[str, int] = field(default_factory=dict)
+    blind: tuple[Blindness, ...] = ()
+    events: int = 0
+    connector_at: float | None = None
+    broker_at: float | None = None

@@ -1,0 +1,94 @@
+"""Suspects, drift, verdicts.
+
+A scan never finds drift. It finds *suspects*: keys that looked different once. A suspect becomes drift only by
+one of the rules of evidence (`verifier.visibility`, `verifier.bracket`, `verifier.stillness`), and the finding
+carries what convinced us.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from verifier.table import Key, TableName, Value
+
+
+class Kind(enum.Enum):
+    MISSING = "missing"  # on the leader, absent from the follower
+    EXTRA = "extra"  # on the follower, absent from the leader
+    MISMATCHED = "mismatched"  # on both, with different contents
+
+
+class Certainty(enum.Enum):
+    PROVEN = "proven"
+    PROBABLE = "probable"
+
+
+class Method(enum.Enum):
+    VISIBILITY = "visibility"  # DESIGN 3.1
+    BRACKETED = "bracketed"  # DESIGN 3.2
+    SNAPSHOT = "snapshot"  # DESIGN 3.3
+    REPEATED = "repeated"  # DESIGN 3.2, last sentence
+
+
+class Verdict(enum.Enum):
+    MATCH = "match"
+    DRIFT = "drift"
+    UNVERIFIED = "unverified"
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """How a verdict was reached: `positions` names each position that the rule used, as text."""
+
+    certainty: Certainty
+    method: Method
+    positions: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One column's value on both sides, as text; None is NULL."""
+
+    leader: Value
+    follower: Value
+
+
+@dataclass(frozen=True, slots=True)
+class Suspect:
+    """A key that differed once. Not evidence: the follower may only be late."""
+
+    table: TableName
+    key: Key
+    kind: Kind
+
+
+@dataclass(frozen=True, slots=True)
+class Drift:
+    """A key shown to differ. `columns` holds the differing columns of a mismatched row, the whole row otherwise.
+
+    `id` is deterministic: the same follower, table and key give the same id (`verifier.identity.drift_id`).
+    `found_at` is seconds since the epoch.
+    """
+
+    id: str
+    group: str
+    follower: str
+    table: TableName
+    key: Key
+    kind: Kind
+    columns: Mapping[str, Difference]
+    evidence: Evidence
+    found_at: float
+
+
+def differing(leader: Mapping[Key, int], follower: Mapping[Key, int]) -> Iterator[tuple[Key, Kind]]:
+    """Each key on which the two sides disagree. Matched by key, never by order: engines collate differently."""
+    for key, row in leader.items():
+        if key not in follower:
+            yield key, Kind.MISSING
+        elif follower[key] != row:
+            yield key, Kind.MISMATCHED
+    for key in follower.keys() - leader.keys():
+        yield key, Kind.EXTRA
