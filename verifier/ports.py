@@ -119,7 +119,7 @@ class ChangeStream(Protocol):
     def start(self, offsets: Mapping[str, int], read_through: Position | None) -> Position | None:
         """Begin behind the journal's offsets (empty: at the present). Returns a position from which on nothing will be
         missed: transactions that committed at or before it need not be delivered. None if that is not known yet;
-        the first `Batch.read_through` then says it. What was lost since the offsets comes as `Blindness` of cause GAP."""
+        the first `Batch.read_through` then says it. What was lost since the offsets comes as a GAP in a batch."""
         ...
 
     def poll(self, *, changes_max: int, seconds_max: float) -> Batch:

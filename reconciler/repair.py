@@ -1,0 +1,76 @@
+"""Repairs, refusals, and the life of a repair.
+
+A repair is an intention to correct one key on one follower; it is applied as compare-and-set: the follower's row
+must still be what the plan saw (`expected`), and the leader's row must still be what the plan wants (`wanted`).
+
+    planned ── approve ──> approved ── apply ──> applied ── later look ──> verified
+       │                      │                     └─────────────────────> failed
+       ├── reject ──> rejected├── stale ──> superseded
+       └── stale ───> superseded
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from verifier.drift import Kind
+from verifier.table import Key, TableName, Value
+
+
+class Action(enum.Enum):
+    """What brings the follower's row to the leader's."""
+
+    INSERT = "insert"
+    UPDATE = "update"
+    DELETE = "delete"
+
+
+class State(enum.Enum):
+    PLANNED = "planned"
+    APPROVED = "approved"
+    APPLIED = "applied"
+    VERIFIED = "verified"
+    FAILED = "failed"
+    REJECTED = "rejected"
+    SUPERSEDED = "superseded"
+
+
+class RefusalReason(enum.Enum):
+    STANDBY = "a physical standby cannot be written"
+    NOT_PROVEN = "the drift is probable, not proven"
+    LEADER_MOVED = "the leader's row changed since"
+    FOLLOWER_MOVED = "the follower's row changed since"
+    NO_LONGER_DIFFERENT = "both sides are equal now"
+    OVER_BUDGET = "the repair budget is spent"
+    POLICY = "the policy does not repair this table"
+    NO_KEY = "the table has no key"
+    GENERATED = "only generated columns differ"
+
+
+@dataclass(frozen=True, slots=True)
+class Repair:
+    """`wanted`: the leader's row when planned (None: delete); `expected`: the follower's row (None: insert).
+    `id` follows from the drift and both rows, so planning twice gives the same repair."""
+
+    id: str
+    drift_id: str
+    group: str
+    follower: str
+    table: TableName
+    key: Key
+    kind: Kind
+    action: Action
+    wanted: Mapping[str, Value] | None
+    expected: Mapping[str, Value] | None
+    planned_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """The decision not to repair; `advice` says what a human can do."""
+
+    drift_id: str
+    reason: RefusalReason
+    advice: str

@@ -1,0 +1,32 @@
+"""Deterministic identifiers: the same thing found twice has the same name, so redelivery and reruns are harmless."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+
+from verifier.table import Key, TableName
+
+
+def key_text(key: Key) -> str:
+    """The key as compact JSON, `[42,"eu"]`: unambiguous, and read back by `parse_key`."""
+    return json.dumps(list(key), ensure_ascii=False, separators=(",", ":"))
+
+
+def parse_key(text: str) -> Key:
+    """The key that `key_text` wrote; ValueError if it is not a list of integers and strings."""
+    values = json.loads(text)
+    if not isinstance(values, list) or not all(isinstance(v, int | str) and not isinstance(v, bool) for v in values):
+        raise ValueError(f"not a key: {text!r}")
+    return tuple(values)
+
+
+def stable_id(*parts: str) -> str:
+    """32 hexadecimal digits of SHA-256 over the parts with their lengths: no two lists of parts share a spelling."""
+    spelled = "".join(f"{len(part)}:{part}" for part in parts)
+    return hashlib.sha256(spelled.encode()).hexdigest()[:32]
+
+
+def drift_id(group: str, follower: str, table: TableName, key: Key) -> str:
+    """The name of a key's drift on one follower, whatever its kind and whenever it was found."""
+    return stable_id("drift", group, follower, table.schema, table.name, key_text(key))
