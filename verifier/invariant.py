@@ -1,0 +1,116 @@
+"""Statements over data that must always hold, and how their answers are judged.
+
+Three kinds. `Violations`: a SELECT that returns the violators; it holds when nothing comes back. `EqualByKey`: two
+SELECTs of key columns and one value each, possibly on different endpoints; it holds when every key has equal values
+(an absent key equals an absent key only). `NonNegative` is a `Violations` whose SQL the engine's folder writes.
+
+Two reads on one endpoint are one statement, so one snapshot. Across endpoints nothing guarantees a common moment:
+a difference counts only when the leader's side is the same before and after the follower, which had by then applied
+what the leader had written, and when it has lasted for the declared grace (seconds).
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+from typing import TypeAlias
+
+from verifier.errors import Permanent
+from verifier.ports import Answer
+from verifier.table import Value
+
+
+class Standing(enum.Enum):
+    HOLDS = "holds"
+    VIOLATED = "violated"
+    UNVERIFIED = "unverified"
+
+
+@dataclass(frozen=True, slots=True)
+class Violations:
+    """`sql` on `endpoint` returns the violators."""
+
+    name: str
+    endpoint: str
+    sql: str
+    grace_seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """One SELECT of an `EqualByKey`: all columns but the last are the key, the last is the value."""
+
+    endpoint: str
+    sql: str
+
+
+@dataclass(frozen=True, slots=True)
+class EqualByKey:
+    name: str
+    left: Side
+    right: Side
+    grace_seconds: float = 0.0
+
+
+Invariant: TypeAlias = Violations | EqualByKey
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """The standing of one invariant at one time (seconds since the epoch). `violations` counts, up to the row limit
+    (`more`: there are others); `sample` holds the first of them, column name to value."""
+
+    name: str
+    standing: Standing
+    at: float
+    violations: int = 0
+    sample: tuple[Mapping[str, Value], ...] = ()
+    more: bool = False
+    reason: str | None = None
+
+
+GroupKey: TypeAlias = tuple[Value, ...]
+
+
+def by_key(answer: Answer, what: str) -> dict[GroupKey, Value]:
+    """The answer as key to value. Permanent if it has fewer than two columns, a key twice, or was cut short."""
+    if len(answer.columns) < 2:
+        raise Permanent(f"{what}: returns {len(answer.columns)} column(s); needs the key columns and then one value")
+    if answer.truncated:
+        raise Permanent(f"{what}: returns more than {len(answer.rows)} rows; raise `rows_max` or narrow the SQL")
+    found: dict[GroupKey, Value] = {}
+    for row in answer.rows:
+        key = row[:-1]
+        if key in found:
+            raise Permanent(f"{what}: returns the key {key!r} twice; group by the key columns")
+        found[key] = row[-1]
+    return found
+
+
+def unequal(left: Mapping[GroupKey, Value], right: Mapping[GroupKey, Value]) -> list[GroupKey]:
+    """Keys whose values differ, or that one side lacks; numbers compare by value (1.0 = 1.00)."""
+    keys = [key for key, value in left.items() if key not in right or not same(value, right[key])]
+    return keys + [key for key in right if key not in left]
+
+
+def same(one: Value, other: Value) -> bool:
+    """Equal as text, or equal as numbers."""
+    if one == other:
+        return True
+    if one is None or other is None:
+        return False
+    try:
+        return Decimal(one) == Decimal(other)
+    except InvalidOperation:
+        return False
+
+
+def sample_of(
+    columns: Sequence[str], keys: Sequence[GroupKey], left: Mapping[GroupKey, Value], right: Mapping[GroupKey, Value]
+) -> tuple[Mapping[str, Value], ...]:
+    """Violating keys as rows with both values, for reports."""
+    return tuple(
+        {**dict(zip(columns[:-1], key, strict=True)), "left": left.get(key), "right": right.get(key)} for key in keys
+    )

@@ -1,0 +1,47 @@
+"""How careful to be: small frozen values, checked when built."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from verifier.errors import Misconfigured
+
+
+@dataclass(frozen=True, slots=True)
+class ScanPolicy:
+    """How a table is walked.
+
+    `chunk_seconds`: what one chunk's digest should take on the slower side (0.5 s: pt-table-checksum's default).
+    `rows_first`, `rows_max`: rows of the first chunk and of any; one packed answer holds at most `rows_max` rows.
+    `suspects_max`: keys waiting to settle above which no new chunk is read, which bounds memory.
+    """
+
+    chunk_seconds: float = 0.5
+    rows_first: int = 4_000
+    rows_max: int = 100_000
+    rows_min: int = 100
+    suspects_max: int = 50_000
+
+    def __post_init__(self) -> None:
+        if self.chunk_seconds <= 0:
+            raise Misconfigured(f"chunk time is {self.chunk_seconds} s; it must be above 0")
+        if not 1 <= self.rows_min <= self.rows_first <= self.rows_max:
+            raise Misconfigured("chunk rows must satisfy 1 <= least <= first <= most")
+
+
+@dataclass(frozen=True, slots=True)
+class SettlePolicy:
+    """How long suspects are looked at again.
+
+    The wait before the next look starts at `wait_first_seconds`, doubles each time and is capped at
+    `wait_max_seconds`; a suspect older than `give_up_seconds` becomes `unverified`. `batch_keys` per look.
+    """
+
+    wait_first_seconds: float = 0.05
+    wait_max_seconds: float = 2.0
+    give_up_seconds: float = 60.0
+    batch_keys: int = 1_000
+
+    def wait(self, tries: int) -> float:
+        """Seconds before look number `tries` + 1 (the first look is number 0)."""
+        return min(self.wait_max_seconds, self.wait_first_seconds * (2.0 ** min(tries, 30)))

@@ -1,0 +1,193 @@
+"""Walk one table in chunks and find suspects.
+
+One step reads one chunk: its digest on the leader and on every follower at the same time, and the boundary of the
+chunk after it in the same breath. A follower whose digest differs is asked for all row digests of the chunk as one
+packed value, and so is the leader; the keys that differ are suspects. Nothing is judged here: a scan without a
+single suspect has proven equality of what was read, everything else is for the rules of evidence.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from verifier.chunk import ChunkSize
+from verifier.compare import Comparison
+from verifier.digest import Digest
+from verifier.drift import Kind, differing
+from verifier.errors import Temporary, Unsound
+from verifier.keyrange import Chunk, KeyRange
+from verifier.look import Look
+from verifier.ports import Clock, Gather, Replica
+from verifier.table import Key, Table
+
+
+@dataclass(frozen=True, slots=True)
+class FollowerChunk:
+    """What one follower showed of a chunk: its digest, and the keys that differed at these looks."""
+
+    digest: Digest
+    suspects: Mapping[Key, Kind]
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkRead:
+    """One chunk as read. `followers` lacks those that could not be read; `failed` says why. `seconds` is the slowest
+    side's digest."""
+
+    chunk: Chunk
+    leader: Digest
+    followers: Mapping[str, FollowerChunk]
+    failed: Mapping[str, str]
+    seconds: float
+
+
+@dataclass(slots=True)
+class TableScan:
+    """The walk over one table, or over the ranges of it that a resumed run still lacks.
+
+    `sides` maps each follower's name to the replica and to how its table compares to the leader's. All comparisons
+    share the leader's columns only where the followers' columns do; the digest is asked per distinct column list.
+    """
+
+    leader: Replica
+    sides: Mapping[str, tuple[Replica, Comparison]]
+    size: ChunkSize
+    clock: Clock
+    gather: Gather[object]
+    todo: list[tuple[int, KeyRange]] = field(default_factory=lambda: [(0, KeyRange())])
+    _next_upper: tuple[Key | None, Key | None] | None = None
+    """(lower, upper) of the chunk to come, where it was asked for ahead of time."""
+
+    @property
+    def done(self) -> bool:
+        return not self.todo
+
+    def step(self) -> ChunkRead:
+        """Read the next chunk. Temporary if the leader could not be read (nothing is lost: step again);
+        a follower's failure is reported in the result and the others go on."""
+        index, remaining = self.todo[0]
+        within = KeyRange(remaining.lower, self._upper(remaining))
+        looks, failed, seconds = self._digests(within, remaining)
+        leader_looks = {columns: look for (side, columns), look in looks.items() if side is None}
+        found: dict[str, FollowerChunk] = {}
+        for name, (replica, compared) in self.sides.items():
+            if name in failed:
+                continue
+            ours = leader_looks[compared.leader.columns].value
+            theirs = looks[name, compared.leader.columns].value
+            suspects: Mapping[Key, Kind] = {}
+            if ours != theirs:
+                try:
+                    suspects = self._suspects(replica, compared, within)
+                except Temporary as problem:
+                    failed[name] = str(problem)
+                    continue
+            found[name] = FollowerChunk(theirs, suspects)
+        leader_digest = next(iter(leader_looks.values())).value
+        self.size.learn(max(1, leader_digest.rows), seconds)
+        self._advance(index, remaining, within)
+        chunk = Chunk(next(iter(self.sides.values()))[1].leader.name, within, index)
+        return ChunkRead(chunk, leader_digest, found, failed, seconds)
+
+    def retreat(self) -> None:
+        """The last step ran into a time limit: try the same place again with half as many rows."""
+        self.size.halve()
+        self._next_upper = None
+
+    def _upper(self, remaining: KeyRange) -> Key | None:
+        """Where the next chunk ends: asked ahead by the last step, else now. A resumed hole is read whole."""
+        if remaining.upper is not None:
+            return remaining.upper
+        if self._next_upper is not None and self._next_upper[0] == remaining.lower:
+            return self._next_upper[1]
+        table = next(iter(self.sides.values()))[1].leader
+        upper = self.leader.boundary(table, remaining.lower, self.size.rows)
+        if upper is not None and upper == remaining.lower:
+            raise Unsound(
+                f"{table.name}: the boundary after {remaining.lower!r} is the same key; the walk would not end"
+            )
+        return upper
+
+    def _digests(
+        self, within: KeyRange, remaining: KeyRange
+    ) -> tuple[dict[tuple[str | None, object], Look[Digest]], dict[str, str], float]:
+        """Every side's digest at once, and the boundary after this chunk."""
+        wanted: dict[tuple[str | None, object], Callable[[], object]] = {}
+        for name, (replica, compared) in self.sides.items():
+            wanted.setdefault((None, compared.leader.columns), _timed(self.clock, self.leader, compared.leader, within))
+            wanted[name, compared.leader.columns] = _timed(self.clock, replica, compared.follower, within)
+        calls = [_caught(call) for call in wanted.values()]
+        ahead = within.upper is not None and remaining.upper is None
+        if ahead:
+            table = next(iter(self.sides.values()))[1].leader
+            calls.append(_caught(lambda: self.leader.boundary(table, within.upper, self.size.rows)))
+        answers: Sequence[object] = self.gather(calls)
+        if ahead and not isinstance(answers[-1], Temporary):
+            self._next_upper = (within.upper, answers[-1])  # type: ignore[assignment]
+        looks: dict[tuple[str | None, object], Look[Digest]] = {}
+        failed: dict[str, str] = {}
+        seconds = 0.0
+        for (side, columns), answer in zip(wanted, answers, strict=False):
+            if isinstance(answer, Temporary):
+                if side is None:
+                    raise answer
+                failed[side] = str(answer)
+                continue
+            assert isinstance(answer, _Timed)
+            looks[side, columns] = answer.look
+            seconds = max(seconds, answer.seconds)
+        return looks, failed, seconds
+
+    def _suspects(self, replica: Replica, compared: Comparison, within: KeyRange) -> Mapping[Key, Kind]:
+        ours, theirs = self.gather(
+            [
+                lambda: self.leader.row_digests(compared.leader, within).value,
+                lambda: replica.row_digests(compared.follower, within).value,
+            ]
+        )
+        return dict(differing(ours, theirs))  # type: ignore[arg-type]
+
+    def _advance(self, index: int, remaining: KeyRange, within: KeyRange) -> None:
+        self.todo.pop(0)
+        if within.upper != remaining.upper:
+            self.todo.insert(0, (index + 1, KeyRange(within.upper, remaining.upper)))
+
+
+@dataclass(frozen=True, slots=True)
+class _Timed:
+    look: Look[Digest]
+    seconds: float
+
+
+def _timed(clock: Clock, replica: Replica, table: Table, within: KeyRange) -> Callable[[], object]:
+    def call() -> object:
+        began = clock.now()
+        look = replica.digest(table, within)
+        return _Timed(look, clock.now() - began)
+
+    return call
+
+
+def _caught(call: Callable[[], object]) -> Callable[[], object]:
+    """Run for its answer or its Temporary error: one side's trouble must not discard the others' answers."""
+
+    def caught() -> object:
+        try:
+            return call()
+        except Temporary as problem:
+            return problem
+
+    return caught
+
+
+def remaining(settled: Sequence[Chunk], pending: Sequence[Chunk]) -> list[tuple[int, KeyRange]]:
+    """What a resumed walk still has to read: chunks that were read but had not settled, then the open tail."""
+    todo = [(chunk.index, chunk.range) for chunk in sorted(pending, key=lambda c: c.index)]
+    known = [*settled, *pending]
+    if not known:
+        return [(0, KeyRange())]
+    last = max(known, key=lambda c: c.index)
+    if last.range.upper is not None:
+        todo.append((last.index + 1, KeyRange(last.range.upper, None)))
+    return todo
