@@ -1,0 +1,99 @@
+"""What no single value can get wrong: names that refer to nothing, names used twice, parts that do not fit.
+
+Looks at the plain document, not at the models, so that these problems are told together with all others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from config.problem import Path, nearest
+from config.units import seconds
+
+Finding = tuple[Path, str]
+
+
+def findings(document: object) -> Iterator[Finding]:
+    """Every inconsistency with the path of the value to change. Anything malformed is skipped: others report it."""
+    groups = _sequence(_mapping(document).get("groups"))
+    yield from _twice(groups, ("groups",), "group")
+    for index, group in enumerate(groups):
+        yield from _group(_mapping(group), ("groups", index))
+
+
+def _group(group: Mapping[str, object], at: Path) -> Iterator[Finding]:
+    leader, followers = _mapping(group.get("leader")), _sequence(group.get("followers"))
+    leader_name = _text(leader.get("name", "leader"))
+    names = [leader_name, *(_text(_mapping(each).get("name")) for each in followers)]
+    for index, name in enumerate(names[1:]):
+        if name and name in names[: index + 1]:
+            yield (*at, "followers", index, "name"), f"{name!r} already names another database of this group"
+    yield from _same_place(leader, followers, at)
+    invariants = _sequence(group.get("invariants"))
+    yield from _twice(invariants, (*at, "invariants"), "invariant")
+    for index, invariant in enumerate(invariants):
+        yield from _endpoints(_mapping(invariant), (*at, "invariants", index), [name for name in names if name])
+    yield from _parts(group, at)
+    lag = _mapping(group.get("lag"))
+    warn, highest = _seconds(lag.get("warn", "10s")), _seconds(lag.get("max", "60s"))
+    if warn is not None and highest is not None and warn > highest:
+        yield (*at, "lag", "warn"), "must not be above lag.max"
+
+
+def _same_place(leader: Mapping[str, object], followers: Sequence[object], at: Path) -> Iterator[Finding]:
+    url = _text(leader.get("url"))
+    for index, follower in enumerate(followers):
+        if url and url == _text(_mapping(follower).get("url")):
+            yield (*at, "followers", index, "url"), "is the leader's own address: a database always equals itself"
+
+
+def _endpoints(invariant: Mapping[str, object], at: Path, names: Sequence[str]) -> Iterator[Finding]:
+    for path, part in ((at, invariant), *(((*at, side), _mapping(invariant.get(side))) for side in ("left", "right"))):
+        endpoint = _text(part.get("endpoint"))
+        if endpoint and endpoint not in names:
+            yield (*path, "endpoint"), f"no database of this group is called {endpoint!r}{nearest(endpoint, names)}"
+
+
+def _parts(group: Mapping[str, object], at: Path) -> Iterator[Finding]:
+    stream, events = _mapping(group.get("stream")), _mapping(group.get("events"))
+    kafka = _mapping(stream.get("kafka"))
+    if stream.get("kind") == "kafka" and "kafka" not in stream:
+        yield (*at, "stream", "kafka"), "kind is kafka: give bootstrap_servers and topic_prefix under 'kafka'"
+    if stream.get("kind") == "kafka" and "pgoutput" in stream:
+        yield (*at, "stream", "pgoutput"), "kind is kafka: remove this, or set kind: pgoutput"
+    if stream.get("kind") == "pgoutput" and "kafka" in stream:
+        yield (*at, "stream", "kafka"), "kind is pgoutput: remove this, or set kind: kafka"
+    if events.get("kind") == "jsonl" and not events.get("path"):
+        yield (*at, "events", "path"), "kind is jsonl: give the path of the file"
+    if events.get("kind") == "kafka" and not events.get("bootstrap_servers") and not kafka.get("bootstrap_servers"):
+        yield (
+            (*at, "events", "bootstrap_servers"),
+            "kind is kafka and there is no Kafka stream to take the servers from",
+        )
+
+
+def _twice(items: Sequence[object], at: Path, what: str) -> Iterator[Finding]:
+    seen: dict[str, int] = {}
+    for index, item in enumerate(items):
+        name = _text(_mapping(item).get("name"))
+        if name and seen.setdefault(name, index) != index:
+            yield (*at, index, "name"), f"{name!r} already names {what} {seen[name]}"
+
+
+def _mapping(value: object) -> Mapping[str, object]:
+    return value if isinstance(value, dict) else {}
+
+
+def _sequence(value: object) -> Sequence[object]:
+    return value if isinstance(value, list) else []
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def _seconds(value: object) -> float | None:
+    try:
+        return seconds(value)
+    except ValueError:
+        return None

@@ -1,0 +1,141 @@
+"""A first configuration and the rights it needs, for `trueup init`.
+
+The rights are the least that the work takes: reading the tables, seeing replication state, and decoding the log only
+if the change stream is read straight from PostgreSQL.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from config.address import Address
+
+_HEAD = """\
+# yaml-language-server: $schema=./trueup.schema.json
+# trueup's configuration. 'trueup config check' judges it, 'trueup config show' prints what is in force,
+# 'trueup doctor' asks the servers whether they allow it.
+
+journal: trueup.db            # trueup's own state: a path, or postgresql://user@host/database for several daemons
+http: {listen: 127.0.0.1:9187}   # /metrics, /livez, /readyz
+
+groups:
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Kafka:
+    """Where Debezium's events are."""
+
+    bootstrap_servers: str
+    topic_prefix: str
+    connect_url: str | None = None
+
+
+def draft(
+    leader: str,
+    followers: Mapping[str, str],
+    *,
+    group: str = "main",
+    tables: Sequence[str] = ("public.*",),
+    stream: Kafka | str | None = None,
+) -> str:
+    """Commented YAML for one group: `followers` maps names to URLs; `stream` is a Kafka, `pgoutput` or None.
+
+    A password in a URL is not written down: its place takes a reference and the comment says which variable to set.
+    """
+    lines = [_HEAD.rstrip("\n"), f"  - name: {group}", "    leader:", *_endpoint("leader", leader, group, "      ")]
+    lines.append("    followers:")
+    for name, url in followers.items():
+        lines += [f"      - name: {name}", *_endpoint(name, url, group, "        ")]
+    lines += ["    tables:", f"      include: [{', '.join(_quoted(pattern) for pattern in tables)}]"]
+    lines.append('      # exclude: ["public.audit_*"]')
+    lines.append("      # exclude_columns: {public.orders: [note]}   # may differ; printed in every report")
+    lines += _stream(stream)
+    lines += [
+        "    scan: {period: 24h, chunk_time: 500ms}   # every row compared at least daily, in reads of half a second",
+        "    lag: {warn: 10s, max: 60s}",
+        "    repair: {mode: propose}                  # off, propose, approve, apply",
+        "    # invariants:",
+        "    #   - {name: no_orphans, kind: violations, endpoint: leader, every: 1m,",
+        '    #      sql: "select i.id from items i left join orders o on o.id = i.order_id where o.id is null"}',
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _endpoint(name: str, url: str, group: str, indent: str) -> list[str]:
+    address = Address(url)
+    parts = urlsplit(url)
+    bare = url
+    if address.password_in_clear:
+        login, _, place = parts.netloc.rpartition("@")
+        bare = url.replace(parts.netloc, f"{login.partition(':')[0]}@{place}", 1)
+    lines = [f"{indent}url: {_quoted(bare)}"]
+    variable = f"{group}_{name}_PASSWORD".upper().replace("-", "_").replace(".", "_")
+    if address.password_in_clear:
+        lines.append(f"{indent}password: env:{variable}   # export {variable}=..., or file:/path")
+    else:
+        lines.append(f"{indent}# password: env:{variable}   # or file:/path")
+    return lines
+
+
+def _stream(stream: Kafka | str | None) -> list[str]:
+    if isinstance(stream, Kafka):
+        more = f", connect_url: {_quoted(stream.connect_url)}" if stream.connect_url else ""
+        servers, prefix = _quoted(stream.bootstrap_servers), _quoted(stream.topic_prefix)
+        return [
+            "    stream:",
+            "      kind: kafka",
+            f"      kafka: {{bootstrap_servers: {servers}, topic_prefix: {prefix}{more}}}",
+        ]
+    if stream == "pgoutput":
+        return [
+            "    stream:",
+            "      kind: pgoutput",
+            "      pgoutput: {slot: trueup, publication: trueup, create: true}   # the slot retains log while away",
+        ]
+    return [
+        "    # stream:                                # without one: scans only, nothing is verified within seconds",
+        "    #   kind: kafka",
+        "    #   kafka: {bootstrap_servers: 127.0.0.1:9092, topic_prefix: shop, connect_url: http://127.0.0.1:8083}",
+    ]
+
+
+def _quoted(text: str) -> str:
+    """Double-quoted YAML where a plain word would mean something else."""
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
+
+
+def grants(*, user: str = "trueup", schemas: Sequence[str] = ("public",), decoding: bool = False) -> str:
+    """The least rights on a PostgreSQL server, as SQL to review and run there as an administrator.
+
+    `decoding`: the login also reads the log itself (a `pgoutput` stream on the leader).
+    """
+    role = _identifier(user)
+    lines = [
+        f"-- trueup only reads. Set the password with psql's \\password {role}.",
+        f"CREATE ROLE {role} LOGIN{' REPLICATION' if decoding else ''};",
+        f"GRANT pg_monitor TO {role};  -- replication state: positions, lag, slots",
+        f"ALTER ROLE {role} SET default_transaction_read_only = on;",
+    ]
+    for schema in schemas:
+        name = _identifier(schema)
+        lines += [
+            f"GRANT USAGE ON SCHEMA {name} TO {role};",
+            f"GRANT SELECT ON ALL TABLES IN SCHEMA {name} TO {role};",
+            f"ALTER DEFAULT PRIVILEGES IN SCHEMA {name} GRANT SELECT ON TABLES TO {role};  -- tables to come, by you",
+        ]
+    if decoding:
+        lines += [
+            "-- The change stream. Creating the publication needs its owner's rights, so do it here once.",
+            "CREATE PUBLICATION trueup FOR ALL TABLES;",
+            "-- Bound what an abandoned slot can retain (needs a reload):",
+            "-- ALTER SYSTEM SET max_slot_wal_keep_size = '10GB';",
+        ]
+    return "\n".join(lines) + "\n"
+
+
+def _identifier(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'

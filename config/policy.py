@@ -1,0 +1,126 @@
+"""How hard trueup works, how patient it is, what it may repair and whom it tells."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, PlainSerializer, ValidationInfo
+
+from config.model import Count, Model, Share, Switch
+from config.units import Duration, DurationOrZero
+
+
+class Scan(Model):
+    """Comparing everything, chunk by chunk."""
+
+    chunk_time: Duration = 0.5
+    """Chunks grow and shrink until reading one takes this long: short enough that no reader is noticed."""
+    chunk_rows_max: Count = 1_000_000
+    """No chunk is larger, however fast the server."""
+    period: Duration = 86_400.0
+    """The daemon compares every row at least once in this time, spread evenly."""
+    rows_per_second: Count | None = None
+    """Upper limit per group. Unset: what `period` needs; an audit runs without a limit."""
+    statement_timeout: Duration = 30.0
+    """Server-side limit of every statement that trueup sends."""
+    lock_timeout: Duration = 1.0
+    """A statement that would wait longer for a lock gives up instead of queueing before others."""
+    connections: Count = 4
+    """At most this many per server."""
+    settle_timeout: Duration = 60.0
+    """How long a suspect may stay in flight before it is called unverified."""
+
+
+class Verify(Model):
+    """Comparing what the change stream says was touched."""
+
+    touched: Switch = True
+    """Verify touched keys as changes arrive. Off: the stream only serves as evidence for scans."""
+    batch_keys: Count = 500
+    """Keys per statement. Beyond some hundred, a statement's fixed cost no longer matters."""
+    pending_max: Count = 100_000
+    """Touched keys kept waiting in memory; more are left to the scan, and counted."""
+    patience: Duration = 60.0
+    """How long a touched key waits for its follower before it is left to the scan."""
+
+
+class Lag(Model):
+    """When lateness is worth telling."""
+
+    warn: Duration = 10.0
+    """Above this a follower is `lagging`."""
+    max: Duration = 60.0
+    """Above this repairs pause, because the follower may correct itself."""
+
+
+class Repairs(Model):
+    """What is done about proven drift. Every repair is compare-and-set, audited and verified afterwards."""
+
+    mode: Literal["off", "propose", "approve", "apply"] = "propose"
+    """`off`: drift is only reported; `propose`: repairs are planned and announced; `approve`: and applied once a
+    person approved; `apply`: applied at once, within the limits below."""
+    policy: Literal["leader_wins"] = "leader_wins"
+    """What a repaired row becomes."""
+    per_hour: Count = 1000
+    """More repairs than this in an hour stop repairing: a flood is a fault to understand, not to mend."""
+    share_of_table: Share = 0.01
+    """No more than this part of a table's rows is repaired per run."""
+
+
+def _path(value: Path | None, info: ValidationInfo) -> Path | None:
+    return None if value is None else (info.context or {}).get("folder", Path()) / value.expanduser()
+
+
+class Events(Model):
+    """Compensating events (CloudEvents): drift, repairs, violations."""
+
+    kind: Literal["none", "jsonl", "kafka"] = "none"
+    """`jsonl` appends one event a line to a file; `kafka` sends to topics."""
+    topic_prefix: str | None = None
+    """Topics are `<prefix>.drift`, `.repairs`, `.violations`, `.dead-letters`. Unset: `trueup.<group>`."""
+    path: Annotated[Path | None, AfterValidator(_path), PlainSerializer(lambda path: path and str(path))] = None
+    """The file of `jsonl`, relative to the configuration file."""
+    bootstrap_servers: str | None = None
+    """Where `kafka` sends. Unset: the stream's servers."""
+    client: Literal["confluent", "kafka-python"] = "confluent"
+    """The library that sends."""
+    relay_every: Duration = 1.0
+    """How often waiting events are sent."""
+
+
+class Metrics(Model):
+    """Limits of what is exported."""
+
+    tables_max: Count = 200
+    """Tables with series of their own per group; the rest is folded into `__other__`, drifting tables last."""
+
+
+def _listen(value: str) -> str:
+    host, colon, port = value.rpartition(":")
+    if not colon or not host or not port.isdecimal() or int(port) > 65535:
+        raise ValueError("must be 'host:port', such as '127.0.0.1:9187'")
+    return value
+
+
+class Http(Model):
+    """Metrics and health."""
+
+    listen: Annotated[str, AfterValidator(_listen)] = "127.0.0.1:9187"
+    """`host:port`. Not reachable from elsewhere unless you say so; there is no login."""
+    shutdown: DurationOrZero = 5.0
+    """How long a scrape that has begun may take to end at a stop."""
+
+    def place(self) -> tuple[str, int]:
+        """Host and port; an IPv6 host without its brackets."""
+        host, _, port = self.listen.rpartition(":")
+        return host.strip("[]"), int(port)
+
+
+class Log(Model):
+    """What is logged, to standard error."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    """The least important lines that are written."""
+    format: Literal["auto", "text", "json"] = "auto"
+    """`auto` writes text to a terminal and JSON elsewhere."""

@@ -1,0 +1,79 @@
+"""The databases of a group and what of them is compared."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from config.address import DatabaseAddress
+from config.model import Columns, Model, Name, TableText
+from config.secret import Password
+
+
+class Leader(Model):
+    """The database that is right by definition. Never written to."""
+
+    name: Name = "leader"
+    """What reports and metrics call it."""
+    url: DatabaseAddress
+    """Where it is: `postgresql://user@host:5432/database`."""
+    password: Password | None = None
+    """`env:NAME` or `file:/path`; replaces a password in the URL. Unset: the URL's, or the driver's own means."""
+
+    def address(self) -> str:
+        """The URL to connect with, its password looked up now. Misconfigured if the reference leads nowhere."""
+        return self.url.url(self.password)
+
+
+class RepairLogin(Model):
+    """Who may write to a follower; kept apart so that comparing needs no right to write."""
+
+    url: DatabaseAddress | None = None
+    """Unset: the follower's own."""
+    user: str | None = None
+    """Unset: the URL's user."""
+    password: Password | None = None
+    """`env:NAME` or `file:/path`."""
+
+
+class Follower(Model):
+    """A database that must equal the leader."""
+
+    name: Name
+    """What reports and metrics call it; unique within the group."""
+    url: DatabaseAddress
+    """Where it is."""
+    password: Password | None = None
+    """`env:NAME` or `file:/path`; replaces a password in the URL."""
+    subscription: str | None = None
+    """The subscription through which a logical subscriber follows. Unset: the only one that it has."""
+    repair: RepairLogin | None = None
+    """How repairs are written. Unset: with the login that reads."""
+
+    def address(self) -> str:
+        """The URL to read with, its password looked up now. Misconfigured if the reference leads nowhere."""
+        return self.url.url(self.password)
+
+    def repair_address(self) -> str:
+        """The URL to write repairs with, its password looked up now."""
+        login = self.repair
+        if login is None:
+            return self.address()
+        password = login.password or (self.password if login.url is None and login.user is None else None)
+        return (login.url or self.url).url(password, login.user)
+
+
+class Tables(Model):
+    """Which tables and columns are compared. What is excluded is printed in every report."""
+
+    include: tuple[str, ...] = Field(default=("*",), min_length=1)
+    """Patterns `schema.table` with `*` and `?`; without a dot in any schema that is not the system's."""
+    exclude: tuple[str, ...] = ()
+    """Patterns of tables to leave out; they win over `include`."""
+    exclude_columns: dict[TableText, Columns] = Field(default={})
+    """Columns that may differ, by table."""
+    keys: dict[TableText, Columns] = Field(default={}, examples=[{"public.v": ["id"]}])
+    """Key columns of tables without a primary or unique not-null key. trueup trusts that they are unique."""
+
+    def patterns(self) -> tuple[str, ...]:
+        """`include`, then `exclude` with a leading `!`."""
+        return (*self.include, *(f"!{pattern}" for pattern in self.exclude))

@@ -1,0 +1,56 @@
+"""How the leader's changes are followed."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from config.model import Model, Switch
+from config.secret import Password
+from config.units import Duration
+
+
+class KafkaStream(Model):
+    """Change events that Debezium writes to Kafka."""
+
+    bootstrap_servers: str
+    """`host:port`, several separated by commas."""
+    topic_prefix: str
+    """The connector's `topic.prefix`."""
+    client: Literal["confluent", "kafka-python"] = "confluent"
+    """confluent is an order of magnitude faster; kafka-python needs no compiled library."""
+    connect_url: str | None = None
+    """Kafka Connect's REST address, for the connector's state and for `trueup connector`."""
+    connector: str | None = None
+    """The connector's name in Kafka Connect. Unset: the group's name."""
+    heartbeat: Duration = 1.0
+    """How often the connector beats. A heart that stops is what tells an idle stream from a dead one."""
+    slot: str | None = None
+    """Debezium's replication slot, watched for the log that it retains. Unset: `debezium`."""
+    publication: str | None = None
+    """Debezium's publication. Unset: `dbz_publication`."""
+    connect_password: Password | None = None
+    """The database password that a rendered connector gets. Unset: the leader's."""
+
+
+class PgoutputStream(Model):
+    """PostgreSQL's own logical decoding, without Kafka."""
+
+    slot: str = "trueup"
+    """The replication slot. It retains log while trueup is away: watch `trueup_slot_retained_bytes`."""
+    publication: str = "trueup"
+    """Must publish every table that is compared."""
+    create: Switch = False
+    """Create slot and publication if missing. Off: both are made by hand, with more care."""
+    temporary: Switch = False
+    """A temporary slot vanishes with the connection: nothing is retained, and every restart leaves a gap."""
+
+
+class Stream(Model):
+    """The leader's change stream; without one trueup scans and compares by bracketed reads only."""
+
+    kind: Literal["kafka", "pgoutput"]
+    """Where changes come from."""
+    kafka: KafkaStream | None = None
+    """For `kind: kafka`."""
+    pgoutput: PgoutputStream | None = None
+    """For `kind: pgoutput`; unset means its defaults."""
