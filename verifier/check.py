@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 from verifier.errors import Permanent, Temporary
@@ -37,6 +37,16 @@ class CheckPolicy:
     wait_max_seconds: float = 10.0
 
 
+@dataclass(frozen=True, slots=True)
+class _Unequal:
+    """A key with these two values since then, in that many looks."""
+
+    left: Value
+    right: Value
+    since: float
+    looks: int
+
+
 @dataclass(slots=True)
 class Checker:
     """Checks one invariant again and again; remembers since when each key has been unequal."""
@@ -46,7 +56,7 @@ class Checker:
     leader: str
     clock: Clock
     policy: CheckPolicy = field(default_factory=CheckPolicy)
-    _since: dict[GroupKey, tuple[Value, Value, float]] = field(default_factory=dict)
+    _since: dict[GroupKey, _Unequal] = field(default_factory=dict)
     _violated_since: float | None = None
 
     def check(self) -> Finding:
@@ -82,14 +92,10 @@ class Checker:
         columns, left, right = self._both(invariant)
         now = self.clock.now()
         keys = unequal(left, right)
-        before = self._since
-        self._since = {}
-        for key in keys:
-            ours, theirs = left.get(key), right.get(key)
-            known = before.get(key)
-            unchanged = known is not None and same(known[0], ours) and same(known[1], theirs)
-            self._since[key] = (ours, theirs, known[2] if unchanged and known is not None else now)
-        ripe = [key for key in keys if now - self._since[key][2] >= invariant.grace_seconds]
+        self._since = {key: self._aged(key, left.get(key), right.get(key), now) for key in keys}
+        # Two endpoints have no common moment: sums may move to and fro between the reads, so one look is not enough.
+        looks = 1 if invariant.left.endpoint == invariant.right.endpoint else 2
+        ripe = [key for key in keys if self._ripe(self._since[key], now, looks)]
         if not keys:
             return Finding(invariant.name, Standing.HOLDS, now)
         shown = ripe or keys
@@ -98,6 +104,15 @@ class Checker:
             invariant.name, Standing.VIOLATED, now, len(shown), sample, len(shown) > self.policy.sample_max
         )
         return _grace(finding, not ripe)
+
+    def _aged(self, key: GroupKey, left: Value, right: Value, now: float) -> _Unequal:
+        known = self._since.get(key)
+        if known is not None and same(known.left, left) and same(known.right, right):
+            return replace(known, looks=known.looks + 1)
+        return _Unequal(left, right, now, 1)
+
+    def _ripe(self, unequal_key: _Unequal, now: float, looks: int) -> bool:
+        return unequal_key.looks >= looks and now - unequal_key.since >= self.invariant.grace_seconds
 
     def _both(self, invariant: EqualByKey) -> tuple[tuple[str, ...], dict[GroupKey, Value], dict[GroupKey, Value]]:
         left, right = invariant.left, invariant.right
@@ -132,17 +147,35 @@ class Checker:
         leader, follower = self._endpoint(leading.endpoint), self._endpoint(following.endpoint)
         first = by_key(self._ask(leading.endpoint, leading.sql).value, f"SQL of {what} on {leading.endpoint}")
         written = leader.position()
-        deadline = self.clock.now() + self.policy.wait_max_seconds
-        while not follower.position().covers(written):
-            if self.clock.now() >= deadline:
-                raise Temporary(f"{following.endpoint} did not apply {written} in {self.policy.wait_max_seconds:g} s")
-            self.clock.sleep(_POLL_SECONDS)
-        answer = self._ask(following.endpoint, following.sql).value
+        self._until(lambda: follower.position().covers(written), f"{following.endpoint} did not apply {written}")
+        answer = self._ask_behind(following, follower.mark()).value
         theirs = by_key(answer, f"SQL of {what} on {following.endpoint}")
-        again = by_key(self._ask(leading.endpoint, leading.sql).value, f"SQL of {what} on {leading.endpoint}")
+        # A commit can show on a follower before it shows on its leader: the second look must be behind it.
+        second = self._ask_behind(leading, leader.mark()).value
+        again = by_key(second, f"SQL of {what} on {leading.endpoint}")
         moved = set(unequal(first, again))
         ours = {key: value for key, value in first.items() if key not in moved}
         return answer.columns, ours, {key: value for key, value in theirs.items() if key not in moved}
+
+    def _ask_behind(self, side: Side, mark: int) -> Look[Answer]:
+        """An answer whose statement began when every transaction with an id below `mark` had ended (0: at once)."""
+        deadline = self.clock.now() + self.policy.wait_max_seconds
+        while True:
+            look = self._ask(side.endpoint, side.sql)
+            if mark == 0 or look.view.ended_below(mark):
+                return look
+            if self.clock.now() >= deadline:
+                raise Temporary(
+                    f"a transaction on {side.endpoint} has been open for {self.policy.wait_max_seconds:g} s"
+                )
+            self.clock.sleep(_POLL_SECONDS)
+
+    def _until(self, reached: Callable[[], bool], failure: str) -> None:
+        deadline = self.clock.now() + self.policy.wait_max_seconds
+        while not reached():
+            if self.clock.now() >= deadline:
+                raise Temporary(f"{failure} within {self.policy.wait_max_seconds:g} s")
+            self.clock.sleep(_POLL_SECONDS)
 
     def _ask(self, endpoint: str, sql: str) -> Look[Answer]:
         return self._endpoint(endpoint).ask(sql, rows_max=self.policy.rows_max, seconds_max=self.policy.seconds_max)
@@ -155,7 +188,7 @@ class Checker:
             raise Permanent(f"invariant {self.invariant.name!r}: no endpoint {name!r}; there are {known}") from None
 
 
-_IN_GRACE = "unequal, but not yet for as long as the declared grace"
+_IN_GRACE = "unequal, but not yet seen for long enough"
 
 
 def _grace(finding: Finding, young: bool) -> Finding:

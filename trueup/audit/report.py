@@ -1,0 +1,179 @@
+"""The audit report as data: version 1 of the JSON contract (`trueup/schemas/audit-report.json`).
+
+Everything that other formats show (table, HTML) is in here; they add nothing of their own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, TypeAlias
+
+from verifier.compare import SchemaFinding
+from verifier.drift import Drift, Verdict
+from verifier.invariant import Finding
+from verifier.journal import ChunkResult
+from verifier.table import Key, Table, TableName
+
+Json: TypeAlias = dict[str, Any]
+
+VERSION = 1
+
+
+@dataclass(slots=True)
+class Tally:
+    """What the chunks of one table on one follower add up to; fed chunk by chunk, so that memory stays flat."""
+
+    total: int = 0
+    match: int = 0
+    drift: int = 0
+    in_flight: int = 0
+    unverified: int = 0
+    leader_rows: int = 0
+    follower_rows: int = 0
+    kinds: dict[str, int] = field(default_factory=lambda: {"missing": 0, "extra": 0, "mismatched": 0})
+    reason: str | None = None
+
+    def add(self, result: ChunkResult) -> None:
+        """Count one finished chunk. A chunk with unsettled keys counts as in flight, whatever else it has."""
+        self.total += 1
+        self.leader_rows += result.leader.rows
+        self.follower_rows += result.follower_digest.rows
+        if result.unsettled:
+            self.in_flight += 1
+        elif result.verdict is Verdict.UNVERIFIED:
+            self.unverified += 1
+        elif result.verdict is Verdict.DRIFT:
+            self.drift += 1
+        else:
+            self.match += 1
+        self.reason = self.reason or result.reason
+
+    def found(self, drift: Drift) -> None:
+        self.kinds[drift.kind.value] += 1
+
+    def verdict(self, problem: str | None) -> Verdict:
+        """Drift outweighs doubt (the exit code says both apart); doubt is never match."""
+        if any(self.kinds.values()):
+            return Verdict.DRIFT
+        if problem is not None or self.in_flight or self.unverified:
+            return Verdict.UNVERIFIED
+        return Verdict.MATCH
+
+
+def table_entry(
+    table: TableName,
+    follower: str,
+    tally: Tally,
+    *,
+    scheme: str,
+    excluded: Sequence[str] = (),
+    findings: Sequence[SchemaFinding] = (),
+    drifts: Sequence[Drift] = (),
+    key: Sequence[str] = (),
+    problem: str | None = None,
+    seconds: float = 0.0,
+) -> Json:
+    """One element of `tables`. `drifts` may be fewer than the tally counted: `truncated` says so."""
+    counted = sum(tally.kinds.values())
+    return {
+        "table": str(table),
+        "follower": follower,
+        "verdict": tally.verdict(problem).value,
+        "reason": problem or tally.reason,
+        "scheme": scheme,
+        "excluded_columns": list(excluded),
+        "rows": {"leader": tally.leader_rows, "follower": tally.follower_rows},
+        "chunks": {
+            "total": tally.total,
+            "match": tally.match,
+            "drift": tally.drift,
+            "in_flight": tally.in_flight,
+            "unverified": tally.unverified,
+        },
+        "drift": dict(tally.kinds),
+        "truncated": counted > len(drifts),
+        "seconds": round(seconds, 3),
+        "schema": [{"object": f.object, "what": f.what, "leader": f.leader, "follower": f.follower} for f in findings],
+        "rows_drifted": [drift_entry(drift, key) for drift in drifts],
+    }
+
+
+def drift_entry(drift: Drift, key: Sequence[str]) -> Json:
+    """One element of `rows_drifted`."""
+    return {
+        "id": drift.id,
+        "kind": drift.kind.value,
+        "key": key_object(key, drift.key),
+        "columns": {name: {"leader": d.leader, "follower": d.follower} for name, d in drift.columns.items()},
+        "evidence": drift.evidence.certainty.value,
+        "method": drift.evidence.method.value,
+        "positions": dict(drift.evidence.positions),
+    }
+
+
+def key_object(names: Sequence[str], key: Key) -> Json:
+    """The key by column name; by position where the names are not known any more."""
+    known = names if len(names) == len(key) else [str(i) for i in range(len(key))]
+    return dict(zip(known, key, strict=True))
+
+
+def finding_entry(finding: Finding) -> Json:
+    """One element of `invariants`."""
+    return {
+        "name": finding.name,
+        "verdict": finding.standing.value,
+        "violations": finding.violations,
+        "more": finding.more,
+        "reason": finding.reason,
+        "sample": [dict(row) for row in finding.sample],
+    }
+
+
+def report(
+    run: str,
+    *,
+    started_at: float,
+    finished_at: float | None,
+    leader: Mapping[str, str],
+    followers: Sequence[Mapping[str, str]],
+    tables: Sequence[Json],
+    invariants: Sequence[Json] = (),
+    settings: Mapping[str, Any] | None = None,
+) -> Json:
+    """The whole report. `leader` and `followers` hold name, engine, server_version (and role)."""
+    return {
+        "version": VERSION,
+        "run": run,
+        "started_at": iso(started_at),
+        "finished_at": None if finished_at is None else iso(finished_at),
+        "verdict": overall(tables, invariants),
+        "leader": dict(leader),
+        "followers": [dict(f) for f in followers],
+        "settings": dict(settings or {}),
+        "tables": list(tables),
+        "invariants": list(invariants),
+    }
+
+
+def overall(tables: Sequence[Json], invariants: Sequence[Json]) -> str:
+    """`drift` if anything differs or is violated, else `unverified` if anything is in doubt (also: nothing to look
+    at), else `match`."""
+    verdicts = {entry["verdict"] for entry in tables}
+    standings = {entry["verdict"] for entry in invariants}
+    if "drift" in verdicts or "violated" in standings:
+        return Verdict.DRIFT.value
+    if "unverified" in verdicts | standings or not (tables or invariants):
+        return Verdict.UNVERIFIED.value
+    return Verdict.MATCH.value
+
+
+def iso(at: float) -> str:
+    """Seconds since the epoch as RFC 3339 in UTC with milliseconds."""
+    moment = datetime.fromtimestamp(at, tz=UTC)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def key_names(table: Table) -> tuple[str, ...]:
+    return table.key

@@ -1,0 +1,108 @@
+"""The console script: the commands, the guard at the door, and how errors leave the house."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+import trueup
+from trueup import exits
+from trueup.cli import (
+    audit,
+    check,
+    configuration,
+    connector,
+    demo,
+    doctor,
+    known,
+    lag,
+    repair,
+    run,
+)
+from verifier.errors import Misconfigured, TrueupError
+
+app = typer.Typer(
+    name="trueup",
+    help="Proves that replicas equal their leader while writes go on, names every row that is not, and puts it right.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+ROOMS = ("verifier", "reconciler", "connectors", "config", "dashboards")
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"trueup {trueup.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def front(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and leave.")
+    ] = False,
+) -> None:
+    """Proves that replicas equal their leader while writes go on, names every row that is not, and puts it right."""
+
+
+for room in (demo, audit, run, lag, known, check, repair, connector, configuration, doctor):
+    room.register(app)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run one command and leave with its exit code; errors become one clear message on standard error."""
+    sys.exit(outcome(arguments))
+
+
+def outcome(arguments: Sequence[str] | None = None) -> int:
+    """The exit code of one command line (None: the process's own)."""
+    try:
+        guard_rooms()
+        result: Any = app(args=None if arguments is None else list(arguments), standalone_mode=False)
+    except TrueupError as error:
+        print(f"trueup: {error}", file=sys.stderr)
+        return exits.of_error(error)
+    except KeyboardInterrupt:
+        return exits.INTERRUPTED
+    except BrokenPipeError:
+        return 0
+    except Exception as error:
+        return _usage_or_raise(error)
+    return result if isinstance(result, int) else 0
+
+
+def _usage_or_raise(error: Exception) -> int:
+    """Typer's own errors (wrong option, missing argument, abort) print themselves; anything else is a bug."""
+    show, code = getattr(error, "show", None), getattr(error, "exit_code", None)
+    if type(error).__name__ == "Abort":
+        return exits.INTERRUPTED
+    if callable(show) and isinstance(code, int):
+        show()
+        return exits.USAGE
+    if isinstance(code, int):
+        return code
+    raise error
+
+
+def guard_rooms() -> None:
+    """All rooms must lie beside the front door: their names are common, and another package may come first on the
+    path. Misconfigured, naming both places, if one does not."""
+    home = Path(trueup.__file__).resolve().parent.parent
+    for room in ROOMS:
+        module = __import__(room)
+        place = Path(str(module.__file__)).resolve().parent
+        if place != home / room:
+            raise Misconfigured(
+                f"imported {room!r} from {place} instead of {home / room}: another package of that name comes first "
+                "on sys.path (start trueup by its console script, in an environment of its own)"
+            )
+
+
+if __name__ == "__main__":
+    main()

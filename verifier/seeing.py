@@ -1,0 +1,150 @@
+"""Judge a batch of keys by the visibility rule (DESIGN 3.1): two looks, then the stream, then verdicts.
+
+First cheap looks at row hashes: most keys are equal and done. Only keys that differ are looked at again as whole
+rows, and that second pair of looks is judged by the rule on its own, so that the columns shown are the proven ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from verifier.canonical import differing_columns
+from verifier.compare import Comparison
+from verifier.drift import Kind
+from verifier.look import Look, Publishes, Row
+from verifier.outcome import Again, Differs, Equal, Moving, Outcome
+from verifier.ports import Gather, Replica
+from verifier.position import Position
+from verifier.table import Key, TableName
+from verifier.visibility import digests, judge, visibility_evidence
+from verifier.window import InFlight, Settled
+
+_STREAM_POLL_SECONDS = 0.02
+
+
+class Sight(Protocol):
+    """The transaction window as a judgement needs it; the owner of the stream implements it (and locks)."""
+
+    def in_flight(
+        self,
+        table: TableName,
+        leader: Look[Any],
+        follower: Look[Any],
+        publishes: Publishes,
+        *,
+        barrier: Position,
+        settled: Settled | None = None,
+    ) -> InFlight: ...
+
+    def read_through(self) -> Position | None: ...
+
+    def opened(self, leader: Look[Any], follower: Look[Any]) -> int:
+        """These looks wait to be judged: keep what they need. Returns a ticket for `closed`."""
+        ...
+
+    def closed(self, ticket: int) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Looks:
+    """A pair of looks with what the rule asks for around them."""
+
+    leader: Look[Any]
+    follower: Look[Any]
+    barrier: Position
+    settled: Settled
+    ticket: int
+
+
+@dataclass(slots=True)
+class VisibilityJudging:
+    """One attempt at `keys` of one table on one follower. `give_up_seconds` after its looks without the stream having
+    come far enough, the looks are dropped and every key is `Moving`."""
+
+    leader: Replica
+    follower: Replica
+    compared: Comparison
+    keys: Collection[Key]
+    sight: Sight
+    gather: Gather[Any]
+    give_up_seconds: float = 30.0
+    _looks: _Looks | None = None
+    _looked_at: float = 0.0
+    _closer: frozenset[Key] = frozenset()
+    _done: dict[Key, Outcome] = field(default_factory=dict)
+
+    def advance(self, now: float) -> Again | Mapping[Key, Outcome]:
+        if self._looks is None:
+            self._look(now)
+        looks = self._looks
+        assert looks is not None
+        flight = self._flight(looks)
+        if not flight.ready:
+            if now - self._looked_at < self.give_up_seconds:
+                return Again(now + _STREAM_POLL_SECONDS)
+            flight = InFlight(all=True, why=flight.why)
+        self.sight.closed(looks.ticket)
+        self._looks = None
+        if self._closer:
+            self._judge_rows(looks, flight)
+            return self._done
+        self._judge_digests(looks, flight)
+        return self.advance(now) if self._closer else self._done
+
+    def abandon(self) -> None:
+        """Forget the open looks: the window need not keep anything for them."""
+        if self._looks is not None:
+            self.sight.closed(self._looks.ticket)
+            self._looks = None
+
+    def _look(self, now: float) -> None:
+        keys = self._closer or self.keys
+        ours, theirs = self.compared.leader, self.compared.follower
+        settled = Settled(self.follower.position(), self.follower.mark())
+        calls: list[Callable[[], Look[Any]]] = (
+            [lambda: self.leader.rows(ours, keys), lambda: self.follower.rows(theirs, keys)]
+            if self._closer
+            else [lambda: self.leader.point_digests(ours, keys), lambda: self.follower.point_digests(theirs, keys)]
+        )
+        leader, follower = self.gather(calls)
+        ticket = self.sight.opened(leader, follower)
+        self._looks = _Looks(leader, follower, self.leader.position(), settled, ticket)
+        self._looked_at = now
+
+    def _flight(self, looks: _Looks) -> InFlight:
+        return self.sight.in_flight(
+            self.compared.leader.name,
+            looks.leader,
+            looks.follower,
+            self.follower.publishes,
+            barrier=looks.barrier,
+            settled=looks.settled,
+        )
+
+    def _judge_digests(self, looks: _Looks, flight: InFlight) -> None:
+        verdicts = judge(looks.leader.value, looks.follower.value, flight, self.keys)
+        self._done.update(dict.fromkeys(verdicts.matched, Equal()))
+        self._done.update(dict.fromkeys(verdicts.in_flight, Moving(verdicts.why or "in flight")))
+        self._closer = frozenset(verdicts.drifted)
+
+    def _judge_rows(self, looks: _Looks, flight: InFlight) -> None:
+        ours: Mapping[Key, Row] = looks.leader.value
+        theirs: Mapping[Key, Row] = looks.follower.value
+        verdicts = judge(digests(ours), digests(theirs), flight, self._closer)
+        self._done.update(dict.fromkeys(verdicts.matched, Equal()))
+        self._done.update(dict.fromkeys(verdicts.in_flight, Moving(verdicts.why or "in flight")))
+        through = self.sight.read_through()
+        for key, kind in verdicts.drifted.items():
+            columns = differing_columns(self.compared.leader, _values(ours, key), _values(theirs, key))
+            if kind is Kind.MISMATCHED and not columns:
+                self._done[key] = Equal()  # other spelling, same values
+                continue
+            evidence = visibility_evidence(looks.leader, looks.follower, through or looks.barrier)
+            self._done[key] = Differs(kind, columns, evidence)
+
+
+def _values(rows: Mapping[Key, Row], key: Key) -> Mapping[str, str | None] | None:
+    row = rows.get(key)
+    return row.values if row is not None else None
