@@ -1,0 +1,321 @@
+"""The transactions of the change stream, kept for as long as a judgement may need them, and the set `D` in flight.
+
+A *floor* says below what nothing is known: transactions that committed at or before `floor.position` may be missing
+here. They do no harm to a judgement if both looks certainly saw them, so each look must prove that it did: the
+leader's view that every transaction with an id below `floor.mark` had ended, the follower's look that it shows
+everything through `floor.position`. Starting, losing a piece of the stream, pruning and overflowing are therefore
+one operation, raising the floor, and its price is a judgement refused, never a wrong one.
+
+`D` (DESIGN 3.1) holds the keys of every transaction that one look saw, or may have seen, and the other may not have:
+
+    D = keys of {tx: possibly shown by the follower, not surely seen by the leader's view}
+      + keys of {tx: not surely shown by the follower, possibly seen by the leader's view}
+
+Which transactions a follower's look possibly and surely shows follows from its two positions, and in each of the
+two orders of showing and publishing one of the two bounds is off by one transaction (`verifier.look.Publishes`).
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import TypeVar
+
+from verifier.change import Batch, Blindness, Transaction
+from verifier.errors import Unsound
+from verifier.look import Look, Publishes
+from verifier.position import Position
+from verifier.table import Key, TableName
+from verifier.view import Seen, View, widen
+
+T = TypeVar("T")
+
+CHANGES_MAX = 200_000
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """A follower's `position()` and its `mark()`, asked in that order: a later look on the same follower whose
+    `view.ended_below(mark)` holds shows every transaction at or below `position`, whatever it publishes first."""
+
+    position: Position
+    mark: int
+
+    def holds_for(self, look: Look[T]) -> bool:
+        return look.view.ended_below(self.mark)
+
+
+@dataclass(frozen=True, slots=True)
+class InFlight:
+    """What the window says about a pair of looks at one table.
+
+    Only if `ready` and not `all`: every key outside `keys` was looked at on both sides after exactly the same
+    transactions. Not `ready`: ask again about the same looks once the stream has been read further. `all`: these
+    two looks can never be judged; look again. `why` tells the reason of either in words for people.
+    """
+
+    keys: frozenset[Key] = frozenset()
+    all: bool = False
+    ready: bool = True
+    why: str = ""
+
+    @property
+    def judgeable(self) -> bool:
+        return self.ready and not self.all
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """A transaction without its values: a window of hours must not hold the after-images of hours."""
+
+    xid: int
+    tables: dict[TableName, tuple[Key, ...]]
+    blind: tuple[Blindness, ...]
+    size: int
+
+
+@dataclass(slots=True)
+class _Floor:
+    position: Position | None
+    mark: int | None
+    why: str
+
+
+class TransactionWindow:
+    """Fed with every batch of one leader's stream, in order; asked about pairs of looks.
+
+    `begin`, and each loss that a batch reports, leaves the window in need of a mark (`needs_mark`): ask the leader
+    for `mark()` then, and pass it to `set_mark`. Until that happened nothing is judged.
+    """
+
+    def __init__(self, *, changes_max: int = CHANGES_MAX) -> None:
+        self._changes_max = changes_max
+        self.begin(None)
+
+    def begin(self, valid_from: Position | None) -> None:
+        """Forget everything: the stream starts at `valid_from` (None: its first `read_through` will say where)."""
+        self._entries: list[_Entry] = []
+        self._commits: list[Position] = []  # ascending, parallel to the entries
+        self._marks: list[int] = []  # marks[i]: one more than the highest id among entries[0..i]
+        self._changes = 0
+        self._read_through: Position | None = valid_from
+        self._floors: dict[TableName | None, _Floor] = {
+            None: _Floor(valid_from, None, "the change stream began after these looks")
+        }
+
+    @property
+    def read_through(self) -> Position | None:
+        return self._read_through
+
+    @property
+    def changes(self) -> int:
+        """How many changes are kept, for metrics; never much more than `changes_max`."""
+        return self._changes
+
+    @property
+    def needs_mark(self) -> bool:
+        return any(floor.mark is None and floor.position is not None for floor in self._floors.values())
+
+    def set_mark(self, mark: int) -> None:
+        """The leader's `mark()`, asked after `needs_mark` became true: what committed below the floor has a lower id."""
+        for floor in self._floors.values():
+            if floor.mark is None and floor.position is not None:
+                floor.mark = mark
+
+    def add(self, batch: Batch) -> None:
+        """Take in what one poll brought. Unsound if the stream delivers behind a barrier that it has declared."""
+        for transaction in batch.transactions:
+            self._append(transaction)
+        if batch.read_through is not None and not _covers(self._read_through, batch.read_through):
+            self._read_through = batch.read_through
+        for blindness in batch.blind:
+            self._lose(blindness, batch.read_through)
+        if batch.read_through is not None:
+            for floor in self._floors.values():
+                if floor.position is None:
+                    floor.position = batch.read_through
+        if self._changes > self._changes_max:
+            self._overflow()
+
+    def in_flight(
+        self,
+        table: TableName,
+        leader: Look[T],
+        follower: Look[T],
+        publishes: Publishes,
+        *,
+        barrier: Position,
+        settled: Settled | None = None,
+    ) -> InFlight:
+        """Which keys of `table` these two looks cannot judge.
+
+        `barrier` is a position of the leader taken after both looks; the stream must have been read through it,
+        because only then is the first commit behind `follower.high` known, and every transaction that the leader's
+        look saw. `settled`, asked before the follower's look, makes a subscriber's lower bound exact.
+        """
+        for needed in (barrier, leader.high, follower.high):
+            if not _covers(self._read_through, needed):
+                return InFlight(ready=False, why=f"the change stream has not been read through {needed.text()} yet")
+        shown = self._surely_shown(follower, publishes, settled)
+        if not follower.high.covers(follower.low):
+            return InFlight(all=True, why="the follower's applied position went backwards during the look")
+        refused = self._refusal(table, leader.view, shown)
+        if refused:
+            return InFlight(all=True, why=refused)
+        possibly = self._through(follower.high) + (publishes is Publishes.AFTER_SHOWING)
+        return self._difference(table, leader.view, shown.count, min(possibly, len(self._entries)))
+
+    def prune(self, views: Iterable[View], lows: Iterable[Position]) -> int:
+        """Forget what no later judgement can need; returns how many transactions that were.
+
+        `views` are leader looks' and `lows` one applied position per follower. Looks older than these can no longer
+        be judged afterwards: they are refused, not misjudged.
+        """
+        count = len(self._entries)
+        for view in views:
+            count = min(count, self._surely_seen(view))
+        for low in lows:  # the last commit at or below `low` stays: a subscriber may not show it yet
+            count = min(count, self._through(low) - 1)
+        return self._drop(count, "the change stream before these looks is no longer kept")
+
+    # what arrives
+
+    def _append(self, transaction: Transaction) -> None:
+        if self._known(transaction.commit):
+            return
+        if _covers(self._read_through, transaction.commit) or not self._is_last(transaction.commit):
+            raise Unsound(
+                f"the change stream delivered transaction {transaction.xid} at {transaction.commit.text()} although it "
+                f"had declared everything through {self._read_through.text() if self._read_through else 'nothing'} "
+                "delivered, or out of commit order; judgements since then may be wrong, scan again"
+            )
+        tables: dict[TableName, list[Key]] = {}
+        for change in transaction.changes:
+            tables.setdefault(change.table, []).append(change.key)
+        keys = {table: tuple(dict.fromkeys(listed)) for table, listed in tables.items()}
+        size = max(1, sum(map(len, keys.values())))
+        self._entries.append(_Entry(transaction.xid, keys, transaction.blind, size))
+        self._commits.append(transaction.commit)
+        before = self._marks[-1] if self._marks else self._floors[None].mark
+        self._marks.append(_later(before, transaction.xid + 1))
+        self._changes += size
+
+    def _known(self, commit: Position) -> bool:
+        """Delivered before, or below the floor, where not knowing it is allowed for."""
+        floor = self._floors[None].position
+        if _covers(floor, commit):
+            return True
+        at = self._through(commit)
+        return at > 0 and self._commits[at - 1].covers(commit)
+
+    def _is_last(self, commit: Position) -> bool:
+        return not self._commits or commit.covers(self._commits[-1])
+
+    def _lose(self, blindness: Blindness, read_through: Position | None) -> None:
+        """Something at or below `read_through` (None: below the next one) is not known and never will be."""
+        why = f"{blindness.cause.value}: {blindness.detail}" if blindness.detail else blindness.cause.value
+        self._floors[blindness.table] = _Floor(read_through, None, why)
+        if blindness.table is None:
+            self._floors = {None: self._floors[None]}
+            self._entries, self._commits, self._marks, self._changes = [], [], [], 0
+            self._read_through = read_through
+
+    # what goes
+
+    def _overflow(self) -> None:
+        spare, count = self._changes - self._changes_max * 9 // 10, 0
+        for entry in self._entries:
+            if spare <= 0:
+                break
+            spare -= entry.size
+            count += 1
+        self._drop(count, "gap in the stream: more changes were in flight than the window may hold")
+
+    def _drop(self, count: int, why: str) -> int:
+        if count <= 0:
+            return 0
+        floor = self._floors[None]
+        if floor.position is not None:  # else the first `read_through` is still to come, and will be later
+            floor.position, floor.why = self._commits[count - 1], why
+        if floor.mark is not None:  # a mark that is still to come will be later than all of these
+            floor.mark = _later(floor.mark, self._marks[count - 1])
+        self._changes -= sum(entry.size for entry in self._entries[:count])
+        del self._entries[:count], self._commits[:count], self._marks[:count]
+        return count
+
+    # the judgement
+
+    def _surely_shown(self, follower: Look[T], publishes: Publishes, settled: Settled | None) -> _Shown:
+        count = self._through(follower.low)
+        bracket = _Shown(count, follower.low)
+        if publishes is Publishes.BEFORE_SHOWING:
+            # The last commit at or below `low` may not be shown yet; the one before it is. Where the window knows no
+            # such last commit, it lies below the floor, and nothing is certain.
+            before = self._commits[count - 2] if count > 1 else self._floors[None].position
+            bracket = _Shown(count - 1, before) if count else _Shown(0, None)
+        if settled is None or not settled.holds_for(follower):
+            return bracket
+        exact = _Shown(self._through(settled.position), settled.position)
+        return exact if exact.count > bracket.count or not _covers(bracket.position, exact.position) else bracket
+
+    def _refusal(self, table: TableName, view: View, shown: _Shown) -> str:
+        for scope in (None, table):
+            floor = self._floors.get(scope)
+            if floor is None:
+                continue
+            if floor.position is None or floor.mark is None:
+                return f"{floor.why} (not yet over)"
+            if not _covers(shown.position, floor.position):
+                return f"{floor.why} (the follower may not show everything through {floor.position.text()} yet)"
+            if not view.ended_below(floor.mark):
+                return f"{floor.why} (a transaction on the leader is older than that)"
+        return ""
+
+    def _difference(self, table: TableName, view: View, shown: int, possibly: int) -> InFlight:
+        seen = self._surely_seen(view)
+        keys: set[Key] = set()
+        for index in range(min(seen, shown), len(self._entries)):
+            entry = self._entries[index]
+            saw = Seen.YES if index < seen else view.saw(entry.xid)
+            straddled = (index < possibly and saw is not Seen.YES) or (index >= shown and saw is not Seen.NO)
+            if not straddled:
+                continue
+            for blindness in entry.blind:
+                if blindness.table in (None, table):
+                    return InFlight(all=True, why=blindness.cause.value)
+            keys.update(entry.tables.get(table, ()))
+        return InFlight(frozenset(keys))
+
+    def _surely_seen(self, view: View) -> int:
+        """How many leading transactions every one of which had ended when the view was taken."""
+        return _first(len(self._marks), lambda index: not view.ended_below(self._marks[index]))
+
+    def _through(self, position: Position) -> int:
+        """How many transactions committed at or before `position`."""
+        return _first(len(self._commits), lambda index: not position.covers(self._commits[index]))
+
+
+@dataclass(frozen=True, slots=True)
+class _Shown:
+    """The first `count` transactions of the window are shown, and so is everything through `position` (None:
+    nothing is certain)."""
+
+    count: int
+    position: Position | None
+
+
+def _covers(position: Position | None, other: Position | None) -> bool:
+    return position is not None and other is not None and position.covers(other)
+
+
+def _later(mark: int | None, other: int) -> int:
+    return other if mark is None else max(mark, widen(other, near=mark))
+
+
+def _first(size: int, holds: Callable[[int], bool]) -> int:
+    """The least index for which `holds`, `size` if there is none; it must stay true once it is."""
+    return bisect_left(range(size), True, key=holds)
+
+
+__all__ = ["CHANGES_MAX", "InFlight", "Settled", "TransactionWindow"]
