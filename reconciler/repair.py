@@ -3,10 +3,14 @@
 A repair is an intention to correct one key on one follower; it is applied as compare-and-set: the follower's row
 must still be what the plan saw (`expected`), and the leader's row must still be what the plan wants (`wanted`).
 
-    planned ── approve ──> approved ── apply ──> applied ── later look ──> verified
-       │                      │                     └─────────────────────> failed
-       ├── reject ──> rejected├── stale ──> superseded
-       └── stale ───> superseded
+    planned ── approve ──> approved ── begin ──> applying ──> applied ── later look ──> verified
+       │                      │  ↑                │   │  └────────────┬───────────> failed
+       │                      │  └─── release ────┘   │               └ (a later look, or the server's no)
+       ├── reject ──> rejected<┘                      │
+       └── stale ───> superseded <────────────────────┘
+
+`applying` is the intention, written before the follower is: whoever is killed between the two finds it again and
+asks the follower what became of it (`reconciler.repairing`). `reconciler.progress` is the table of these moves.
 """
 
 from __future__ import annotations
@@ -30,6 +34,7 @@ class Action(enum.Enum):
 class State(enum.Enum):
     PLANNED = "planned"
     APPROVED = "approved"
+    APPLYING = "applying"
     APPLIED = "applied"
     VERIFIED = "verified"
     FAILED = "failed"
@@ -46,6 +51,7 @@ class RefusalReason(enum.Enum):
     OVER_BUDGET = "the repair budget is spent"
     POLICY = "the policy does not repair this table"
     NO_KEY = "the table has no key"
+    ALREADY_TRIED = "the same repair failed or was rejected before"
     GENERATED = "only generated columns differ"
 
 

@@ -1,0 +1,41 @@
+"""The life of a repair as one table of moves.
+
+Everything that changes a repair's state asks here first, so that the journal can only hold lives that make sense:
+nothing is applied that nobody approved, nothing is verified that was not applied, and what has ended stays ended.
+
+No move leads from `applied` back to `applying`: a repair is written once. `applying` may go back to `approved`
+(the server was away or busy, and nothing was written) and is the one state in which a killed process can leave
+doubt; `UNDECIDED` names it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from reconciler.repair import State
+from verifier.errors import Unsound
+
+MOVES: Mapping[State, frozenset[State]] = {
+    State.PLANNED: frozenset({State.APPROVED, State.REJECTED, State.SUPERSEDED}),
+    State.APPROVED: frozenset({State.APPLYING, State.REJECTED, State.SUPERSEDED}),
+    State.APPLYING: frozenset({State.APPLIED, State.APPROVED, State.SUPERSEDED, State.FAILED}),
+    State.APPLIED: frozenset({State.VERIFIED, State.FAILED}),
+    State.VERIFIED: frozenset(),
+    State.FAILED: frozenset(),
+    State.REJECTED: frozenset(),
+    State.SUPERSEDED: frozenset(),
+}
+
+UNDECIDED = State.APPLYING
+LIVE: frozenset[State] = frozenset(state for state, onwards in MOVES.items() if onwards)
+ENDED: frozenset[State] = frozenset(MOVES) - LIVE
+
+
+def check(repair_id: str, before: State, after: State) -> None:
+    """Unsound if a repair must not go from `before` to `after`."""
+    if after not in MOVES[before]:
+        allowed = ", ".join(sorted(state.value for state in MOVES[before])) or "nothing: it has ended"
+        raise Unsound(
+            f"repair {repair_id} cannot go from {before.value} to {after.value}; "
+            f"from {before.value} it may become {allowed}"
+        )
