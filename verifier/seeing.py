@@ -10,11 +10,10 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from verifier.canonical import differing_columns
+from verifier.bracketing import compared
 from verifier.compare import Comparison
-from verifier.drift import Kind
 from verifier.look import Look, Publishes, Row
-from verifier.outcome import Again, Differs, Equal, Moving, Outcome
+from verifier.outcome import Again, Equal, Moving, Outcome
 from verifier.ports import Gather, Replica
 from verifier.position import Position
 from verifier.table import Key, TableName
@@ -136,15 +135,6 @@ class VisibilityJudging:
         self._done.update(dict.fromkeys(verdicts.matched, Equal()))
         self._done.update(dict.fromkeys(verdicts.in_flight, Moving(verdicts.why or "in flight")))
         through = self.sight.read_through()
-        for key, kind in verdicts.drifted.items():
-            columns = differing_columns(self.compared.leader, _values(ours, key), _values(theirs, key))
-            if kind is Kind.MISMATCHED and not columns:
-                self._done[key] = Equal()  # other spelling, same values
-                continue
-            evidence = visibility_evidence(looks.leader, looks.follower, through or looks.barrier)
-            self._done[key] = Differs(kind, columns, evidence)
-
-
-def _values(rows: Mapping[Key, Row], key: Key) -> Mapping[str, str | None] | None:
-    row = rows.get(key)
-    return row.values if row is not None else None
+        evidence = visibility_evidence(looks.leader, looks.follower, through or looks.barrier)
+        for key in verdicts.drifted:
+            self._done[key] = compared(self.compared.leader, ours.get(key), theirs.get(key), evidence)

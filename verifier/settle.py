@@ -8,7 +8,7 @@ reason. The room holds suspects of one table on one follower and runs one batch 
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import count
 from typing import Generic, TypeVar
@@ -47,7 +47,7 @@ class Room(Generic[Tag]):
     _due: list[tuple[float, int, Key]] = field(default_factory=list)
     _attempt: tuple[Judging, list[Key]] | None = None
     _attempt_due: float = 0.0
-    _ticket: Iterable[int] = field(default_factory=count)
+    _ticket: Iterator[int] = field(default_factory=count)
 
     def __len__(self) -> int:
         return len(self._waiting)
@@ -56,12 +56,11 @@ class Room(Generic[Tag]):
         return key in self._waiting
 
     def admit(self, keys: Iterable[Key], tag: Tag, now: float, *, delay: float | None = None) -> None:
-        """Take keys in; one that waits already keeps its turn and gets the new tag."""
+        """Take keys in; one that waits already keeps its turn and its tag (it may be under judgement by looks that
+        are older than the new tag)."""
         wait = self.policy.wait(0) if delay is None else delay
         for key in keys:
-            known = self._waiting.get(key)
-            if known is not None:
-                known.tag = tag
+            if key in self._waiting:
                 continue
             self._waiting[key] = _Waiting(tag, now)
             self._push(now + wait, key)
@@ -123,4 +122,4 @@ class Room(Generic[Tag]):
         return leaving
 
     def _push(self, at: float, key: Key) -> None:
-        heapq.heappush(self._due, (at, next(iter(self._ticket)), key))
+        heapq.heappush(self._due, (at, next(self._ticket), key))
