@@ -1,0 +1,1 @@
+"""trueup's own state store: SQLite by default, PostgreSQL for several daemons."""

@@ -1,0 +1,166 @@
+"""The change stream's offsets, and the touched keys that they have caused.
+
+One counter per group numbers every touch, in the order of the stream. It serves as the key's generation, so a verdict
+on an older change never settles a newer one, even if the key had been settled and touched again in between; and it is
+the order in which keys are looked at: that of their latest commits, which is the order in which followers apply them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+
+from sqlalchemy import Connection, and_, bindparam, delete, func, select
+
+from connectors.journal import tables
+from connectors.journal.drifts import Announce, clear, record
+from connectors.journal.store import Store
+from verifier.change import Blindness, Cause
+from verifier.drift import Drift
+from verifier.identity import drift_id, key_text, parse_key
+from verifier.journal import StreamState, Touched
+from verifier.position import Position, parse
+from verifier.table import Key, TableName
+
+_STREAM, _TOUCHED, _BLIND, _SIGHTED = tables.stream.c, tables.touched.c, tables.blind.c, tables.sighted.c
+
+EVERY = TableName("", "")
+"""How the rows spell "any table"."""
+
+
+class SqlStream:
+    """`verifier.journal.StreamJournal`."""
+
+    def __init__(self, store: Store, announce: Announce | None) -> None:
+        self._store = store
+        self._announce = announce
+
+    def state(self) -> StreamState:
+        """Empty if nothing was ever read."""
+        query = select(tables.stream).where(_STREAM.group_name == self._store.group)
+        with self._store.read() as connection:
+            row = connection.execute(query).first()
+        if row is None:
+            return StreamState()
+        return StreamState(json.loads(row.offsets), None if row.read_through is None else parse(row.read_through))
+
+    def advance(
+        self,
+        state: StreamState,
+        touched: Mapping[tuple[TableName, Key], Position],
+        blind: Sequence[Blindness],
+        *,
+        followers: Sequence[str],
+        at: float,
+    ) -> None:
+        """Record offsets, touched keys (for every follower) and blindness as one transaction. The mapping's order is
+        the order of the stream."""
+        group = self._store.group
+        with self._store.write() as connection:
+            before = connection.execute(select(_STREAM.generation).where(_STREAM.group_name == group)).scalar()
+            generation = int(before or 0)
+            rows = []
+            for (table, key), commit in touched.items():
+                generation += 1
+                shared = {
+                    "group_name": group,
+                    "schema_name": table.schema,
+                    "table_name": table.name,
+                    "key": key_text(key),
+                    "commit_position": commit.text(),
+                    "generation": generation,
+                    "touched_at": at,
+                }
+                rows += [
+                    shared | {"id": drift_id(group, follower, table, key), "follower": follower}
+                    for follower in followers
+                ]
+            self._store.upsert(connection, tables.touched, rows)
+            self._blinded(connection, blind, at)
+            through = None if state.read_through is None else state.read_through.text()
+            offsets = json.dumps(dict(state.offsets), sort_keys=True)
+            row = {"group_name": group, "offsets": offsets, "read_through": through, "generation": generation}
+            self._store.upsert(connection, tables.stream, [row])
+
+    def touched(
+        self, follower: str, *, limit: int, skip: frozenset[tuple[TableName, Key]] = frozenset()
+    ) -> Sequence[Touched]:
+        """In the order of the keys' latest commits; reads no more than `limit` rows and those to skip."""
+        mine = and_(_TOUCHED.group_name == self._store.group, _TOUCHED.follower == follower)
+        query = select(tables.touched).where(mine).order_by(_TOUCHED.generation).limit(limit + len(skip))
+        found: list[Touched] = []
+        with self._store.read() as connection:
+            for row in connection.execute(query):
+                table, key = TableName(row.schema_name, row.table_name), parse_key(row.key)
+                if (table, key) not in skip and len(found) < limit:
+                    commit = parse(row.commit_position)
+                    found.append(Touched(follower, table, key, commit, row.generation, row.touched_at))
+        return found
+
+    def touched_count(self, follower: str) -> int:
+        mine = and_(_TOUCHED.group_name == self._store.group, _TOUCHED.follower == follower)
+        with self._store.read() as connection:
+            return connection.execute(select(func.count()).select_from(tables.touched).where(mine)).scalar_one()
+
+    def settle(self, follower: str, settled: Sequence[Touched], drifts: Sequence[Drift], *, at: float) -> None:
+        """Forget what was judged, unless touched again since; record the drift; clear the drift of the others."""
+        group = self._store.group
+        ids = [drift_id(group, follower, one.table, one.key) for one in settled]
+        judged = [{"judged": id_, "as_of": one.generation} for id_, one in zip(ids, settled, strict=True)]
+        drifted = {drift.id for drift in drifts}
+        with self._store.write() as connection:
+            if judged:
+                mine = and_(_TOUCHED.group_name == group, _TOUCHED.id == bindparam("judged"))
+                connection.execute(
+                    delete(tables.touched).where(mine, _TOUCHED.generation == bindparam("as_of")), judged
+                )
+            record(self._store, connection, drifts, self._announce)
+            clear(self._store, connection, [id_ for id_ in ids if id_ not in drifted], at, self._announce)
+
+    def blind(self, tables_of_group: Sequence[TableName] | None = None) -> Mapping[TableName | None, Blindness]:
+        """Tables (None: all) that the stream cannot vouch for until they are scanned again. Given the group's tables,
+        "all" is told as those of them that have not been scanned since, and None does not occur."""
+        group = self._store.group
+        with self._store.read() as connection:
+            rows = connection.execute(select(tables.blind).where(_BLIND.group_name == group)).all()
+            scans = connection.execute(select(tables.sighted).where(_SIGHTED.group_name == group)).all()
+        found: dict[TableName | None, Blindness] = {}
+        since = {TableName(row.schema_name, row.table_name): row.since for row in scans}
+        for row in rows:
+            table = TableName(row.schema_name, row.table_name)
+            if table != EVERY:
+                found[table] = Blindness(Cause[row.cause], table, row.detail)
+            elif tables_of_group is None:
+                found[None] = Blindness(Cause[row.cause], None, row.detail)
+            else:
+                unseen = [name for name in tables_of_group if name not in since or since[name] <= row.at]
+                for name in unseen:
+                    found.setdefault(name, Blindness(Cause[row.cause], name, row.detail))
+        return found
+
+    def sighted(self, table: TableName | None, since: float) -> None:
+        """The table (None: every table) was scanned completely by a scan that began at `since`: blindness older than
+        that ends. A blindness of all tables ends for this one alone."""
+        group = self._store.group
+        place = EVERY if table is None else table
+        with self._store.write() as connection:
+            ended = delete(tables.blind).where(_BLIND.group_name == group, _BLIND.at < since)
+            if table is not None:
+                ended = ended.where(_BLIND.schema_name == table.schema, _BLIND.table_name == table.name)
+            connection.execute(ended)
+            row = {"group_name": group, "schema_name": place.schema, "table_name": place.name, "since": since}
+            self._store.upsert(connection, tables.sighted, [row])
+
+    def _blinded(self, connection: Connection, blind: Sequence[Blindness], at: float) -> None:
+        rows = {}
+        for one in blind:
+            place = EVERY if one.table is None else one.table
+            rows[place] = {
+                "group_name": self._store.group,
+                "schema_name": place.schema,
+                "table_name": place.name,
+                "cause": one.cause.name,
+                "detail": one.detail,
+                "at": at,
+            }
+        self._store.upsert(connection, tables.blind, list(rows.values()))
