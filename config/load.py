@@ -43,8 +43,8 @@ def check(path: Path | str | None = None) -> list[Problem]:
 
 
 def parse(text: str, *, file: str = _FILE, folder: Path | None = None) -> Settings:
-    """The settings that `text` holds, as if it stood in `file`. Misconfigured with every problem."""
-    settings, problems = _parsed(text, file, folder or Path())
+    """The settings that `text` holds, as if it stood in `file`; no environment. Misconfigured with every problem."""
+    settings, problems = _parsed(read(text, file), folder or Path(), {})
     if settings is None:
         raise _misconfigured(problems)
     return settings
@@ -75,20 +75,21 @@ def _judge(file: Path) -> tuple[Settings | None, list[Problem]]:
         return None, [Problem(str(file), 0, 0, "", f"not UTF-8 text: {error.reason} at byte {error.start}")]
     except OSError as error:
         return None, [Problem(str(file), 0, 0, "", f"cannot be read: {error.strerror}")]
-    return _parsed(text, str(file), file.parent.absolute())
-
-
-def _parsed(text: str, file: str, folder: Path) -> tuple[Settings | None, list[Problem]]:
-    document = read(text, file)
-    problems = list(document.problems)
-    if document.value is None and not problems:
-        problems.append(Problem(file, 1, 1, "", "is empty; 'trueup init' writes a first configuration"))
-    if document.value is None:
-        return None, problems
+    document = read(text, str(file))
     try:
         sources = overlay(document.value)
     except SettingsError as error:
-        return None, [*problems, Problem("environment", 0, 0, "", f"cannot be read: {error}")]
+        return None, [*document.problems, Problem("environment", 0, 0, "", f"cannot be read: {error}")]
+    return _parsed(document, file.parent.absolute(), sources)
+
+
+def _parsed(document: Document, folder: Path, sources: dict[Steps, str]) -> tuple[Settings | None, list[Problem]]:
+    problems = list(document.problems)
+    if document.value is None and not problems:
+        message = "is empty; 'trueup init' writes a first configuration"
+        problems.append(Problem(document.file, 1, 1, "", message))
+    if document.value is None:
+        return None, problems
     settings: Settings | None = None
     try:
         settings = Settings.model_validate(document.value, context={"folder": folder})

@@ -1,9 +1,8 @@
-"""The JSON Schema of the configuration, for editors: `python -m config.schema [--check]` keeps the copy current."""
+"""The JSON Schema of the configuration, for editors; `config.generate` keeps the committed copy current."""
 
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +30,7 @@ def _with_units(node: Any) -> Any:
     result = {key: _with_units(value) for key, value in node.items()}
     if result.get("pattern") == DURATION and isinstance(result.get("default"), float):
         result["default"] = duration(result["default"])
-    elif isinstance(result.get("default"), dict) and "$ref" in result:
+    elif "$ref" in result and "default" in result:
         del result["default"]  # a section whose every field has a default of its own
     return result
 
@@ -39,9 +38,3 @@ def _with_units(node: Any) -> Any:
 def text() -> str:
     """The committed copy's contents."""
     return json.dumps(schema(), indent=2, sort_keys=True) + "\n"
-
-
-if __name__ == "__main__":
-    if "--check" in sys.argv:
-        sys.exit(0 if FILE.read_text(encoding="utf-8") == text() else f"{FILE.name} is not current")
-    FILE.write_text(text(), encoding="utf-8")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, cast
 
 from pydantic import Field, GetJsonSchemaHandler, model_validator
 from pydantic.json_schema import JsonSchemaValue
@@ -20,7 +20,8 @@ from config.stream import Stream
 class Journal(Model):
     """trueup's own state. A path means SQLite; a PostgreSQL URL lets several daemons share one."""
 
-    url: JournalAddress = Address("sqlite:///trueup.db")
+    # Validated like a given value, so that the default too is relative to the file's folder.
+    url: JournalAddress = Field(default=cast(Address, "trueup.db"), validate_default=True)
     """A path, relative to the configuration file, or `postgresql://user@host:5432/database`."""
     password: Password | None = None
     """`env:NAME` or `file:/path`."""
@@ -71,7 +72,7 @@ class Settings(Model):
 
     instance: Name = "default"
     """Tells several daemons apart in logs and leases."""
-    journal: Journal = Journal()
+    journal: Journal = Field(default=cast(Journal, {}), validate_default=True)
     """trueup's own state."""
     http: Http = Http()
     """Metrics and health."""
