@@ -118,7 +118,7 @@ class TransactionWindow:
         return any(floor.mark is None and floor.position is not None for floor in self._floors.values())
 
     def set_mark(self, mark: int) -> None:
-        """The leader's `mark()`, asked after `needs_mark` became true: what committed below the floor has a lower id."""
+        """The leader's `mark()`, asked once `needs_mark` is true: what committed below the floor has a lower id."""
         for floor in self._floors.values():
             if floor.mark is None and floor.position is not None:
                 floor.mark = mark
