@@ -75,7 +75,7 @@ _ASKS = {
 }
 
 
-class PassOutcome(enum.Enum):
+class Outcome(enum.Enum):
     """What one pass says about a key."""
 
     EQUAL = "equal"  # the follower's row equals one of the leader's two
@@ -89,7 +89,7 @@ class Finding:
     """One key's outcome of one pass. `kind` and `evidence` are None unless it is drift or steady; `leader` and
     `follower` are the rows that were compared, None where absent."""
 
-    outcome: PassOutcome
+    outcome: Outcome
     kind: Kind | None = None
     leader: Row | None = None
     follower: Row | None = None
@@ -158,7 +158,7 @@ class Bracket:
         if self.stage is not Stage.DONE or self.r1 is None or self.f1 is None:
             raise ValueError(f"the bracket is not done: {self.stage.value}")
         differing = self._differing(self.f1)
-        return {key: self._finding(key) if key in differing else Finding(PassOutcome.EQUAL) for key in self.keys}
+        return {key: self._finding(key) if key in differing else Finding(Outcome.EQUAL) for key in self.keys}
 
     def _shows_everything(self, look: Look[Rows]) -> bool:
         """Everything at or below `position` is shown by this follower look."""
@@ -180,17 +180,17 @@ class Bracket:
         first, second = _told(self.r1).value.get(key), _told(self.r2).value.get(key)
         follower = _told(self.f1).value.get(key)
         if _same(second, follower):
-            return Finding(PassOutcome.EQUAL)
+            return Finding(Outcome.EQUAL)
         if first is None and second is None:
             again = _told(self.f2).value.get(key)
             if again is None:
-                return Finding(PassOutcome.EQUAL)
+                return Finding(Outcome.EQUAL)
             held, kind = _held(follower, again), Kind.EXTRA
         else:
             held, kind = _held(first, second), Kind.MISSING if follower is None else Kind.MISMATCHED
-        return Finding(held, kind, second, follower, self._evidence(held)) if held else Finding(PassOutcome.MOVING)
+        return Finding(held, kind, second, follower, self._evidence(held)) if held else Finding(Outcome.MOVING)
 
-    def _evidence(self, outcome: PassOutcome) -> Evidence:
+    def _evidence(self, outcome: Outcome) -> Evidence:
         first, second = _told(self.f1), _told(self.r2)
         positions = {
             "leader": _told(self.r1).high.text(),
@@ -200,7 +200,7 @@ class Bracket:
         }
         if self.f2 is not None:
             positions["follower_again"] = self.f2.low.text()
-        if outcome is PassOutcome.DRIFT:
+        if outcome is Outcome.DRIFT:
             return Evidence(Certainty.PROVEN, Method.BRACKETED, positions)
         return Evidence(Certainty.PROBABLE, Method.REPEATED, positions)
 
@@ -217,10 +217,10 @@ def _same(one: Row | None, other: Row | None) -> bool:
     return one.digest == other.digest
 
 
-def _held(one: Row | None, other: Row | None) -> PassOutcome | None:
+def _held(one: Row | None, other: Row | None) -> Outcome | None:
     """Did two reads of one server find the same row version? DRIFT: yes; STEADY: equal contents, version unknown."""
     if one is None or other is None or one.digest != other.digest:
         return None
     if one.version is None or other.version is None:
-        return PassOutcome.STEADY
-    return PassOutcome.DRIFT if one.version == other.version else None
+        return Outcome.STEADY
+    return Outcome.DRIFT if one.version == other.version else None

@@ -1,7 +1,8 @@
-"""Judge a batch of keys by the bracketed rule (DESIGN 3.2): `verifier.bracket` driven over two replicas.
+"""Judge a batch of keys without a change stream: drives `verifier.bracket` over two replicas, and recognises stillness.
 
-One attempt is one pass of the rule. Where the engine keeps no row versions a pass proves nothing, and `Repeats`,
-which outlives the attempts, counts how often a key showed the very same difference: often enough is `probable`.
+The leader's next transaction id is asked before the first read. If it is the same after the follower's read, and
+nothing was running at the first read, the leader stood still all the while, and plain comparison is proof
+(`verifier.stillness`): the second leader read is saved. Otherwise the bracket goes on as it was.
 """
 
 from __future__ import annotations
@@ -9,100 +10,110 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
-from verifier.bracket import Ask, Bracket, Finding, PassOutcome, Stage
+from verifier.bracket import Ask, Bracket, Finding, Stage
+from verifier.bracket import Outcome as Found
 from verifier.canonical import differing_columns
 from verifier.compare import Comparison
-from verifier.drift import Kind
-from verifier.look import Row
+from verifier.drift import Evidence, Kind
+from verifier.look import Publishes, Row
 from verifier.outcome import Again, Differs, Equal, Moving, Outcome
 from verifier.ports import Replica
-from verifier.table import Key, Value
+from verifier.stillness import StillPoint, snapshot_evidence, still_point, unsettled
+from verifier.table import Key, Table, Value
+from verifier.window import Settled
 
 _POLL_SECONDS = 0.02
-_WAITS = {
-    Stage.APPLIED: "the follower has not applied what the leader had committed",
-    Stage.F1: "a transaction of the follower was still ending",
-    Stage.R2: "an older transaction was still running on the leader",
-    Stage.APPLIED_2: "the follower has not applied what the leader had committed",
-    Stage.F2: "a transaction of the follower was still ending",
-}
-
-
-@dataclass(slots=True)
-class Repeats:
-    """How often in a row each key showed the same two contents, over the attempts at one table of one follower."""
-
-    times: int = 3
-    _seen: dict[Key, tuple[int | None, int | None, int]] = field(default_factory=dict)
-
-    def again(self, key: Key, leader: Row | None, follower: Row | None) -> bool:
-        """Count a steady difference; True once it was seen `times` times without a break."""
-        ours, theirs = leader.digest if leader else None, follower.digest if follower else None
-        before = self._seen.get(key)
-        count = before[2] + 1 if before is not None and before[:2] == (ours, theirs) else 1
-        self._seen[key] = (ours, theirs, count)
-        return count >= self.times
-
-    def forget(self, key: Key) -> None:
-        self._seen.pop(key, None)
 
 
 @dataclass(slots=True)
 class BracketJudging:
-    """One attempt at `keys`. After `give_up_seconds` without the world having become ready (the follower too far
-    behind, an old transaction on the leader) every key is `Moving`, with the reason."""
+    """One pass over `keys` of one table on one follower. A pass that takes longer than `give_up_seconds` (a follower
+    that does not apply, a transaction that stays open) ends with every key `Moving`, naming what it waited for."""
 
     leader: Replica
     follower: Replica
     compared: Comparison
     keys: Collection[Key]
-    repeats: Repeats
     give_up_seconds: float = 30.0
     _bracket: Bracket | None = None
+    _mark: int = 0
+    _point: StillPoint | None = None
     _began: float = 0.0
+    _settled: Settled | None = None
+    _polls: int = field(default=0)
 
     def advance(self, now: float) -> Again | Mapping[Key, Outcome]:
-        """Go through the rule as far as the world allows. A Temporary error leaves the pass where it was."""
         if self._bracket is None:
             self._bracket = Bracket(frozenset(self.keys), self.follower.publishes)
-            self._began = now
-        while self._bracket.stage is not Stage.DONE:
-            stage = self._bracket.stage
-            self._bracket = self._answer(self._bracket)
-            if self._bracket.stage is stage:
-                if now - self._began < self.give_up_seconds:
-                    return Again(now + _POLL_SECONDS)
-                return dict.fromkeys(self.keys, Moving(_WAITS[stage]))
-        return {key: self._outcome(key, finding) for key, finding in self._bracket.findings().items()}
+            self._began, self._mark = now, self.leader.mark()
+        while True:
+            bracket = self._bracket
+            if bracket.stage is Stage.DONE:
+                return {key: self._outcome(finding) for key, finding in bracket.findings().items()}
+            following = self._answer(bracket)
+            if isinstance(following, dict):
+                return following
+            if following is bracket:
+                if now - self._began > self.give_up_seconds:
+                    return dict.fromkeys(self.keys, Moving(f"waited for: {bracket.stage.value}"))
+                self._polls += 1
+                return Again(now + min(0.5, _POLL_SECONDS * 1.3 ** min(self._polls, 20)))
+            self._bracket = following
 
-    def _answer(self, bracket: Bracket) -> Bracket:
-        match bracket.ask:
-            case Ask.LEADER_ROWS:
-                return bracket.looked(self.leader.rows(self.compared.leader, bracket.wanted))
-            case Ask.FOLLOWER_ROWS:
-                return bracket.looked(self.follower.rows(self.compared.follower, bracket.wanted))
-            case Ask.LEADER_POSITION:
-                return bracket.stood(self.leader.position())
-            case Ask.FOLLOWER_POSITION:
-                return bracket.stood(self.follower.position())
-            case Ask.LEADER_MARK:
-                return bracket.marked(self.leader.mark())
-            case Ask.FOLLOWER_MARK:
-                return bracket.marked(self.follower.mark())
+    def _answer(self, bracket: Bracket) -> Bracket | dict[Key, Outcome]:
+        """Ask the one question that the bracket has now; the whole result if the leader turns out to stand still."""
+        if bracket.ask is Ask.LEADER_ROWS:
+            return bracket.looked(self.leader.rows(self.compared.leader, bracket.wanted))
+        if bracket.ask is Ask.LEADER_POSITION:
+            position = self.leader.position()
+            if bracket.stage is Stage.P1 and bracket.r1 is not None:
+                self._point = still_point(self._mark, bracket.r1.view, position)
+            return bracket.stood(position)
+        if bracket.ask is Ask.FOLLOWER_POSITION:
+            return bracket.stood(self.follower.position())
+        if bracket.ask is Ask.FOLLOWER_MARK:
+            mark = self.follower.mark()
+            assert bracket.position is not None
+            self._settled = Settled(bracket.position, mark)
+            return bracket.marked(mark)
+        if bracket.ask is Ask.FOLLOWER_ROWS:
+            return bracket.looked(self.follower.rows(self.compared.follower, bracket.wanted))
+        mark = self.leader.mark()
+        return self._still(bracket, mark) or bracket.marked(mark)
 
-    def _outcome(self, key: Key, finding: Finding) -> Outcome:
-        if finding.outcome is PassOutcome.STEADY and not self.repeats.again(key, finding.leader, finding.follower):
-            return Moving("the same difference must be seen again: this engine has no row versions")
-        if finding.outcome is PassOutcome.MOVING:
-            self.repeats.forget(key)
-            return Moving("the row kept changing on the leader")
-        if finding.outcome is PassOutcome.EQUAL or finding.kind is None or finding.evidence is None:
-            self.repeats.forget(key)
+    def _still(self, bracket: Bracket, mark_after: int) -> dict[Key, Outcome] | None:
+        """Every outcome at once, if the leader stood still from the first read to this mark."""
+        if self._point is None or bracket.r1 is None or bracket.f1 is None:
+            return None
+        r1, f1 = bracket.r1, bracket.f1
+        publishes = self.follower.publishes
+        if publishes is not Publishes.BEFORE_SHOWING and not f1.low.covers(self._point.position):
+            return None
+        if unsettled(self._point, r1, f1, publishes, mark_after=mark_after, settled=self._settled):
+            return None
+        evidence = snapshot_evidence(self._point, f1)
+        return {key: self._compared(r1.value.get(key), f1.value.get(key), evidence) for key in self.keys}
+
+    def _outcome(self, finding: Finding) -> Outcome:
+        if finding.outcome is Found.EQUAL:
             return Equal()
-        columns = differing_columns(self.compared.leader, _values(finding.leader), _values(finding.follower))
-        if finding.kind is Kind.MISMATCHED and not columns:
-            return Equal()  # other spelling, same values
-        return Differs(finding.kind, columns, finding.evidence)
+        if finding.outcome is Found.DRIFT and finding.evidence is not None:
+            return self._compared(finding.leader, finding.follower, finding.evidence)
+        return Moving("the row kept changing while it was looked at")
+
+    def _compared(self, ours: Row | None, theirs: Row | None, evidence: Evidence) -> Outcome:
+        """By value: two spellings of the same value have different digests and are equal all the same."""
+        return compared(self.compared.leader, ours, theirs, evidence)
+
+
+def compared(table: Table, ours: Row | None, theirs: Row | None, evidence: Evidence) -> Outcome:
+    """Equal, or the difference with the evidence that these rows may be compared."""
+    if ours is None and theirs is None:
+        return Equal()
+    columns = differing_columns(table, _values(ours), _values(theirs))
+    if ours is None or theirs is None:
+        return Differs(Kind.EXTRA if ours is None else Kind.MISSING, columns, evidence)
+    return Differs(Kind.MISMATCHED, columns, evidence) if columns else Equal()
 
 
 def _values(row: Row | None) -> Mapping[str, Value] | None:
