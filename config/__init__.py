@@ -4,7 +4,7 @@
 connection. Passwords are references (`env:NAME`, `file:/path`) that are looked up only when they are used.
 """
 
-from config.draft import draft, grants
+from config.beginning import KafkaSource, draft, grants
 from config.load import check, find, load, parse
 from config.problem import Problem, Severity
 from config.schema import schema
@@ -13,6 +13,7 @@ from config.settings import Settings
 from config.show import example, show
 
 __all__ = [
+    "KafkaSource",
     "Problem",
     "Secret",
     "Settings",

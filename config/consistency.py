@@ -57,11 +57,11 @@ def _endpoints(invariant: Mapping[str, object], at: Path, names: Sequence[str]) 
 def _parts(group: Mapping[str, object], at: Path) -> Iterator[Finding]:
     stream, events = _mapping(group.get("stream")), _mapping(group.get("events"))
     kafka = _mapping(stream.get("kafka"))
-    if stream.get("kind") == "kafka" and "kafka" not in stream:
+    if stream.get("kind") == "kafka" and stream.get("kafka") is None:
         yield (*at, "stream", "kafka"), "kind is kafka: give bootstrap_servers and topic_prefix under 'kafka'"
-    if stream.get("kind") == "kafka" and "pgoutput" in stream:
+    if stream.get("kind") == "kafka" and stream.get("pgoutput") is not None:
         yield (*at, "stream", "pgoutput"), "kind is kafka: remove this, or set kind: pgoutput"
-    if stream.get("kind") == "pgoutput" and "kafka" in stream:
+    if stream.get("kind") == "pgoutput" and stream.get("kafka") is not None:
         yield (*at, "stream", "kafka"), "kind is pgoutput: remove this, or set kind: kafka"
     if events.get("kind") == "jsonl" and not events.get("path"):
         yield (*at, "events", "path"), "kind is jsonl: give the path of the file"

@@ -10,6 +10,7 @@ import re
 from dataclasses import dataclass, field
 
 import yaml
+from yaml.reader import ReaderError
 
 from config.problem import Path, Problem, dotted
 
@@ -60,8 +61,9 @@ class Document:
 def read(text: str, file: str) -> Document:
     """Parse `text`; what is wrong with it as YAML is in `problems`."""
     document = Document(file)
-    loader = _Loader(text)
+    loader: _Loader | None = None
     try:
+        loader = _Loader(text)
         node = loader.get_single_node()
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
@@ -69,11 +71,14 @@ def read(text: str, file: str) -> Document:
         what = " ".join(part for part in (error.context, error.problem) if part)
         document.problems.append(Problem(file, line, column, "", f"not YAML: {what}"))
         return document
-    except yaml.YAMLError as error:  # a character that YAML forbids
-        document.problems.append(Problem(file, 1, 1, "", f"not YAML: {' '.join(str(error).split())}"))
+    except ReaderError as error:
+        line = text.count("\n", 0, error.position) + 1
+        message = f"not YAML: character U+{error.character:04X} is not allowed"
+        document.problems.append(Problem(file, line, error.position - text.rfind("\n", 0, error.position), "", message))
         return document
     finally:
-        loader.dispose()
+        if loader is not None:
+            loader.dispose()
     if node is not None:
         document.value = _plain(node, (), document, frozenset())
     return document

@@ -138,11 +138,11 @@ def test_secrets_are_looked_up_when_used(tmp_path: Path, monkeypatch: pytest.Mon
         group.followers[0].address()
     (tmp_path / "word").write_text("p@ss/ word\n")
     assert group.followers[0].address() == "postgresql://t:p%40ss%2F%20word@h2/shop"
-    monkeypatch.setenv("NOT_SET", "secret")
-    assert group.leader.address() == "postgresql://t:secret@h/shop"
+    monkeypatch.setenv("NOT_SET", "xyzzy")
+    assert group.leader.address() == "postgresql://t:xyzzy@h/shop"
     monkeypatch.setenv("W", "x")
     assert group.followers[0].repair_address() == "postgresql://w%20r:x@h2/shop"
-    assert "secret" not in repr(settings) + config.show(settings)
+    assert "xyzzy" not in repr(settings) + config.show(settings)
 
 
 def test_another_user_for_repairs_never_gets_the_readers_password() -> None:
@@ -200,8 +200,8 @@ def test_the_search_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
         ("a: 1\n---\nb: 2\n", "2:1: not YAML: expected a single document in the stream but found another document"),
         ("- a\n", "1:1: must be a mapping"),
         ("groups: !!set {a}\n", "1:9: groups: must be a list"),
-        ("groups: &a [*a]\n", "1:12: groups[0]: an alias that contains itself"),
-        ("groups:\n  - \x07\n", "1:1: not YAML: unacceptable character #x0007: special characters are not allowed"),
+        ("groups: &a [*a]\n", "1:9: groups[0]: an alias that contains itself"),
+        ("groups:\n  - \x07\n", "2:5: not YAML: character U+0007 is not allowed"),
     ],
 )
 def test_documents_that_are_no_configuration(tmp_path: Path, text: str, told: str) -> None:

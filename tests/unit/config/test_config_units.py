@@ -7,12 +7,11 @@ import doctest
 import pytest
 
 import config
-from config import draft as drafts
 from config import units
 
 
 def test_examples_in_the_docstrings() -> None:
-    assert doctest.testmod(units) == (0, 4)
+    assert doctest.testmod(units) == (0, 3)
 
 
 @pytest.mark.parametrize("value", [5, 5.0, True, None, "", "5", "5 s", "s", "-5s", "5x", "1h 5m", "1e3s", ["5s"]])
@@ -38,8 +37,8 @@ def test_what_is_no_size(value: object) -> None:
         units.size_bytes(value)
 
 
-@pytest.mark.parametrize("stream", [None, "pgoutput", drafts.Kafka("k:9092", "shop", "http://c:8083")])
-def test_a_draft_loads_and_holds_no_password(stream: drafts.Kafka | str | None) -> None:
+@pytest.mark.parametrize("stream", [None, "pgoutput", config.KafkaSource("k:9092", "shop", "http://c:8083")])
+def test_a_draft_loads_and_holds_no_password(stream: config.KafkaSource | str | None) -> None:
     text = config.draft(
         "postgresql://u:hun%22ter2@h:5432/db?sslmode=require",
         {"eu-2": "postgresql://u:hunter3@h2/db", "sub": "postgresql://h3/db"},
@@ -55,7 +54,9 @@ def test_a_draft_loads_and_holds_no_password(stream: drafts.Kafka | str | None) 
     assert group.followers[0].password == config.Secret("env:SHOP_EU_2_PASSWORD")
     assert group.followers[1].password is None
     assert group.tables.include == ("public.*", 'odd."x"')
-    assert (group.stream.kind if group.stream else None) == ("kafka" if isinstance(stream, drafts.Kafka) else stream)
+    assert (group.stream.kind if group.stream else None) == (
+        "kafka" if isinstance(stream, config.KafkaSource) else stream
+    )
 
 
 def test_grants_name_the_least_rights() -> None:

@@ -25,7 +25,7 @@ groups:
 
 
 @dataclass(frozen=True, slots=True)
-class Kafka:
+class KafkaSource:
     """Where Debezium's events are."""
 
     bootstrap_servers: str
@@ -39,9 +39,9 @@ def draft(
     *,
     group: str = "main",
     tables: Sequence[str] = ("public.*",),
-    stream: Kafka | str | None = None,
+    stream: KafkaSource | str | None = None,
 ) -> str:
-    """Commented YAML for one group: `followers` maps names to URLs; `stream` is a Kafka, `pgoutput` or None.
+    """Commented YAML for one group: `followers` maps names to URLs; `stream` is a KafkaSource, `pgoutput` or None.
 
     A password in a URL is not written down: its place takes a reference and the comment says which variable to set.
     """
@@ -80,8 +80,8 @@ def _endpoint(name: str, url: str, group: str, indent: str) -> list[str]:
     return lines
 
 
-def _stream(stream: Kafka | str | None) -> list[str]:
-    if isinstance(stream, Kafka):
+def _stream(stream: KafkaSource | str | None) -> list[str]:
+    if isinstance(stream, KafkaSource):
         more = f", connect_url: {_quoted(stream.connect_url)}" if stream.connect_url else ""
         servers, prefix = _quoted(stream.bootstrap_servers), _quoted(stream.topic_prefix)
         return [
