@@ -1,0 +1,199 @@
+"""From bytes to events: Debezium's JSON envelope, with schemas or without.
+
+A message that cannot be understood raises `Unreadable` and nothing else. If only its row cannot be told (a key of a
+type that the connector's mode distorts, no key at all), it is still a counted event of its transaction and carries
+the blindness of its table, so that the transaction completes and its other rows are judged.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+
+from connectors.debezium import values
+from connectors.debezium.event import Aside, Begin, End, Event, RowEvent, Unreadable
+from connectors.debezium.modes import Modes
+from connectors.debezium.shape import Shape
+from verifier.change import Blindness, Cause, Change, Operation
+from verifier.position import Lsn
+from verifier.table import Key, Table, TableName, Value
+
+TableOf = Callable[[TableName], Table | None]
+_OPERATIONS = {"c": Operation.INSERT, "u": Operation.UPDATE, "d": Operation.DELETE}
+_Json = Mapping[str, object]
+_NO_SCHEMA: _Json = {}
+
+
+class Decoder:
+    """Messages of one connector. `table_of` answers from the leader's catalog; tables it does not know are counted
+    but their rows are not told (they are not verified)."""
+
+    def __init__(self, prefix: str, modes: Modes, table_of: TableOf) -> None:
+        self._transactions = f"{prefix}.transaction"
+        self._heartbeats = f"__debezium-heartbeat.{prefix}"
+        self._prefix = f"{prefix}."
+        self._modes = modes
+        self._table_of = table_of
+        self._shapes: dict[TableName, Shape] = {}
+
+    def decode(self, topic: str, key: bytes | None, value: bytes | None) -> Event:
+        """The event, or Unreadable."""
+        if value is None:
+            return Aside()
+        try:
+            schema, payload = _unwrap(value)
+            if topic == self._heartbeats:
+                return Aside(_seconds(payload.get("ts_ms")))
+            if topic == self._transactions:
+                return _boundary(payload)
+            return self._row(schema, payload, key)
+        except Unreadable:
+            raise
+        except (ValueError, TypeError, KeyError, AttributeError, ArithmeticError, RecursionError) as error:
+            raise Unreadable(f"{type(error).__name__}: {error}"[:300], self.table_named(topic)) from error
+
+    def table_named(self, topic: str) -> TableName | None:
+        """The table whose rows a topic carries, by the connector's own naming; None for other topics."""
+        rest = topic.removeprefix(self._prefix)
+        schema, dot, name = rest.partition(".")
+        return TableName(schema, name) if rest != topic and dot and name else None
+
+    def _row(self, schema: _Json, payload: _Json, key: bytes | None) -> Event:
+        operation, source = payload.get("op"), payload.get("source")
+        if not isinstance(operation, str) or not isinstance(source, Mapping):
+            raise ValueError("not a change event: op or source is missing (is a flattening transform configured?)")
+        handled_at = _seconds(payload.get("ts_ms"))
+        boundary = payload.get("transaction")
+        if operation == "r":
+            return Aside(handled_at)
+        if not isinstance(boundary, Mapping):
+            if operation == "m":
+                return Aside(handled_at)  # a message outside any transaction
+            raise ValueError("event without transaction block: set provide.transaction.metadata=true on the connector")
+        xid, order = _xid(boundary["id"])[0], _whole(boundary["total_order"])
+        if operation == "m":
+            return RowEvent(xid, order, None, None, None, (), handled_at)
+        name = TableName(str(source["schema"]), str(source["table"]))
+        after = payload.get("after")
+        fields = tuple(sorted(after)) if isinstance(after, Mapping) else ()
+        change, blind = self._told(name, operation, schema, payload, key)
+        return RowEvent(xid, order, name, change, blind, fields, handled_at)
+
+    def _told(
+        self, name: TableName, operation: str, schema: _Json, payload: _Json, key: bytes | None
+    ) -> tuple[Change | None, Blindness | None]:
+        """The change of one row, or why it cannot be told; neither for a table that is not verified."""
+        table = self._table_of(name)
+        if operation == "t":
+            return None, Blindness(Cause.TRUNCATE, name)
+        if operation not in _OPERATIONS:
+            return None, Blindness(Cause.UNREADABLE, name, f"unknown operation {operation[:20]!r}")
+        if table is None:
+            return None, None
+        if key is None or not table.key:
+            return None, Blindness(Cause.KEYLESS, name)
+        shape = self._shape(name, table)
+        try:
+            found = self._key(shape, table, key)
+            after = self._after(shape, schema, payload) if operation != "d" else None
+        except (ValueError, TypeError, KeyError, ArithmeticError) as error:
+            return None, Blindness(Cause.UNREADABLE, name, f"{type(error).__name__}: {error}"[:300])
+        return Change(name, found, _OPERATIONS[operation], after), None
+
+    def _shape(self, name: TableName, table: Table) -> Shape:
+        shape = self._shapes.get(name)
+        if shape is None or shape.table is not table:
+            shape = self._shapes[name] = Shape(table)
+        return shape
+
+    def _key(self, shape: Shape, table: Table, key: bytes) -> Key:
+        schema, payload = _unwrap(key)
+        types = shape.types(schema.get("fields"))
+        found: list[int | str] = []
+        for column in table.key:
+            if column not in payload:
+                raise ValueError(f"the event's key has no column {column}: is message.key.columns set?")
+            raw = payload[column]
+            told = values.decode(raw, types[column], self._modes)
+            if told is values.UNKNOWN or told is None:
+                raise ValueError(
+                    f"key column {column} ({table.column(column).declared}) cannot be told exactly in mode "
+                    f"decimal={self._modes.decimal}, time={self._modes.time}: set the connector's recommended modes"
+                )
+            found.append(raw if types[column].whole and isinstance(raw, int) else str(told))
+        return tuple(found)
+
+    def _after(self, shape: Shape, schema: _Json, payload: _Json) -> Mapping[str, Value]:
+        after = payload["after"]
+        if not isinstance(after, Mapping):
+            raise TypeError("an insert or update without the new row")
+        types = shape.types(_fields_of(schema, "after"))
+        told: dict[str, Value] = {}
+        for column, raw in after.items():
+            kind = types.get(column)
+            if kind is None:
+                continue
+            try:
+                value = values.decode(raw, kind, self._modes)
+            except (ValueError, TypeError, ArithmeticError):
+                continue  # one odd column is unknown, the row's change is still known
+            if value is not values.UNKNOWN:
+                told[column] = value
+        return told
+
+
+def _unwrap(message: bytes) -> tuple[_Json, _Json]:
+    """Schema (empty if there is none) and payload. Integers of any size and decimals stay exact."""
+    parsed = json.loads(message, parse_float=values.Number, parse_constant=values.Number)
+    if not isinstance(parsed, dict):
+        raise TypeError(f"expected a JSON object, have {type(parsed).__name__}")
+    if parsed.keys() == {"schema", "payload"}:
+        schema, payload = parsed["schema"], parsed["payload"]
+        if not isinstance(payload, dict):
+            raise TypeError(f"expected a payload object, have {type(payload).__name__}")
+        return (schema if isinstance(schema, dict) else _NO_SCHEMA), payload
+    return _NO_SCHEMA, parsed
+
+
+def _fields_of(schema: _Json, field: str) -> object:
+    """The schema's list of fields of the struct `field` of the envelope."""
+    fields = schema.get("fields")
+    for entry in fields if isinstance(fields, list) else ():
+        if isinstance(entry, dict) and entry.get("field") == field:
+            return entry.get("fields")
+    return None
+
+
+def _boundary(payload: _Json) -> Event:
+    status = payload["status"]
+    xid, lsn = _xid(payload["id"])
+    if status == "BEGIN":
+        return Begin(xid)
+    if status != "END":
+        raise ValueError(f"unknown transaction status {str(status)[:20]!r}")
+    collections = payload.get("data_collections") or []
+    by_table: list[tuple[str, int]] = []
+    if isinstance(collections, list):
+        by_table = [(str(entry["data_collection"]), _whole(entry["event_count"])) for entry in collections]
+    committed_at = _seconds(payload.get("ts_ms"))
+    if committed_at is None:
+        raise ValueError("transaction end without ts_ms")
+    return End(xid, Lsn(lsn), _whole(payload["event_count"]), tuple(by_table), committed_at)
+
+
+def _xid(identifier: object) -> tuple[int, int]:
+    """`txid:lsn`; only the first part is the same in all events of a transaction."""
+    xid, colon, lsn = str(identifier).partition(":")
+    if not colon:
+        raise ValueError(f"transaction id {str(identifier)[:60]!r} is not txid:lsn: not PostgreSQL?")
+    return int(xid), int(lsn)
+
+
+def _whole(value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError(f"expected a whole number, have {type(value).__name__}")
+    return value
+
+
+def _seconds(value: object) -> float | None:
+    return None if value is None else _whole(value) / 1000

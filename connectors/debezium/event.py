@@ -1,0 +1,62 @@
+"""What one message on the connector's topics says, once decoded."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from verifier.change import Blindness, Change
+from verifier.position import Lsn
+from verifier.table import TableName
+
+
+@dataclass(frozen=True, slots=True)
+class RowEvent:
+    """One counted event of a transaction: a row change, a truncate, or a logical message (no table).
+
+    `order` is its place in the transaction, from 1. `fields` are the column names of the row's new state, sorted
+    (empty where the event has none): a different set means that the table changed its shape. `handled_at` is the
+    connector's clock, seconds since the epoch.
+    """
+
+    xid: int
+    order: int
+    table: TableName | None
+    change: Change | None
+    blind: Blindness | None
+    fields: tuple[str, ...]
+    handled_at: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Begin:
+    xid: int
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """A transaction is complete on the connector's side. `commit` is the end of its commit record; `events` how many
+    row events it has, `by_table` the same per data collection (named `schema.table`, messages oddly)."""
+
+    xid: int
+    commit: Lsn
+    events: int
+    by_table: tuple[tuple[str, int], ...]
+    committed_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Aside:
+    """Nothing that a transaction counts: tombstone, heartbeat, snapshot row, non-transactional message."""
+
+    handled_at: float | None = None
+
+
+Event = RowEvent | Begin | End | Aside
+
+
+class Unreadable(Exception):
+    """A message that cannot be understood. `table` is whose rows it may have told of (None: unknown)."""
+
+    def __init__(self, reason: str, table: TableName | None) -> None:
+        super().__init__(reason)
+        self.table = table

@@ -1,0 +1,34 @@
+"""The types of a table's columns, worked out once per table and message schema, not once per row."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+
+from connectors.debezium.types import Type, of_column
+from verifier.table import Table
+
+_SCHEMAS_MAX = 64
+
+
+class Shape:
+    """Column types of one table as its catalog and the schemas of its messages describe them."""
+
+    def __init__(self, table: Table) -> None:
+        self.table = table
+        self._plain = {column.name: of_column(column) for column in table.columns}
+        self._by_schema: dict[str, Mapping[str, Type]] = {}
+
+    def types(self, fields: object) -> Mapping[str, Type]:
+        """Types by column name. `fields` is the Connect schema's field list, None without schemas."""
+        if not isinstance(fields, list):
+            return self._plain
+        fingerprint = json.dumps(fields)
+        known = self._by_schema.get(fingerprint)
+        if known is None:
+            if len(self._by_schema) >= _SCHEMAS_MAX:
+                self._by_schema.clear()
+            by_name = {str(field.get("field")): field for field in fields if isinstance(field, dict)}
+            known = {column.name: of_column(column, by_name.get(column.name)) for column in self.table.columns}
+            self._by_schema[fingerprint] = known
+        return known
