@@ -11,6 +11,7 @@ import enum
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
+from verifier.packed import PackedDigests
 from verifier.table import Key, TableName, Value
 
 
@@ -84,7 +85,13 @@ class Drift:
 
 
 def differing(leader: Mapping[Key, int], follower: Mapping[Key, int]) -> Iterator[tuple[Key, Kind]]:
-    """Each key on which the two sides disagree. Matched by key, never by order: engines collate differently."""
+    """Each key on which the two sides disagree. Matched by key, never by order: engines collate differently.
+    Packed digests whose rows line up are compared as bytes."""
+    if isinstance(leader, PackedDigests) and isinstance(follower, PackedDigests):
+        unequal = leader.unequal(follower)
+        if unequal is not None:
+            yield from ((key, Kind.MISMATCHED) for key in unequal)
+            return
     for key, row in leader.items():
         if key not in follower:
             yield key, Kind.MISSING

@@ -1,0 +1,142 @@
+"""Reading the catalogue: which tables there are, of what columns, and by which key a row is addressed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+
+from connectors.postgres.session import Session
+from verifier.errors import Forbidden, Permanent
+from verifier.table import Column, Family, Table, TableName
+
+_FAMILIES = {
+    "int2": Family.INTEGER,
+    "int4": Family.INTEGER,
+    "int8": Family.INTEGER,
+    "oid": Family.INTEGER,
+    "numeric": Family.DECIMAL,
+    "float4": Family.FLOAT,
+    "float8": Family.FLOAT,
+    "bool": Family.BOOLEAN,
+    "text": Family.TEXT,
+    "varchar": Family.TEXT,
+    "bpchar": Family.CHAR,
+    "bytea": Family.BYTES,
+    "date": Family.DATE,
+    "time": Family.TIME,
+    "timetz": Family.OTHER,
+    "timestamp": Family.TIMESTAMP,
+    "timestamptz": Family.TIMESTAMPTZ,
+    "interval": Family.INTERVAL,
+    "uuid": Family.UUID,
+    "json": Family.JSON,
+    "jsonb": Family.JSON,
+}
+
+_TABLES = """
+select n.nspname, c.relname from pg_class c join pg_namespace n on n.oid = c.relnamespace
+where c.relkind in ('r', 'p') and not c.relispartition and c.relpersistence <> 't'
+  and n.nspname <> 'information_schema' and n.nspname not like 'pg\\_%%' and has_schema_privilege(n.oid, 'usage')
+"""
+
+_RELATION = """
+select c.oid::bigint, c.reltuples::bigint, c.relkind::text,
+       has_schema_privilege(n.oid, 'usage')
+       and (has_table_privilege(c.oid, 'select') or has_any_column_privilege(c.oid, 'select')),
+       (select sum(greatest(p.reltuples, 0))::bigint from pg_partition_tree(c.oid) t join pg_class p on p.oid = t.relid
+         where t.isleaf and c.relkind = 'p')
+from pg_class c join pg_namespace n on n.oid = c.relnamespace
+where n.nspname = %s and c.relname = %s and c.relkind in ('r', 'p', 'v', 'm', 'f')
+"""
+
+# A domain is followed down to the type it rests on; its own modifier stays, as numeric(12,2) under a domain.
+_COLUMNS = """
+with recursive base(attnum, typ, modifier) as (
+    select attnum, atttypid, atttypmod from pg_attribute where attrelid = %s and attnum > 0 and not attisdropped
+    union all
+    select b.attnum, t.typbasetype, case when b.modifier = -1 then t.typtypmod else b.modifier end
+    from base b join pg_type t on t.oid = b.typ where t.typtype = 'd'
+)
+select a.attname, t.typname, t.typnamespace = 'pg_catalog'::regnamespace, t.typtype::text, t.typcategory::text,
+       format_type(t.oid, b.modifier), not a.attnotnull, a.attgenerated::text,
+       case when l.collname <> 'default' then l.collname || case when l.collisdeterministic then '' else
+            ' (nondeterministic)' end end
+from base b join pg_type t on t.oid = b.typ and t.typtype <> 'd'
+join pg_attribute a on a.attrelid = %s and a.attnum = b.attnum
+left join pg_collation l on l.oid = a.attcollation
+order by a.attnum
+"""
+
+# The primary key, else the unique index over not-null columns with the fewest columns, the oldest of those.
+_KEY = """
+select array(select a.attname::text from unnest(i.indkey::int2[]) with ordinality as k(attnum, place)
+             join pg_attribute a on a.attrelid = i.indrelid and a.attnum = k.attnum
+             where k.place <= i.indnkeyatts order by k.place)
+from pg_index i
+where i.indrelid = %s and i.indisunique and i.indisvalid and i.indimmediate and i.indpred is null
+  and i.indexprs is null
+  and not exists (select from unnest(i.indkey::int2[]) with ordinality as k(attnum, place)
+                  join pg_attribute a on a.attrelid = i.indrelid and a.attnum = k.attnum
+                  where k.place <= i.indnkeyatts and not a.attnotnull)
+order by i.indisprimary desc, i.indnkeyatts, i.indexrelid limit 1
+"""
+
+
+def list_tables(session: Session, patterns: Sequence[str]) -> list[TableName]:
+    """Tables that match the patterns (`Replica.tables` says how), sorted."""
+    matches = matcher(patterns)
+    names = (TableName(schema, name) for schema, name in session.all(_TABLES, ()))
+    return sorted(name for name in names if matches(name))
+
+
+def describe(session: Session, name: TableName, where: str) -> Table:
+    """The table; Permanent if there is none, Forbidden if it may not be read."""
+    found = session.all(_RELATION, (name.schema, name.name))
+    if not found:
+        raise Permanent(f"there is no table {name} on {where}; check schema and name (case counts)")
+    oid, guessed, kind, readable, guessed_parts = found[0]
+    if not readable:
+        raise Forbidden(f"table {name} on {where} may not be read; grant select on it to trueup's user")
+    columns = tuple(
+        Column(
+            name=column,
+            family=family(type_name, builtin, type_kind, category),
+            declared=declared,
+            nullable=nullable,
+            collation=collation,
+            generated=bool(generated),
+        )
+        for column, type_name, builtin, type_kind, category, declared, nullable, generated, collation in session.all(
+            _COLUMNS, (oid, oid)
+        )
+    )
+    key = session.all(_KEY, (oid,))
+    rows = guessed_parts if kind == "p" else guessed
+    return Table(name, columns, tuple(key[0][0]) if key else (), rows if rows is not None and rows >= 0 else None)
+
+
+def family(type_name: str, builtin: bool, type_kind: str, category: str) -> Family:
+    """The family of a type that is not a domain."""
+    if type_kind == "e":
+        return Family.ENUM
+    if category == "A":
+        return Family.ARRAY
+    return _FAMILIES.get(type_name, Family.OTHER) if builtin else Family.OTHER
+
+
+def matcher(patterns: Sequence[str]) -> Callable[[TableName], bool]:
+    """Globs of `Replica.tables`: `*` and `?`, `!` excludes, no dot means any schema; only excludes means all others."""
+    wanted = [_glob(p) for p in patterns if not p.startswith("!")] or [_glob("*")]
+    unwanted = [_glob(p[1:]) for p in patterns if p.startswith("!")]
+
+    def matches(name: TableName) -> bool:
+        text = str(name)
+        return any(p.fullmatch(text) for p in wanted) and not any(p.fullmatch(text) for p in unwanted)
+
+    return matches
+
+
+def _glob(pattern: str) -> re.Pattern[str]:
+    if "." not in pattern:
+        pattern = "*." + pattern
+    return re.compile("".join({"*": ".*", "?": "."}.get(c, re.escape(c)) for c in pattern), re.DOTALL)

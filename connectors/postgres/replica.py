@@ -1,0 +1,256 @@
+"""One PostgreSQL server behind the `Replica` Protocol.
+
+Every question is one statement of its own; on a follower its position is read before and after on the same
+connection. See `connectors.postgres` for the rights, `positions` for what the positions mean, `expressions` for the row
+hash. Several threads may ask at the same time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from threading import Lock
+from typing import TypeVar
+
+from connectors.postgres import catalog, positions
+from connectors.postgres.answers import ask_once
+from connectors.postgres.expressions import Scheme
+from connectors.postgres.positions import Bounds, LogGeometry, SubscriptionLink
+from connectors.postgres.session import Limits, Record, Session, Sessions
+from connectors.postgres.statements import PACKED_ROWS_MAX, Statements, TextOrder, missing_parts
+from verifier.digest import MODULUS, Digest
+from verifier.errors import Permanent, Temporary
+from verifier.keyrange import KeyRange
+from verifier.look import Look, Publishes, Role, Row
+from verifier.packed import PackedDigests
+from verifier.ports import Answer, Identity
+from verifier.position import Lsn
+from verifier.table import Key, Table, TableName
+from verifier.view import NoView, Snapshot, View
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How one replica is read. `role` None: a follower that finds out by itself. `subscriptions`: those that carry
+    the group's tables (empty: all of the database). Scheme and text order must be the same on both sides; until
+    `agreement.agree` says better they are those that are always sound."""
+
+    role: Role | None = None
+    subscriptions: tuple[str, ...] = ()
+    limits: Limits = field(default_factory=Limits)
+    scheme: Scheme = Scheme.TEXT
+    text_order: TextOrder = TextOrder.BYTES
+    strict_scale: bool = False
+
+
+class PostgresReplica:
+    """A leader, a physical standby or a logical subscriber. `sessions` is for this folder only."""
+
+    def __init__(self, name: str, url: str, options: Options | None = None) -> None:
+        self._name = name
+        self.options = options or Options()
+        self.sessions = Sessions(url, self.options.limits)
+        self._lock = Lock()
+        self._role = self.options.role
+        self._geometry: LogGeometry | None = None
+        self._subscription: SubscriptionLink | None = None
+
+    @property
+    def name(self) -> str:
+        return self._name
+
+    @property
+    def publishes(self) -> Publishes:
+        role = self.role()
+        if role is Role.STANDBY:
+            return Publishes.AFTER_SHOWING
+        return Publishes.BEFORE_SHOWING if role is Role.SUBSCRIBER else Publishes.TOGETHER
+
+    def role(self, session: Session | None = None) -> Role:
+        """What this server is to its group, found out once unless the options say it."""
+        if self._role is None:
+            if session is None:
+                with self.sessions.borrow("finding the role") as own:
+                    return self.role(own)
+            (recovering,) = session.one("select pg_is_in_recovery()")
+            self._role = Role.STANDBY if recovering else Role.SUBSCRIBER
+        return self._role
+
+    def identity(self) -> Identity:
+        with self.sessions.borrow("asking the identity") as session:
+            version, system, timeline, recovering = session.one(_IDENTITY)
+            role = self.role(session)
+            if role is not Role.LEADER:
+                role = Role.STANDBY if recovering else Role.SUBSCRIBER
+            return Identity("postgresql", version, system, timeline, role)
+
+    def tables(self, patterns: Sequence[str]) -> Sequence[TableName]:
+        with self.sessions.borrow("listing tables") as session:
+            return catalog.list_tables(session, patterns)
+
+    def table(self, name: TableName) -> Table:
+        with self.sessions.borrow(f"describing {name}") as session:
+            table = catalog.describe(session, name, self.sessions.where)
+            if self.role(session) is Role.SUBSCRIBER:
+                quoted = f"{self.sessions.quote(name.schema)}.{self.sessions.quote(name.name)}".replace("%%", "%")
+                copying = session.all(positions.COPYING, (quoted,))
+                if copying:
+                    raise Temporary(f"the first copy of {name} to {self.sessions.where} is still running; wait for it")
+            return table
+
+    def position(self) -> Lsn:
+        with self.sessions.borrow("reading the position") as session:
+            if self.role(session) is Role.LEADER:
+                return positions.leader_position(session, self._shape(session), self.sessions.where)
+            bounds = self._bounds(session)
+        if bounds.high is positions.END and bounds.low is positions.BEGINNING:
+            raise Permanent(
+                f"{self.sessions.where} does not tell how far it follows: it is no standby and its database has no "
+                "subscription; compare it with the leader at rest (snapshot evidence), or subscribe it"
+            )
+        return bounds.low
+
+    def mark(self) -> int:
+        with self.sessions.borrow("reading the next transaction id") as session:
+            if self.role(session) is Role.STANDBY:
+                return 0
+            # A snapshot's xmax is one above the latest *ended* id; ids in progress may lie beyond it. age() counts
+            # from the next id to be given out, in 32 bits, which the snapshot widens.
+            xmax, age = session.one("select pg_snapshot_xmax(pg_current_snapshot())::text::bigint, age('3'::xid)")
+            return next_xid(xmax, age)
+
+    def boundary(self, table: Table, after: Key | None, rows: int) -> Key | None:
+        statements = self._statements(table)
+        with self.sessions.borrow(f"finding a chunk of {table.name}") as session:
+            found = session.all(*statements.boundary(after, rows))
+        return tuple(found[0]) if found else None
+
+    def digest(self, table: Table, within: KeyRange) -> Look[Digest]:
+        statements = self._statements(table)
+
+        def read(session: Session, told: str) -> tuple[Record, Digest]:
+            *said, rows, total = session.one(*statements.digest(within, told))
+            return tuple(said), Digest(rows, int(total or 0) % MODULUS)
+
+        return self._look(f"digesting {table.name}", read)
+
+    def row_digests(self, table: Table, within: KeyRange) -> Look[Mapping[Key, int]]:
+        statements = self._statements(table)
+
+        def read(session: Session, told: str) -> tuple[Record, Mapping[Key, int]]:
+            record = session.one(*statements.packed(within, told), binary=True)
+            said, (rows, packed, *arrays) = _split(record, 2 if statements.whole else 2 + len(table.key))
+            if rows > PACKED_ROWS_MAX:
+                raise Permanent(f"a chunk of {table.name} has more than {PACKED_ROWS_MAX} rows; use smaller chunks")
+            return said, PackedDigests.whole(packed or b"") if statements.whole else PackedDigests.beside(
+                arrays, packed or b""
+            )
+
+        return self._look(f"reading row digests of {table.name}", read)
+
+    def point_digests(self, table: Table, keys: Collection[Key]) -> Look[Mapping[Key, int]]:
+        wanted = self._wanted(table, keys)
+        statements = self._statements(table)
+
+        def read(session: Session, told: str) -> tuple[Record, Mapping[Key, int]]:
+            records = session.all(*statements.points(wanted, told, whole_rows=False))
+            found = {wanted[i - 1]: h % MODULUS for *_, i, h in records if i is not None}
+            return records[0][:-2], found
+
+        return self._look(f"reading digests of keys of {table.name}", read)
+
+    def rows(self, table: Table, keys: Collection[Key]) -> Look[Mapping[Key, Row]]:
+        wanted = self._wanted(table, keys)
+        statements = self._statements(table)
+        names = [column.name for column in table.columns]
+        width = len(names) + 3
+
+        def read(session: Session, told: str) -> tuple[Record, Mapping[Key, Row]]:
+            records = session.all(*statements.points(wanted, told, whole_rows=True))
+            found: dict[Key, Row] = {}
+            for record in records:
+                i, row_hash, version, *values = record[-width:]
+                if i is not None:
+                    found[wanted[i - 1]] = Row(dict(zip(names, values, strict=True)), row_hash % MODULUS, version)
+            return records[0][:-width], found
+
+        return self._look(f"reading rows of {table.name}", read)
+
+    def ask(self, sql: str, *, rows_max: int, seconds_max: float) -> Look[Answer]:
+        def read(session: Session, told: str) -> tuple[Record, Answer]:
+            said, answer = ask_once(self.sessions, session, sql, told, rows_max, seconds_max)
+            return said, answer
+
+        return self._look("asking", read)
+
+    def close(self) -> None:
+        self.sessions.close()
+
+    def adopt(self, scheme: Scheme, text_order: TextOrder) -> None:
+        """Use what `agreement.agree` found both sides to share; before the first comparison."""
+        options = self.options
+        self.options = Options(
+            options.role, options.subscriptions, options.limits, scheme, text_order, options.strict_scale
+        )
+
+    def _look(self, doing: str, read: Callable[[Session, str], tuple[Record, T]]) -> Look[T]:
+        with self.sessions.borrow(doing) as session:
+            role = self.role(session)
+            if role is Role.LEADER:
+                shape = self._shape(session)
+                said, value = read(session, positions.TOLD_BY_LEADER)
+                snapshot, inserted = said
+                position = shape.end_of_record(inserted)
+                return Look(value, position, position, Snapshot.parse(snapshot))
+            told = positions.TOLD_BY_STANDBY if role is Role.STANDBY else positions.TOLD_BY_SUBSCRIBER
+            before = self._bounds(session)
+            said, value = read(session, told)
+            after = self._bounds(session)
+            view: View = NoView() if role is Role.STANDBY else Snapshot.parse(said[0])
+            return Look(value, before.low, after.high, view)
+
+    def _bounds(self, session: Session) -> Bounds:
+        if self.role(session) is Role.STANDBY:
+            return positions.standby_bounds(session, self.sessions.where)
+        if self._subscription is None:
+            self._subscription = SubscriptionLink(session, self.options.subscriptions)
+        return self._subscription.bounds(session)
+
+    def _shape(self, session: Session) -> LogGeometry:
+        if self._geometry is None:
+            self._geometry = positions.geometry(session)
+        return self._geometry
+
+    def _statements(self, table: Table) -> Statements:
+        if not table.key:
+            raise Permanent(f"{table.name} has no primary key and no unique not-null key: its rows cannot be addressed")
+        o = self.options
+        return Statements(table, self.sessions.quote, o.scheme, o.text_order, o.strict_scale)
+
+    def _wanted(self, table: Table, keys: Collection[Key]) -> list[Key]:
+        wrong = missing_parts(table, keys)
+        if wrong:
+            raise Permanent(f"a key of {table.name} needs {len(table.key)} values ({', '.join(table.key)})")
+        return list(keys)
+
+
+def next_xid(xmax: int, age_of_three: int) -> int:
+    """The next id to be given out: `age_of_three` is its distance from id 3 in 32 bits, `xmax` a 64-bit id at or below
+    it and less than 2^32 away."""
+    return xmax + ((age_of_three + 3 - xmax) & 0xFFFFFFFF)
+
+
+def _split(record: Record, tail: int) -> tuple[Record, Record]:
+    return record[:-tail], record[-tail:]
+
+
+_IDENTITY = """
+select current_setting('server_version'), (select system_identifier::text from pg_control_system()),
+       case when pg_is_in_recovery()
+            then greatest((select timeline_id from pg_control_checkpoint()),
+                          (select min_recovery_end_timeline from pg_control_recovery()))
+            else ('x' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8))::bit(32)::int end,
+       pg_is_in_recovery()
+"""

@@ -1,0 +1,187 @@
+"""Sessions: few, read-only, autocommit, limited in time, and with every setting pinned that changes a value's text.
+
+One statement is one transaction, so nothing stays open between calls: no snapshot, no lock, no temporary table.
+Statements go through SQLAlchemy's pool to the driver's own cursor, because a chunk's packed digests must come back in
+the binary protocol; as text they would be twice as long and decoded in Python.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg
+from sqlalchemy import create_engine, event
+from sqlalchemy.engine import URL, make_url
+
+from connectors.postgres.errors import translated
+from verifier.errors import Misconfigured
+
+Record = tuple[Any, ...]
+
+_BOOLEAN = 16  # pg_type.oid
+_TEXT = {
+    "TimeZone": "UTC",
+    "DateStyle": "ISO, YMD",
+    "IntervalStyle": "postgres",
+    "extra_float_digits": "1",
+    "bytea_output": "hex",
+    "xmlbinary": "base64",
+    "xmloption": "content",
+    "lc_monetary": "C",
+    "lc_numeric": "C",
+    "quote_all_identifiers": "off",
+    "array_nulls": "on",
+    "search_path": "pg_catalog",
+}
+_MANNERS = {
+    "default_transaction_read_only": "on",
+    "default_transaction_isolation": "read committed",
+    "default_transaction_deferrable": "off",
+    "jit": "off",
+    "max_parallel_workers_per_gather": "0",
+    "idle_in_transaction_session_timeout": "60s",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one replica's sessions may take. Seconds; `connections` is the size of the pool."""
+
+    connections: int = 4
+    connect_seconds: int = 5
+    statement_seconds: float = 60.0
+    lock_seconds: float = 1.0
+    pool_seconds: float = 60.0
+
+
+class Sessions:
+    """The pool of one server. Safe for several threads; each borrowed session belongs to one."""
+
+    def __init__(self, url: str | URL, limits: Limits | None = None) -> None:
+        self.limits = limits or Limits()
+        self.url = _driver_url(url)
+        self.where = place(self.url)
+        self._pins = _TEXT | _MANNERS | _time_limits(self.limits.statement_seconds, self.limits.lock_seconds)
+        self._engine = create_engine(
+            self.url,
+            isolation_level="AUTOCOMMIT",
+            pool_size=self.limits.connections,
+            max_overflow=0,
+            pool_timeout=self.limits.pool_seconds,
+            pool_pre_ping=True,
+            pool_use_lifo=True,
+            connect_args={
+                "application_name": "trueup",
+                "client_encoding": "UTF8",
+                "connect_timeout": self.limits.connect_seconds,
+                "keepalives": 1,
+                "keepalives_idle": 5,
+                "keepalives_interval": 2,
+                "keepalives_count": 3,
+                "tcp_user_timeout": 15000,
+                "prepare_threshold": None,
+                "autocommit": True,
+            },
+        )
+        event.listen(self._engine, "connect", self._on_connect)
+
+    @contextmanager
+    def borrow(self, doing: str) -> Iterator[Session]:
+        """A session for the calls of one question; `doing` opens the message of whatever error comes."""
+        with translated(doing, self.where):
+            lent = self._engine.raw_connection()
+            driver = lent.driver_connection
+            assert isinstance(driver, psycopg.Connection)
+            session = Session(driver)
+            try:
+                yield session
+            finally:
+                if driver.closed or driver.broken:
+                    lent.invalidate()
+                lent.close()
+
+    def quote(self, name: str) -> str:
+        """The identifier, always in quotes, ready for a statement with parameters."""
+        return '"' + name.replace('"', '""').replace("%", "%%") + '"'
+
+    def pin(self, session: Session) -> None:
+        """Set every pinned setting (again)."""
+        session.configure(self._pins)
+
+    def close(self) -> None:
+        self._engine.dispose()
+
+    def _on_connect(self, driver: Any, _record: object) -> None:
+        raw = getattr(driver, "driver_connection", driver)
+        connection = getattr(raw, "_connection", raw)
+        self.pin(Session(connection))
+
+
+class Session:
+    """One connection while it is borrowed."""
+
+    def __init__(self, driver: psycopg.Connection[Any]) -> None:
+        self._driver = driver
+
+    @property
+    def usable(self) -> bool:
+        return not (self._driver.closed or self._driver.broken)
+
+    def one(self, sql: str, parameters: Sequence[object] = (), *, binary: bool = False) -> Record:
+        """The only row of a statement that returns exactly one."""
+        (row,) = self.all(sql, parameters, binary=binary)
+        return row
+
+    def all(self, sql: str, parameters: Sequence[object] = (), *, binary: bool = False) -> list[Record]:
+        with self._driver.cursor(binary=binary) as cursor:
+            cursor.execute(sql.encode(), parameters)
+            return cursor.fetchall()
+
+    def raw(self, sql: str) -> tuple[tuple[str, ...], list[tuple[str | None, ...]], frozenset[int]]:
+        """Column names, values exactly as the server spells them, and which columns are boolean. The statement is sent
+        as it is, `%` means nothing in it."""
+        with self._driver.cursor() as cursor:
+            cursor.execute(sql.encode())
+            result = cursor.pgresult
+            assert result is not None, "a statement that was executed has a result"
+            columns = range(result.nfields)
+            names = tuple((result.fname(c) or b"").decode() for c in columns)
+            cells = [[result.get_value(r, c) for c in columns] for r in range(result.ntuples)]
+            booleans = frozenset(c for c in columns if result.ftype(c) == _BOOLEAN)
+            return names, [tuple(None if cell is None else cell.decode() for cell in row) for row in cells], booleans
+
+    def configure(self, settings: dict[str, str]) -> None:
+        with self._driver.cursor() as cursor:
+            calls = ", ".join(["pg_catalog.set_config(%s, %s, false)"] * len(settings))
+            cursor.execute(f"select {calls}".encode(), [part for pair in settings.items() for part in pair])
+
+
+def _time_limits(statement_seconds: float, lock_seconds: float) -> dict[str, str]:
+    return {
+        "statement_timeout": f"{max(1, round(statement_seconds * 1000))}ms",
+        "lock_timeout": f"{max(1, round(lock_seconds * 1000))}ms",
+    }
+
+
+def statement_limit(seconds: float) -> dict[str, str]:
+    """The setting that limits the next statements to `seconds`."""
+    return {"statement_timeout": f"{max(1, round(seconds * 1000))}ms"}
+
+
+def _driver_url(url: str | URL) -> URL:
+    try:
+        parsed = make_url(url)
+    except Exception as error:
+        raise Misconfigured("not a database URL; need postgresql://user@host:port/database") from error
+    if parsed.get_backend_name() not in ("postgresql", "postgres"):
+        raise Misconfigured(f"not a PostgreSQL URL ({parsed.drivername}); need postgresql://user@host:port/database")
+    return parsed.set(drivername="postgresql+psycopg")
+
+
+def place(url: URL) -> str:
+    """Where a URL points, without user and password."""
+    host = url.host or url.query.get("host") or "local socket"
+    return f"postgresql://{host}:{url.port or 5432}/{url.database or ''}"

@@ -1,0 +1,124 @@
+"""The statements of a replica, assembled from quoted names and parameters; nothing here talks to a server.
+
+Each data statement carries what the look needs (snapshot and, on a leader, position) in its own snapshot, so the
+templates take those expressions as `told`. Ranges are tuple comparisons `(a, b) >= (x, y)`, which a B-tree walks as one
+range. Keys that are looked up come as arrays joined by position, so that the caller's own spelling of a key names the
+answer.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Collection, Sequence
+
+from connectors.postgres.expressions import Quote, Scheme, cast_type, row_hash
+from verifier.keyrange import KeyRange
+from verifier.table import Column, Family, Key, Table
+
+Statement = tuple[str, list[object]]
+
+PACKED_ROWS_MAX = 4_000_000
+_ORDERED_BY_COLLATION = (Family.TEXT, Family.CHAR, Family.ENUM, Family.OTHER, Family.ARRAY)
+
+
+class TextOrder(enum.Enum):
+    """How keys of text are ordered: as the column's index does, or by bytes, which any two servers agree on."""
+
+    NATIVE = "native"
+    BYTES = "C"
+
+
+class Statements:
+    """SQL for one table on one server."""
+
+    def __init__(self, table: Table, quote: Quote, scheme: Scheme, order: TextOrder, strict_scale: bool) -> None:
+        self._table, self._quote, self._scheme, self._strict = table, quote, scheme, strict_scale
+        self._order = order
+        self._source = f"{quote(table.name.schema)}.{quote(table.name.name)}"
+        self._keys = table.key_columns()
+        self._whole = len(self._keys) == 1 and self._keys[0].family is Family.INTEGER
+
+    @property
+    def whole(self) -> bool:
+        """True if the key is one integer, so that it fits beside the hash in sixteen bytes."""
+        return self._whole
+
+    def digest(self, within: KeyRange, told: str) -> Statement:
+        """One row: what was told, count, sum of hashes (numeric, or NULL of no rows)."""
+        where, values = self._range(within)
+        return f"select {told}, count(*), sum({self._hash()})::text from {self._source}{where}", values
+
+    def packed(self, within: KeyRange, told: str) -> Statement:
+        """One row: what was told, count, then packed hashes: with the key in 16 bytes each, or 8 bytes each followed by
+        one array per key column in the same order."""
+        where, values = self._range(within)
+        rows = f"(select * from {self._source}{where} limit {PACKED_ROWS_MAX + 1}) r"
+        hashed = f"int8send({self._hash('r')})"
+        if self._whole:
+            key = f"r.{self._quote(self._keys[0].name)}::bigint"
+            return f"select {told}, count(*), string_agg(int8send({key}) || {hashed}, ''::bytea) from {rows}", values
+        arrays = ", ".join(f"array_agg({_as_value(c, f'r.{self._quote(c.name)}')})" for c in self._keys)
+        return f"select {told}, count(*), string_agg({hashed}, ''::bytea), {arrays} from {rows}", values
+
+    def boundary(self, after: Key | None, rows: int) -> Statement:
+        """At most one row: the key columns of the row `rows` rows on."""
+        where, values = self._range(KeyRange(after, None))
+        wanted = ", ".join(_as_value(c, self._quote(c.name)) for c in self._keys)
+        order = ", ".join(self._ordered(c) for c in self._keys)
+        return f"select {wanted} from {self._source}{where} order by {order} offset %s limit 1", [*values, rows]
+
+    def points(self, keys: Sequence[Key], told: str, *, whole_rows: bool) -> Statement:
+        """Rows of: what was told, index of the key (NULL if none exists), hash, and for whole rows the version and
+        every column as text. At least one row comes back, so that what was told always does."""
+        columns = [f"hash_of.{self._quote(c.name)}::text" for c in self._table.columns] if whole_rows else []
+        version = ["hash_of.tableoid::text || ':' || hash_of.xmin::text || ':' || hash_of.ctid::text"]
+        wanted = ["wanted.i", self._hash("hash_of"), *(version + columns if whole_rows else [])]
+        names = [f"c{n}" for n in range(len(wanted))]
+        arrays = ", ".join(f"%s::text[]::{cast_type(c)}[]" for c in self._keys)
+        match = " and ".join(f"hash_of.{self._quote(c.name)} = wanted.k{n}" for n, c in enumerate(self._keys))
+        aliases = ", ".join(f"k{n}" for n in range(len(self._keys)))
+        found = (
+            f"select {', '.join(f'{sql} as {name}' for sql, name in zip(wanted, names, strict=True))} "
+            f"from unnest({arrays}) with ordinality as wanted({aliases}, i) join {self._source} as hash_of on {match}"
+        )
+        read = ", ".join(f"found.{name}" for name in names)
+        sql = f"select told.*, {read} from (select {told}) told left join ({found}) found on true"
+        return sql, [[str(key[n]) for key in keys] for n in range(len(self._keys))]
+
+    def _hash(self, of: str = "") -> str:
+        return row_hash(self._table, self._quote, self._scheme, of=of, strict_scale=self._strict)
+
+    def _range(self, within: KeyRange) -> Statement:
+        conditions: list[str] = []
+        values: list[object] = []
+        left = ", ".join(self._ordered(c) for c in self._keys)
+        for bound, comparison in ((within.lower, ">="), (within.upper, "<")):
+            if bound is not None:
+                right = ", ".join(self._parameter(c) for c in self._keys)
+                conditions.append(f"({left}) {comparison} ({right})")
+                values.extend(bound)
+        return (" where " + " and ".join(conditions) if conditions else ""), values
+
+    def _ordered(self, column: Column) -> str:
+        name = self._quote(column.name)
+        if self._order is TextOrder.BYTES and column.family in _ORDERED_BY_COLLATION:
+            return f'{name} collate "C"' if _collatable(column) else f'{name}::text collate "C"'
+        return name
+
+    def _parameter(self, column: Column) -> str:
+        if self._order is TextOrder.BYTES and column.family in _ORDERED_BY_COLLATION:
+            return f'%s::{cast_type(column)} collate "C"' if _collatable(column) else '%s::text collate "C"'
+        return f"%s::{cast_type(column)}"
+
+
+def _collatable(column: Column) -> bool:
+    return column.family in (Family.TEXT, Family.CHAR)
+
+
+def _as_value(column: Column, name: str) -> str:
+    return f"{name}::bigint" if column.family is Family.INTEGER else f"{name}::text"
+
+
+def missing_parts(table: Table, keys: Collection[Key]) -> list[Key]:
+    """The keys that do not have as many values as the table's key has columns."""
+    return [key for key in keys if len(key) != len(table.key)]
