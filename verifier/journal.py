@@ -155,6 +155,11 @@ class StreamJournal(Protocol):
         """Record offsets, touched keys (for every follower) and blindness as one transaction."""
         ...
 
+    def touch(self, keys: Mapping[tuple[TableName, Key], Position], *, followers: Sequence[str], at: float) -> None:
+        """Suspects that a scan found: to be looked at like touched keys, on these followers. `Position`: of the
+        leader, when it was read."""
+        ...
+
     def touched(
         self, follower: str, *, limit: int, skip: frozenset[tuple[TableName, Key]] = frozenset()
     ) -> Sequence[Touched]:

@@ -17,7 +17,7 @@ from connectors.journal.drifts import Announce, clear, record
 from connectors.journal.store import Store
 from verifier.change import Blindness, Cause
 from verifier.drift import Drift
-from verifier.identity import drift_id, key_text, parse_key
+from verifier.identity import key_text, parse_key, stable_id
 from verifier.journal import StreamState, Touched
 from verifier.position import Position, parse
 from verifier.table import Key, TableName
@@ -58,29 +58,24 @@ class SqlStream:
         group = self._store.group
         with self._store.write() as connection:
             before = connection.execute(select(_STREAM.generation).where(_STREAM.group_name == group)).scalar()
-            generation = int(before or 0)
-            rows = []
-            for (table, key), commit in touched.items():
-                generation += 1
-                shared = {
-                    "group_name": group,
-                    "schema_name": table.schema,
-                    "table_name": table.name,
-                    "key": key_text(key),
-                    "commit_position": commit.text(),
-                    "generation": generation,
-                    "touched_at": at,
-                }
-                rows += [
-                    shared | {"id": drift_id(group, follower, table, key), "follower": follower}
-                    for follower in followers
-                ]
-            self._store.upsert(connection, tables.touched, rows)
+            generation = self._touched(connection, touched, int(before or 0), followers, at)
             self._blinded(connection, blind, at)
             through = None if state.read_through is None else state.read_through.text()
             offsets = json.dumps(dict(state.offsets), sort_keys=True)
             row = {"group_name": group, "offsets": offsets, "read_through": through, "generation": generation}
             self._store.upsert(connection, tables.stream, [row])
+
+    def touch(self, keys: Mapping[tuple[TableName, Key], Position], *, followers: Sequence[str], at: float) -> None:
+        """Suspects that a scan found: to be looked at like touched keys, on these followers."""
+        mine = _STREAM.group_name == self._store.group
+        with self._store.write() as connection:
+            row = connection.execute(select(tables.stream).where(mine)).first()
+            generation = self._touched(connection, keys, 0 if row is None else row.generation, followers, at)
+            if row is None:
+                fresh = {"group_name": self._store.group, "offsets": "{}", "read_through": None}
+                self._store.upsert(connection, tables.stream, [fresh | {"generation": generation}])
+            else:
+                connection.execute(tables.stream.update().where(mine).values(generation=generation))
 
     def touched(
         self, follower: str, *, limit: int, skip: frozenset[tuple[TableName, Key]] = frozenset()
@@ -105,17 +100,16 @@ class SqlStream:
     def settle(self, follower: str, settled: Sequence[Touched], drifts: Sequence[Drift], *, at: float) -> None:
         """Forget what was judged, unless touched again since; record the drift; clear the drift of the others."""
         group = self._store.group
-        ids = [drift_id(group, follower, one.table, one.key) for one in settled]
-        judged = [{"judged": id_, "as_of": one.generation} for id_, one in zip(ids, settled, strict=True)]
-        drifted = {drift.id for drift in drifts}
+        judged = [{"judged": _hash(one.table, key_text(one.key)), "as_of": one.generation} for one in settled]
+        drifted = {(drift.table, drift.key) for drift in drifts}
+        equal = [(one.table, one.key) for one in settled if (one.table, one.key) not in drifted]
         with self._store.write() as connection:
             if judged:
-                mine = and_(_TOUCHED.group_name == group, _TOUCHED.id == bindparam("judged"))
-                connection.execute(
-                    delete(tables.touched).where(mine, _TOUCHED.generation == bindparam("as_of")), judged
-                )
+                mine = and_(_TOUCHED.group_name == group, _TOUCHED.follower == follower)
+                as_judged = and_(_TOUCHED.key_hash == bindparam("judged"), _TOUCHED.generation == bindparam("as_of"))
+                connection.execute(delete(tables.touched).where(mine, as_judged), judged)
             record(self._store, connection, drifts, self._announce)
-            clear(self._store, connection, [id_ for id_ in ids if id_ not in drifted], at, self._announce)
+            clear(self._store, connection, follower, equal, at, self._announce)
 
     def blind(self, tables_of_group: Sequence[TableName] | None = None) -> Mapping[TableName | None, Blindness]:
         """Tables (None: all) that the stream cannot vouch for until they are scanned again. Given the group's tables,
@@ -151,6 +145,33 @@ class SqlStream:
             row = {"group_name": group, "schema_name": place.schema, "table_name": place.name, "since": since}
             self._store.upsert(connection, tables.sighted, [row])
 
+    def _touched(
+        self,
+        connection: Connection,
+        touched: Mapping[tuple[TableName, Key], Position],
+        generation: int,
+        followers: Sequence[str],
+        at: float,
+    ) -> int:
+        """Number and store the touches; returns the last number given out."""
+        rows = []
+        for (table, key), commit in touched.items():
+            generation += 1
+            spelled = key_text(key)
+            shared = {
+                "group_name": self._store.group,
+                "key_hash": _hash(table, spelled),
+                "schema_name": table.schema,
+                "table_name": table.name,
+                "key": spelled,
+                "commit_position": commit.text(),
+                "generation": generation,
+                "touched_at": at,
+            }
+            rows += [shared | {"follower": follower} for follower in followers]
+        self._store.upsert(connection, tables.touched, rows)
+        return generation
+
     def _blinded(self, connection: Connection, blind: Sequence[Blindness], at: float) -> None:
         rows = {}
         for one in blind:
@@ -164,3 +185,7 @@ class SqlStream:
                 "at": at,
             }
         self._store.upsert(connection, tables.blind, list(rows.values()))
+
+
+def _hash(table: TableName, key: str) -> str:
+    return stable_id(table.schema, table.name, key)
