@@ -31,6 +31,8 @@ _ASK_SECONDS: Final = 0.05
 _TELL_SECONDS: Final = 1.0
 _BARRIER_SECONDS: Final = 0.05
 _SILENCE_SECONDS: Final = 60.0
+# A leader that shuts down waits until all it sent is confirmed, asking again after each answer.
+_URGES_MAX: Final = 3
 
 # A log page starts with a header, a segment's first page with a longer one. Where a record ends with its page, the
 # reader says "the page's end" and the writer "behind the next header"; nothing can lie between the two.
@@ -76,6 +78,7 @@ class PgoutputStream:
         self._events_told = 0
         self._sent_at: float | None = None
         self._told = self._asked = self._heard = 0.0
+        self._urges = 0
 
     @property
     def published(self) -> frozenset[TableName]:
@@ -155,6 +158,7 @@ class PgoutputStream:
         self._wire, self._found, self._cluster = wire, found, (found.system, found.timeline)
         self._through, self._server_end = begin, 0
         self._told = self._asked = 0.0
+        self._urges = 0
         self._heard = time.monotonic()
 
     def _drop(self) -> None:
@@ -239,6 +243,10 @@ class PgoutputStream:
         if not self._assembler.open:
             self._through = max(self._through, self._behind_header(keepalive.wal_end))
         if keepalive.reply_requested:
+            self._urges = self._urges + 1 if time.monotonic() - self._told < _TELL_SECONDS else 0
+            if self._urges > _URGES_MAX and self._acknowledged < keepalive.wal_end:
+                # We may not confirm what the journal does not hold, and must not keep the leader from stopping.
+                raise Temporary(f"{self._name} shuts down: let go of the stream so that it can")
             self._tell(wire, reply=False)
 
     def _behind_header(self, lsn: int) -> int:

@@ -24,11 +24,18 @@ Answer: TypeAlias = list[tuple[str | None, ...]]
 # Text of values, the encoding, and a limit for the SQL before streaming (milliseconds); the limit ends with it.
 _SESSION = {
     "client_encoding": "UTF8",
-    "datestyle": "ISO",
+    "datestyle": "ISO,YMD",
     "timezone": "UTC",
     "intervalstyle": "postgres",
-    "extra_float_digits": "3",
+    "extra_float_digits": "1",
     "bytea_output": "hex",
+    "xmlbinary": "base64",
+    "xmloption": "content",
+    "lc_monetary": "C",
+    "lc_numeric": "C",
+    "quote_all_identifiers": "off",
+    "array_nulls": "on",
+    "search_path": "pg_catalog",
     "statement_timeout": "60000",
     "lock_timeout": "10000",
 }
