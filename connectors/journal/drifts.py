@@ -47,9 +47,9 @@ class SqlDrifts:
 
     def clear(self, follower: str, table: TableName, keys: Sequence[Key], at: float) -> int:
         """Found equal at `at`: close what is open and was last seen no later; returns how many that closed."""
-        ids = [drift_id(self._store.group, follower, table, key) for key in keys]
+        equal = [(table, key) for key in keys]
         with self._store.write() as connection:
-            return clear(self._store, connection, ids, at, self._announce)
+            return clear(self._store, connection, follower, equal, at, self._announce)
 
     def open(
         self, *, table: TableName | None = None, follower: str | None = None, limit: int = 1000, offset: int = 0
@@ -129,11 +129,20 @@ def record(store: Store, connection: Connection, found: Sequence[Drift], announc
     return opened
 
 
-def clear(store: Store, connection: Connection, ids: Sequence[str], at: float, announce: Announce | None) -> int:
+def clear(
+    store: Store,
+    connection: Connection,
+    follower: str,
+    equal: Sequence[tuple[TableName, Key]],
+    at: float,
+    announce: Announce | None,
+) -> int:
     """Close open drifts inside a write transaction; returns how many were closed."""
-    mine = and_(_COLUMNS.group_name == store.group, _COLUMNS.state == OPEN)
-    if not ids or connection.execute(select(_COLUMNS.id).where(mine).limit(1)).first() is None:
+    mine = and_(_COLUMNS.group_name == store.group, _COLUMNS.state == OPEN, _COLUMNS.follower == follower)
+    # nearly always nothing is open: then the ids are not even computed
+    if not equal or connection.execute(select(_COLUMNS.id).where(mine).limit(1)).first() is None:
         return 0
+    ids = [drift_id(store.group, follower, table, key) for table, key in equal]
     events: list[Event | None] = []
     closed = 0
     for some in paged(ids):

@@ -2,7 +2,7 @@
 
 Every row belongs to a group, so that several daemons can share one PostgreSQL journal. Values that only trueup reads
 (keys, columns, positions) are JSON text, the same bytes on both engines. Identities that are long or composite are
-hashed into `id` (`verifier.identity.drift_id`), because a btree entry has a size limit and a key has none.
+hashed (`id`, `key_hash`), because a btree entry has a size limit and a key has none.
 
 The migrations create what is declared here; a test compares the two.
 """
@@ -162,8 +162,8 @@ touched = Table(
     "trueup_touched",
     metadata,
     Column("group_name", Text, primary_key=True),
-    Column("id", Text, primary_key=True),
-    Column("follower", Text, nullable=False),
+    Column("follower", Text, primary_key=True),
+    Column("key_hash", Text, primary_key=True),
     Column("schema_name", Text, nullable=False),
     Column("table_name", Text, nullable=False),
     Column("key", Text, nullable=False),

@@ -11,7 +11,7 @@ branch_labels = None
 depends_on = None
 
 BIG = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
-SECONDS = sa.Float(precision=53)
+SECONDS = sa.Float(53)
 
 REFUSAL = "the audit chain is append-only"
 
@@ -196,15 +196,15 @@ def _stream() -> None:
     op.create_table(
         "trueup_touched",
         sa.Column("group_name", sa.Text(), nullable=False),
-        sa.Column("id", sa.Text(), nullable=False),
         sa.Column("follower", sa.Text(), nullable=False),
+        sa.Column("key_hash", sa.Text(), nullable=False),
         sa.Column("schema_name", sa.Text(), nullable=False),
         sa.Column("table_name", sa.Text(), nullable=False),
         sa.Column("key", sa.Text(), nullable=False),
         sa.Column("commit_position", sa.Text(), nullable=False),
         sa.Column("generation", BIG, nullable=False),
         sa.Column("touched_at", SECONDS, nullable=False),
-        sa.PrimaryKeyConstraint("group_name", "id"),
+        sa.PrimaryKeyConstraint("group_name", "follower", "key_hash"),
         sqlite_with_rowid=False,
     )
     op.create_index("trueup_touched_oldest", "trueup_touched", ["group_name", "follower", "generation"], unique=False)
