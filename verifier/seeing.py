@@ -39,8 +39,8 @@ class Sight(Protocol):
 
     def read_through(self) -> Position | None: ...
 
-    def opened(self, leader: Look[Any], follower: Look[Any]) -> int:
-        """These looks wait to be judged: keep what they need. Returns a ticket for `closed`."""
+    def opened(self, leader: Look[Any], follower: Look[Any], name: str) -> int:
+        """These looks wait to be judged: keep what they need. `name`: the follower's. Returns a ticket for `closed`."""
         ...
 
     def closed(self, ticket: int) -> None: ...
@@ -108,7 +108,7 @@ class VisibilityJudging:
             else [lambda: self.leader.point_digests(ours, keys), lambda: self.follower.point_digests(theirs, keys)]
         )
         leader, follower = self.gather(calls)
-        ticket = self.sight.opened(leader, follower)
+        ticket = self.sight.opened(leader, follower, self.follower.name)
         self._looks = _Looks(leader, follower, self.leader.position(), settled, ticket)
         self._looked_at = now
 

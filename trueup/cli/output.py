@@ -1,0 +1,52 @@
+"""Where results go: standard output or a file, in the format that was asked for."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, TextIO
+
+from verifier.errors import Misconfigured
+
+
+class Format(StrEnum):
+    """How a result is written."""
+
+    TABLE = "table"
+    JSON = "json"
+    HTML = "html"
+
+
+@contextmanager
+def target(path: Path | None) -> Iterator[TextIO]:
+    """Standard output, or the file (written whole or not at all). Misconfigured if it cannot be written."""
+    if path is None:
+        yield sys.stdout
+        sys.stdout.flush()
+        return
+    draft = path.with_name(path.name + ".part")
+    try:
+        with draft.open("w", encoding="utf-8") as out:
+            yield out
+        draft.replace(path)
+    except OSError as problem:
+        raise Misconfigured(f"cannot write {str(path)!r}: {problem.strerror}; name another --output") from problem
+
+
+def write(value: Any, how: Format, path: Path | None, as_text: Callable[[TextIO], None]) -> None:
+    """`value` as JSON, or whatever `as_text` writes."""
+    with target(path) as out:
+        if how is Format.JSON:
+            json.dump(value, out, indent=2, ensure_ascii=False)
+            out.write("\n")
+        else:
+            as_text(out)
+
+
+def say(message: str) -> None:
+    """A word to the user that is not the result: standard error."""
+    print(message, file=sys.stderr, flush=True)

@@ -1,0 +1,135 @@
+"""Follow the change stream: into the window, into the journal, and only then acknowledged.
+
+What a batch causes (touched keys, blindness) is written in one transaction with the offsets that caused it. A barrier
+that merely moved is written once a second: losing it costs nothing but reading a little again.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from trueup.services.group import GroupWorld
+from verifier.change import Batch, Blindness, Cause
+from verifier.journal import StreamJournal, StreamState
+from verifier.ports import ChangeStream
+from verifier.position import Position
+from verifier.table import Key, TableName
+
+logger = logging.getLogger("trueup.follow")
+
+_BARRIER_SECONDS = 1.0
+_CATALOG = frozenset({Cause.DDL})
+
+
+class StreamWatcher(Protocol):
+    """Told of every batch: lag and metrics."""
+
+    def batch(self, batch: Batch, now: float) -> None: ...
+
+
+@dataclass(slots=True)
+class FollowService:
+    """One stream of one group. `poll_seconds` is the longest wait inside a tick, `changes_max` a batch's size."""
+
+    world: GroupWorld
+    stream: ChangeStream
+    journal: StreamJournal
+    watchers: tuple[StreamWatcher, ...] = ()
+    poll_seconds: float = 0.2
+    changes_max: int = 5_000
+    heard: Callable[[float], None] = lambda _: None
+    _started: bool = False
+    _offsets: Mapping[str, int] = field(default_factory=dict)
+    _recorded: StreamState = field(default_factory=StreamState)
+    _recorded_at: float = 0.0
+
+    @property
+    def name(self) -> str:
+        return "follow"
+
+    def tick(self, now: float) -> float:
+        """Temporary while the source is away; nothing is lost by it."""
+        if not self._started:
+            self._start()
+        batch = self.stream.poll(changes_max=self.changes_max, seconds_max=self.poll_seconds)
+        now = self.world.clock.now()
+        self._take(batch, now)
+        for watcher in self.watchers:
+            watcher.batch(batch, now)
+        self.heard(now)
+        return 0.0
+
+    def close(self) -> None:
+        """Record the last barrier, so that a restart reads nothing again."""
+        if self._started:
+            self._record(StreamState(self._offsets, self._through()), {}, [], self.world.clock.now())
+        self.stream.close()
+
+    def _start(self) -> None:
+        sight = self.world.sight
+        assert sight is not None
+        state = self.journal.state()
+        valid_from = self.stream.start(state.offsets, state.read_through)
+        sight.begin(valid_from)
+        self._offsets, self._recorded = state.offsets, state
+        self.world.blind.clear()
+        self.world.blind.update(self.journal.blind())
+        if valid_from is not None:
+            sight.marked(self.world.leader.mark())
+        self._started = True
+        logger.info("following", extra={"action": "stream_started", "from": valid_from.text() if valid_from else "now"})
+
+    def _take(self, batch: Batch, now: float) -> None:
+        sight = self.world.sight
+        assert sight is not None
+        touched, blind = self._caused(batch)
+        if sight.add(batch):
+            sight.marked(self.world.leader.mark())
+        if batch.offsets:
+            self._offsets = batch.offsets
+        state = StreamState(self._offsets, self._through())
+        if touched or blind:
+            self._record(state, touched, blind, now)
+        elif state != self._recorded and now - self._recorded_at >= _BARRIER_SECONDS:
+            self._record(state, {}, [], now)
+        for one in blind:
+            logger.warning(
+                "stream is blind", extra={"action": "stream_blind", "table": str(one.table), "cause": one.cause.value}
+            )
+            if one.cause in _CATALOG:
+                self.world.book.forget(one.table)
+        self.world.blind.update(one.table for one in blind)
+        sight.prune()
+
+    def _caused(self, batch: Batch) -> tuple[dict[tuple[TableName, Key], Position], list[Blindness]]:
+        """Keys of the group's own tables in order of their latest commits, and what the stream cannot vouch for."""
+        ours = set(self.world.book.names())
+        touched: dict[tuple[TableName, Key], Position] = {}
+        blind = list(batch.blind)
+        for transaction in batch.transactions:
+            blind.extend(transaction.blind)
+            for change in transaction.changes:
+                if change.table in ours:
+                    touched.pop((change.table, change.key), None)
+                    touched[change.table, change.key] = transaction.commit
+        return touched, [one for one in blind if one.table is None or one.table in ours]
+
+    def _record(
+        self,
+        state: StreamState,
+        touched: Mapping[tuple[TableName, Key], Position],
+        blind: list[Blindness],
+        now: float,
+    ) -> None:
+        self.journal.advance(state, touched, blind, followers=list(self.world.followers), at=now)
+        self._recorded, self._recorded_at = state, now
+        if state.offsets:
+            self.stream.acknowledge(state.offsets)
+
+    def _through(self) -> Position | None:
+        sight = self.world.sight
+        assert sight is not None
+        return sight.read_through() or self._recorded.read_through

@@ -1,0 +1,208 @@
+"""What the services of one group share: its servers, its tables, and the sight that the change stream gives."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import count
+from threading import RLock
+from typing import Any, Protocol
+
+from verifier.change import Batch
+from verifier.compare import Comparison, comparison
+from verifier.errors import Permanent, Temporary
+from verifier.look import Look, Publishes
+from verifier.ports import Clock, Gather, Replica
+from verifier.position import Position
+from verifier.table import Table, TableName
+from verifier.view import View
+from verifier.window import InFlight, Settled, TransactionWindow
+
+
+class Service(Protocol):
+    """One duty. `name` labels its metrics; `tick` returns the seconds until it wants the next one."""
+
+    @property
+    def name(self) -> str: ...
+    def tick(self, now: float) -> float: ...
+
+
+class Sighted:
+    """The transaction window behind a lock, kept as small as the looks that are still open allow.
+
+    Implements `verifier.seeing.Sight`. Transactions may be forgotten once the oldest leader look that is open, or else
+    the latest one, saw them, and every follower's oldest open or else latest look had applied them.
+    """
+
+    def __init__(self, window: TransactionWindow, followers: Collection[str]) -> None:
+        self.window = window
+        self._lock = RLock()
+        self._tickets = count(1)
+        self._open: dict[int, tuple[View, Position, str]] = {}
+        self._view: View | None = None
+        self._lows: dict[str, Position | None] = dict.fromkeys(followers)
+
+    def begin(self, valid_from: Position | None) -> None:
+        with self._lock:
+            self.window.begin(valid_from)
+            self._open.clear()
+
+    def add(self, batch: Batch) -> bool:
+        """Take a batch in; True if the window now needs the leader's mark (`marked`)."""
+        with self._lock:
+            self.window.add(batch)
+            return self.window.needs_mark
+
+    def marked(self, mark: int) -> None:
+        with self._lock:
+            self.window.set_mark(mark)
+
+    def in_flight(
+        self,
+        table: TableName,
+        leader: Look[Any],
+        follower: Look[Any],
+        publishes: Publishes,
+        *,
+        barrier: Position,
+        settled: Settled | None = None,
+    ) -> InFlight:
+        with self._lock:
+            return self.window.in_flight(table, leader, follower, publishes, barrier=barrier, settled=settled)
+
+    def read_through(self) -> Position | None:
+        return self.window.read_through
+
+    def opened(self, leader: Look[Any], follower: Look[Any], name: str) -> int:
+        with self._lock:
+            ticket = next(self._tickets)
+            self._open[ticket] = (leader.view, follower.low, name)
+            self._view = leader.view
+            self._lows[name] = follower.low
+            return ticket
+
+    def closed(self, ticket: int) -> None:
+        with self._lock:
+            self._open.pop(ticket, None)
+
+    def stands(self, follower: str, position: Position) -> None:
+        """The follower's applied position, told by whoever asked."""
+        with self._lock:
+            self._lows[follower] = position
+
+    def seen(self, view: View) -> None:
+        """A leader look that is not kept open."""
+        with self._lock:
+            self._view = view
+
+    def prune(self) -> int:
+        """Forget what no open or later look can need; returns how many transactions."""
+        with self._lock:
+            if self._view is None or any(low is None for low in self._lows.values()):
+                return 0
+            views = [self._view, *(view for view, _, _ in self._open.values())]
+            lows = [low for low in self._lows.values() if low is not None]
+            return self.window.prune(views, [*lows, *(low for _, low, _ in self._open.values())])
+
+    def changes(self) -> int:
+        return self.window.changes
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """One follower's view of one table: the comparison, or why there is none."""
+
+    compared: Comparison | None
+    problem: str | None = None
+
+
+@dataclass(slots=True)
+class TableBook:
+    """The group's tables, as the catalogs described them last. Read anew every `fresh_seconds`, and at once for a
+    table that the stream reported changed. No lock is held while a server is asked: two services may ask twice."""
+
+    leader: Replica
+    followers: Mapping[str, Replica]
+    patterns: Sequence[str]
+    clock: Clock
+    excluded: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    keys: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    fresh_seconds: float = 300.0
+    _names: tuple[TableName, ...] = ()
+    _names_at: float | None = None
+    _tables: dict[TableName, tuple[float, Table]] = field(default_factory=dict)
+    _pairs: dict[tuple[str, TableName], tuple[float, Pair]] = field(default_factory=dict)
+
+    def names(self) -> tuple[TableName, ...]:
+        """The group's tables on the leader. Temporary, Forbidden if they cannot be listed."""
+        now = self.clock.now()
+        if self._names_at is None or now - self._names_at > self.fresh_seconds:
+            self._names = tuple(self.leader.tables(self.patterns))
+            self._names_at = now
+        return self._names
+
+    def table(self, name: TableName) -> Table:
+        """The leader's table, with the key that the configuration names where it has none."""
+        known = self._tables.get(name)
+        now = self.clock.now()
+        if known is None or now - known[0] > self.fresh_seconds:
+            table = self._keyed(self.leader.table(name))
+            self._tables[name] = known = (now, table)
+        return known[1]
+
+    def pair(self, follower: str, name: TableName) -> Pair:
+        """How the follower's table compares. Temporary if a server does not answer."""
+        known = self._pairs.get((follower, name))
+        now = self.clock.now()
+        if known is not None and now - known[0] <= self.fresh_seconds:
+            return known[1]
+        try:
+            excluded = frozenset(self.excluded.get(str(name), ()))
+            theirs = self._keyed(self.followers[follower].table(name))
+            compared = comparison(self.table(name), theirs, excluded)
+            usable = bool(compared.leader.key) and bool(compared.leader.columns)
+            pair = Pair(compared if usable else None, compared.problem)
+        except Permanent as problem:
+            pair = Pair(None, str(problem))
+        self._pairs[follower, name] = (now, pair)
+        return pair
+
+    def known_table(self, name: TableName) -> Table | None:
+        """The table if it can be described; for decoders, which must not fail."""
+        try:
+            return self.table(name)
+        except (Temporary, Permanent):
+            return None
+
+    def forget(self, name: TableName | None) -> None:
+        """Its description changed (None: all may have)."""
+        self._names_at = None
+        for known in [n for n in list(self._tables) if name in (None, n)]:
+            self._tables.pop(known, None)
+        for pair in [p for p in list(self._pairs) if name in (None, p[1])]:
+            self._pairs.pop(pair, None)
+
+    def _keyed(self, table: Table) -> Table:
+        named = self.keys.get(str(table.name))
+        if not named or table.key:
+            return table
+        return Table(table.name, table.columns, tuple(named), table.estimated_rows)
+
+
+@dataclass(slots=True)
+class GroupWorld:
+    """One group as its services see it. `sight` is None without a change stream."""
+
+    name: str
+    leader: Replica
+    followers: Mapping[str, Replica]
+    book: TableBook
+    clock: Clock
+    gather: Gather[Any]
+    sight: Sighted | None
+    blind: set[TableName | None] = field(default_factory=set)
+    """Tables (None: all) that the stream cannot vouch for, as the journal holds them; kept by the follow service."""
+
+    def sees(self, table: TableName) -> bool:
+        """May the visibility rule judge this table now?"""
+        return self.sight is not None and table not in self.blind and None not in self.blind

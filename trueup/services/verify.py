@@ -1,0 +1,145 @@
+"""Verify touched keys and suspects on one follower, once it has applied what touched them.
+
+Keys come from the journal and leave it only with a verdict, so nothing is forgotten by a crash. Where the stream can
+vouch for a table the visibility rule judges, else the bracketed rule. A key that is still in flight after all patience
+stays in the journal, counts as unsettled, and gets another turn.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from trueup.services.group import GroupWorld
+from verifier.bracketing import BracketJudging
+from verifier.compare import Comparison
+from verifier.drift import Drift
+from verifier.errors import Permanent
+from verifier.identity import drift_id
+from verifier.journal import StreamJournal, Touched
+from verifier.outcome import Differs, Judging, Moving
+from verifier.policy import SettlePolicy
+from verifier.position import Position
+from verifier.seeing import VisibilityJudging
+from verifier.settle import Leaving, Room
+from verifier.table import Key, TableName
+
+logger = logging.getLogger("trueup.verify")
+
+_IDLE_SECONDS = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """What one tick settled: equal, drifted, given up, and the drift that was found (for metrics and messages)."""
+
+    equal: int = 0
+    unsettled: int = 0
+    drifts: tuple[Drift, ...] = ()
+
+
+@dataclass(slots=True)
+class VerifyService:
+    """One follower's touched keys. `pending_max` bounds the keys held in memory at a time."""
+
+    world: GroupWorld
+    follower: str
+    journal: StreamJournal
+    policy: SettlePolicy
+    pending_max: int = 5_000
+    settled: Callable[[Verified, float], None] = lambda verified, now: None
+    reasons: Counter[str] = field(default_factory=Counter)
+    _rooms: dict[TableName, Room[Touched]] = field(default_factory=dict)
+    _held: set[tuple[TableName, Key]] = field(default_factory=set)
+
+    @property
+    def name(self) -> str:
+        return f"verify:{self.follower}"
+
+    def tick(self, now: float) -> float:
+        """Temporary while a server is away; the keys stay where they are."""
+        applied = self.world.followers[self.follower].position()
+        if self.world.sight is not None:
+            self.world.sight.stands(self.follower, applied)
+        self._admit(applied, now)
+        for table, room in self._rooms.items():
+            due = room.next_due()
+            while due is not None and due <= now:
+                leaving = room.advance(now)
+                if leaving:
+                    self._settle(table, leaving, self.world.clock.now())
+                now = self.world.clock.now()
+                following = room.next_due()
+                due = following if leaving else None
+        dues = [due for due in (room.next_due() for room in self._rooms.values()) if due is not None]
+        return max(0.0, min([_IDLE_SECONDS, *(due - now for due in dues)]))
+
+    def _admit(self, applied: Position, now: float) -> None:
+        """Take in what the follower has applied: before that a look could only find it late."""
+        spare = self.pending_max - len(self._held)
+        if spare <= 0:
+            return
+        touched = self.journal.touched(self.follower, limit=min(spare, 2_000), skip=frozenset(self._held))
+        for one in touched:
+            if not applied.covers(one.commit):
+                continue
+            room = self._room(one)
+            if room is None:
+                self.journal.settle(self.follower, [one], [], at=now)
+                continue
+            self._held.add((one.table, one.key))
+            room.admit([one.key], one, now, delay=0.0)
+
+    def _room(self, one: Touched) -> Room[Touched] | None:
+        """The table's waiting room; None if the table cannot be compared at all (the scan reports why)."""
+        pair = self.world.book.pair(self.follower, one.table)
+        if pair.compared is None:
+            return None
+        room = self._rooms.get(one.table)
+        if room is None:
+            room = self._rooms[one.table] = Room(lambda keys: self._judge(one.table, keys), self.policy)
+        return room
+
+    def _judge(self, table: TableName, keys: list[Key]) -> Judging:
+        compared = self.world.book.pair(self.follower, table).compared
+        if compared is None:
+            raise Permanent(f"{table} cannot be compared on {self.follower} any more")
+        return judging(self.world, self.follower, compared, keys)
+
+    def _settle(self, table: TableName, leaving: list[Leaving[Touched]], now: float) -> None:
+        settled: list[Touched] = []
+        drifts: list[Drift] = []
+        equal = unsettled = 0
+        for left in leaving:
+            self._held.discard((table, left.key))
+            if isinstance(left.outcome, Moving):
+                unsettled += 1
+                self.reasons[left.outcome.why] += 1
+                continue
+            settled.append(left.tag)
+            if isinstance(left.outcome, Differs):
+                drifts.append(self._drift(table, left.key, left.outcome, now))
+            else:
+                equal += 1
+        self.journal.settle(self.follower, settled, drifts, at=now)
+        if unsettled:
+            logger.warning(
+                "keys stay in flight",
+                extra={"action": "keys_unsettled", "follower": self.follower, "table": str(table), "keys": unsettled},
+            )
+        self.settled(Verified(equal, unsettled, tuple(drifts)), now)
+
+    def _drift(self, table: TableName, key: Key, outcome: Differs, now: float) -> Drift:
+        group = self.world.name
+        found = drift_id(group, self.follower, table, key)
+        return Drift(found, group, self.follower, table, key, outcome.kind, outcome.columns, outcome.evidence, now)
+
+
+def judging(world: GroupWorld, follower: str, compared: Comparison, keys: list[Key]) -> Judging:
+    """An attempt by the best rule that can judge this table now."""
+    theirs = world.followers[follower]
+    if world.sight is not None and world.sees(compared.leader.name):
+        return VisibilityJudging(world.leader, theirs, compared, keys, world.sight, world.gather)
+    return BracketJudging(world.leader, theirs, compared, keys)
