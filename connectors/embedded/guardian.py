@@ -19,10 +19,14 @@ _PATIENCE_SECONDS = 10.0
 
 
 def stop_servers(workspace: Path, patience: float = _PATIENCE_SECONDS) -> None:
-    """Stop every PostgreSQL whose data directory lies directly below `workspace`, immediately; kill what stays."""
-    pids = [pid for pid in map(postmaster, workspace.glob("*/postmaster.pid")) if pid is not None]
-    for pid in pids:
-        send(pid, signal.SIGQUIT)
+    """Stop every server that left a pid file in a folder of `workspace`, immediately; kill what stays."""
+    pids = []
+    for pid_file in workspace.glob("*/*.pid"):
+        pid = running(pid_file)
+        if pid is not None:
+            # PostgreSQL takes SIGQUIT as "stop now, recover later"; others have nothing of that kind.
+            send(pid, signal.SIGQUIT if pid_file.name == "postmaster.pid" else signal.SIGKILL)
+            pids.append(pid)
     deadline = time.monotonic() + patience
     while pids and time.monotonic() < deadline:
         pids = [pid for pid in pids if alive(pid)]
@@ -40,17 +44,16 @@ def remove(workspace: Path) -> None:
         time.sleep(0.1)
 
 
-def postmaster(pid_file: Path) -> int | None:
-    """The pid in a postmaster.pid, if that process is still the server of this directory."""
+def running(pid_file: Path) -> int | None:
+    """The pid in the first line of a pid file, if that process is still the server of this folder."""
     try:
         pid = int(pid_file.read_text().split("\n", 1)[0])
-        command = Path(f"/proc/{pid}/cmdline")
-        if command.parent.parent.is_dir() and Path("/proc/self").exists():
-            # The number may have been given to another process since.
-            return pid if os.fsencode(pid_file.parent) in command.read_bytes() else None
+        if Path("/proc/self").exists():
+            # The number may have been given to another process since; a server names its folder in its arguments.
+            return pid if os.fsencode(pid_file.parent) in Path(f"/proc/{pid}/cmdline").read_bytes() else None
     except (OSError, ValueError):
         return None
-    return pid
+    return pid if send(pid, 0) else None
 
 
 def alive(pid: int) -> bool:
