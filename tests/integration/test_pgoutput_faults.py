@@ -9,11 +9,11 @@ from collections.abc import Callable, Iterator
 
 import psycopg
 import pytest
-
-from connectors.embedded import Cluster, Workspace
 from fixtures.databases import Database
 from fixtures.following import Follower, stream_of, written
 from fixtures.servers import binaries_of
+
+from connectors.embedded import Cluster, Workspace
 from verifier.change import Cause
 from verifier.errors import Forbidden, Misconfigured, Permanent, Temporary, Unreachable
 from verifier.table import TableName
@@ -82,6 +82,11 @@ def _patient(follower: Follower, seconds: float = 20.0) -> list[Temporary]:
             time.sleep(0.05)
 
 
+def _poll_for_ever(follower: Follower) -> None:
+    while True:
+        follower.poll()
+
+
 def test_restarts_in_mid_stream_neither_lose_nor_repeat_what_is_journaled(database: Database, follow: Follow) -> None:
     follower = follow()
     follower.stream.start({}, None)
@@ -137,8 +142,7 @@ def test_a_restarted_leader_is_followed_on(postgres_workspace: Workspace) -> Non
     stop, began = threading.Thread(target=cluster.stop, args=("fast",)), time.monotonic()
     stop.start()
     with pytest.raises(Temporary):
-        while True:
-            follower.poll()
+        _poll_for_ever(follower)
     stop.join()
     assert time.monotonic() - began < 10
     with pytest.raises(Unreachable):
@@ -251,7 +255,7 @@ def test_a_slot_whose_log_was_removed(postgres_workspace: Workspace) -> None:
 
 
 def test_nothing_is_made_on_the_leader_unless_asked(database: Database, follow: Follow) -> None:
-    with pytest.raises(Permanent, match='run `create publication "trueup" for table "public"."t" with'):
+    with pytest.raises(Permanent, match=r'run `create publication "trueup" for table "public"\."t" with'):
         follow(create=False).stream.start({}, None)
     database.sql("create publication trueup for table t")
     with pytest.raises(Permanent, match=r"run `select pg_create_logical_replication_slot\('s_\w+', 'pgoutput'\)`"):
@@ -264,7 +268,7 @@ def test_nothing_is_made_on_the_leader_unless_asked(database: Database, follow: 
     follower.catch_up()
     assert _ids(follower) == [1, 2, 3]
     database.sql("create table u (id int primary key)")
-    with pytest.raises(Permanent, match='run `alter publication "trueup" add table "public"."u"`'):
+    with pytest.raises(Permanent, match=r'run `alter publication "trueup" add table "public"\."u"`'):
         follow(create=False, tables=[TableName("public", "u")]).stream.start({}, None)
 
 

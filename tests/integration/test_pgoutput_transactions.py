@@ -1,16 +1,17 @@
-"""The stream tells exactly what was committed: whole transactions, ids, positions, keys, values as the cast has them."""
+"""The stream tells exactly what was committed: whole transactions, ids, positions, keys, values as cast."""
 
 from __future__ import annotations
 
+import itertools
 import threading
 import time
 from collections.abc import Iterator
 
 import psycopg
 import pytest
-
 from fixtures.databases import Database
 from fixtures.following import Follower, stream_of, told, written
+
 from verifier.change import Cause
 from verifier.position import Lsn
 from verifier.table import TableName
@@ -72,8 +73,10 @@ def test_whole_transactions_with_their_ids_positions_and_keys(shop: Follower) ->
     got = shop.catch_up()
     assert [(t.xid, t.commit) for t in got] == expected
     assert [told(t) for t in got] == [
-        [("orders", (1,), "insert"), ("orders", (2,), "insert"), ("lines", (1, 1), "insert"), ("lines", (2, 1), "insert")],
-        [("orders", (1,), "update"), ("lines", (2, 1), "delete"), ("lines", (9, 1), "insert"), ("orders", (2,), "delete")],
+        [("orders", (1,), "insert"), ("orders", (2,), "insert"),
+         ("lines", (1, 1), "insert"), ("lines", (2, 1), "insert")],
+        [("orders", (1,), "update"), ("lines", (2, 1), "delete"),
+         ("lines", (9, 1), "insert"), ("orders", (2,), "delete")],
         [("orders", (1,), "delete"), ("orders", (5,), "insert"), ("orders", (1,), "insert")],
     ]  # fmt: skip
     assert got[1].changes[0].after == {"id": "1", "customer": "7", "state": "paid"}
@@ -97,10 +100,13 @@ TYPES = {
     "ts": ("timestamp", "'2026-02-28 10:00:00.5'"), "tz": ("timestamptz", "'2026-02-28 10:00:00+05:30'"),
     "i": ("interval", "'1 year 2 days -3 hours'"), "u": ("uuid", "'9a4f1c2e-0000-4000-8000-000000000001'"),
     "j": ("json", "'{\"a\" : 1}'"), "jb": ("jsonb", "'{\"b\":2,\"a\" : 1}'"), "y": ("bytea", "'\\x00ff'"),
-    "ip": ("inet", "'10.0.0.1'"), "ip6": ("inet", "'::1'"), "net": ("inet", "'10.0.0.0/8'"), "ci": ("cidr", "'10.0.0.0/8'"),
-    "m": ("money", "1234.5"), "ba": ("boolean[]", "array[true,null,false]"), "ta": ("text[]", "array['a,b','NULL',null]"),
+    "ip": ("inet", "'10.0.0.1'"), "ip6": ("inet", "'::1'"), "net": ("inet", "'10.0.0.0/8'"),
+    "ci": ("cidr", "'10.0.0.0/8'"),
+    "m": ("money", "1234.5"),
+    "ba": ("boolean[]", "array[true,null,false]"), "ta": ("text[]", "array['a,b','NULL',null]"),
     "e": ("mood", "'glad'"), "dom": ("flag", "true"), "padded": ("code", "'x'"), "x": ("xml", "'<a>1</a>'"),
-    "p": ("point", "'(1,2)'"), "rg": ("int4range", "'[1,5)'"), "bits": ("bit(5)", "B'10110'"), "reg": ("regclass", "'pg_class'"),
+    "p": ("point", "'(1,2)'"), "rg": ("int4range", "'[1,5)'"), "bits": ("bit(5)", "B'10110'"),
+    "reg": ("regclass", "'pg_class'"),
     "nul": ("text", "null"), "empty": ("text", "''"),
 }  # fmt: skip
 
@@ -247,7 +253,7 @@ def test_the_barrier_covers_a_position_only_after_what_committed_before_it_was_d
     xids = [t.xid for t in plain.transactions]
     assert sorted(xids) == sorted(xid for xid, _ in promises)
     commits = [t.commit for t in plain.transactions]
-    assert all(later.covers(earlier) for earlier, later in zip(commits, commits[1:], strict=False))
+    assert all(later.covers(earlier) for earlier, later in itertools.pairwise(commits))
 
 
 def test_the_barrier_of_an_idle_leader_follows_within_a_second(plain: Follower) -> None:
