@@ -14,7 +14,6 @@ from config.settings import Settings
 
 class _Http(BaseModel):
     listen: str | None = None
-    shutdown: str | None = None
 
 
 class _Log(BaseModel):

@@ -47,11 +47,9 @@ class EqualByKey(_Invariant):
     kind: Literal["equal_by_key"]
     """`equal_by_key`."""
     left: Query
-    """Its first columns are the key, its last the value."""
+    """All columns but the last are the key, the last is the value."""
     right: Query
     """The same shape as `left`."""
-    key: tuple[str, ...] = ()
-    """The key's columns. Unset: all but the last."""
 
 
 class Violations(_Invariant):

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, PlainSerializer, ValidationInfo
 
 from config.model import Count, Model, Share, Switch
-from config.units import Duration, DurationOrZero
+from config.units import Duration
 
 
 class Scan(Model):
@@ -16,8 +16,8 @@ class Scan(Model):
 
     chunk_time: Duration = 0.5
     """Chunks grow and shrink until reading one takes this long: short enough that no reader is noticed."""
-    chunk_rows_max: Count = 1_000_000
-    """No chunk is larger, however fast the server."""
+    chunk_rows_max: Count = 100_000
+    """No chunk is larger, however fast the server: a chunk that differs is read as one packed answer."""
     period: Duration = 86_400.0
     """The daemon compares every row at least once in this time, spread evenly."""
     rows_per_second: Count | None = None
@@ -108,8 +108,6 @@ class Http(Model):
 
     listen: Annotated[str, AfterValidator(_listen)] = "127.0.0.1:9187"
     """`host:port`. Not reachable from elsewhere unless you say so; there is no login."""
-    shutdown: DurationOrZero = 5.0
-    """How long a scrape that has begun may take to end at a stop."""
 
     def place(self) -> tuple[str, int]:
         """Host and port; an IPv6 host without its brackets."""

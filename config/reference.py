@@ -21,8 +21,8 @@ problem at once with its line; `trueup config show` prints what is in force.
 - Passwords are references, looked up when used: `env:NAME` or `file:/path`. One in a URL works, with a warning.
 - Relative paths are relative to the folder of the file.
 - YAML 1.2: `off` and `no` are words, `010` is ten. Unknown and doubled keys are refused.
-- `TRUEUP_INSTANCE`, `TRUEUP_JOURNAL`, `TRUEUP_HTTP__LISTEN`, `TRUEUP_HTTP__SHUTDOWN`, `TRUEUP_LOG__LEVEL` and
-  `TRUEUP_LOG__FORMAT` win over the file. What is in a list has no variable.
+- `TRUEUP_INSTANCE`, `TRUEUP_JOURNAL`, `TRUEUP_HTTP__LISTEN`, `TRUEUP_LOG__LEVEL` and `TRUEUP_LOG__FORMAT`
+  win over the file. What is in a list has no variable.
 
 Settings without a default are required.
 """
