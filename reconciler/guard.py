@@ -30,11 +30,11 @@ class Brake(enum.Enum):
 @dataclass(frozen=True, slots=True)
 class Spent:
     """What counts against the budgets: repairs applied by this call, applied in the last hour (this call's
-    included), and repairs of the same table that are not finished."""
+    included), and the open drifts of the same table on the same follower."""
 
     in_run: int
     in_hour: int
-    waiting_in_table: int
+    drifted_in_table: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,16 +68,16 @@ def admit(table: Table, spent: Spent, policy: RepairPolicy) -> Admission:
         return Held(Brake.RUN_BUDGET, f"{spent.in_run} of {policy.per_run} repairs of one run are applied")
     if spent.in_hour >= policy.per_hour:
         return Held(Brake.HOUR_BUDGET, f"{spent.in_hour} of {policy.per_hour} repairs an hour are applied")
-    return _within_share(table, spent.waiting_in_table, policy)
+    return _within_share(table, spent.drifted_in_table, policy)
 
 
-def _within_share(table: Table, waiting: int, policy: RepairPolicy) -> Admission:
+def _within_share(table: Table, drifted: int, policy: RepairPolicy) -> Admission:
     allowed = max(policy.share_floor, int((table.estimated_rows or 0) * policy.table_share))
-    if waiting <= allowed:
+    if drifted <= allowed:
         return Admitted()
     rows = "unknown" if table.estimated_rows is None else f"about {table.estimated_rows}"
     return Held(
         Brake.TABLE_SHARE,
-        f"{table.name}: {waiting} rows wait for repair, at most {allowed} are repaired row by row "
+        f"{table.name}: {drifted} rows differ, at most {allowed} are repaired row by row "
         f"(rows in the table: {rows}); find the cause, and rebuild the table or the follower instead",
     )

@@ -32,13 +32,11 @@ def propose(
     follower_role: Role,
     policy: RepairPolicy,
     now: float,
-    attempt: int = 0,
 ) -> Repair | Refusal:
     """What brings the follower's row to the leader's, or why nothing shall.
 
     `table` is the follower's description with the columns that are compared: others are neither read nor written.
-    A row is None where there is none. `attempt` counts earlier repairs of the very same rows that have ended, for
-    the same damage can happen twice. Raises KeyError if a row lacks a column of `table`.
+    A row is None where there is none. Raises KeyError if a row lacks a column of `table`.
     """
     refused = _refused_unread(drift, table, follower_role, policy) or _refused(drift, table, leader_row, follower_row)
     if refused is not None:
@@ -46,7 +44,7 @@ def propose(
     wanted = None if leader_row is None else writable(table, leader_row.values)
     expected = None if follower_row is None else writable(table, follower_row.values)
     return Repair(
-        id=repair_id(drift.id, wanted, expected, attempt),
+        id=repair_id(drift.id, wanted, expected),
         drift_id=drift.id,
         group=drift.group,
         follower=drift.follower,
@@ -63,7 +61,8 @@ def propose(
 def repair_id(
     drift_id: str, wanted: Mapping[str, Value] | None, expected: Mapping[str, Value] | None, attempt: int = 0
 ) -> str:
-    """The repair's deterministic name."""
+    """The repair's deterministic name. `attempt` counts earlier repairs of the very same rows that have ended, for the
+    same damage can happen twice."""
     return stable_id("repair", drift_id, _spelled(wanted), _spelled(expected), str(attempt))
 
 

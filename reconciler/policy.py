@@ -24,7 +24,7 @@ class RepairPolicy:
     applied whatever the mode says.
 
     Budgets: at most `per_run` repairs in one call, `per_hour` applied in the last 3600 seconds, and no repair in a
-    table of which more than `table_share` (0 to 1) of the estimated rows wait for repair, unless they are no more than
+    table of which more than `table_share` (0 to 1) of the estimated rows differ, unless they are no more than
     `share_floor` rows: so much drift means a broken follower, which is rebuilt and not mended row by row.
 
     `stop_on_failure`: the first repair that the server refuses ends the call, for it is a surprise.

@@ -3,9 +3,8 @@
 Everything that changes a repair's state asks here first, so that the journal can only hold lives that make sense:
 nothing is applied that nobody approved, nothing is verified that was not applied, and what has ended stays ended.
 
-No move leads from `applied` back to `applying`: a repair is written once. `applying` may go back to `approved`
-(the server was away or busy, and nothing was written) and is the one state in which a killed process can leave
-doubt; `UNDECIDED` names it.
+`applying` is the one state in which a killed process, or a connection lost at commit, leaves doubt. Nothing leads back
+from it: it ends by what the follower's row turns out to be. `UNDECIDED` names it.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from verifier.errors import Unsound
 MOVES: Mapping[State, frozenset[State]] = {
     State.PLANNED: frozenset({State.APPROVED, State.REJECTED, State.SUPERSEDED}),
     State.APPROVED: frozenset({State.APPLYING, State.REJECTED, State.SUPERSEDED}),
-    State.APPLYING: frozenset({State.APPLIED, State.APPROVED, State.SUPERSEDED, State.FAILED}),
+    State.APPLYING: frozenset({State.APPLIED, State.SUPERSEDED, State.FAILED}),
     State.APPLIED: frozenset({State.VERIFIED, State.FAILED}),
     State.VERIFIED: frozenset(),
     State.FAILED: frozenset(),

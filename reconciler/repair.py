@@ -4,10 +4,9 @@ A repair is an intention to correct one key on one follower; it is applied as co
 must still be what the plan saw (`expected`), and the leader's row must still be what the plan wants (`wanted`).
 
     planned ── approve ──> approved ── begin ──> applying ──> applied ── later look ──> verified
-       │                      │  ↑                │   │  └────────────┬───────────> failed
-       │                      │  └─── release ────┘   │               └ (a later look, or the server's no)
-       ├── reject ──> rejected<┘                      │
-       └── stale ───> superseded <────────────────────┘
+       │                      │                     │  └──────────┴──────────────────> failed
+       ├── reject ──> rejected<┤                    │
+       └── stale ───> superseded<───────────────────┘
 
 `applying` is the intention, written before the follower is: whoever is killed between the two finds it again and
 asks the follower what became of it (`reconciler.repairing`). `reconciler.progress` is the table of these moves.

@@ -1,0 +1,246 @@
+"""The flow that writes: approved repairs, one by one, each on rows read just before.
+
+Each repair goes through the same steps. (1) Read the leader's row and its position, wait until the follower has
+applied that position, read the follower's row, read the leader's row again: it must be the same version. Otherwise a
+row whose insert is still on its way could be inserted here and stop the follower's own apply. (2) If the rows are no longer those of the
+plan, it is superseded. (3) Ask the guard. (4) Journal: `applying`. (5) Compare-and-set on the follower.
+(6) Journal: what became of it, with its audit line and event.
+
+Killed between 4 and 6, the repair is found `applying` and goes through the same steps again: if the follower's row is
+what was wanted, it is recorded as applied ("found applied") and not written again; if the row is still the expected
+one, it was not written, and now is; if it is neither, somebody else wrote, and it is superseded.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field, replace
+
+from reconciler.casebook import Casebook
+from reconciler.guard import HOUR_SECONDS, Brake, Held, Spent, admit
+from reconciler.order import ordered
+from reconciler.policy import Mode, RepairPolicy
+from reconciler.ports import Outcome, RepairRecord, RepairSink
+from reconciler.repair import Repair, State
+from reconciler.repairing import approve
+from reconciler.rows import equal_rows
+from verifier.errors import Temporary
+from verifier.journal import DriftJournal
+from verifier.look import Row
+from verifier.ports import Clock, Replica
+from verifier.position import Position
+from verifier.table import Table, TableName, Value
+
+Reached = Callable[[Replica, Position], bool]
+"""Whether the follower has applied the position, perhaps after waiting for it a little."""
+
+POLICY_ACTOR = "policy"
+FOUND_APPLIED = "found applied: the follower's row was already the wanted one"
+
+
+class Step(enum.Enum):
+    """What happened to one repair in one call."""
+
+    PREVIEW = "would be applied"
+    APPLIED = "applied"
+    FOUND_APPLIED = "found applied"
+    SUPERSEDED = "superseded"
+    FAILED = "failed"
+    HELD = "held"
+    WAITING = "the follower is behind, or the server is busy or away"
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """`statement` is the SQL, for people to read, of a repair that was or would be applied; it shows values."""
+
+    repair: Repair
+    step: Step
+    note: str = ""
+    statement: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One follower and how it is written. `references` names the tables that each table's foreign keys refer to."""
+
+    leader: Replica
+    follower: Replica
+    sink: RepairSink
+    references: Mapping[TableName, Collection[TableName]] = field(default_factory=dict)
+
+
+def applied_now(follower: Replica, position: Position) -> bool:
+    """A `Reached` that asks once."""
+    return follower.position().covers(position)
+
+
+def within(clock: Clock, seconds: float, pause: float = 0.02) -> Reached:
+    """A `Reached` that waits at most `seconds`, asking every `pause` seconds."""
+
+    def reached(follower: Replica, position: Position) -> bool:
+        give_up = clock.now() + seconds
+        while not follower.position().covers(position):
+            if clock.now() >= give_up:
+                return False
+            clock.sleep(pause)
+        return True
+
+    return reached
+
+
+def apply_approved(
+    casebook: Casebook,
+    target: Target,
+    drifts: DriftJournal,
+    policy: RepairPolicy,
+    *,
+    actor: str,
+    now: float,
+    reached: Reached = applied_now,
+) -> list[Taken]:
+    """Apply what is approved for `target.follower`, within the policy; with `dry_run` only say what would be done.
+
+    Interrupted repairs are resolved first. In mode `apply`, planned repairs are approved by the policy here. A failure
+    ends the call if the policy says so, and so does a server that is busy or away. Raises Permanent where trying on
+    is useless for every repair (a right is missing, the follower is not writable), Unsound if it is the leader.
+    """
+    states = [State.APPLYING, State.APPROVED]
+    if policy.mode is Mode.APPLY:
+        planned = [record.repair.id for record in casebook.live(target.follower.name, State.PLANNED)]
+        if policy.dry_run or policy.frozen:
+            states.append(State.PLANNED)
+        else:
+            approve(casebook, planned, actor=POLICY_ACTOR, now=now)
+    applier = _Applier(casebook, target, policy, reached, actor, now, _counted(drifts, target.follower.name))
+    records = {record.repair.id: record for record in casebook.live(target.follower.name, *states)}
+    undecided = [record.repair for record in records.values() if record.state is State.APPLYING]
+    others = [record.repair for record in records.values() if record.state is not State.APPLYING]
+    taken: list[Taken] = []
+    for repair in [*undecided, *ordered(others, target.references)]:
+        taken.append(applier.take(records[repair.id]))
+        if taken[-1].step is Step.WAITING or (taken[-1].step is Step.FAILED and policy.stop_on_failure):
+            break
+    return taken
+
+
+def _counted(drifts: DriftJournal, follower: str) -> Mapping[TableName, int]:
+    counted: dict[TableName, int] = {}
+    for (name, table, _kind), number in drifts.counts().items():
+        if name == follower:
+            counted[table] = counted.get(table, 0) + number
+    return counted
+
+
+@dataclass(frozen=True, slots=True)
+class _Rows:
+    leader: Row | None
+    follower: Row | None
+    moving: bool
+
+
+class _Applier:
+    """One call: what it works with, and how many repairs it has applied."""
+
+    def __init__(
+        self,
+        casebook: Casebook,
+        target: Target,
+        policy: RepairPolicy,
+        reached: Reached,
+        actor: str,
+        now: float,
+        drifted: Mapping[TableName, int],
+    ) -> None:
+        self._casebook, self._target, self._policy, self._reached = casebook, target, policy, reached
+        self._actor, self._now, self._drifted = actor, now, drifted
+        self._applied = 0
+        self._in_hour = casebook.journal.applied_since(now - HOUR_SECONDS)
+
+    def take(self, record: RepairRecord) -> Taken:
+        """All steps for one repair."""
+        repair = record.repair
+        try:
+            rows = self._fresh(repair)
+        except Temporary as error:
+            return Taken(repair, Step.WAITING, str(error))
+        if rows is None:
+            behind = f"{self._target.follower.name} has not applied the leader's position yet"
+            return Taken(repair, Step.WAITING, behind)
+        if rows.moving:
+            return Taken(repair, Step.HELD, "the leader's row is changing right now")
+        table = self._casebook.comparison(repair.table).follower
+        stale = _stale(table, repair, rows)
+        if stale is not None:
+            return self._settle(record, table, rows, stale)
+        spent = Spent(self._applied, self._in_hour + self._applied, self._drifted.get(repair.table, 0))
+        admission = admit(table, spent, self._policy)
+        if isinstance(admission, Held):
+            step = Step.PREVIEW if admission.brake is Brake.DRY_RUN else Step.HELD
+            return Taken(repair, step, admission.note, self._target.sink.statement(table, repair))
+        return self._write(record, table)
+
+    def _fresh(self, repair: Repair) -> _Rows | None:
+        """Both rows as of one moment, or None if the follower is behind."""
+        comparison = self._casebook.comparison(repair.table)
+        leader, follower, keys = self._target.leader, self._target.follower, (repair.key,)
+        before = leader.rows(comparison.leader, keys).value.get(repair.key)
+        if not self._reached(follower, leader.position()):
+            return None
+        found = follower.rows(comparison.follower, keys).value.get(repair.key)
+        after = leader.rows(comparison.leader, keys).value.get(repair.key)
+        return _Rows(after, found, moving=_version(before) != _version(after))
+
+    def _settle(self, record: RepairRecord, table: Table, rows: _Rows, stale: str) -> Taken:
+        """A plan that no longer fits: found applied if an interrupted one reached its aim, superseded otherwise."""
+        follower = None if rows.follower is None else rows.follower.values
+        interrupted = record.state is State.APPLYING
+        found = interrupted and equal_rows(table, record.repair.wanted, follower)
+        if self._policy.dry_run:
+            return Taken(record.repair, Step.FOUND_APPLIED if found else Step.SUPERSEDED, f"dry run: {stale}")
+        if found:
+            return self._end(record, State.APPLIED, Step.FOUND_APPLIED, FOUND_APPLIED)
+        note = f"interrupted while it was applied, and {stale}" if interrupted else stale
+        return self._end(record, State.SUPERSEDED, Step.SUPERSEDED, note)
+
+    def _write(self, record: RepairRecord, table: Table) -> Taken:
+        begun: RepairRecord | None = record
+        if record.state is not State.APPLYING:
+            begun = self._casebook.move(record, State.APPLYING, actor=self._actor, now=self._now)
+        if begun is None:
+            return Taken(record.repair, Step.HELD, "somebody else moved it first")
+        try:
+            applied = self._target.sink.apply(table, record.repair)
+        except Temporary as error:
+            return Taken(record.repair, Step.WAITING, str(error))
+        if applied.outcome is Outcome.FAILED:
+            return self._end(begun, State.FAILED, Step.FAILED, applied.note)
+        if applied.outcome is Outcome.STALE:
+            return self._end(begun, State.SUPERSEDED, Step.SUPERSEDED, "the follower's row changed as it was written")
+        self._applied += 1
+        taken = self._end(begun, State.APPLIED, Step.APPLIED, applied.note)
+        return replace(taken, statement=self._target.sink.statement(table, record.repair))
+
+    def _end(self, record: RepairRecord, state: State, step: Step, note: str) -> Taken:
+        if self._casebook.move(record, state, actor=self._actor, now=self._now, note=note) is None:
+            return Taken(record.repair, Step.HELD, "somebody else moved it first")
+        return Taken(record.repair, step, note)
+
+
+def _version(row: Row | None) -> str | None:
+    """The row's version; where the engine has none, whether there is a row at all."""
+    return None if row is None else row.version or "present"
+
+
+def _stale(table: Table, repair: Repair, rows: _Rows) -> str | None:
+    """Why the plan does not fit the rows, or None if it does."""
+    leader: Mapping[str, Value] | None = None if rows.leader is None else rows.leader.values
+    follower: Mapping[str, Value] | None = None if rows.follower is None else rows.follower.values
+    if not equal_rows(table, repair.wanted, leader):
+        return "the leader's row changed since it was planned"
+    if equal_rows(table, repair.wanted, follower):
+        return "both sides are equal now"
+    if not equal_rows(table, repair.expected, follower):
+        return "the follower's row changed since it was planned"
+    return None

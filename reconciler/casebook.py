@@ -1,0 +1,74 @@
+"""The journal of repairs with its laws attached: only moves that `progress` allows, each with its event.
+
+The journal writes state, audit line and event in one transaction; here it is decided which event that is. The flows
+(`repairing`, `applying`) change repairs through this and in no other way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from reconciler import progress
+from reconciler.events import Announcer, repair_event
+from reconciler.ports import Event, RepairJournal, RepairRecord
+from reconciler.repair import Repair, State
+from reconciler.rows import changed_columns
+from verifier.compare import Comparison
+from verifier.errors import Permanent
+from verifier.table import TableName
+
+LIVE_MAX = 10_000
+"""Repairs that one call holds in memory at most; the rest wait for the next call."""
+
+
+@dataclass(frozen=True, slots=True)
+class Casebook:
+    """`comparisons` describes the tables on both sides (`verifier.compare.comparison`)."""
+
+    journal: RepairJournal
+    announcer: Announcer
+    comparisons: Mapping[TableName, Comparison]
+
+    def comparison(self, table: TableName) -> Comparison:
+        """Permanent if the table is not among those that are compared."""
+        try:
+            return self.comparisons[table]
+        except KeyError:
+            raise Permanent(f"{table} is not among the compared tables; add it to the group's tables") from None
+
+    def record(self, repairs: Sequence[Repair], *, actor: str, now: float) -> int:
+        """Store new plans with their compensating events; returns how many were not known yet."""
+        events = [self._event(repair, State.PLANNED, actor, now, "") for repair in repairs]
+        return self.journal.record(repairs, actor=actor, at=now, events=events)
+
+    def move(
+        self, record: RepairRecord, state: State, *, actor: str, now: float, note: str = ""
+    ) -> RepairRecord | None:
+        """The record after the move, or None (nothing written) if somebody else moved it first. Unsound if the move is
+        not allowed."""
+        progress.check(record.repair.id, record.state, state)
+        repair = record.repair
+        events = [] if state is progress.UNDECIDED else [self._event(repair, state, actor, now, note)]
+        moved = self.journal.move(
+            repair.id, state, expected=record.state, actor=actor, at=now, note=note, events=events
+        )
+        return RepairRecord(repair, state, now, actor, note) if moved else None
+
+    def live(self, follower: str, *states: State) -> list[RepairRecord]:
+        """Records of that follower in any of these states, oldest first."""
+        listed = self.journal.listed(*states, limit=LIVE_MAX)
+        return [record for record in listed if record.repair.follower == follower]
+
+    def _event(self, repair: Repair, state: State, actor: str, now: float, note: str) -> Event:
+        table = self.comparison(repair.table).follower
+        return repair_event(
+            self.announcer,
+            repair,
+            state,
+            key_columns=table.key,
+            set_columns=[column.name for column in changed_columns(table, repair)],
+            actor=actor,
+            now=now,
+            note=note,
+        )

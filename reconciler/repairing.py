@@ -1,0 +1,187 @@
+"""The flows that write nothing to a follower: plan, approve, reject, and the verdict of a later look.
+
+Planning reads both rows afresh and asks `plan`. What was planned for the same drift before and no longer fits is
+superseded in passing. A repair that ended is planned again only if the same damage came back after it was verified
+or superseded: what failed or was rejected stays so until the rows change, or trueup would insist forever.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from reconciler.casebook import Casebook
+from reconciler.plan import propose, repair_id, where
+from reconciler.policy import RepairPolicy
+from reconciler.ports import RepairRecord
+from reconciler.progress import ENDED, LIVE
+from reconciler.repair import Refusal, RefusalReason, Repair, State
+from verifier.drift import Drift
+from verifier.errors import Permanent
+from verifier.look import Role, Row
+from verifier.ports import Replica
+from verifier.table import Key, TableName
+
+BATCH_KEYS = 500
+_ATTEMPTS_MAX = 10_000
+_AGAIN = (State.VERIFIED, State.SUPERSEDED)
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """`repairs` were planned now or before and wait; `new` of them were not known; `refusals` are the others."""
+
+    repairs: tuple[Repair, ...]
+    new: int
+    refusals: tuple[Refusal, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """What a rule of evidence found by looks that began at `since` (seconds since the epoch)."""
+
+    follower: str
+    table: TableName
+    since: float
+    equal: Collection[Key]
+    drifted: Collection[Key]
+
+
+def plan_repairs(
+    casebook: Casebook,
+    drifts: Iterable[Drift],
+    *,
+    leader: Replica,
+    follower: Replica,
+    policy: RepairPolicy,
+    actor: str,
+    now: float,
+) -> Planned:
+    """Plan for every drift of `follower` among `drifts`; each plan is recorded with its compensating event.
+
+    Raises Temporary or Permanent as the replicas do; what was recorded before that stays recorded.
+    """
+    planner = _Planner(casebook, follower.identity().role, policy, actor, now)
+    waiting = {record.repair.drift_id: record for record in casebook.live(follower.name, *LIVE)}
+    for batch in _batches(drift for drift in drifts if drift.follower == follower.name):
+        comparison = casebook.comparison(batch[0].table)
+        keys = [drift.key for drift in batch]
+        wanted = leader.rows(comparison.leader, keys).value
+        found = follower.rows(comparison.follower, keys).value
+        for drift in batch:
+            planner.plan(drift, wanted.get(drift.key), found.get(drift.key), waiting.get(drift.id))
+        planner.record()
+    return Planned(tuple(planner.repairs), planner.new, tuple(planner.refusals))
+
+
+def approve(casebook: Casebook, repair_ids: Iterable[str], *, actor: str, now: float, note: str = "") -> list[Repair]:
+    """Approve planned repairs; returns those that were. Permanent if there is no such repair, Unsound if one is past
+    approval."""
+    return _decide(casebook, repair_ids, State.APPROVED, actor, now, note)
+
+
+def reject(casebook: Casebook, repair_ids: Iterable[str], *, actor: str, now: float, note: str = "") -> list[Repair]:
+    """Reject planned or approved repairs; as `approve`."""
+    return _decide(casebook, repair_ids, State.REJECTED, actor, now, note)
+
+
+def verify_applied(casebook: Casebook, sighting: Sighting, *, actor: str, now: float) -> list[RepairRecord]:
+    """Applied repairs of these keys become verified or failed; returns the records that moved.
+
+    Only looks that began after the repair was applied count: the repair itself verifies nothing.
+    """
+    equal, drifted = frozenset(sighting.equal), frozenset(sighting.drifted)
+    moved = []
+    for record in casebook.live(sighting.follower, State.APPLIED):
+        if record.repair.table != sighting.table or record.changed_at >= sighting.since:
+            continue
+        if record.repair.key in drifted:
+            after = casebook.move(
+                record, State.FAILED, actor=actor, now=now, note="a later look found it drifted again"
+            )
+        elif record.repair.key in equal:
+            after = casebook.move(record, State.VERIFIED, actor=actor, now=now, note="a later look found it equal")
+        else:
+            continue
+        if after is not None:
+            moved.append(after)
+    return moved
+
+
+class _Planner:
+    """The answers of one call, recorded batch by batch."""
+
+    def __init__(self, casebook: Casebook, role: Role, policy: RepairPolicy, actor: str, now: float) -> None:
+        self.repairs: list[Repair] = []
+        self.refusals: list[Refusal] = []
+        self.new = 0
+        self._casebook, self._role, self._policy, self._actor, self._now = casebook, role, policy, actor, now
+        self._unrecorded: list[Repair] = []
+
+    def plan(self, drift: Drift, leader: Row | None, follower: Row | None, waiting: RepairRecord | None) -> None:
+        if waiting is not None and waiting.state in (State.APPLYING, State.APPLIED):
+            self.repairs.append(waiting.repair)  # written, or about to be: a later look decides
+            return
+        table = self._casebook.comparison(drift.table).follower
+        answer = propose(
+            drift, leader, follower, table=table, follower_role=self._role, policy=self._policy, now=self._now
+        )
+        if isinstance(answer, Repair):
+            answer = self._named(drift, answer)
+        if waiting is not None and not (isinstance(answer, Repair) and answer.id == waiting.repair.id):
+            self._supersede(waiting, answer)
+        if isinstance(answer, Refusal):
+            self.refusals.append(answer)
+        else:
+            self.repairs.append(answer)
+            self._unrecorded.append(answer)
+
+    def record(self) -> None:
+        """Write down what was planned since the last call."""
+        if self._unrecorded:
+            self.new += self._casebook.record(self._unrecorded, actor=self._actor, now=self._now)
+            self._unrecorded = []
+
+    def _named(self, drift: Drift, repair: Repair) -> Repair | Refusal:
+        """The repair under the first id that is free or still alive."""
+        for attempt in range(_ATTEMPTS_MAX):
+            name = repair_id(repair.drift_id, repair.wanted, repair.expected, attempt)
+            known = self._casebook.journal.find(name)
+            if known is None:
+                return replace(repair, id=name)
+            if known.state not in ENDED:
+                return known.repair
+            if known.state not in _AGAIN:
+                advice = f"{where(drift)}: repair {name} was {known.state.value}: {known.note or 'no reason was given'}"
+                return Refusal(drift.id, RefusalReason.ALREADY_TRIED, advice)
+        advice = f"{where(drift)}: repaired {_ATTEMPTS_MAX} times already; find out who damages this row"
+        return Refusal(drift.id, RefusalReason.ALREADY_TRIED, advice)
+
+    def _supersede(self, waiting: RepairRecord, answer: Repair | Refusal) -> None:
+        note = f"replaced by {answer.id}" if isinstance(answer, Repair) else answer.reason.value
+        self._casebook.move(waiting, State.SUPERSEDED, actor=self._actor, now=self._now, note=note)
+
+
+def _decide(
+    casebook: Casebook, repair_ids: Iterable[str], state: State, actor: str, now: float, note: str
+) -> list[Repair]:
+    decided = []
+    for repair_id_ in repair_ids:
+        record = casebook.journal.find(repair_id_)
+        if record is None:
+            raise Permanent(f"no repair {repair_id_}; list them with: trueup repairs")
+        if record.state is not state and casebook.move(record, state, actor=actor, now=now, note=note):
+            decided.append(record.repair)
+    return decided
+
+
+def _batches(drifts: Iterable[Drift]) -> Iterator[Sequence[Drift]]:
+    """Runs of drifts of one table, at most `BATCH_KEYS` long, in the order in which they came."""
+    batch: list[Drift] = []
+    for drift in drifts:
+        if batch and (drift.table != batch[0].table or len(batch) == BATCH_KEYS):
+            yield batch
+            batch = []
+        batch.append(drift)
+    if batch:
+        yield batch
