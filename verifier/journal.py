@@ -173,8 +173,9 @@ class StreamJournal(Protocol):
         clear the drift of those that were equal. One transaction."""
         ...
 
-    def blind(self) -> Mapping[TableName | None, Blindness]:
-        """Tables (None: all) that the stream cannot vouch for until they are scanned again."""
+    def blind(self, tables_of_group: Sequence[TableName] | None = None) -> Mapping[TableName | None, Blindness]:
+        """Tables (None: all) that the stream cannot vouch for until they are scanned again. Given the group's tables,
+        "all" is told as those of them that have not been scanned since, and None does not occur."""
         ...
 
     def sighted(self, table: TableName, since: float) -> None:

@@ -75,8 +75,7 @@ class FollowService:
         valid_from = self.stream.start(state.offsets, state.read_through)
         sight.begin(valid_from)
         self._offsets, self._recorded = state.offsets, state
-        self.world.blind.clear()
-        self.world.blind.update(self.journal.blind())
+        self.world.refresh(self.journal)
         if valid_from is not None:
             sight.marked(self.world.leader.mark())
         self._started = True
@@ -101,7 +100,8 @@ class FollowService:
             )
             if one.cause in _CATALOG:
                 self.world.book.forget(one.table)
-        self.world.blind.update(one.table for one in blind)
+        if blind:
+            self.world.refresh(self.journal)
         sight.prune()
 
     def _caused(self, batch: Batch) -> tuple[dict[tuple[TableName, Key], Position], list[Blindness]]:

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 from verifier.change import Batch
 from verifier.compare import Comparison, comparison
 from verifier.errors import Permanent, Temporary
+from verifier.journal import StreamJournal
 from verifier.look import Look, Publishes
 from verifier.ports import Clock, Gather, Replica
 from verifier.position import Position
@@ -205,4 +206,14 @@ class GroupWorld:
 
     def sees(self, table: TableName) -> bool:
         """May the visibility rule judge this table now?"""
-        return self.sight is not None and table not in self.blind and None not in self.blind
+        return self.sight is not None and self.vouched(table)
+
+    def vouched(self, table: TableName) -> bool:
+        """False while the stream has lost sight of the table and no scan has made up for it."""
+        return table not in self.blind and None not in self.blind
+
+    def refresh(self, journal: StreamJournal) -> None:
+        """Read the blindness anew; that of all tables is told table by table."""
+        known = set(journal.blind(self.book.names()))
+        self.blind.clear()
+        self.blind.update(known)

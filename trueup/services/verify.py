@@ -53,6 +53,8 @@ class VerifyService:
     reasons: Counter[str] = field(default_factory=Counter)
     _rooms: dict[TableName, Room[Touched]] = field(default_factory=dict)
     _held: set[tuple[TableName, Key]] = field(default_factory=set)
+    _blocked: Position | None = None
+    """The commit that the follower must apply before the journal has anything new for us."""
 
     @property
     def name(self) -> str:
@@ -79,12 +81,14 @@ class VerifyService:
     def _admit(self, applied: Position, now: float) -> None:
         """Take in what the follower has applied: before that a look could only find it late."""
         spare = self.pending_max - len(self._held)
-        if spare <= 0:
+        if spare <= 0 or (self._blocked is not None and not applied.covers(self._blocked)):
             return
+        self._blocked = None
         touched = self.journal.touched(self.follower, limit=min(spare, 2_000), skip=frozenset(self._held))
         for one in touched:
             if not applied.covers(one.commit):
-                continue
+                self._blocked = one.commit  # those behind it were committed later
+                return
             room = self._room(one)
             if room is None:
                 self.journal.settle(self.follower, [one], [], at=now)

@@ -1,0 +1,206 @@
+"""The endless scan: every row of every table, oldest chunk first, within a period, at its own pace.
+
+A scan judges nothing: a chunk whose digests are equal is verified, and the keys that differ in any other are handed to
+the verification of touched keys, through the journal, before the chunk counts as seen. A pass over a table that was
+complete ends the table's blindness, as far as it is older than the pass.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+
+from trueup.services.group import GroupWorld
+from verifier.chunk import ChunkSize
+from verifier.compare import Comparison
+from verifier.drift import Verdict
+from verifier.errors import Permanent, Temporary
+from verifier.journal import ChunkResult, ScanJournal, StreamJournal
+from verifier.keyrange import KeyRange
+from verifier.policy import ScanPolicy
+from verifier.ports import Replica
+from verifier.scan import ChunkRead, TableScan
+from verifier.table import TableName
+
+logger = logging.getLogger("trueup.scan")
+
+SUSPECTS = "keys handed to verification"
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """`period_seconds`: each chunk again after this long; `rows_per_second` caps a group's reading (None: no cap);
+    `rest` seconds of rest per second of reading, for tables that were never seen."""
+
+    period_seconds: float = 86_400.0
+    rows_per_second: float | None = None
+    rest: float = 1.0
+
+
+@dataclass(slots=True)
+class _Pass:
+    """One walk over one table."""
+
+    scan: TableScan
+    began_at: float
+    unread: set[str] = field(default_factory=set)
+    """Followers that could not be read in some chunk: for them the pass does not end blindness."""
+
+
+@dataclass(slots=True)
+class ScanService:
+    """The scan of one group; one chunk a tick. `read` is told of each chunk, `unverified` maps tables to reasons."""
+
+    world: GroupWorld
+    journal: ScanJournal
+    stream: StreamJournal
+    policy: ScanPolicy
+    pace: Pace
+    read: Callable[[ChunkRead], None] = lambda read: None
+    finished: Callable[[TableName, float], None] = lambda table, at: None
+    unverified: dict[tuple[str, TableName], str] = field(default_factory=dict)
+    _passes: dict[TableName, _Pass] = field(default_factory=dict)
+    _current: TableName | None = None
+    _failed_at: dict[TableName, float] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        return "scan"
+
+    def tick(self, now: float) -> float:
+        """Read one chunk of the table that waited longest; the rest that the pace asks for is the answer."""
+        table = self._choose(now)
+        if table is None:
+            return min(1.0, self.pace.period_seconds / 10)
+        try:
+            walk = self._passes.get(table) or self._begin(table, now)
+        except (Temporary, Permanent) as problem:
+            self._refuse(table, str(problem), now)
+            return 1.0
+        if walk is None:
+            return 0.0
+        began = self.world.clock.now()
+        try:
+            read = walk.scan.step()
+        except Temporary:
+            walk.scan.retreat()
+            raise
+        except Permanent as problem:
+            self._passes.pop(table, None)
+            self._refuse(table, str(problem), now)
+            self.world.book.forget(table)
+            return 1.0
+        self._record(walk, read)
+        if walk.scan.done:
+            self._end(table, walk)
+        took = self.world.clock.now() - began
+        capped = read.leader.rows / self.pace.rows_per_second if self.pace.rows_per_second else 0.0
+        return max(took * self.pace.rest, capped - took)
+
+    def _choose(self, now: float) -> TableName | None:
+        """The table under way, else the one whose oldest chunk is oldest and due (never seen first)."""
+        if self._current is not None and self._current in self._passes:
+            return self._current
+        names = [name for name in self.world.book.names() if now - self._failed_at.get(name, -1e9) > 30.0]
+        oldest = self.journal.oldest(names)
+        wanted = sorted(names, key=lambda name: (self._urgency(name, oldest[name]), str(name)))
+        for name in wanted:
+            at = oldest[name]
+            if at is None or now - at >= self.pace.period_seconds or not self.world.vouched(name):
+                self._current = name
+                return name
+        self._current = None
+        return None
+
+    def _urgency(self, name: TableName, oldest: float | None) -> tuple[int, float]:
+        return (int(self.world.vouched(name)), -1.0 if oldest is None else oldest)
+
+    def _begin(self, table: TableName, now: float) -> _Pass | None:
+        """Start a pass, or go on with the one that a restart cut off; None if no follower can be compared."""
+        sides: dict[str, tuple[Replica, Comparison]] = {}
+        for name, replica in self.world.followers.items():
+            pair = self.world.book.pair(name, table)
+            self._note(name, table, pair.problem)
+            if pair.compared is not None:
+                sides[name] = (replica, pair.compared)
+        if not sides:
+            self._failed_at[table] = now
+            return None
+        todo, began = _unfinished(self.journal.chunks(table), now)
+        scan = TableScan(self.world.leader, sides, ChunkSize(self.policy), self.world.clock, self.world.gather, todo)
+        walk = self._passes[table] = _Pass(scan, began)
+        return walk
+
+    def _record(self, walk: _Pass, read: ChunkRead) -> None:
+        now = self.world.clock.now()
+        written = self.world.leader.position()
+        results: list[ChunkResult] = []
+        for name, seen in read.followers.items():
+            if seen.suspects:
+                suspects = {(read.chunk.table, key): written for key in seen.suspects}
+                self.stream.touch(suspects, followers=[name], at=now)
+            results.append(
+                ChunkResult(
+                    chunk=read.chunk,
+                    follower=name,
+                    verdict=Verdict.UNVERIFIED if seen.suspects else Verdict.MATCH,
+                    leader=read.leader,
+                    follower_digest=seen.digest,
+                    unsettled=len(seen.suspects),
+                    reason=SUSPECTS if seen.suspects else None,
+                    seconds=read.seconds,
+                    at=now,
+                )
+            )
+        for name, reason in read.failed.items():
+            walk.unread.add(name)
+            logger.warning("follower not read", extra={"action": "chunk_failed", "follower": name, "why": reason})
+        self.journal.replace(read.chunk.table, results)
+        self.read(read)
+
+    def _end(self, table: TableName, walk: _Pass) -> None:
+        self._passes.pop(table, None)
+        self._current = None
+        if walk.unread:
+            for name in walk.unread:
+                self._note(name, table, "the follower could not be read in the last scan")
+            self._failed_at[table] = self.world.clock.now()
+            return
+        self.stream.sighted(table, walk.began_at)
+        self.world.refresh(self.stream)
+        self.finished(table, self.world.clock.now())
+
+    def _refuse(self, table: TableName, reason: str, now: float) -> None:
+        self._failed_at[table] = now
+        self._current = None
+        for name in self.world.followers:
+            self._note(name, table, reason)
+
+    def _note(self, follower: str, table: TableName, problem: str | None) -> None:
+        if problem is None:
+            self.unverified.pop((follower, table), None)
+        elif self.unverified.get((follower, table)) != problem:
+            self.unverified[follower, table] = problem
+            logger.warning(
+                "table not verified",
+                extra={"action": "table_unverified", "follower": follower, "table": str(table), "why": problem},
+            )
+
+
+def _unfinished(known: Sequence[ChunkResult], now: float) -> tuple[list[tuple[int, KeyRange]], float]:
+    """Where a pass that was cut off goes on, and when it began; from the start if the last one was complete.
+
+    Chunks of a pass are seen in order, so the pass in progress ends where a chunk is older than the one before it, or
+    where the table was left behind a chunk with an upper end.
+    """
+    ordered = sorted({result.chunk.index: result for result in known}.values(), key=lambda r: r.chunk.index)
+    # The first chunk was read before it was recorded: call the pass older than it is, never younger.
+    began = ordered[0].at - 2 * ordered[0].seconds - 5.0 if ordered else now
+    for one, following in pairwise(ordered):
+        if following.at < one.at:
+            return [(one.chunk.index + 1, KeyRange(one.chunk.range.upper, None))], began
+    if ordered and ordered[-1].chunk.range.upper is not None:
+        return [(ordered[-1].chunk.index + 1, KeyRange(ordered[-1].chunk.range.upper, None))], began
+    return [(0, KeyRange())], now
