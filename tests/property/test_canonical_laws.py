@@ -1,0 +1,145 @@
+"""Laws of the canonical form: it is stable, it merges the spellings of one value, and it keeps values apart."""
+
+from __future__ import annotations
+
+import json
+import math
+from datetime import UTC, datetime, timedelta, timezone
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from verifier.canonical import canonical, differing_columns
+from verifier.drift import Difference
+from verifier.table import Column, Family, Table, TableName
+
+families = st.sampled_from(Family)
+decimals = st.decimals(allow_nan=False, allow_infinity=False, places=None)
+trees = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=5), inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@given(families, st.text())
+def test_any_text_has_one_form_and_it_is_its_own(family: Family, text: str) -> None:
+    once = canonical(family, text)
+    assert once is not None
+    assert canonical(family, once) == once
+
+
+@given(families)
+def test_null_stays_null(family: Family) -> None:
+    assert canonical(family, None) is None
+
+
+@given(decimals, decimals)
+def test_decimals_are_equal_by_value(one: Decimal, other: Decimal) -> None:
+    left, right = canonical(Family.DECIMAL, str(one)), canonical(Family.DECIMAL, str(other))
+    assert (left == right) == (one == other)
+
+
+@given(st.integers(-(10**30), 10**30), st.integers(0, 20), st.integers(0, 5))
+def test_scale_counts_only_when_strict(number: int, scale: int, zeros: int) -> None:
+    text = format(Decimal(number).scaleb(-scale), "f")
+    longer = (text if "." in text else text + ".") + "0" * zeros
+    assert canonical(Family.DECIMAL, longer) == canonical(Family.DECIMAL, text)
+    assert (canonical(Family.DECIMAL, longer, strict_scale=True) == text) == (longer == text)
+
+
+@given(st.floats(), st.floats())
+def test_floats_are_equal_by_bits_but_for_zero_and_nan(one: float, other: float) -> None:
+    same = one == other or (math.isnan(one) and math.isnan(other))
+    assert (canonical(Family.FLOAT, repr(one)) == canonical(Family.FLOAT, repr(other))) == same
+
+
+@given(
+    st.datetimes(datetime(2, 1, 1), datetime(9998, 1, 1)),
+    st.integers(-14 * 60, 14 * 60),
+    st.sampled_from([" ", "T"]),
+)
+def test_instants_count_and_not_their_offsets(instant: datetime, minutes: int, separator: str) -> None:
+    utc = instant.replace(tzinfo=UTC)
+    elsewhere = utc.astimezone(timezone(timedelta(minutes=minutes)))
+    assert canonical(Family.TIMESTAMPTZ, elsewhere.isoformat(separator)) == canonical(
+        Family.TIMESTAMPTZ, utc.isoformat(" ")
+    )
+    later = utc + timedelta(microseconds=1)
+    assert canonical(Family.TIMESTAMPTZ, later.isoformat()) != canonical(Family.TIMESTAMPTZ, utc.isoformat())
+
+
+@given(trees, trees)
+def test_json_is_equal_by_structure(one: object, other: object) -> None:
+    def typed(node: object) -> object:  # Python says True == 1
+        if isinstance(node, dict):
+            return {key: typed(value) for key, value in node.items()}
+        if isinstance(node, list):
+            return [typed(value) for value in node]
+        return (type(node).__name__, node)
+
+    spelled = json.dumps(one, indent=1, ensure_ascii=False)
+    assert canonical(Family.JSON, spelled) == canonical(Family.JSON, json.dumps(one, sort_keys=True))
+    assert (canonical(Family.JSON, spelled) == canonical(Family.JSON, json.dumps(other))) == (
+        typed(one) == typed(other)
+    )
+
+
+@pytest.mark.parametrize(
+    ("family", "one", "other", "equal"),
+    [
+        (Family.DECIMAL, "1.0", "1.00", True),
+        (Family.DECIMAL, "-0.00", "0", True),
+        (Family.DECIMAL, "100", "1e2", True),
+        (Family.DECIMAL, "10", "1", False),
+        (Family.DECIMAL, "NaN", "Infinity", False),
+        (Family.DECIMAL, "Infinity", "-Infinity", False),
+        (Family.FLOAT, "-0", "0", True),
+        (Family.FLOAT, "1e+15", "1000000000000000", True),
+        (Family.BOOLEAN, "t", "true", True),
+        (Family.BOOLEAN, "t", "f", False),
+        (Family.CHAR, "a  ", "a", True),
+        (Family.TEXT, "a ", "a", False),
+        (Family.TEXT, "e\u0301", "\u00e9", False),
+        (Family.BYTES, "\\xAB", "\\xab", True),
+        (Family.UUID, "{6F1C1E0A8D2B4F579A3C0D9E8B7A6C5D}", "6f1c1e0a-8d2b-4f57-9a3c-0d9e8b7a6c5d", True),
+        (Family.TIMESTAMP, "2026-01-02 03:04:05.500000", "2026-01-02T03:04:05.5", True),
+        (Family.TIMESTAMP, "2026-01-02 03:04:05", "2026-01-02 03:04:05.000001", False),
+        (Family.TIMESTAMP, "0044-03-15 00:00:00 BC", "0044-03-15 00:00:00", False),
+        (Family.TIMESTAMPTZ, "infinity", "-infinity", False),
+        (Family.TIMESTAMPTZ, "2026-01-01 01:00:00+02", "2025-12-31 23:00:00+00", True),
+        (Family.TIME, "10:00:00.10", "10:00:00.1", True),
+        (Family.JSON, '{"a":1,"b":[]}', '{ "b": [], "a": 1.0 }', True),
+        (Family.JSON, "[]", "{}", False),
+        (Family.JSON, "[[1,2]]", "[[1],2]", False),
+        (Family.JSON, '"1"', "1", False),
+        (Family.INTERVAL, "1 mon", "30 days", False),
+    ],
+)
+def test_pairs(family: Family, one: str, other: str, equal: bool) -> None:
+    assert (canonical(family, one) == canonical(family, other)) is equal
+
+
+TABLE = Table(
+    TableName("public", "t"),
+    (Column("id", Family.INTEGER, "bigint"), Column("n", Family.DECIMAL, "numeric"), Column("s", Family.TEXT, "text")),
+    ("id",),
+)
+
+
+def test_only_differing_columns_are_named() -> None:
+    ours, theirs = {"id": "1", "n": "1.0", "s": ""}, {"id": "1", "n": "1.00", "s": None}
+    assert differing_columns(TABLE, ours, theirs) == {"s": Difference("", None)}
+    assert set(differing_columns(TABLE, ours, theirs, strict_scale=True)) == {"n", "s"}
+
+
+def test_an_absent_row_differs_in_every_column() -> None:
+    row = {"id": "1", "n": None, "s": "x"}
+    assert differing_columns(TABLE, row, None) == {
+        "id": Difference("1", None),
+        "n": Difference(None, None),
+        "s": Difference("x", None),
+    }
+    assert differing_columns(TABLE, None, row)["s"] == Difference(None, "x")
