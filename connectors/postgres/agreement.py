@@ -9,17 +9,18 @@ otherwise by bytes, which is always right and uses no index on text.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from connectors.postgres.expressions import Scheme, row_hash
 from connectors.postgres.replica import PostgresReplica
 from connectors.postgres.session import Session
-from connectors.postgres.statements import TextOrder
+from connectors.postgres.statements import ORDERED_BY_COLLATION
 from verifier.errors import Unsound
 from verifier.table import Column, Family, Table, TableName
 
 RECORD_HASH_SINCE = 140000
+_BY_BYTES = ("C", "POSIX")
 
 _PROBED: dict[str, tuple[Family, str, str]] = {
     "a": (Family.INTEGER, "smallint", "-7"),
@@ -44,100 +45,136 @@ _PROBED: dict[str, tuple[Family, str, str]] = {
     "z": (Family.TEXT, "text", ""),
 }
 
-_TEXT_ORDER = """
+_DATABASE = """
 select d.datcollate, d.datctype, d.encoding, to_jsonb(d) ->> 'datlocprovider',
        coalesce(to_jsonb(d) ->> 'datlocale', to_jsonb(d) ->> 'daticulocale'), {version}
 from pg_database d where d.datname = current_database()
 """
-_COLLATIONS = """
-select distinct n.nspname || '.' || l.collname, l.collprovider::text, l.collcollate,
+_COLLATION = """
+select l.collname, l.collprovider::text, l.collcollate,
        coalesce(to_jsonb(l) ->> 'colllocale', to_jsonb(l) ->> 'colliculocale'), l.collisdeterministic,
        pg_collation_actual_version(l.oid)
 from pg_attribute a join pg_class c on c.oid = a.attrelid join pg_collation l on l.oid = a.attcollation
-join pg_namespace n on n.oid = l.collnamespace
-where l.collname <> 'default' and c.relkind in ('r', 'p') and c.relnamespace <> 'pg_catalog'::regnamespace
-  and c.relnamespace <> 'information_schema'::regnamespace and not a.attisdropped
-order by 1
+join pg_namespace n on n.oid = c.relnamespace
+where n.nspname = %s and c.relname = %s and a.attname = %s
 """
-_ENUMS = """
-select n.nspname || '.' || t.typname, string_agg(e.enumlabel, ',' order by e.enumsortorder)
-from pg_enum e join pg_type t on t.oid = e.enumtypid join pg_namespace n on n.oid = t.typnamespace group by 1 order by 1
-"""
-_UNVERSIONED = ("C", "POSIX")
+_LABELS = "select array_agg(enumlabel::text order by enumsortorder) from pg_enum where enumtypid = %s::regtype"
+
+Order = tuple[object, ...]
+"""Everything that decides how a key sorts; equal on two servers means that they sort alike."""
 
 
 @dataclass(frozen=True, slots=True)
 class Agreement:
-    """What all replicas of a group share, and why it is not the fastest form (empty where it is)."""
+    """What all replicas of a group share: the hash scheme, the tables whose keys are walked in their own order (the
+    others by bytes), and why anything is not the fastest form (empty where it is)."""
 
     scheme: Scheme
-    text_order: TextOrder
+    native_order: frozenset[TableName]
     reasons: tuple[str, ...] = ()
 
 
-def agree(replicas: Sequence[PostgresReplica]) -> Agreement:
+def agree(replicas: Sequence[PostgresReplica], tables: Sequence[Table] = ()) -> Agreement:
     """Probe the replicas, the leader first, have all of them adopt what they share, and return it.
 
-    Unsound if not even text hashes alike. Unreachable and the like as from any question.
+    `tables` are the leader's tables that will be compared; a table that is not named is walked by bytes where its key
+    is text. Unsound if not even text hashes alike; Unreachable and the like as from any question.
     """
-    leader, *followers = [(replica, _facts(replica)) for replica in replicas]
-    reasons: list[str] = []
-    scheme, order = Scheme.RECORD, TextOrder.NATIVE
-    for replica, facts in [leader, *followers]:
-        if facts.record is None:
-            scheme = Scheme.TEXT
-            reasons.append(f"{replica.name} runs {facts.version}, which has no record hash (14 and later do)")
-        elif leader[1].record is not None and facts.record != leader[1].record:
-            scheme = Scheme.TEXT
-            reasons.append(f"{replica.name} hashes a constant row otherwise than {leader[0].name}")
-        if facts.text != leader[1].text:
-            raise Unsound(f"{replica.name} and {leader[0].name} hash the same constant text differently")
-        if facts.order is None:
-            order = TextOrder.BYTES
-            reasons.append(f"{replica.name} does not tell the version of its collation")
-        elif leader[1].order is not None and facts.order != leader[1].order:
-            order = TextOrder.BYTES
-            reasons.append(f"{replica.name} orders text or enums otherwise than {leader[0].name}")
+    leader, *followers = [_facts(replica, tables) for replica in replicas]
+    reasons = [
+        f"hash scheme text: {facts.name} runs {facts.version}, which has no record hash (14 and later do)"
+        for facts in (leader, *followers)
+        if facts.record is None
+    ]
+    for facts in followers:
+        if facts.text != leader.text:
+            raise Unsound(f"{facts.name} and {leader.name} hash the same constant text differently")
+        if None not in (facts.record, leader.record) and facts.record != leader.record:
+            reasons.append(f"hash scheme text: {facts.name} hashes a constant row otherwise than {leader.name}")
+    scheme = Scheme.TEXT if reasons else Scheme.RECORD
+    native: set[TableName] = set()
+    for table in tables:
+        problem = next(filter(None, (_unlike(leader, facts, table.name) for facts in followers)), None)
+        if problem is None:
+            native.add(table.name)
+        else:
+            reasons.append(f"{table.name} is walked by bytes, without its index: {problem}")
     for replica in replicas:
-        replica.adopt(scheme, order)
-    return Agreement(scheme, order, tuple(reasons))
+        replica.adopt(scheme, frozenset(native))
+    return Agreement(scheme, frozenset(native), tuple(reasons))
 
 
 @dataclass(frozen=True, slots=True)
 class _Facts:
+    name: str
     version: str
     record: str | None
     text: str
-    order: tuple[object, ...] | None
+    orders: Mapping[TableName, Order | None]
 
 
-def _facts(replica: PostgresReplica) -> _Facts:
+def _unlike(leader: _Facts, follower: _Facts, table: TableName) -> str | None:
+    """Why the two may sort the table's key differently; None if they do not."""
+    ours, theirs = leader.orders[table], follower.orders[table]
+    for facts, order in ((leader, ours), (follower, theirs)):
+        if order is None:
+            return f"{facts.name} does not tell the version of the key's collation"
+    return None if ours == theirs else f"{follower.name} sorts its key otherwise than {leader.name}"
+
+
+def _facts(replica: PostgresReplica, tables: Sequence[Table]) -> _Facts:
     with replica.sessions.borrow("probing hashes and collations") as session:
         number, version = session.one(
             "select current_setting('server_version_num')::int, current_setting('server_version')"
         )
-        quote = replica.sessions.quote
-        table = Table(
-            TableName("", "probe"), tuple(Column(n, f, d) for n, (f, d, _v) in _PROBED.items()), ("c", "q", "g")
-        )
-        row = ", ".join(f"%s::{declared} as {quote(name)}" for name, (_f, declared, _v) in _PROBED.items())
-        values = [value for _f, _d, value in _PROBED.values()]
-        hashes = [
-            str(session.one(f"select ({row_hash(table, quote, scheme)})::text from (select {row}) probe", values)[0])
-            for scheme in ([Scheme.TEXT, Scheme.RECORD] if number >= RECORD_HASH_SINCE else [Scheme.TEXT])
-        ]
-        return _Facts(version, hashes[1] if len(hashes) > 1 else None, hashes[0], _order(session, number))
+        schemes = [Scheme.TEXT, Scheme.RECORD] if number >= RECORD_HASH_SINCE else [Scheme.TEXT]
+        hashes = [_probe(session, replica, scheme) for scheme in schemes]
+        record = hashes[1] if len(hashes) > 1 else None
+        default = _database_order(session, number)
+        orders = {table.name: _table_order(session, table, default) for table in tables}
+        return _Facts(replica.name, version, record, hashes[0], orders)
 
 
-def _order(session: Session, number: int) -> tuple[object, ...] | None:
-    """All that decides how this database sorts text and enums; None where a version is not told."""
+def _probe(session: Session, replica: PostgresReplica, scheme: Scheme) -> str:
+    """The hash of the constant row, built by the very function that the comparisons use."""
+    quote = replica.sessions.quote
+    columns = tuple(Column(name, family, declared) for name, (family, declared, _value) in _PROBED.items())
+    probed = row_hash(Table(TableName("", "probe"), columns, ("c", "q", "g")), quote, scheme)
+    row = ", ".join(f"%s::{declared} as {quote(name)}" for name, (_f, declared, _value) in _PROBED.items())
+    values = [value for _family, _declared, value in _PROBED.values()]
+    return str(session.one(f"select ({probed})::text from (select {row}) probe", values)[0])
+
+
+def _database_order(session: Session, number: int) -> Order | None:
+    """How text sorts by default; None where the version of the collation is not told."""
     version = "pg_database_collation_actual_version(d.oid)" if number >= 150000 else "null::text"
-    collate, ctype, encoding, provider, locale, actual = session.one(_TEXT_ORDER.format(version=version))
-    plain = provider in (None, "c") and collate in _UNVERSIONED
-    if not plain and actual is None:
-        return None
-    collations = session.all(_COLLATIONS)
-    if any(row[5] is None and row[2] not in _UNVERSIONED for row in collations):
-        return None
-    default = ("plain", encoding) if plain else (collate, ctype, encoding, provider, locale, actual)
-    return (default, tuple(collations), tuple(session.all(_ENUMS)))
+    return _sorted_by(*session.one(_DATABASE.format(version=version)))
+
+
+def _sorted_by(
+    collate: str | None, ctype: str | None, encoding: int, provider: str | None, locale: str | None, actual: str | None
+) -> Order | None:
+    if provider in (None, "c") and collate is not None and (collate in _BY_BYTES or collate.startswith("C.")):
+        return (collate, encoding)
+    return None if actual is None else (collate, ctype, encoding, provider, locale, actual)
+
+
+def _table_order(session: Session, table: Table, default: Order | None) -> Order | None:
+    """How the key of the table sorts; the empty tuple where that cannot differ between servers."""
+    orders: list[object] = []
+    for column in table.key_columns():
+        if column.family is Family.ENUM:
+            orders.append(tuple(session.one(_LABELS, (column.declared,))[0] or ()))
+            continue
+        if column.family not in ORDERED_BY_COLLATION:
+            continue
+        of_column = default
+        found = session.all(_COLLATION, (table.name.schema, table.name.name, column.name))
+        if found and found[0][0] != "default":
+            name, provider, collate, locale, deterministic, actual = found[0]
+            of_column = _sorted_by(collate, name, 0, provider, locale, actual)
+            orders.append(deterministic)
+        if of_column is None:
+            return None
+        orders += [column.declared, of_column]
+    return tuple(orders)

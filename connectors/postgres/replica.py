@@ -8,7 +8,7 @@ hash. Several threads may ask at the same time.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from threading import Lock
 from typing import TypeVar
 
@@ -34,14 +34,14 @@ T = TypeVar("T")
 @dataclass(frozen=True, slots=True)
 class Options:
     """How one replica is read. `role` None: a follower that finds out by itself. `subscriptions`: those that carry
-    the group's tables (empty: all of the database). Scheme and text order must be the same on both sides; until
-    `agreement.agree` says better they are those that are always sound."""
+    the group's tables (empty: all of the database). Scheme and order of text keys (`native_order`: tables walked in
+    their own) must be the same on all sides; until `agreement.agree` says better they are those that always work."""
 
     role: Role | None = None
     subscriptions: tuple[str, ...] = ()
     limits: Limits = field(default_factory=Limits)
     scheme: Scheme = Scheme.TEXT
-    text_order: TextOrder = TextOrder.BYTES
+    native_order: frozenset[TableName] = frozenset()
     strict_scale: bool = False
 
 
@@ -188,12 +188,9 @@ class PostgresReplica:
     def close(self) -> None:
         self.sessions.close()
 
-    def adopt(self, scheme: Scheme, text_order: TextOrder) -> None:
-        """Use what `agreement.agree` found both sides to share; before the first comparison."""
-        options = self.options
-        self.options = Options(
-            options.role, options.subscriptions, options.limits, scheme, text_order, options.strict_scale
-        )
+    def adopt(self, scheme: Scheme, native_order: frozenset[TableName]) -> None:
+        """Use what `agreement.agree` found all sides to share; before the first comparison."""
+        self.options = replace(self.options, scheme=scheme, native_order=native_order)
 
     def _look(self, doing: str, read: Callable[[Session, str], tuple[Record, T]]) -> Look[T]:
         with self.sessions.borrow(doing) as session:
@@ -227,7 +224,8 @@ class PostgresReplica:
         if not table.key:
             raise Permanent(f"{table.name} has no primary key and no unique not-null key: its rows cannot be addressed")
         o = self.options
-        return Statements(table, self.sessions.quote, o.scheme, o.text_order, o.strict_scale)
+        order = TextOrder.NATIVE if table.name in o.native_order else TextOrder.BYTES
+        return Statements(table, self.sessions.quote, o.scheme, order, o.strict_scale)
 
     def _wanted(self, table: Table, keys: Collection[Key]) -> list[Key]:
         wrong = missing_parts(table, keys)

@@ -18,7 +18,7 @@ from verifier.table import Column, Family, Key, Table
 Statement = tuple[str, list[object]]
 
 PACKED_ROWS_MAX = 4_000_000
-_ORDERED_BY_COLLATION = (Family.TEXT, Family.CHAR, Family.ENUM, Family.OTHER, Family.ARRAY)
+ORDERED_BY_COLLATION = (Family.TEXT, Family.CHAR, Family.ENUM, Family.OTHER, Family.ARRAY)
 
 
 class TextOrder(enum.Enum):
@@ -101,12 +101,12 @@ class Statements:
 
     def _ordered(self, column: Column) -> str:
         name = self._quote(column.name)
-        if self._order is TextOrder.BYTES and column.family in _ORDERED_BY_COLLATION:
+        if self._order is TextOrder.BYTES and column.family in ORDERED_BY_COLLATION:
             return f'{name} collate "C"' if _collatable(column) else f'{name}::text collate "C"'
         return name
 
     def _parameter(self, column: Column) -> str:
-        if self._order is TextOrder.BYTES and column.family in _ORDERED_BY_COLLATION:
+        if self._order is TextOrder.BYTES and column.family in ORDERED_BY_COLLATION:
             return f'%s::{cast_type(column)} collate "C"' if _collatable(column) else '%s::text collate "C"'
         return f"%s::{cast_type(column)}"
 
