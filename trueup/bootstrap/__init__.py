@@ -1,0 +1,1 @@
+"""The only place that wires: from settings and command-line words to servers, streams, journals and services."""

@@ -1,0 +1,101 @@
+"""Wire one audit: from settings or plain URLs to a runnable `Audit`."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from config.settings import Group
+from connectors.journal.opening import Journal, open_journal
+from connectors.postgres.session import Limits
+from trueup.audit.progress import Watcher
+from trueup.audit.runner import Audit, Request
+from trueup.audit.table import Tools
+from trueup.bootstrap.servers import Address, Servers, open_servers
+from trueup.clock import SystemClock
+from trueup.pool import Pool
+from verifier.bracketing import BracketJudging
+from verifier.policy import ScanPolicy, SettlePolicy
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What to audit and how carefully, wherever it was said. `journal` is a path or URL."""
+
+    group: str
+    leader: Address
+    followers: tuple[Address, ...]
+    request: Request
+    journal: str | Path
+    scan: ScanPolicy = field(default_factory=ScanPolicy)
+    settle: SettlePolicy = field(default_factory=SettlePolicy)
+    limits: Limits = field(default_factory=Limits)
+    drifts_shown: int = 1_000
+
+
+@dataclass(slots=True)
+class OpenAudit:
+    """A wired audit and what must be closed after it."""
+
+    audit: Audit
+    servers: Servers
+    journal: Journal
+    pool: Pool
+    remarks: Sequence[str]
+
+    def close(self) -> None:
+        self.servers.close()
+        self.journal.close()
+        self.pool.close()
+
+
+def plan_of(group: Group, journal: str, request: Request) -> Plan:
+    """The plan that a configured group describes."""
+    scan = group.scan
+    rows_max = min(scan.chunk_rows_max, ScanPolicy().rows_max)
+    return Plan(
+        group=group.name,
+        leader=Address(group.leader.name, group.leader.address()),
+        followers=tuple(Address(one.name, one.address(), one.subscription) for one in group.followers),
+        request=request,
+        journal=journal,
+        scan=ScanPolicy(chunk_seconds=scan.chunk_time, rows_max=rows_max, rows_first=min(4_000, rows_max)),
+        settle=SettlePolicy(give_up_seconds=scan.settle_timeout),
+        limits=Limits(
+            connections=scan.connections,
+            statement_seconds=scan.statement_timeout,
+            lock_seconds=scan.lock_timeout,
+        ),
+    )
+
+
+def open_audit(plan: Plan, *, run: str | None, watcher: Watcher, stop: Callable[[], bool]) -> OpenAudit:
+    """Connect, agree on digests and open the journal. Whatever was opened is closed again on error."""
+    servers = open_servers(plan.leader, list(plan.followers), plan.limits)
+    pool = Pool(workers=max(4, 2 * len(plan.followers)))
+    clock = SystemClock()
+    try:
+        remarks = servers.settle()
+        journal = open_journal(plan.journal, plan.group)
+    except BaseException:
+        servers.close()
+        pool.close()
+        raise
+    tools = Tools(
+        group=plan.group,
+        run_id=run or uuid.uuid4().hex[:12],
+        leader=servers.leader,
+        journal=journal.runs,
+        clock=clock,
+        gather=pool.gather,
+        judge=lambda follower, compared, keys: BracketJudging(servers.leader, follower, compared, keys),
+        watcher=watcher,
+        scan=plan.scan,
+        settle=plan.settle,
+        drifts_shown=plan.drifts_shown,
+        stop=stop,
+    )
+    audit = Audit(tools, servers.leader, servers.followers, plan.request, servers.schemes())
+    return OpenAudit(audit, servers, journal, pool, remarks)

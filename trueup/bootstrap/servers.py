@@ -1,0 +1,82 @@
+"""Servers of a group, opened by URL: the engine is told by the URL's scheme, and one agreement made over all."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from connectors.postgres.agreement import Agreement, agree
+from connectors.postgres.replica import Options, PostgresReplica
+from connectors.postgres.session import Limits
+from verifier.errors import Misconfigured, Permanent, Temporary
+from verifier.look import Role
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """One server as the user named it. `subscription`: the one that carries the group's tables (None: the only one)."""
+
+    name: str
+    url: str
+    subscription: str | None = None
+
+
+@dataclass(slots=True)
+class Servers:
+    """Open replicas of one group. `agreement` is None until `settle` could ask every server."""
+
+    leader: PostgresReplica
+    followers: Mapping[str, PostgresReplica]
+    agreement: Agreement | None = None
+
+    def settle(self) -> list[str]:
+        """Let the servers that answer agree on scheme and text order; returns why it is not the fastest form.
+        Unreachable or Forbidden if the leader cannot be asked; a follower that cannot be asked stays out of it,
+        with the forms that are always sound."""
+        answering: list[PostgresReplica] = []
+        silent: list[str] = []
+        for name, replica in self.followers.items():
+            try:
+                replica.identity()
+                answering.append(replica)
+            except (Temporary, Permanent) as problem:
+                silent.append(f"{name}: {problem}")
+        self.leader.identity()
+        self.agreement = agree([self.leader, *answering])
+        return [*self.agreement.reasons, *silent]
+
+    def schemes(self) -> dict[str, str]:
+        """How each follower is read, in the report's words."""
+        return dict.fromkeys(self.followers, "native")
+
+    def close(self) -> None:
+        for replica in (self.leader, *self.followers.values()):
+            replica.close()
+
+
+def open_servers(leader: Address, followers: list[Address], limits: Limits) -> Servers:
+    """Nothing is connected yet. Misconfigured if a URL's engine is not one that we read, or two names are equal."""
+    names = [leader.name, *(follower.name for follower in followers)]
+    twice = {name for name in names if names.count(name) > 1}
+    if twice:
+        raise Misconfigured(f"two servers are called {sorted(twice)[0]!r}; every server needs a name of its own")
+    opened = {
+        one.name: PostgresReplica(
+            one.name,
+            _postgres(one),
+            Options(subscriptions=(one.subscription,) if one.subscription else (), limits=limits),
+        )
+        for one in followers
+    }
+    return Servers(PostgresReplica(leader.name, _postgres(leader), Options(role=Role.LEADER, limits=limits)), opened)
+
+
+def _postgres(address: Address) -> str:
+    scheme = urlsplit(address.url).scheme.partition("+")[0]
+    if scheme in ("postgresql", "postgres"):
+        return address.url
+    raise Misconfigured(
+        f"{address.name}: URL scheme {scheme or 'missing'!r} is not one that trueup reads; "
+        "use postgresql://user@host:port/database"
+    )

@@ -1,0 +1,208 @@
+"""`trueup audit`: compare once, now, and say with evidence what differs."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from trueup import exits
+from trueup.cli.output import Format, say, target, write
+from verifier.errors import Misconfigured
+
+if TYPE_CHECKING:
+    from trueup.audit.progress import Watcher
+    from trueup.bootstrap.auditing import Plan
+
+
+def register(app: typer.Typer) -> None:
+    app.command(help="Compare once, now; exit 0 equal, 1 drift, 4 not all could be verified.")(audit)
+
+
+def audit(
+    config: Annotated[Path | None, typer.Option("--config", help="Configuration file.")] = None,
+    group: Annotated[str | None, typer.Option(help="Group of the configuration (default: its only one).")] = None,
+    leader: Annotated[str | None, typer.Option(help="Leader URL, instead of a configuration.")] = None,
+    follower: Annotated[list[str] | None, typer.Option(help="Follower URL, or NAME=URL; repeatable.")] = None,
+    table: Annotated[list[str] | None, typer.Option(help="Pattern schema.table with * and ?; ! excludes.")] = None,
+    exclude: Annotated[list[str] | None, typer.Option(help="schema.table.column to leave out; repeatable.")] = None,
+    key: Annotated[list[str] | None, typer.Option(help="schema.table=col,col: key where there is none.")] = None,
+    how: Annotated[Format, typer.Option("--format", help="How the result is written.")] = Format.TABLE,
+    output: Annotated[Path | None, typer.Option(help="File for the result instead of standard output.")] = None,
+    journal: Annotated[str | None, typer.Option(help="Journal path or URL (default: ./trueup.db).")] = None,
+    resume: Annotated[str | None, typer.Option(help="Go on with this interrupted run.")] = None,
+    stop_after: Annotated[int | None, typer.Option(min=1, help="Stop after about this many rows.")] = None,
+    settle: Annotated[float | None, typer.Option(min=0.1, help="Seconds a suspect may stay in flight.")] = None,
+    chunk_time: Annotated[float | None, typer.Option(min=0.01, help="Target seconds per chunk.")] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
+) -> int:
+    """Compare every row of every chosen table on every follower with the leader, while writers write."""
+    from trueup.bootstrap.auditing import open_audit
+
+    words = _Words(config, group, leader, follower or [], table or [], exclude or [], key or [], journal, stop_after)
+    plan = _tuned(_plan(words), settle, chunk_time)
+    watcher = _watcher(quiet)
+    with stopping() as stop:
+        try:
+            opened = open_audit(plan, run=resume, watcher=watcher, stop=stop)
+            try:
+                for remark in opened.remarks:
+                    watcher.note(f"note: {remark}")
+                run = opened.audit.begin(resume)
+                report = opened.audit.run(run)
+            finally:
+                opened.close()
+        finally:
+            watcher.close()
+    _write(report, how, output)
+    if opened.audit.interrupted:
+        say(f"stopped; go on with: trueup audit {_again(sys.argv[2:])} --resume {run.id}")
+        if stop_after is None:
+            return exits.INTERRUPTED
+    return exits.of_verdict(report["verdict"])
+
+
+@dataclass(frozen=True, slots=True)
+class _Words:
+    config: Path | None
+    group: str | None
+    leader: str | None
+    followers: list[str]
+    tables: list[str]
+    excluded: list[str]
+    keys: list[str]
+    journal: str | None
+    rows_max: int | None
+
+
+def _plan(words: _Words) -> Plan:
+    from trueup.audit.runner import Request
+    from trueup.bootstrap.auditing import Plan, plan_of
+    from trueup.bootstrap.servers import Address
+    from trueup.cli.groups import chosen
+
+    excluded = _by_table(words.excluded)
+    keys = {name: tuple(columns.split(",")) for name, columns in map(_pair, words.keys)}
+    if words.leader is not None or words.followers:
+        if words.config is not None:
+            raise Misconfigured("give either --config or --leader and --follower, not both")
+        if words.leader is None or not words.followers:
+            raise Misconfigured("an audit without configuration needs --leader URL and at least one --follower URL")
+        request = Request(tuple(words.tables) or ("*",), excluded, keys, words.rows_max)
+        followers = tuple(_address(text, f"follower{i}") for i, text in enumerate(words.followers, 1))
+        return Plan("audit", Address("leader", words.leader), followers, request, words.journal or "trueup.db")
+    settings, group = chosen(words.config, words.group)
+    configured = {**group.tables.exclude_columns, **excluded}
+    request = Request(
+        tuple(words.tables) or group.tables.patterns(),
+        {name: tuple(columns) for name, columns in configured.items()},
+        {**{name: tuple(columns) for name, columns in group.tables.keys.items()}, **keys},
+        words.rows_max,
+    )
+    return plan_of(group, words.journal or settings.journal.address(), request)
+
+
+def _tuned(plan: Plan, settle: float | None, chunk_time: float | None) -> Plan:
+    from dataclasses import replace
+
+    if settle is not None:
+        plan = replace(plan, settle=replace(plan.settle, give_up_seconds=settle))
+    if chunk_time is not None:
+        plan = replace(plan, scan=replace(plan.scan, chunk_seconds=chunk_time))
+    return plan
+
+
+def _by_table(words: list[str]) -> dict[str, tuple[str, ...]]:
+    """`schema.table.column` texts as columns by table."""
+    found: dict[str, tuple[str, ...]] = {}
+    for word in words:
+        name, dot, column = word.rpartition(".")
+        if not dot or "." not in name:
+            raise Misconfigured(f"--exclude {word!r}: needs schema.table.column")
+        found[name] = (*found.get(name, ()), column)
+    return found
+
+
+def _pair(word: str) -> tuple[str, str]:
+    name, equals, value = word.partition("=")
+    if not equals or not value:
+        raise Misconfigured(f"{word!r}: needs schema.table=column,column")
+    return name, value
+
+
+def _address(text: str, default: str) -> Any:
+    from trueup.bootstrap.servers import Address
+
+    name, equals, url = text.partition("=")
+    if equals and "://" not in name:
+        return Address(name, url)
+    return Address(default, text)
+
+
+def _watcher(quiet: bool) -> Watcher:
+    from trueup.audit.progress import Bar, Lines, Silent
+    from trueup.clock import SystemClock
+
+    if quiet:
+        return Silent()
+    if sys.stderr.isatty():
+        return Bar()
+    clock = SystemClock()
+    return Lines(clock.now(), clock)
+
+
+def _write(report: dict[str, Any], how: Format, output: Path | None) -> None:
+    from trueup.audit.render import render
+
+    if how is Format.HTML:
+        from dashboards.report.html import page
+
+        with target(output) as out:
+            out.write(page(report))
+        return
+    write(report, how, output, lambda out: render(report, out))
+
+
+def _again(words: list[str]) -> str:
+    """The same command line without an earlier --resume."""
+    import shlex
+
+    kept: list[str] = []
+    skip = False
+    for word in words:
+        if skip or word.startswith("--resume="):
+            skip = False
+            continue
+        if word == "--resume":
+            skip = True
+            continue
+        kept.append(word)
+    return shlex.join(kept)
+
+
+@contextmanager
+def stopping() -> Iterator[Callable[[], bool]]:
+    """Ctrl-C, SIGTERM and SIGHUP ask to stop at the next chunk; a second Ctrl-C ends at once."""
+    asked = False
+
+    def ask(number: int, _frame: object) -> None:
+        nonlocal asked
+        if asked and number == signal.SIGINT:
+            raise KeyboardInterrupt
+        if not asked:
+            say("stopping after this chunk; once more to end at once")
+        asked = True
+
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = {number: signal.signal(number, ask) for number in numbers}
+    try:
+        yield lambda: asked
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
