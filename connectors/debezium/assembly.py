@@ -1,0 +1,227 @@
+"""Whole transactions in commit order, from events that share no order.
+
+Rows of one transaction lie in as many topics and partitions as it touched; its END, in the transaction topic, says
+how many there are. The transaction topic has one partition and the connector sends transactions in commit order, so
+END after END is the leader's commit order, and a transaction is delivered when it is at the head of that order and
+all its rows have come.
+
+The connector delivers at least once: after a restart it goes back and sends a stretch of transactions again. Three
+rules keep that harmless:
+
+* an END at or below what was delivered is old: its rows are dropped, and its id is remembered for rows still to come;
+* rows of transactions delivered recently are dropped by their id;
+* what is left over (rows sent again whose END came before we began to read) is recognised by its place: within a
+  partition whole transactions follow each other in commit order, except where the connector went back. So if a row
+  of a *delivered* transaction lies behind a row of X, then either X committed before it and was delivered too, or
+  the connector went back before X in between and sends X again, further on. Either way this copy of X is not needed.
+
+No rule compares the row's own LSN or `source.sequence`: the first is not monotonic, the second is rewritten when
+the connector resumes in the middle of a transaction.
+
+`cut()` is where a restart must begin: in each partition at the first row of a transaction not yet delivered.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict, deque
+from collections.abc import Mapping, Sequence
+
+from connectors.debezium.delivery import deliver
+from connectors.debezium.event import Begin, End, RowEvent
+from connectors.debezium.pending import Partition, Pending
+from verifier.change import Blindness, Cause, Transaction
+from verifier.position import Lsn
+from verifier.table import TableName
+
+REMEMBERED = 65_536
+
+
+class TransactionAssembler:
+    """Joins rows, BEGINs and ENDs. `delivered` is the commit position up to which all is delivered; None at the very
+    first start, when only transactions whose BEGIN is seen are whole and every other END lies before the start.
+
+    `keep_max` bounds the rows kept of one transaction; beyond it only their number is followed.
+    """
+
+    def __init__(self, delivered: Lsn | None, *, keep_max: int = 100_000) -> None:
+        self.delivered = delivered
+        self.kept = 0
+        self._keep_max = keep_max
+        self._pending: dict[int, Pending] = {}
+        self._waiting: dict[Partition, dict[int, None]] = {}  # ids with a part there, in order of first arrival
+        self._ends: deque[tuple[End, int]] = deque()
+        self._begun: set[int] = set()
+        self._recent: OrderedDict[int, Lsn] = OrderedDict()
+        self._floor = delivered  # every transaction delivered above it is in `_recent`
+        self._next: dict[Partition, int] = {}
+        self._transactions: Partition | None = None
+        self._unread: dict[TableName, list[tuple[Partition, int]]] = {}
+        self._fields: dict[TableName, tuple[str, ...]] = {}
+        self._noticed: list[Blindness] = []
+
+    def begin_at(self, offsets: Mapping[Partition, int], transactions: Partition) -> None:
+        """Where reading begins; may be called again for partitions that appear later."""
+        self._transactions = transactions
+        for partition, offset in offsets.items():
+            self._next.setdefault(partition, offset)
+
+    def passed(self, partition: Partition, offset: int) -> None:
+        """A message without meaning for any transaction was read at `offset`."""
+        self._next[partition] = offset + 1
+
+    def row(self, partition: Partition, offset: int, event: RowEvent) -> None:
+        self.passed(partition, offset)
+        if event.xid in self._recent:
+            self._forget_before(partition, offset)
+            return
+        pending = self._pending.get(event.xid)
+        if pending is None:
+            pending = self._pending[event.xid] = Pending()
+        self._waiting.setdefault(partition, {})[event.xid] = None
+        self.kept += pending.add(partition, offset, event, self._keep_max)
+
+    def unread(self, partition: Partition, offset: int, table: TableName | None, reason: str) -> None:
+        """A message that nobody understands: its table is blind, and a transaction that lacks a row of that table
+        does not wait for it. In the transaction topic (table None) it blinds all tables."""
+        self.passed(partition, offset)
+        self._noticed.append(Blindness(Cause.UNREADABLE, table, reason))
+        if table is not None:
+            self._unread.setdefault(table, []).append((partition, offset))
+
+    def boundary(self, partition: Partition, offset: int, event: Begin | End) -> None:
+        self.passed(partition, offset)
+        if isinstance(event, Begin):
+            if self.delivered is None and not self._ends:
+                self._begun.add(event.xid)
+            return
+        newest = self._ends[-1][0].commit if self._ends else self.delivered
+        if newest is None and event.xid not in self._begun:
+            self.delivered = self._floor = event.commit  # it began before we did: the present starts behind it
+            self._remember(event)
+            return
+        if newest is None or not newest.covers(event.commit):
+            self._ends.append((event, offset))
+            self._begun.clear()
+        elif self.delivered is not None and self.delivered.covers(event.commit):
+            self._old(event)
+
+    def take(self, changes_max: int) -> list[Transaction]:
+        """The next whole transactions, about as many as hold `changes_max` changes (at least one if there is one)."""
+        taken: list[Transaction] = []
+        room = changes_max
+        while self._ends and room > 0:
+            end = self._ends[0][0]
+            lacking = self._lacking(end)
+            unread = self._unread_of(end) if lacking else {}
+            if lacking > sum(map(len, unread.values())):
+                break
+            blind = tuple(Blindness(Cause.UNREADABLE, name, "a row of this transaction") for name in unread)
+            taken.append(self._deliver(end, blind))
+            for places in unread.values():
+                del places[:lacking]
+            room -= max(len(taken[-1].changes), 1)
+        return taken
+
+    def stuck(self) -> End | None:
+        """The END at the head whose rows have not all come; None if nothing waits for rows."""
+        return self._ends[0][0] if self._ends else None
+
+    def give_up(self) -> Transaction:
+        """Deliver the head without the rows it lacks: a gap in every table it touched."""
+        end = self._ends[0][0]
+        lacking = self._lacking(end)
+        detail = f"{lacking} of {end.events} events of transaction {end.xid} never arrived"
+        return self._deliver(end, tuple(Blindness(Cause.GAP, table, detail) for table in _tables(end)))
+
+    def noticed(self) -> tuple[Blindness, ...]:
+        """What was found since the last call outside any transaction."""
+        found, self._noticed = tuple(self._noticed), []
+        return found
+
+    def cut(self) -> dict[Partition, int]:
+        """Per partition the offset to read from after a restart; empty as long as the present has no position."""
+        if self.delivered is None:
+            return {}
+        cut = dict(self._next)
+        for partition, waiting in self._waiting.items():
+            if waiting:
+                cut[partition] = min(cut[partition], self._pending[next(iter(waiting))].parts[partition].first)
+        if self._transactions is not None and self._ends:
+            cut[self._transactions] = self._ends[0][1]
+        return cut
+
+    def waiting_for_end(self) -> bool:
+        """Rows are kept and no END is there to deliver: more rows would only pile up."""
+        return self.kept > self._keep_max and not self._ends
+
+    def _lacking(self, end: End) -> int:
+        pending = self._pending.get(end.xid)
+        return end.events - (pending.count() if pending else 0)
+
+    def _unread_of(self, end: End) -> dict[TableName, list[tuple[Partition, int]]]:
+        """Unread messages of the transaction's tables: its missing rows may be among them."""
+        names = [TableName.parse(name) for name, _ in end.by_table]
+        return {name: self._unread[name] for name in names if self._unread.get(name)}
+
+    def _deliver(self, end: End, blind: tuple[Blindness, ...] = ()) -> Transaction:
+        pending = self._pending.get(end.xid, Pending())
+        transaction = deliver(end, pending, blind, self._fields)
+        places = [(partition, part.last) for partition, part in pending.parts.items()]
+        self._ends.popleft()
+        self._drop(end.xid)
+        for partition, last in places:
+            self._forget_before(partition, last)
+        self.delivered = end.commit
+        self._remember(end)
+        return transaction
+
+    def _old(self, end: End) -> None:
+        """An END that was delivered before. If what we remember of that stretch differs, the log itself has changed."""
+        followed = self._floor is not None and not self._floor.covers(end.commit)
+        if self._recent.get(end.xid) != end.commit and followed:
+            detail = (
+                f"transaction {end.xid} at {end.commit} comes after later ones: was the leader restored or replaced"
+            )
+            self._noticed.append(Blindness(Cause.GAP, None, detail))
+        self._remember(end)
+
+    def _remember(self, end: End) -> None:
+        self._drop(end.xid)
+        self._recent[end.xid] = end.commit
+        if len(self._recent) > REMEMBERED:
+            _, forgotten = self._recent.popitem(last=False)
+            if self._floor is None or forgotten.covers(self._floor):
+                self._floor = forgotten
+
+    def _drop(self, xid: int) -> None:
+        pending = self._pending.pop(xid, None)
+        if pending is not None:
+            self.kept -= pending.kept
+            for partition in pending.parts:
+                self._waiting[partition].pop(xid, None)
+
+    def _forget_before(self, partition: Partition, offset: int) -> None:
+        """A row of a delivered transaction lies at `offset`: copies wholly before it are not needed (third rule)."""
+        waiting = self._waiting.get(partition, {})
+        seen_before: list[int] = []
+        for xid in waiting:
+            part = self._pending[xid].parts[partition]
+            if part.first > offset:
+                break
+            if part.last < offset:
+                seen_before.append(xid)
+        for xid in seen_before:
+            del waiting[xid]
+            pending = self._pending[xid]
+            gone = len(pending.parts.pop(partition).rows)
+            pending.kept -= gone
+            self.kept -= gone
+            if not pending.parts:
+                del self._pending[xid]
+        for places in self._unread.values():
+            places[:] = [place for place in places if place[0] != partition or place[1] >= offset]
+
+
+def _tables(end: End) -> Sequence[TableName | None]:
+    """Tables of a transaction; all (None) if it does not say."""
+    return [TableName.parse(name) for name, events in end.by_table if events and "$" not in name] or [None]

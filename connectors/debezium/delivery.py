@@ -1,0 +1,38 @@
+"""From a complete pending transaction to what the verifier is told."""
+
+from __future__ import annotations
+
+from collections.abc import MutableMapping
+
+from connectors.debezium.event import End
+from connectors.debezium.pending import Pending
+from verifier.change import Blindness, Cause, Transaction
+from verifier.table import TableName
+
+
+def deliver(
+    end: End, pending: Pending, blind: tuple[Blindness, ...], fields: MutableMapping[TableName, tuple[str, ...]]
+) -> Transaction:
+    """The transaction with its changes in their order. `fields` is what each table looked like last, in commit
+    order, and is brought up to date: another set of columns means that the table's definition changed."""
+    found = dict.fromkeys(blind)
+    changes = []
+    for row in pending.rows():
+        if row.blind is not None:
+            found[row.blind] = None
+        if row.table is not None and row.fields:
+            before = fields.get(row.table)
+            if before is not None and before != row.fields:
+                found[Blindness(Cause.DDL, row.table, _difference(before, row.fields))] = None
+            fields[row.table] = row.fields
+        if row.change is not None:
+            changes.append(row.change)
+    for table in sorted(pending.large):
+        found[Blindness(Cause.GAP, table, "transaction too large to follow key by key")] = None
+    return Transaction(end.xid, end.commit, end.committed_at, tuple(changes), tuple(found))
+
+
+def _difference(before: tuple[str, ...], now: tuple[str, ...]) -> str:
+    added = ", ".join(f"+{name}" for name in now if name not in before)
+    removed = ", ".join(f"-{name}" for name in before if name not in now)
+    return " ".join(part for part in (added, removed) if part)

@@ -1,0 +1,155 @@
+"""The confluent-kafka client (librdkafka) behind the `Consumer` port."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Collection, Mapping, Sequence
+
+import confluent_kafka as ck
+
+from connectors.debezium.pending import Partition
+from connectors.kafka.port import Polled, Record
+from verifier.errors import Forbidden, Misconfigured, Temporary, Unreachable
+
+_log = logging.getLogger(__name__)
+_SECONDS = 10.0
+_LOST = {
+    "_AUTO_OFFSET_RESET",
+    "OFFSET_OUT_OF_RANGE",
+    "UNKNOWN_TOPIC_OR_PART",
+    "_UNKNOWN_PARTITION",
+    "_UNKNOWN_TOPIC",
+}
+_REFUSED = {
+    "_AUTHENTICATION",
+    "SASL_AUTHENTICATION_FAILED",
+    "TOPIC_AUTHORIZATION_FAILED",
+    "GROUP_AUTHORIZATION_FAILED",
+    "CLUSTER_AUTHORIZATION_FAILED",
+}
+_AWAY = {"_TRANSPORT", "_ALL_BROKERS_DOWN", "_RESOLVE", "_TIMED_OUT"}
+
+
+class ConfluentConsumer:
+    """`settings` are librdkafka's own (security, SASL, SSL), added to what the stream needs."""
+
+    def __init__(self, servers: str, group: str, settings: Mapping[str, str] | None = None) -> None:
+        self._servers = servers
+        self._outage: str | None = None
+        self._told = False
+        try:
+            self._consumer = ck.Consumer(self._settings(group, settings or {}), logger=_log)
+        except ck.KafkaException as error:
+            raise Misconfigured(f"kafka client refuses its settings: {error.args[0].str()}") from error
+
+    def _settings(self, group: str, extra: Mapping[str, str]) -> dict[str, object]:
+        return {
+            "fetch.wait.max.ms": 100,
+            "reconnect.backoff.max.ms": 1000,
+            "queued.max.messages.kbytes": 65_536,
+            "fetch.max.bytes": 16_777_216,
+            **extra,
+            "bootstrap.servers": self._servers,
+            "group.id": group,
+            "enable.auto.commit": False,
+            "enable.auto.offset.store": False,
+            "auto.offset.reset": "error",
+            "enable.partition.eof": True,
+            "isolation.level": "read_committed",
+            "allow.auto.create.topics": False,
+            "error_cb": self._on_error,
+        }
+
+    def _on_error(self, error: ck.KafkaError) -> None:
+        if error.name() in _REFUSED:
+            raise _translated(error, self._servers)
+        if error.name() == "_ALL_BROKERS_DOWN":
+            self._outage = error.str()
+
+    def partitions(self) -> Mapping[str, Sequence[int]]:
+        try:
+            topics = self._consumer.list_topics(timeout=_SECONDS).topics
+        except ck.KafkaException as error:
+            raise _translated(error.args[0], self._servers) from error
+        return {name: sorted(topic.partitions) for name, topic in topics.items() if topic.error is None}
+
+    def bounds(self, partitions: Collection[Partition]) -> Mapping[Partition, tuple[int, int]]:
+        found = {}
+        for topic, number in partitions:
+            try:
+                found[topic, number] = self._consumer.get_watermark_offsets(
+                    ck.TopicPartition(topic, number), timeout=_SECONDS, cached=False
+                )
+            except ck.KafkaException as error:
+                if error.args[0].name() not in _LOST:
+                    raise _translated(error.args[0], self._servers) from error
+        return found
+
+    def assign(self, positions: Mapping[Partition, int]) -> None:
+        self._consumer.assign([ck.TopicPartition(*partition, offset) for partition, offset in positions.items()])
+
+    def poll(self, records_max: int, seconds_max: float) -> Polled:
+        first = self._consumer.poll(seconds_max)
+        if first is None:
+            if self._outage and not self._told:
+                self._told = True
+                raise Unreachable(f"kafka at {self._servers} does not answer ({self._outage}): is it running")
+            return Polled()
+        # consume() waits until it has as many as asked for, or its timeout: with 0 it takes what is there
+        messages = [first, *self._consumer.consume(records_max - 1, 0)] if records_max > 1 else [first]
+        records: list[Record] = []
+        lost: list[Partition] = []
+        ends: dict[Partition, int] = {}
+        for message in messages:
+            error = message.error()
+            if error is None:
+                records.append(_record(message))
+            elif error.name() == "_PARTITION_EOF":
+                ends[_place(message)] = message.offset() or 0
+            elif error.name() in _LOST:
+                lost.append(_place(message))
+            elif error.name() in _REFUSED:
+                raise _translated(error, self._servers)
+            else:
+                self._outage = error.str()
+                _log.warning("kafka: %s", error.str())
+        if records or ends:
+            self._outage, self._told = None, False
+        return Polled(records, lost, ends)
+
+    def pause(self, partitions: Collection[Partition], paused: bool) -> None:
+        change = self._consumer.pause if paused else self._consumer.resume
+        change([ck.TopicPartition(*partition) for partition in partitions])
+
+    def high(self, partition: Partition) -> int | None:
+        known = self._consumer.get_watermark_offsets(ck.TopicPartition(*partition), cached=True)
+        return known[1] if known is not None and known[1] >= 0 else None
+
+    def commit(self, offsets: Mapping[Partition, int]) -> None:
+        places = [ck.TopicPartition(*partition, offset) for partition, offset in offsets.items()]
+        try:
+            self._consumer.commit(offsets=places, asynchronous=True)
+        except ck.KafkaException as error:
+            _log.warning("kafka: offsets for exporters not committed: %s", error.args[0].str())
+
+    def close(self) -> None:
+        self._consumer.close()
+
+
+def _place(message: ck.Message) -> Partition:
+    return message.topic() or "", message.partition() or 0
+
+
+def _record(message: ck.Message) -> Record:
+    kind, milliseconds = message.timestamp()
+    at = milliseconds / 1000 if kind != ck.TIMESTAMP_NOT_AVAILABLE else None
+    headers = [(entry[0], entry[1]) for entry in message.headers() or () if not isinstance(entry[1], str)]
+    return Record(*_place(message), message.offset() or 0, message.key(), message.value(), at, tuple(headers))
+
+
+def _translated(error: ck.KafkaError, servers: str) -> Exception:
+    if error.name() in _REFUSED:
+        return Forbidden(f"kafka at {servers} refuses us: {error.str()}; check user, password and topic rights")
+    if error.name() in _AWAY:
+        return Unreachable(f"kafka at {servers} does not answer ({error.str()}): is it running")
+    return Temporary(f"kafka at {servers}: {error.str()}")

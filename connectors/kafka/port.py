@@ -1,0 +1,73 @@
+"""What the stream needs from a Kafka client, so that everything else is written once.
+
+Partitions are assigned explicitly and read from explicit offsets: the journal is the only truth about where we are.
+A client's own reconnecting stays the client's; a call says so once with `Temporary` and the next call goes on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from connectors.debezium.pending import Partition
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One message as the broker holds it; `at` is its timestamp in seconds since the epoch."""
+
+    topic: str
+    partition: int
+    offset: int
+    key: bytes | None
+    value: bytes | None
+    at: float | None
+    headers: tuple[tuple[str, bytes | None], ...] = ()
+
+    @property
+    def place(self) -> Partition:
+        return self.topic, self.partition
+
+
+@dataclass(frozen=True, slots=True)
+class Polled:
+    """Messages in order per partition; partitions whose offset the broker no longer (or not yet) holds; and ends that
+    were reached, as the offset behind everything there (transaction markers too, which are never delivered)."""
+
+    records: Sequence[Record] = ()
+    lost: Sequence[Partition] = ()
+    ends: Mapping[Partition, int] = field(default_factory=dict)
+
+
+class Consumer(Protocol):
+    """Forbidden if the broker refuses us, Temporary for everything that may pass."""
+
+    def partitions(self) -> Mapping[str, Sequence[int]]:
+        """All topics with their partitions, asked afresh."""
+        ...
+
+    def bounds(self, partitions: Collection[Partition]) -> Mapping[Partition, tuple[int, int]]:
+        """First offset that can be read and the offset behind the last, asked afresh; without partitions that the
+        broker does not have."""
+        ...
+
+    def assign(self, positions: Mapping[Partition, int]) -> None:
+        """Read exactly these partitions, each from the given offset."""
+        ...
+
+    def poll(self, records_max: int, seconds_max: float) -> Polled:
+        """What has come; waits only if there is nothing."""
+        ...
+
+    def pause(self, partitions: Collection[Partition], paused: bool) -> None: ...
+
+    def high(self, partition: Partition) -> int | None:
+        """The offset behind the last message as of the last fetch, without asking; None if not known yet."""
+        ...
+
+    def commit(self, offsets: Mapping[Partition, int]) -> None:
+        """Tell the group (and whoever exports its lag); never waited for."""
+        ...
+
+    def close(self) -> None: ...

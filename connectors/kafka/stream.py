@@ -1,0 +1,231 @@
+"""The leader's transactions from Debezium's topics.
+
+**The first start** is at the present: the ends of the data partitions are taken first and the end of the transaction
+topic afterwards, and only transactions whose BEGIN lies behind that end are delivered. Their rows were sent after
+their BEGIN, hence lie behind the data ends taken earlier; should a broker have appended them out of order all the
+same, such a transaction lacks rows and ends as a gap after `patience_seconds`, never as silence. An END without its
+BEGIN belongs to the past: its commit is where the present starts.
+
+**A restart** reads from the journaled cut (see `assembly`). A partition that the cut does not name came later and is
+read from its beginning. If the broker no longer holds an offset of the cut, or a topic was made anew, what was lost is
+unknown: the stream says so (a GAP for all tables) and goes on at the present.
+
+**Waiting.** A transaction at the head that lacks rows although every partition has been read to its end is given up
+after `patience_seconds`, with a gap in its tables, so that one lost message cannot stop the stream for ever. Data
+partitions are paused while rows pile up without an END.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from time import monotonic
+
+from connectors.debezium.assembly import TransactionAssembler
+from connectors.debezium.decoder import Decoder
+from connectors.debezium.event import Aside, RowEvent, Unreadable
+from connectors.debezium.pending import Partition
+from connectors.kafka import offsets as journaled
+from connectors.kafka.dead_letters import DeadLetter, OnDeadLetter, ignore
+from connectors.kafka.port import Consumer, Record
+from verifier.change import Batch, Blindness, Cause, Transaction
+from verifier.errors import Misconfigured
+from verifier.position import Lsn, Position
+
+_RECORDS = 2000
+_WAIT_SECONDS = 0.1
+
+
+class KafkaStream:
+    """A `ChangeStream`. One thread. `seconds` is a monotonic clock; `metadata_seconds` how often new topics are looked
+    for (at once when a transaction names a table whose topic is not known)."""
+
+    def __init__(
+        self,
+        consumer: Consumer,
+        decoder: Decoder,
+        prefix: str,
+        *,
+        keep_max: int = 100_000,
+        patience_seconds: float = 120.0,
+        metadata_seconds: float = 5.0,
+        on_dead_letter: OnDeadLetter = ignore,
+        seconds: Callable[[], float] = monotonic,
+    ) -> None:
+        self._consumer = consumer
+        self._decoder = decoder
+        self._prefix = prefix
+        self._transactions: Partition = (f"{prefix}.transaction", 0)
+        self._keep_max = keep_max
+        self._patience_seconds = patience_seconds
+        self._metadata_seconds = metadata_seconds
+        self._on_dead_letter = on_dead_letter
+        self._seconds = seconds
+        self._assembler = TransactionAssembler(None, keep_max=keep_max)
+        self._positions: dict[Partition, int] = {}
+        self._paused = False
+        self._looked_at = 0.0
+        self._stuck: tuple[int, float] | None = None
+        self._given_up: list[Transaction] = []
+        self._blind: list[Blindness] = []
+        self._events = 0
+        self._connector_at: float | None = None
+        self._broker_at: float | None = None
+
+    def start(self, offsets: Mapping[str, int], read_through: Position | None) -> Position | None:
+        """See `ChangeStream`. Misconfigured if the transaction topic cannot carry an order."""
+        if read_through is not None and not isinstance(read_through, Lsn):
+            raise Misconfigured(
+                f"the journal's position {read_through.text()} is not one of PostgreSQL: another leader?"
+            )
+        known = journaled.read(offsets)
+        if self._transactions not in known or read_through is None:
+            self._to_the_present()
+            return None
+        found = self._discover()
+        bounds = self._consumer.bounds(found | known.keys())
+        outside = [place for place, at in known.items() if not _within(bounds.get(place), at)]
+        if outside:
+            self._lose(outside)
+            return None
+        self._assembler = TransactionAssembler(read_through, keep_max=self._keep_max)
+        self._read_from({place: known.get(place, bounds[place][0]) for place in found | known.keys()})
+        return read_through
+
+    def poll(self, *, changes_max: int, seconds_max: float) -> Batch:
+        until = self._seconds() + seconds_max
+        while True:
+            taken = [*self._given_up, *self._assembler.take(changes_max)]
+            self._given_up.clear()
+            self._blind.extend(self._assembler.noticed())
+            left = until - self._seconds()
+            if taken or self._blind or left <= 0:
+                return self._batch(tuple(taken))
+            self._look_for_topics()
+            self._read(min(left, _WAIT_SECONDS))
+            self._mind_the_head()
+
+    def acknowledge(self, offsets: Mapping[str, int]) -> None:
+        self._consumer.commit(journaled.read(offsets))
+
+    def close(self) -> None:
+        self._consumer.close()
+
+    def backlog(self) -> int:
+        """Messages on the broker that have not been read yet, as far as the last fetches tell."""
+        behind = 0
+        for place, position in self._positions.items():
+            high = self._consumer.high(place)
+            behind += max(high - position, 0) if high is not None else 0
+        return behind
+
+    def _batch(self, taken: tuple[Transaction, ...]) -> Batch:
+        batch = Batch(
+            taken,
+            self._assembler.delivered,
+            journaled.written(self._assembler.cut()),
+            tuple(self._blind),
+            self._events,
+            self._connector_at,
+            self._broker_at,
+        )
+        self._blind, self._events, self._connector_at, self._broker_at = [], 0, None, None
+        return batch
+
+    def _discover(self) -> set[Partition]:
+        """All partitions of the connector's topics, and of its heartbeat topic."""
+        found: set[Partition] = set()
+        for topic, numbers in self._consumer.partitions().items():
+            if topic == self._transactions[0] and len(numbers) != 1:
+                raise Misconfigured(
+                    f"kafka topic {topic} has {len(numbers)} partitions, needs exactly 1 to carry the commit order: "
+                    f"delete it and let the connector make it with topic.creation.default.partitions=1"
+                )
+            if topic.startswith(f"{self._prefix}.") or topic == f"__debezium-heartbeat.{self._prefix}":
+                found.update((topic, number) for number in numbers)
+        return found
+
+    def _to_the_present(self) -> None:
+        found = self._discover()
+        data = self._consumer.bounds(found - {self._transactions})
+        order = self._consumer.bounds(found & {self._transactions})  # after the data: see the module's docstring
+        self._assembler = TransactionAssembler(None, keep_max=self._keep_max)
+        self._positions.clear()
+        self._read_from({place: high for place, (_, high) in {**data, **order}.items()})
+
+    def _lose(self, places: list[Partition]) -> None:
+        named = ", ".join(f"{topic}:{number}" for topic, number in sorted(places))
+        self._blind.append(Blindness(Cause.GAP, None, f"kafka no longer holds our offsets of {named}"))
+        self._to_the_present()
+
+    def _read_from(self, positions: Mapping[Partition, int]) -> None:
+        self._positions.update(positions)
+        self._assembler.begin_at(self._positions, self._transactions)
+        self._consumer.assign(self._positions)
+        self._paused = False
+        self._looked_at = self._seconds()
+        self._stuck = None
+
+    def _look_for_topics(self) -> None:
+        head = self._assembler.stuck()
+        topics = {place[0] for place in self._positions}
+        missing = head is not None and any(f"{self._prefix}.{name}" not in topics for name, _ in head.by_table)
+        if self._seconds() - self._looked_at < (0.2 if missing else self._metadata_seconds):
+            return
+        self._looked_at = self._seconds()
+        new = self._discover() - self._positions.keys()
+        if new:
+            self._read_from({place: low for place, (low, _) in self._consumer.bounds(new).items()})
+
+    def _read(self, seconds_max: float) -> None:
+        pause = self._assembler.waiting_for_end()
+        if pause != self._paused:
+            self._consumer.pause(self._positions.keys() - {self._transactions}, pause)
+            self._paused = pause
+        polled = self._consumer.poll(_RECORDS, max(seconds_max, 0.0))
+        for record in polled.records:
+            self._feed(record)
+        for place, offset in polled.ends.items():
+            if offset > self._positions.get(place, offset):
+                self._positions[place] = offset
+                self._assembler.passed(place, offset - 1)
+        lost = [place for place in polled.lost if place in self._positions]
+        if lost:
+            self._lose(lost)
+
+    def _feed(self, record: Record) -> None:
+        place = record.place
+        self._positions[place] = record.offset + 1
+        if record.at is not None:
+            self._broker_at = max(record.at, self._broker_at or 0.0)
+        try:
+            event = self._decoder.decode(record.topic, record.key, record.value)
+        except Unreadable as error:
+            self._on_dead_letter(DeadLetter(record, str(error)))
+            where = f"{record.topic}:{record.partition} at offset {record.offset}: {error}"
+            self._assembler.unread(place, record.offset, error.table, where)
+            return
+        if isinstance(event, RowEvent):
+            self._events += 1
+            self._assembler.row(place, record.offset, event)
+        elif isinstance(event, Aside):
+            self._assembler.passed(place, record.offset)
+        else:
+            self._assembler.boundary(place, record.offset, event)
+            return
+        if event.handled_at is not None:
+            self._connector_at = max(event.handled_at, self._connector_at or 0.0)
+
+    def _mind_the_head(self) -> None:
+        """Give the head up when its rows have not come for too long although everything there is has been read."""
+        head = self._assembler.stuck()
+        if head is None or self.backlog() > 0:
+            self._stuck = None
+        elif self._stuck is None or self._stuck[0] != head.xid:
+            self._stuck = head.xid, self._seconds()
+        elif self._seconds() - self._stuck[1] >= self._patience_seconds:
+            self._given_up.append(self._assembler.give_up())
+            self._stuck = None
+
+
+def _within(bounds: tuple[int, int] | None, offset: int) -> bool:
+    return bounds is not None and bounds[0] <= offset <= bounds[1]
