@@ -105,8 +105,9 @@ def _url(target: str | Path) -> URL:
         return URL.create("sqlite", database=str(Path(text).expanduser().absolute()))
     try:
         url = make_url(text)
-    except ArgumentError as error:
-        raise Misconfigured("journal: the URL cannot be read: write sqlite:///path or postgresql://host/db") from error
+    except (ArgumentError, ValueError):
+        # the cause may quote a part of the password
+        raise Misconfigured("journal: the URL cannot be read: write sqlite:///path or postgresql://host/db") from None
     backend = url.get_backend_name()
     if backend in ("postgresql", "postgres"):
         return url.set(drivername="postgresql+psycopg")
