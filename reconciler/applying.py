@@ -2,9 +2,9 @@
 
 Each repair goes through the same steps. (1) Read the leader's row and its position, wait until the follower has
 applied that position, read the follower's row, read the leader's row again: it must be the same version. Otherwise a
-row whose insert is still on its way could be inserted here and stop the follower's own apply. (2) If the rows are no longer those of the
-plan, it is superseded. (3) Ask the guard. (4) Journal: `applying`. (5) Compare-and-set on the follower.
-(6) Journal: what became of it, with its audit line and event.
+row whose insert is still on its way could be inserted here and stop the follower's own apply. (2) If the rows are no
+longer those of the plan, it is superseded. (3) Ask the guard. (4) Journal: `applying`. (5) Compare-and-set on the
+follower. (6) Journal: what became of it, with its audit line and event.
 
 Killed between 4 and 6, the repair is found `applying` and goes through the same steps again: if the follower's row is
 what was wanted, it is recorded as applied ("found applied") and not written again; if the row is still the expected

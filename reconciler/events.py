@@ -42,6 +42,7 @@ class DriftNews(enum.Enum):
     """What happened to a drift."""
 
     OPENED = "opened"
+    CHANGED = "changed"  # found again, with other contents
     CLEARED = "cleared"
 
 
@@ -61,7 +62,7 @@ class Announcer:
 def drift_event(
     announcer: Announcer, drift: Drift, what: DriftNews, *, key_columns: Sequence[str], now: float
 ) -> Event:
-    """A drift was opened or cleared; `now` is seconds since the epoch. The id belongs to this finding of the drift."""
+    """A drift was opened, changed or cleared; `now` is seconds since the epoch. The id belongs to this finding of it."""
     hidden = announcer.masking
     key = _named(drift.key, key_columns)
     data = {
