@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
 import signal
@@ -182,8 +183,11 @@ class Cluster:
 
 
 def free_port() -> int:
-    """A TCP port on 127.0.0.1 that is free now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A TCP port on 127.0.0.1 that is free now, and likely to be free again after a restart: it lies below the range
+    from which systems take the near end of outgoing connections."""
+    for _ in range(200):
+        port = 11_000 + secrets.randbelow(20_000)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise Temporary("no free port found on 127.0.0.1 between 11000 and 31000 in 200 tries")
