@@ -1,0 +1,316 @@
+"""The overview: is everything equal, how late is everybody, what was found, does trueup itself work."""
+
+from __future__ import annotations
+
+from dashboards.panels import GREEN_RED, JOB, Json, Panel, Query, Row, Threshold, dashboard, datasource, variable
+
+UID = "trueup-overview"
+_G = f'{JOB}, group=~"$group"'
+_F = f'{_G}, follower=~"$follower"'
+
+
+def overview() -> Json:
+    """Grafana's JSON."""
+    return dashboard(
+        UID,
+        "trueup",
+        "Do the replicas hold what their leader holds, how late are they, and what was found.",
+        [
+            Row("Now", _NOW),
+            Row("Lag", _LAG),
+            Row("Drift", _DRIFT),
+            Row("Verification", _VERIFICATION),
+            Row("Repairs", _REPAIRS),
+            Row("trueup itself", _SELF),
+        ],
+        [
+            datasource(),
+            variable("job", "Job", "label_values(trueup_build_info, job)"),
+            variable("instance", "Instance", 'label_values(trueup_build_info{job=~"$job"}, instance)'),
+            variable("group", "Group", f"label_values(trueup_group_info{{{JOB}}}, group)"),
+            variable("follower", "Follower", f"label_values(trueup_follower_info{{{_G}}}, follower)"),
+        ],
+    )
+
+
+def _stat(
+    title: str, description: str, expr: str, unit: str = "short", thresholds: tuple[Threshold, ...] = ()
+) -> Panel:
+    return Panel(title, description, "stat", unit, (Query(expr),), 4, 4, thresholds, no_value="-")
+
+
+_NOW = (
+    _stat(
+        "Drifted rows", "Rows known to differ now.", f"sum(trueup_drift_rows{{{_F}}}) or vector(0)", "short", GREEN_RED
+    ),
+    _stat(
+        "Unverified tables",
+        "Tables of which something could not be verified. Unknown is not equal.",
+        f"sum(trueup_unverified_tables{{{_F}}})",
+        "short",
+        (Threshold(1, "orange"),),
+    ),
+    _stat(
+        "Broken invariants",
+        "Invariants with violations at their last evaluation.",
+        f"count(trueup_invariant_violations{{{_G}}} > 0) or vector(0)",
+        "short",
+        GREEN_RED,
+    ),
+    _stat(
+        "Worst lag",
+        "The latest follower of all chosen; unknown lag is not shown here but in the row below.",
+        f"max(trueup_replication_lag_seconds{{{_F}}})",
+        "s",
+        (Threshold(10, "orange"), Threshold(60, "red")),
+    ),
+    _stat(
+        "Oldest verification",
+        "How long ago the least recently verified part of any table was verified.",
+        f"time() - min(trueup_oldest_verified_timestamp_seconds{{{_G}}})",
+        "s",
+    ),
+    _stat(
+        "Never verified",
+        "Tables with a part that was never verified.",
+        f"sum(trueup_tables_never_verified{{{_G}}})",
+        "short",
+        (Threshold(1, "orange"),),
+    ),
+)
+
+_LAG = (
+    Panel(
+        "Follower lag",
+        "How long ago the follower held what the leader holds now.",
+        "timeseries",
+        "s",
+        (Query(f"trueup_replication_lag_seconds{{{_F}}}", "{{group}} / {{follower}}"),),
+    ),
+    Panel(
+        "Follower lag in changes",
+        "Changes read from the stream that the follower has not applied.",
+        "timeseries",
+        "short",
+        (Query(f"trueup_replication_lag_changes{{{_F}}}", "{{group}} / {{follower}}"),),
+    ),
+    Panel(
+        "Stream lag by hop",
+        "Delay of the newest event, from its commit on the leader up to each hop.",
+        "timeseries",
+        "s",
+        (Query(f"trueup_stream_lag_seconds{{{_G}}}", "{{group}} / {{hop}}"),),
+        8,
+    ),
+    Panel(
+        "Unknown state",
+        "1 where lag is not known: a server that is away, a connector that does not beat. Unknown is not caught up.",
+        "timeseries",
+        "short",
+        (
+            Query(f'trueup_replication_state{{{_F}, state="unknown"}}', "{{group}} / {{follower}}"),
+            Query(f'trueup_stream_state{{{_G}, state="unknown"}}', "{{group}} / stream"),
+        ),
+        8,
+    ),
+    Panel(
+        "Log kept for slots",
+        "Bytes that the leader keeps because a replication slot has not read them.",
+        "timeseries",
+        "bytes",
+        (Query(f"trueup_slot_retained_bytes{{{_G}}}", "{{group}} / {{slot}}"),),
+        8,
+    ),
+)
+
+_DRIFT = (
+    Panel(
+        "Drifted rows",
+        "Rows known to differ, by follower and kind.",
+        "timeseries",
+        "short",
+        (Query(f"sum by (group, follower, kind) (trueup_drift_rows{{{_F}}})", "{{group}} / {{follower}} {{kind}}"),),
+        stacked=True,
+    ),
+    Panel(
+        "Drifted tables",
+        "Where the differing rows are now; trueup drift lists them.",
+        "table",
+        "short",
+        (Query(f"sum by (group, follower, table, kind) (trueup_drift_rows{{{_F}}}) > 0"),),
+        columns=("group", "follower", "table", "kind"),
+        thresholds=GREEN_RED,
+    ),
+    Panel(
+        "Seconds to detect",
+        "From the change of a key to confirmed drift: median and 95th percentile.",
+        "timeseries",
+        "s",
+        tuple(
+            Query(
+                f"histogram_quantile({share}, sum by (le, group) "
+                f"(rate(trueup_detection_seconds_bucket{{{_F}}}[$__rate_interval])))",
+                f"{{{{group}}}} {name}",
+            )
+            for share, name in (("0.5", "median"), ("0.95", "95 %"))
+        ),
+        8,
+    ),
+    Panel(
+        "Unverified tables",
+        "By reason. A table leaves when it has been scanned completely again.",
+        "timeseries",
+        "short",
+        (Query(f"sum by (group, reason) (trueup_unverified_tables{{{_F}}}) > 0", "{{group}} / {{reason}}"),),
+        8,
+        stacked=True,
+    ),
+    Panel(
+        "Invariant violations",
+        "Violations at the last evaluation.",
+        "timeseries",
+        "short",
+        (Query(f"trueup_invariant_violations{{{_G}}}", "{{group}} / {{invariant}}"),),
+        8,
+    ),
+)
+
+_VERIFICATION = (
+    Panel(
+        "Chunks compared",
+        "Chunks per second, by what came out.",
+        "timeseries",
+        "ops",
+        (
+            Query(
+                f"sum by (group, result) (rate(trueup_chunks_compared_total{{{_F}}}[$__rate_interval]))",
+                "{{group}} / {{result}}",
+            ),
+        ),
+        8,
+        stacked=True,
+    ),
+    Panel(
+        "Rows compared",
+        "Leader rows per second in compared chunks.",
+        "timeseries",
+        "ops",
+        (Query(f"sum by (group) (rate(trueup_rows_compared_total{{{_F}}}[$__rate_interval]))", "{{group}}"),),
+        8,
+    ),
+    Panel(
+        "Reading a chunk",
+        "How long one digest took; should stay around scan.chunk_time.",
+        "timeseries",
+        "s",
+        (
+            Query(
+                "histogram_quantile(0.95, sum by (le, group, side) "
+                f"(rate(trueup_chunk_seconds_bucket{{{_G}}}[$__rate_interval])))",
+                "{{group}} {{side}} 95 %",
+            ),
+        ),
+        8,
+    ),
+    Panel(
+        "Changed keys verified",
+        "Keys per second that the stream reported and that were looked at, by what came out.",
+        "timeseries",
+        "ops",
+        (
+            Query(
+                f"sum by (group, result) (rate(trueup_touched_keys_verified_total{{{_F}}}[$__rate_interval]))",
+                "{{group}} / {{result}}",
+            ),
+        ),
+        stacked=True,
+    ),
+    Panel(
+        "Changed keys waiting",
+        "Keys that wait until their follower has applied them.",
+        "timeseries",
+        "short",
+        (Query(f"trueup_touched_keys_pending{{{_F}}}", "{{group}} / {{follower}}"),),
+    ),
+)
+
+_REPAIRS = (
+    Panel(
+        "Repairs",
+        "Repairs that came into a state, per hour.",
+        "timeseries",
+        "short",
+        (Query(f"sum by (group, state) (increase(trueup_repairs_total{{{_G}}}[1h]))", "{{group}} / {{state}}"),),
+        8,
+    ),
+    Panel(
+        "Refusals",
+        "Decisions not to repair, per hour, by reason.",
+        "timeseries",
+        "short",
+        (Query(f"sum by (group, reason) (increase(trueup_refusals_total{{{_G}}}[1h])) > 0", "{{group}} / {{reason}}"),),
+        8,
+    ),
+    Panel(
+        "Waiting",
+        "Repairs that wait for somebody, and events that wait for delivery.",
+        "timeseries",
+        "short",
+        (
+            Query(f"trueup_repairs_waiting{{{_G}}}", "{{group}} / {{state}}"),
+            Query(f"trueup_outbox_pending{{{_G}}}", "{{group}} / events"),
+        ),
+        8,
+    ),
+)
+
+_SELF = (
+    Panel(
+        "Since the last good tick",
+        "Age of each service's last success. A line that climbs is a service that stands.",
+        "timeseries",
+        "s",
+        (Query(f"time() - trueup_service_last_success_timestamp_seconds{{{_G}}}", "{{group}} / {{service}}"),),
+        8,
+    ),
+    Panel(
+        "Failed ticks",
+        "Per second, by service.",
+        "timeseries",
+        "ops",
+        (
+            Query(
+                f"sum by (group, service) (rate(trueup_service_failures_total{{{_G}}}[$__rate_interval]))",
+                "{{group}} / {{service}}",
+            ),
+        ),
+        8,
+    ),
+    Panel(
+        "Held back",
+        "Share of time that trueup held itself back, by reason.",
+        "timeseries",
+        "percentunit",
+        (
+            Query(
+                f"sum by (group, reason) (rate(trueup_throttle_seconds_total{{{_G}}}[$__rate_interval]))",
+                "{{group}} / {{reason}}",
+            ),
+        ),
+        8,
+    ),
+    Panel(
+        "Stream",
+        "Row changes read per second.",
+        "timeseries",
+        "ops",
+        (Query(f"sum by (group) (rate(trueup_stream_events_total{{{_G}}}[$__rate_interval]))", "{{group}}"),),
+    ),
+    Panel(
+        "Backlog",
+        "Messages that trueup has not read yet.",
+        "timeseries",
+        "short",
+        (Query(f"trueup_kafka_backlog_messages{{{_G}}}", "{{group}}"),),
+    ),
+)
