@@ -58,20 +58,27 @@ class Checker:
     policy: CheckPolicy = field(default_factory=CheckPolicy)
     _since: dict[GroupKey, _Unequal] = field(default_factory=dict)
     _violated_since: float | None = None
+    _last: str | None = None
+
+    @property
+    def ripening(self) -> bool:
+        """Something was unequal at the last look, and has not been for long enough to count."""
+        return self._last == _IN_GRACE
 
     def check(self) -> Finding:
         """The standing now; what cannot be read is `unverified` with the reason, never an exception."""
         try:
-            if isinstance(self.invariant, Violations):
-                return self._violations(self.invariant)
-            return self._equal(self.invariant)
+            invariant = self.invariant
+            finding = self._violations(invariant) if isinstance(invariant, Violations) else self._equal(invariant)
         except (Temporary, Permanent) as problem:
-            return Finding(self.invariant.name, Standing.UNVERIFIED, self.clock.now(), reason=str(problem))
+            finding = Finding(self.invariant.name, Standing.UNVERIFIED, self.clock.now(), reason=str(problem))
+        self._last = finding.reason
+        return finding
 
     def settled(self) -> Finding:
         """Check until the grace has passed for whatever is unequal: for a one-shot check."""
         finding = self.check()
-        while finding.reason == _IN_GRACE:
+        while self.ripening:
             self.clock.sleep(max(_POLL_SECONDS, self.invariant.grace_seconds / 5))
             finding = self.check()
         return finding

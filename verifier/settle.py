@@ -23,11 +23,13 @@ Tag = TypeVar("Tag")
 
 @dataclass(frozen=True, slots=True)
 class Leaving(Generic[Tag]):
-    """A key leaves the room. An outcome of `Moving` means: given up."""
+    """A key leaves the room. An outcome of `Moving` means: given up. The looks that judged it began at `since` (seconds
+    since the epoch) or later."""
 
     key: Key
     tag: Tag
     outcome: Outcome
+    since: float
 
 
 @dataclass(slots=True)
@@ -47,6 +49,7 @@ class Room(Generic[Tag]):
     _due: list[tuple[float, int, Key]] = field(default_factory=list)
     _attempt: tuple[Judging, list[Key]] | None = None
     _attempt_due: float = 0.0
+    _attempt_began: float = 0.0
     _ticket: Iterator[int] = field(default_factory=count)
 
     def __len__(self) -> int:
@@ -78,7 +81,7 @@ class Room(Generic[Tag]):
             keys = self._take_due(now)
             if not keys:
                 return []
-            self._attempt = (self.judge(keys), keys)
+            self._attempt, self._attempt_began = (self.judge(keys), keys), now
         judging, keys = self._attempt
         try:
             answer = judging.advance(now)
@@ -93,7 +96,7 @@ class Room(Generic[Tag]):
 
     def give_up(self, reason: str) -> list[Leaving[Tag]]:
         """Everybody leaves unsettled, now."""
-        leaving = [Leaving(key, waiting.tag, Moving(reason)) for key, waiting in self._waiting.items()]
+        leaving = [Leaving(key, one.tag, Moving(reason), one.since) for key, one in self._waiting.items()]
         self._waiting.clear()
         self._due.clear()
         self._attempt = None
@@ -118,7 +121,7 @@ class Room(Generic[Tag]):
                 self._push(now + self.policy.wait(waiting.tries), key)
                 continue
             del self._waiting[key]
-            leaving.append(Leaving(key, waiting.tag, outcome))
+            leaving.append(Leaving(key, waiting.tag, outcome, self._attempt_began))
         return leaving
 
     def _push(self, at: float, key: Key) -> None:

@@ -33,11 +33,16 @@ _IDLE_SECONDS = 0.05
 
 @dataclass(frozen=True, slots=True)
 class Verified:
-    """What one tick settled: equal, drifted, given up, and the drift that was found (for metrics and messages)."""
+    """What was settled of one table by looks that began at `since`: the keys that were equal, the drift, how many keys
+    were given up, and how long ago (seconds) each settled key had been touched."""
 
-    equal: int = 0
-    unsettled: int = 0
+    follower: str
+    table: TableName
+    since: float
+    equal: tuple[Key, ...] = ()
     drifts: tuple[Drift, ...] = ()
+    unsettled: int = 0
+    ages: tuple[float, ...] = ()
 
 
 @dataclass(slots=True)
@@ -49,7 +54,7 @@ class VerifyService:
     journal: StreamJournal
     policy: SettlePolicy
     pending_max: int = 5_000
-    settled: Callable[[Verified, float], None] = lambda verified, now: None
+    settled: Callable[[Verified], None] = lambda verified: None
     reasons: Counter[str] = field(default_factory=Counter)
     _rooms: dict[TableName, Room[Touched]] = field(default_factory=dict)
     _held: set[tuple[TableName, Key]] = field(default_factory=set)
@@ -115,7 +120,8 @@ class VerifyService:
     def _settle(self, table: TableName, leaving: list[Leaving[Touched]], now: float) -> None:
         settled: list[Touched] = []
         drifts: list[Drift] = []
-        equal = unsettled = 0
+        equal: list[Key] = []
+        unsettled = 0
         for left in leaving:
             self._held.discard((table, left.key))
             if isinstance(left.outcome, Moving):
@@ -126,14 +132,16 @@ class VerifyService:
             if isinstance(left.outcome, Differs):
                 drifts.append(self._drift(table, left.key, left.outcome, now))
             else:
-                equal += 1
+                equal.append(left.key)
         self.journal.settle(self.follower, settled, drifts, at=now)
         if unsettled:
             logger.warning(
                 "keys stay in flight",
                 extra={"action": "keys_unsettled", "follower": self.follower, "table": str(table), "keys": unsettled},
             )
-        self.settled(Verified(equal, unsettled, tuple(drifts)), now)
+        since = min(left.since for left in leaving)
+        ages = tuple(now - one.touched_at for one in settled)
+        self.settled(Verified(self.follower, table, since, tuple(equal), tuple(drifts), unsettled, ages))
 
     def _drift(self, table: TableName, key: Key, outcome: Differs, now: float) -> Drift:
         group = self.world.name

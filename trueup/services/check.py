@@ -1,0 +1,73 @@
+"""Check the invariants, each at its own interval, and announce what is violated."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from reconciler.events import Announcer, violation_event
+from reconciler.ports import Outbox
+from verifier.check import Checker
+from verifier.invariant import Finding, Standing
+
+logger = logging.getLogger("trueup.check")
+
+_RIPENING_SECONDS = 0.5
+
+
+@dataclass(slots=True)
+class Scheduled:
+    """One invariant and how often it is checked, in seconds."""
+
+    checker: Checker
+    every_seconds: float
+    due_at: float = 0.0
+
+
+@dataclass(slots=True)
+class CheckService:
+    """All invariants of a group. `findings` holds the latest of each; `since` when a violation began."""
+
+    scheduled: Mapping[str, Scheduled]
+    announcer: Announcer
+    outbox: Outbox
+    checked: Callable[[Finding], None] = lambda finding: None
+    findings: dict[str, Finding] = field(default_factory=dict)
+    since: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        return "check"
+
+    def tick(self, now: float) -> float:
+        """Check what is due. What cannot be checked is `unverified`, with its reason; nothing is raised for it."""
+        for name, one in self.scheduled.items():
+            if one.due_at > now:
+                continue
+            finding = one.checker.check()
+            ripening = finding.standing is Standing.UNVERIFIED and one.checker.ripening
+            one.due_at = now + (min(_RIPENING_SECONDS, one.every_seconds) if ripening else one.every_seconds)
+            self._take(name, finding)
+        return max(0.05, min((one.due_at for one in self.scheduled.values()), default=now + 5.0) - now)
+
+    def _take(self, name: str, finding: Finding) -> None:
+        before = self.findings.get(name)
+        self.findings[name] = finding
+        self.checked(finding)
+        if finding.standing is Standing.VIOLATED:
+            began = self.since.setdefault(name, finding.at)
+            if before is None or before.standing is not Standing.VIOLATED:
+                self.outbox.add([violation_event(self.announcer, finding, since=began, now=finding.at)])
+                logger.warning(
+                    "invariant violated",
+                    extra={"action": "invariant_violated", "invariant": name, "violations": finding.violations},
+                )
+        elif finding.standing is Standing.HOLDS:
+            if self.since.pop(name, None) is not None:
+                logger.info("invariant holds again", extra={"action": "invariant_holds", "invariant": name})
+        elif before is None or before.reason != finding.reason:
+            logger.warning(
+                "invariant not verified",
+                extra={"action": "invariant_unverified", "invariant": name, "why": finding.reason},
+            )

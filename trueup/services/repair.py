@@ -1,0 +1,145 @@
+"""Plan, and as far as the policy allows apply, repairs of one follower; and let later looks judge them."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from reconciler.applying import Step, Taken, Target, apply_approved, within
+from reconciler.casebook import Casebook
+from reconciler.events import Announcer
+from reconciler.policy import Mode, RepairPolicy
+from reconciler.ports import RepairJournal, RepairSink
+from reconciler.repair import State
+from reconciler.repairing import Planned, Sighting, plan_repairs, verify_applied
+from trueup.services.group import GroupWorld
+from verifier.compare import Comparison
+from verifier.drift import Drift
+from verifier.errors import Permanent
+from verifier.journal import DriftJournal, StreamJournal
+from verifier.table import Key, TableName
+
+logger = logging.getLogger("trueup.repair")
+
+ACTOR = "trueup"
+_DRIFTS = 500
+_EVERY_SECONDS = 1.0
+_WAIT_SECONDS = 2.0
+
+
+class Comparisons(Mapping[TableName, Comparison]):
+    """The table book as the reconciler wants it: comparisons by table; those that cannot be compared are absent."""
+
+    def __init__(self, world: GroupWorld, follower: str) -> None:
+        self._world, self._follower = world, follower
+
+    def __getitem__(self, table: TableName) -> Comparison:
+        compared = self._world.book.pair(self._follower, table).compared
+        if compared is None:
+            raise KeyError(table)
+        return compared
+
+    def __iter__(self) -> Iterator[TableName]:
+        return iter(self._world.book.names())
+
+    def __len__(self) -> int:
+        return len(self._world.book.names())
+
+
+@dataclass(slots=True)
+class RepairService:
+    """One follower. `sink` is None where nothing may be written (mode `off` or `propose`)."""
+
+    world: GroupWorld
+    follower: str
+    drifts: DriftJournal
+    repairs: RepairJournal
+    stream: StreamJournal
+    announcer: Announcer
+    policy: RepairPolicy
+    sink: RepairSink | None
+    references: Mapping[TableName, Collection[TableName]] = field(default_factory=dict)
+    refusals: Counter[str] = field(default_factory=Counter)
+    taken: Counter[Step] = field(default_factory=Counter)
+    _seen: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        return f"repair:{self.follower}"
+
+    def tick(self, now: float) -> float:
+        """Plan for new drift; apply what is approved. Temporary while a server is away."""
+        if self.policy.mode is Mode.OFF:
+            return 60.0
+        self.plan(now)
+        if self.sink is not None and self.policy.mode in (Mode.APPROVE, Mode.APPLY):
+            for taken in self.apply(now):
+                self.taken[taken.step] += 1
+        return _EVERY_SECONDS
+
+    def plan(self, now: float) -> Planned | None:
+        """Plans for all open drift of the follower; None if nothing is open or nothing changed since the last time."""
+        waiting = self.drifts.open(follower=self.follower, limit=_DRIFTS)
+        found = tuple(f"{one.drift.id}{one.last_seen_at}" for one in waiting)
+        if not waiting or found == self._seen:
+            return None
+        planned = plan_repairs(
+            self.casebook(),
+            [one.drift for one in waiting],
+            leader=self.world.leader,
+            follower=self.world.followers[self.follower],
+            policy=self.policy,
+            actor=ACTOR,
+            now=now,
+        )
+        self._seen = found
+        for refusal in planned.refusals:
+            self.refusals[refusal.reason.name.lower()] += 1
+            logger.info(
+                "repair refused",
+                extra={"action": "repair_refused", "drift": refusal.drift_id, "why": refusal.reason.value},
+            )
+        return planned
+
+    def apply(self, now: float, *, policy: RepairPolicy | None = None, actor: str = ACTOR) -> list[Taken]:
+        """Apply what is approved, then have the rows looked at again by the rules of evidence."""
+        if self.sink is None:
+            raise Permanent(f"nothing may be written to {self.follower}: repair.mode is {self.policy.mode.value}")
+        target = Target(self.world.leader, self.world.followers[self.follower], self.sink, self.references)
+        taken = apply_approved(
+            self.casebook(),
+            target,
+            self.drifts,
+            policy or self.policy,
+            actor=actor,
+            now=now,
+            reached=within(self.world.clock, _WAIT_SECONDS),
+        )
+        written = [one for one in taken if one.step in (Step.APPLIED, Step.FOUND_APPLIED)]
+        if written:
+            position = self.world.leader.position()
+            keys = {(one.repair.table, one.repair.key): position for one in written}
+            self.stream.touch(keys, followers=[self.follower], at=self.world.clock.now())
+        return taken
+
+    def judged(self, table: TableName, since: float, equal: Collection[Key], drifts: Collection[Drift]) -> int:
+        """A rule of evidence looked at these keys since `since`: applied repairs of them are verified or failed."""
+        if not self.repairs.listed(State.APPLIED, limit=1):
+            return 0
+        sighting = Sighting(self.follower, table, since, equal, [drift.key for drift in drifts])
+        moved = verify_applied(self.casebook(), sighting, actor=ACTOR, now=self.world.clock.now())
+        for record in moved:
+            logger.info(
+                "repair judged",
+                extra={"action": f"repair_{record.state.value}", "repair": record.repair.id, "table": str(table)},
+            )
+        return len(moved)
+
+    def casebook(self) -> Casebook:
+        return Casebook(self.repairs, self.announcer, Comparisons(self.world, self.follower))
+
+    def close(self) -> None:
+        if self.sink is not None:
+            self.sink.close()
