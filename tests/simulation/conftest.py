@@ -1,0 +1,25 @@
+"""Options of the simulated world: `--seeds N` random histories, `--full` for the biggest explorations."""
+
+from __future__ import annotations
+
+import pytest
+
+SEEDS_IN_THE_SUITE = 1_000
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--seeds", type=int, help="how many seeds to simulate, from --seed-from on")
+    parser.addoption("--seed-from", type=int, help="the first seed (default 0)")
+    parser.addoption("--full", action="store_true", help="explore interleavings at full size (minutes)")
+
+
+@pytest.fixture(scope="session")
+def full(pytestconfig: pytest.Config) -> bool:
+    # Run from the top, pytest meets this file too late for its options to exist.
+    return bool(pytestconfig.getoption("--full", default=False))
+
+
+@pytest.fixture(scope="session")
+def seeds(pytestconfig: pytest.Config) -> range:
+    first = pytestconfig.getoption("--seed-from", default=None) or 0
+    return range(first, first + (pytestconfig.getoption("--seeds", default=None) or SEEDS_IN_THE_SUITE))
