@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from connectors.postgres.session import Record, Session, Sessions
+from connectors.postgres.replica import PostgresReplica
+from connectors.postgres.session import Record, Session
 from verifier.position import Lsn
 
 
@@ -67,10 +68,10 @@ where s.subdbid = (select oid from pg_database where datname = current_database(
 
 
 class LagReader:
-    """Asks one server; nothing is kept between calls. Temporary, Unreachable or Forbidden as any read."""
+    """Asks the server of one replica, through its sessions; nothing is kept between calls. Temporary, Unreachable or Forbidden as any read."""
 
-    def __init__(self, sessions: Sessions) -> None:
-        self._sessions = sessions
+    def __init__(self, replica: PostgresReplica) -> None:
+        self._sessions = replica.sessions
 
     def senders(self) -> tuple[Sender, ...]:
         """On a leader (or a standby that feeds others)."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from threading import Lock
 from typing import TypeVar
 
 from connectors.postgres import catalog, positions
@@ -52,7 +51,6 @@ class PostgresReplica:
         self._name = name
         self.options = options or Options()
         self.sessions = Sessions(url, self.options.limits)
-        self._lock = Lock()
         self._role = self.options.role
         self._geometry: LogGeometry | None = None
         self._subscription: SubscriptionLink | None = None

@@ -1,0 +1,300 @@
+"""What every `Replica` must do, run against every engine and against the simulated world (tests/worlds)."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+import worlds.postgresql  # noqa: F401 - registers its worlds
+from worlds import WORLDS, World
+
+from verifier.digest import EMPTY, Digest
+from verifier.drift import Kind, differing
+from verifier.errors import Permanent
+from verifier.keyrange import ALL, KeyRange
+from verifier.look import Publishes, Role
+from verifier.ports import Replica
+from verifier.table import Family, Key, Table, TableName
+from verifier.view import Seen
+
+COLUMNS = (("id", Family.INTEGER), ("name", Family.TEXT), ("amount", Family.DECIMAL), ("note", Family.TEXT))
+
+
+@pytest.fixture(params=sorted(WORLDS))
+def world(request: pytest.FixtureRequest) -> Iterator[World]:
+    yield from WORLDS[request.param](request)
+
+
+def row(number: int, **values: str | None) -> dict[str, str | None]:
+    return {"id": str(number), "name": f"n{number}", "amount": f"{number}.50", "note": None} | values
+
+
+def filled(world: World, rows: int = 40, name: str = "items") -> tuple[Table, Table]:
+    """A table of `rows` rows, applied; as the leader and as the follower describe it."""
+    made = world.create(name, COLUMNS, ["id"])
+    world.insert(made, [row(number) for number in range(rows)])
+    world.applied()
+    return world.leader.table(made), world.follower.table(made)
+
+
+def walk(replica: Replica, table: Table, rows: int) -> list[KeyRange]:
+    """The ranges that a scan would read."""
+    ranges: list[KeyRange] = []
+    lower: Key | None = None
+    while True:
+        upper = replica.boundary(table, lower, rows)
+        ranges.append(KeyRange(lower, upper))
+        if upper is None:
+            return ranges
+        lower = upper
+
+
+def test_tables_are_found_by_patterns(world: World) -> None:
+    for name in ("orders", "order_items", "items"):
+        world.create(name, COLUMNS, ["id"])
+    public = [TableName("public", name) for name in ("items", "order_items", "orders")]
+    for side in (world.leader, world.follower):
+        assert side.tables(["*"]) == public
+        assert side.tables(["order*"]) == public[1:]
+        assert side.tables(["public.*", "!*_items"]) == [public[0], public[2]]
+        assert side.tables(["!public.items"]) == public[1:]
+        assert side.tables(["order?"]) == public[2:]
+        assert side.tables(["elsewhere.*"]) == []
+
+
+def test_a_table_is_described(world: World) -> None:
+    ours, theirs = filled(world, 0)
+    assert ours.key == theirs.key == ("id",)
+    assert [(c.name, c.family) for c in ours.columns] == list(COLUMNS)
+    assert not ours.column("id").nullable
+    assert ours.column("note").nullable
+
+
+def test_no_such_table_is_permanent(world: World) -> None:
+    for side in (world.leader, world.follower):
+        with pytest.raises(Permanent, match=r"public\.nowhere"):
+            side.table(TableName("public", "nowhere"))
+
+
+def test_the_digest_of_nothing_is_empty(world: World) -> None:
+    ours, theirs = filled(world, 0)
+    assert world.leader.digest(ours, ALL).value == world.follower.digest(theirs, ALL).value == EMPTY
+    assert world.leader.row_digests(ours, ALL).value == {}
+    assert world.leader.boundary(ours, None, 10) is None
+
+
+def test_both_sides_agree_once_applied(world: World) -> None:
+    ours, theirs = filled(world)
+    assert world.leader.digest(ours, ALL).value == world.follower.digest(theirs, ALL).value
+    assert world.leader.digest(ours, ALL).value.rows == 40
+
+
+def test_digests_of_rows_points_and_ranges_add_up(world: World) -> None:
+    ours, theirs = filled(world)
+    for side, table in ((world.leader, ours), (world.follower, theirs)):
+        whole = side.digest(table, ALL).value
+        packed = side.row_digests(table, ALL).value
+        assert len(packed) == 40
+        assert Digest.of(packed.values()) == whole
+        assert side.point_digests(table, list(packed)).value == dict(packed)
+        ranges = walk(world.leader, ours, 7)
+        assert [side.digest(table, within).value.rows for within in ranges] == [7, 7, 7, 7, 7, 5]
+        assert sum((side.digest(table, within).value for within in ranges), EMPTY) == whole
+
+
+@pytest.mark.parametrize("rows", [1, 3, 1000])
+def test_ranges_partition_a_composite_key_with_awkward_text(world: World, rows: int) -> None:
+    words = ["", " ", "a", "A", "aa", "Ab", "b", "é", "z", "Z", "ß", "'", '"', "%s", "\\", "日本", "\U0001f600"]
+    made = world.create("pairs", (("word", Family.TEXT), ("n", Family.INTEGER), ("x", Family.TEXT)), ["word", "n"])
+    keys = set(itertools.product(words, (-1, 0, 2**40)))
+    world.insert(made, [{"word": word, "n": str(n), "x": "same"} for word, n in keys])
+    world.applied()
+    ours, theirs = world.leader.table(made), world.follower.table(made)
+    found: list[Key] = []
+    for within in walk(world.leader, ours, rows):
+        left, right = world.leader.row_digests(ours, within).value, world.follower.row_digests(theirs, within).value
+        assert dict(left) == dict(right)
+        found += left
+    assert len(found) == len(keys)
+    assert set(found) == keys
+
+
+def test_a_boundary_needs_no_row_at_its_start(world: World) -> None:
+    ours, _ = filled(world, 10)
+    assert world.leader.boundary(ours, None, 4) == (4,)
+    world.delete(ours.name, {"id": "4"})
+    assert world.leader.boundary(ours, (4,), 2) == (7,)
+    assert world.leader.boundary(ours, (4,), 4) == (9,)
+    assert world.leader.boundary(ours, (4,), 5) is None
+
+
+def test_one_changed_value_is_one_differing_key(world: World) -> None:
+    ours, theirs = filled(world)
+    world.hold()
+    try:
+        world.update(ours.name, {"id": "7"}, {"note": ""})
+        world.delete(ours.name, {"id": "8"})
+        world.insert(ours.name, [row(100)])
+        left, right = world.leader.row_digests(ours, ALL).value, world.follower.row_digests(theirs, ALL).value
+    finally:
+        world.release()
+    expected = {((7,), Kind.MISMATCHED), ((8,), Kind.EXTRA), ((100,), Kind.MISSING)}
+    assert set(differing(left, right)) == expected
+
+
+def test_values_exchanged_between_rows_show_in_the_digest(world: World) -> None:
+    ours, theirs = filled(world)
+    world.hold()
+    try:
+        world.update(ours.name, {"id": "3"}, {"amount": "4.50"})
+        world.update(ours.name, {"id": "4"}, {"amount": "3.50"})
+        assert world.leader.digest(ours, ALL).value != world.follower.digest(theirs, ALL).value
+        left, right = world.leader.row_digests(ours, ALL).value, world.follower.row_digests(theirs, ALL).value
+    finally:
+        world.release()
+    assert set(differing(left, right)) == {((3,), Kind.MISMATCHED), ((4,), Kind.MISMATCHED)}
+
+
+def test_rows_are_returned_under_the_keys_that_were_asked(world: World) -> None:
+    ours, theirs = filled(world)
+    for side, table in ((world.leader, ours), (world.follower, theirs)):
+        found = side.rows(table, [(3,), (999,), (4,)]).value
+        assert set(found) == {(3,), (4,)}
+        assert found[(3,)].values == row(3)
+        assert {key: r.digest for key, r in found.items()} == side.point_digests(table, [(3,), (4,)]).value
+        assert side.rows(table, []).value == {}
+        assert side.rows(table, [(999,)]).value == {}
+
+
+def test_a_row_version_lasts_as_long_as_the_row_is_untouched(world: World) -> None:
+    ours, _ = filled(world)
+    before = world.leader.rows(ours, [(1,), (2,), (3,)]).value
+    world.update(ours.name, {"id": "2"}, {"note": None})  # the same values, another version
+    world.delete(ours.name, {"id": "3"})
+    world.insert(ours.name, [row(3)])
+    after = world.leader.rows(ours, [(1,), (2,), (3,)]).value
+    assert [after[key].digest == before[key].digest for key in before] == [True, True, True]
+    if before[(1,)].version is not None:
+        assert [after[key].version == before[key].version for key in before] == [True, False, False]
+
+
+def test_a_leaders_look_covers_what_it_saw(world: World) -> None:
+    ours, _ = filled(world)
+    before = world.leader.position()
+    world.insert(ours.name, [row(50)])
+    look = world.leader.point_digests(ours, [(50,)])
+    assert set(look.value) == {(50,)}
+    assert look.low == look.high
+    assert look.low.covers(before)
+    assert not before.covers(look.low)
+
+
+def test_an_idle_follower_reaches_its_leaders_position(world: World) -> None:
+    ours, theirs = filled(world)
+    position = world.leader.position()
+    deadline = time.monotonic() + 20
+    while not world.follower.position().covers(position):
+        assert time.monotonic() < deadline, "an idle follower must get there"
+        time.sleep(0.02)
+    look = world.follower.digest(theirs, ALL)
+    assert look.low.covers(position)
+    assert look.high.covers(look.low)
+    assert look.value == world.leader.digest(ours, ALL).value
+
+
+def test_a_held_follower_does_not_claim_what_it_lacks(world: World) -> None:
+    ours, theirs = filled(world)
+    world.hold()
+    try:
+        world.insert(ours.name, [row(77)])
+        position = world.leader.position()
+        for _ in range(10):
+            look = world.follower.point_digests(theirs, [(77,)])
+            assert look.value == {}
+            assert not look.low.covers(position)
+            assert not world.follower.position().covers(position)
+    finally:
+        world.release()
+    world.applied()
+    deadline = time.monotonic() + 20
+    while not world.follower.position().covers(position):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    assert set(world.follower.point_digests(theirs, [(77,)]).value) == {(77,)}
+
+
+def test_the_mark_waits_for_whoever_had_begun(world: World) -> None:
+    ours, _ = filled(world)
+    with world.transaction() as older:
+        older.insert(ours.name, row(60))
+        mark = world.leader.mark()
+        world.insert(ours.name, [row(61)])
+        held = world.leader.point_digests(ours, [(60,), (61,)])
+        assert set(held.value) == {(61,)}
+        assert not held.view.ended_below(mark)
+    after = world.leader.point_digests(ours, [(60,), (61,)])
+    assert set(after.value) == {(60,), (61,)}
+    assert after.view.ended_below(mark)
+
+
+def test_the_mark_is_above_every_id_in_use(world: World) -> None:
+    """Ids in progress may lie above everything that a snapshot knows of."""
+    ours, _ = filled(world)
+    with world.transaction() as first, world.transaction() as second:
+        first.insert(ours.name, row(60))
+        second.insert(ours.name, row(61))
+        mark = world.leader.mark()
+        assert not world.leader.digest(ours, ALL).view.ended_below(mark)
+        assert not world.leader.digest(ours, ALL).view.ended_below(mark - 1)
+    assert world.leader.digest(ours, ALL).view.ended_below(mark)
+
+
+def test_a_leaders_view_knows_what_it_saw(world: World) -> None:
+    ours, _ = filled(world)
+    mark = world.leader.mark()
+    early = world.leader.digest(ours, ALL)
+    world.insert(ours.name, [row(60)])
+    late = world.leader.digest(ours, ALL)
+    assert early.view.saw(mark) is Seen.NO
+    assert late.view.saw(mark) is Seen.YES
+
+
+def test_roles_and_identities(world: World) -> None:
+    ours, theirs = world.leader.identity(), world.follower.identity()
+    assert ours.role is Role.LEADER
+    assert theirs.role in (Role.STANDBY, Role.SUBSCRIBER)
+    assert world.leader.identity() == ours
+    assert (ours.system == theirs.system) is (theirs.role is Role.STANDBY)
+    expected = Publishes.AFTER_SHOWING if theirs.role is Role.STANDBY else Publishes.BEFORE_SHOWING
+    assert world.follower.publishes in (expected, Publishes.TOGETHER)
+    if theirs.role is Role.STANDBY:
+        assert world.follower.mark() == 0
+
+
+def test_questions_may_be_asked_by_several_threads(world: World) -> None:
+    ours, theirs = filled(world)
+    expected = world.leader.digest(ours, ALL).value
+    with ThreadPoolExecutor(8) as pool:
+        asked = [
+            pool.submit(side.digest, table, ALL)
+            for side, table in ((world.leader, ours), (world.follower, theirs)) * 12
+        ]
+        assert {call.result().value for call in asked} == {expected}
+
+
+def test_a_users_question_is_answered_within_bounds(world: World) -> None:
+    if not world.speaks_sql:
+        return
+    filled(world)
+    for side in (world.leader, world.follower):
+        answer = side.ask("select id, note, id = 3 as it from items order by id;", rows_max=2, seconds_max=5).value
+        assert answer.columns == ("id", "note", "it")
+        assert answer.rows == (("0", None, "false"), ("1", None, "false"))
+        assert answer.truncated
+        none = side.ask("select 1 from items where false -- none", rows_max=2, seconds_max=5).value
+        assert (none.rows, none.truncated) == ((), False)
+        with pytest.raises(Permanent):
+            side.ask("select nothing from items", rows_max=2, seconds_max=5)

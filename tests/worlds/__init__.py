@@ -1,0 +1,56 @@
+"""A world is a leader with one follower that a contract test can write to: real servers, or the simulated world.
+
+`WORLDS` names what every contract is run against; each is a function of the pytest request that gives a `World`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from typing import Protocol
+
+import pytest
+
+from verifier.ports import Replica
+from verifier.table import Family, TableName, Value
+
+Columns = Sequence[tuple[str, Family]]
+Values = Mapping[str, Value]
+
+
+class OpenTransaction(Protocol):
+    """A leader's transaction that has an id and has not ended; leaving the context commits it."""
+
+    def insert(self, table: TableName, row: Values) -> None: ...
+
+
+class World(Protocol):
+    """Leader and follower, and hands to write with. Values are texts as in `Row.values`."""
+
+    leader: Replica
+    follower: Replica
+    speaks_sql: bool
+
+    def create(self, name: str, columns: Columns, key: Sequence[str]) -> TableName:
+        """An empty table on both sides, replicated."""
+        ...
+
+    def insert(self, table: TableName, rows: Sequence[Values]) -> None:
+        """One transaction on the leader."""
+        ...
+
+    def update(self, table: TableName, where: Values, values: Values) -> None: ...
+    def delete(self, table: TableName, where: Values) -> None: ...
+    def transaction(self) -> AbstractContextManager[OpenTransaction]: ...
+    def applied(self) -> None:
+        """Wait until the follower shows everything that was committed."""
+        ...
+
+    def hold(self) -> None:
+        """The follower stops applying."""
+        ...
+
+    def release(self) -> None: ...
+
+
+WORLDS: dict[str, Callable[[pytest.FixtureRequest], Iterator[World]]] = {}
