@@ -156,7 +156,7 @@ def test_a_folder_that_may_not_be_written(unprivileged: Path) -> None:
     path.chmod(0o666)
     unprivileged.chmod(0o555)
     become_nobody()
-    assert "check that the folder exists and this user may write there" in refused(path, Forbidden)
+    assert "it cannot be written: give this user the right to write the file and its folder" in refused(path, Forbidden)
 
 
 def test_a_full_disk_loses_only_what_was_not_acknowledged(tmp_path: Path) -> None:
