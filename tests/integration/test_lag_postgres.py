@@ -1,0 +1,141 @@
+"""Lag on a real leader, standby and subscriber: idle is caught up, stopped is late and says why."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import psycopg
+import pytest
+from fixtures.databases import TrioDatabase
+from fixtures.following import stream_of
+
+from connectors.embedded import pause_replay, resume_replay
+from connectors.pgoutput import PgoutputStream
+from connectors.postgres.lag import LagReader
+from connectors.postgres.replica import Options, PostgresReplica
+from verifier.lag import HopLag, LagState, LagTracker
+from verifier.look import Role
+
+pytestmark = pytest.mark.postgres
+
+CAUGHT_UP, LAGGING = LagState.CAUGHT_UP, LagState.LAGGING
+
+
+@dataclass(frozen=True)
+class Watched:
+    """Leader and followers as replicas, the stream, and the tracker that is fed by `look`."""
+
+    made: TrioDatabase
+    leader: PostgresReplica
+    followers: dict[str, PostgresReplica]
+    stream: PgoutputStream
+    tracker: LagTracker
+
+    def look(self) -> dict[str, HopLag]:
+        self.tracker.leader_at(self.leader.position(), time.time())
+        for name, replica in self.followers.items():
+            self.tracker.follower_at(name, replica.position(), time.time())
+        batch = self.stream.poll(changes_max=1000, seconds_max=0.1)
+        self.tracker.batch(batch, time.time())
+        silent = self.stream.silent_seconds
+        self.tracker.alive_at(time.time() - (silent or 0.0))
+        now = time.time()
+        return {lag.hop: lag for lag in (*self.tracker.followers(now), *self.tracker.stream(now))}
+
+    def until(self, hop: str, state: LagState, seconds: float = 10.0) -> HopLag:
+        deadline = time.monotonic() + seconds
+        while (lag := self.look()[hop]).state is not state:
+            assert time.monotonic() < deadline, lag
+        return lag
+
+    def write(self, first: int, count: int) -> None:
+        self.made.leader.sql(f"insert into t select n, 'x' from generate_series({first}, {first + count - 1}) n")
+
+
+@pytest.fixture
+def watched(trio_database: TrioDatabase) -> Iterator[Watched]:
+    trio_database.subscribe("create table t (id int primary key, x text)")
+    leader = PostgresReplica("leader", trio_database.leader.url, Options(role=Role.LEADER))
+    followers = {
+        "standby": PostgresReplica("standby", trio_database.standby.url),
+        "subscriber": PostgresReplica("subscriber", trio_database.subscriber.url),
+    }
+    stream = stream_of(trio_database.leader)
+    stream.start({}, None)
+    yield Watched(trio_database, leader, followers, stream, LagTracker(lagging_above=0.5))
+    stream.close()
+    for replica in (leader, *followers.values()):
+        replica.close()
+
+
+def test_everybody_is_caught_up_on_an_idle_leader_also_when_its_log_moves(watched: Watched) -> None:
+    watched.write(1, 10)
+    for hop in ("standby", "subscriber", "trueup"):
+        watched.until(hop, CAUGHT_UP)
+    for n in range(8):
+        # Log without changes of our tables, as vacuum or another database would write it.
+        watched.made.leader.sql(f"create table noise{n} as select generate_series(1, 500) n")
+        time.sleep(0.25)
+        lags = watched.look()
+        assert {lag.state for lag in lags.values()} == {CAUGHT_UP}, lags
+    assert all(lag.seconds is not None and lag.seconds < 0.5 for lag in lags.values())
+    assert all(not LagReader(replica).hindrance() for replica in watched.followers.values())
+
+
+def test_a_paused_standby_is_late_by_the_age_of_what_it_does_not_show(watched: Watched) -> None:
+    watched.until("standby", CAUGHT_UP)
+    pause_replay(watched.made.trio.standby)
+    watched.look()
+    began = time.time()
+    watched.write(1, 7)
+    time.sleep(0.1)
+    # The first look reads the change, the second one was asked after it.
+    watched.look()
+    time.sleep(1.0)
+    lags = watched.look()
+    late = lags["standby"]
+    assert late.state is LAGGING
+    assert late.changes == 7
+    assert late.seconds == pytest.approx(time.time() - began, abs=0.4)
+    assert lags["subscriber"].state is CAUGHT_UP
+    assert "replay is paused" in LagReader(watched.followers["standby"]).hindrance()
+    resume_replay(watched.made.trio.standby)
+    assert watched.until("standby", CAUGHT_UP).changes == 0
+
+
+def test_a_disabled_subscription_is_late_and_its_slot_keeps_the_log(watched: Watched) -> None:
+    watched.write(1, 5)
+    watched.until("subscriber", CAUGHT_UP)
+    assert watched.made.subscription is not None
+    watched.made.subscription.pause()
+    with psycopg.connect(watched.made.leader.dsn, autocommit=True) as connection:
+        for n in range(3):
+            connection.execute("update t set x = 'y' || %s", (n,))
+    watched.look()
+    time.sleep(0.7)
+    late = watched.look()["subscriber"]
+    assert (late.state, late.changes) == (LAGGING, 15)
+    name = watched.made.subscription.subscription
+    assert f"subscription {name} is disabled" in LagReader(watched.followers["subscriber"]).hindrance()
+    slots = {slot.name: slot for slot in LagReader(watched.leader).slots()}
+    assert not slots[name].active
+    assert (slots[name].kind, slots[name].status, slots[name].lost) == ("logical", "reserved", False)
+    assert (slots[name].retained_bytes or 0) > 0
+    streaming = [sender for sender in LagReader(watched.leader).senders() if sender.state == "streaming"]
+    assert any(sender.replayed is not None and sender.replayed.value > 0 for sender in streaming)
+    watched.made.subscription.resume()
+    assert watched.until("subscriber", CAUGHT_UP, 20).changes == 0
+
+
+def test_a_stream_that_is_not_read_is_late(watched: Watched) -> None:
+    watched.until("trueup", CAUGHT_UP)
+    watched.write(1, 5)
+    tracker = watched.tracker
+    tracker.leader_at(watched.leader.position(), time.time())
+    time.sleep(0.6)
+    now = time.time()
+    assert tracker.stream(now)[-1].state is CAUGHT_UP  # as of the last poll, which is fresh
+    assert tracker.stream(now + 5)[-1].state is LagState.UNKNOWN
+    assert watched.until("trueup", CAUGHT_UP).changes == 0
