@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import random
 import signal
@@ -10,12 +11,13 @@ import sys
 import time
 from pathlib import Path
 
-import pytest
 from fixtures.journal_samples import ORDERS
-from sqlalchemy import text
+from fixtures.journal_writer import step, told
+from sqlalchemy import Engine, event, text
 
 from connectors.journal.opening import Journal, open_journal
 from reconciler.repair import State
+from verifier.journal import Run
 
 ROOT = Path(__file__).parents[4]
 
@@ -67,12 +69,55 @@ def check(journal: Journal, acknowledged: int) -> None:
         assert connection.execute(text("PRAGMA integrity_check")).scalars().all() == ["ok"]
 
 
-@pytest.mark.parametrize("seed", range(2))
-def test_nothing_acknowledged_is_lost_and_nothing_is_done_by_halves(tmp_path: Path, seed: int) -> None:
-    chance = random.Random(seed)
+def test_nothing_acknowledged_is_lost_and_nothing_is_done_by_halves(tmp_path: Path) -> None:
+    """Killed from outside, at any instruction."""
+    chance = random.Random(7)
     path = tmp_path / "journal.db"
-    for _ in range(4):
+    for _ in range(3):
         acknowledged = run_until_killed(path, steps=chance.randrange(1, 12), delay=chance.random() * 0.03)
         journal = open_journal(path, "shop")
         check(journal, acknowledged)
         journal.close()
+
+
+def test_killed_before_each_statement_and_each_commit(tmp_path: Path) -> None:
+    """Killed from inside: before the first thing that is said to the database, then before the second, and so on."""
+    path = tmp_path / "journal.db"
+    acknowledged = 0
+    for number in range(1, 50):
+        acknowledged = max(acknowledged, die_at(path, number))
+        journal = open_journal(path, "shop")
+        if acknowledged:
+            check(journal, acknowledged)
+        journal.close()
+    assert acknowledged > 15
+
+
+def die_at(path: Path, number: int) -> int:
+    """Go on working on the journal in a child that kills itself before its `number`th statement or commit; returns the
+    last step that it acknowledged, 0 if none."""
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            journal = open_journal(path, "shop", announce_drift=told)
+            journal.runs.begin(Run("r", "audit", 1.0, "s"))
+            countdown = itertools.count(1)
+
+            def perhaps(*_: object) -> None:
+                if next(countdown) == number:
+                    os.kill(os.getpid(), signal.SIGKILL)
+
+            for moment in ("before_cursor_execute", "commit"):
+                event.listen(Engine, moment, perhaps)
+            for n in itertools.count(max(1, journal.stream.state().offsets.get("p0", 0))):
+                step(journal, n)
+                os.write(writing, f"{n}\n".encode())
+        finally:
+            os._exit(1)
+    os.close(writing)
+    with os.fdopen(reading) as acknowledged:
+        steps = [int(line) for line in acknowledged]
+    _, status = os.waitpid(child, 0)
+    assert os.WIFSIGNALED(status), "the child ended by itself"
+    return max(steps, default=0)
