@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import secrets
 import signal
@@ -187,7 +186,21 @@ def free_port() -> int:
     from which systems take the near end of outgoing connections."""
     for _ in range(200):
         port = 11_000 + secrets.randbelow(20_000)
-        with socket.socket() as probe, contextlib.suppress(OSError):
-            probe.bind(("127.0.0.1", port))
+        if _is_free(port):
             return port
     raise Temporary("no free port found on 127.0.0.1 between 11000 and 31000 in 200 tries")
+
+
+def port_near(wished: int) -> int:
+    """The wished port if it is free, otherwise another."""
+    return wished if _is_free(wished) else free_port()
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
