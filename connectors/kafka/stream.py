@@ -168,7 +168,9 @@ class KafkaStream:
     def _look_for_topics(self) -> None:
         head = self._assembler.stuck()
         topics = {place[0] for place in self._positions}
-        missing = head is not None and any(f"{self._prefix}.{name}" not in topics for name, _ in head.by_table)
+        missing = self._transactions[0] not in topics
+        if head is not None:
+            missing = missing or any(f"{self._prefix}.{name}" not in topics for name, _ in head.by_table)
         if self._seconds() - self._looked_at < (0.2 if missing else self._metadata_seconds):
             return
         self._looked_at = self._seconds()

@@ -1,0 +1,169 @@
+"""The kafka-python client (no compiled parts) behind the `Consumer` port: for places without librdkafka.
+
+It reconnects in silence, so an outage is found by asking: after some idle time the ends of the partitions are asked
+for, and nobody answering is an outage.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from time import monotonic, sleep
+from typing import Any, TypeVar
+
+from kafka import KafkaConsumer, TopicPartition
+from kafka import errors as kafka_errors
+from kafka.structs import OffsetAndMetadata
+
+from connectors.debezium.pending import Partition
+from connectors.kafka.port import Polled, Record
+from verifier.errors import Forbidden, Misconfigured, Temporary, TrueupError, Unreachable
+
+_IDLE_SECONDS = 2.0
+_MILLISECONDS = 10_000
+_NAMES = {
+    "sasl.mechanisms": "sasl_mechanism",
+    "sasl.username": "sasl_plain_username",
+    "sasl.password": "sasl_plain_password",
+    "ssl.ca.location": "ssl_cafile",
+    "ssl.certificate.location": "ssl_certfile",
+    "ssl.key.location": "ssl_keyfile",
+    "ssl.key.password": "ssl_password",
+    "fetch.wait.max.ms": "fetch_max_wait_ms",
+}
+_REFUSED = (
+    kafka_errors.SaslAuthenticationFailedError,
+    kafka_errors.TopicAuthorizationFailedError,
+    kafka_errors.GroupAuthorizationFailedError,
+    kafka_errors.ClusterAuthorizationFailedError,
+)
+T = TypeVar("T")
+
+
+def translated_settings(settings: Mapping[str, str]) -> dict[str, object]:
+    """librdkafka's names (which the configuration uses for both clients) as this client's keywords."""
+    return {_NAMES.get(name, name.replace(".", "_")): value for name, value in settings.items()}
+
+
+class KafkaPythonConsumer:
+    """`settings` carry librdkafka's names of security, SASL and SSL settings."""
+
+    def __init__(self, servers: str, group: str, settings: Mapping[str, str] | None = None) -> None:
+        self._servers = servers
+        self._told = False
+        self._heard_at = monotonic()
+        self._assigned: set[Partition] = set()
+        options = {"fetch_max_wait_ms": 100, "client_id": "trueup", **translated_settings(settings or {})}
+        try:
+            self._consumer = KafkaConsumer(
+                bootstrap_servers=servers.split(","),
+                group_id=group,
+                enable_auto_commit=False,
+                auto_offset_reset="none",
+                isolation_level="read_committed",
+                allow_auto_create_topics=False,
+                bootstrap_timeout_ms=_MILLISECONDS,
+                **options,
+            )
+        except (TypeError, ValueError, AssertionError, kafka_errors.KafkaConfigurationError) as error:
+            raise Misconfigured(f"kafka client refuses its settings: {error}") from error
+        except kafka_errors.KafkaError as error:
+            raise self._translated(error) from error
+
+    def partitions(self) -> Mapping[str, Sequence[int]]:
+        names = self._asked(self._consumer.topics)
+        return {name: sorted(self._consumer.partitions_for_topic(name) or ()) for name in names}
+
+    def bounds(self, partitions: Collection[Partition]) -> Mapping[Partition, tuple[int, int]]:
+        known = self.partitions()
+        places = [TopicPartition(*place) for place in partitions if place[1] in known.get(place[0], ())]
+        if not places:
+            return {}
+        low = self._asked(lambda: self._consumer.beginning_offsets(places, timeout_ms=_MILLISECONDS))
+        high = self._asked(lambda: self._consumer.end_offsets(places, timeout_ms=_MILLISECONDS))
+        return {(place.topic, place.partition): (low[place], high[place]) for place in places}
+
+    def assign(self, positions: Mapping[Partition, int]) -> None:
+        self._assigned = set(positions)
+        self._consumer.assign([TopicPartition(*place) for place in positions])
+        for place, offset in positions.items():
+            self._consumer.seek(TopicPartition(*place), offset)
+
+    def poll(self, records_max: int, seconds_max: float) -> Polled:
+        if not self._assigned:  # this client returns at once without an assignment
+            sleep(seconds_max)
+            return Polled()
+        try:
+            found = self._consumer.poll(timeout_ms=int(seconds_max * 1000), max_records=records_max)
+        except kafka_errors.OffsetOutOfRangeError as error:
+            lost = [(place.topic, place.partition) for place in error.args[0]]
+            return Polled((), lost)
+        except kafka_errors.NoOffsetForPartitionError as error:
+            return Polled((), [(place.topic, place.partition) for place in error.args[0]])
+        except kafka_errors.KafkaError as error:
+            raise self._translated(error) from error
+        records = [_record(message) for messages in found.values() for message in messages]
+        if records:
+            self._heard_at, self._told = monotonic(), False
+            return Polled(records)
+        self._check()
+        return Polled((), (), self._ends())
+
+    def _check(self) -> None:
+        """Ask whether somebody is there when nothing was heard for a while; says so once per outage."""
+        if monotonic() - self._heard_at < _IDLE_SECONDS:
+            return
+        place = TopicPartition(*min(self._assigned))
+        try:
+            self._asked(lambda: self._consumer.end_offsets([place], timeout_ms=2000))
+        except TrueupError:
+            if not self._told:
+                self._told = True
+                raise
+        else:
+            self._told = False
+        self._heard_at = monotonic()
+
+    def _ends(self) -> Mapping[Partition, int]:
+        """Positions have passed everything that is never delivered, transaction markers among it."""
+        found = {}
+        for place in self._assigned:
+            partition = TopicPartition(*place)
+            high = self._consumer.highwater(partition)
+            if high is not None and self._consumer.position(partition, timeout_ms=100) == high:
+                found[place] = high
+        return found
+
+    def pause(self, partitions: Collection[Partition], paused: bool) -> None:
+        change = self._consumer.pause if paused else self._consumer.resume
+        change(*[TopicPartition(*place) for place in partitions])
+
+    def high(self, partition: Partition) -> int | None:
+        place = TopicPartition(*partition)
+        high = self._consumer.highwater(place) if partition in self._assigned else None
+        return int(high) if high is not None else None
+
+    def commit(self, offsets: Mapping[Partition, int]) -> None:
+        places = {TopicPartition(*place): OffsetAndMetadata(offset, "", -1) for place, offset in offsets.items()}
+        self._consumer.commit_async(places)
+
+    def close(self) -> None:
+        self._consumer.close(autocommit=False, timeout_ms=2000)
+
+    def _asked(self, call: Callable[[], T]) -> T:
+        try:
+            return call()
+        except kafka_errors.KafkaError as error:
+            raise self._translated(error) from error
+
+    def _translated(self, error: Exception) -> TrueupError:
+        if isinstance(error, _REFUSED):
+            return Forbidden(f"kafka at {self._servers} refuses us: {error}; check user, password and topic rights")
+        if isinstance(error, (kafka_errors.KafkaTimeoutError, kafka_errors.KafkaConnectionError)):
+            return Unreachable(f"kafka at {self._servers} does not answer ({type(error).__name__}): is it running")
+        return Temporary(f"kafka at {self._servers}: {error}")
+
+
+def _record(message: Any) -> Record:
+    at = message.timestamp / 1000 if message.timestamp is not None and message.timestamp >= 0 else None
+    headers = tuple(message.headers or ())
+    return Record(message.topic, message.partition, message.offset, message.key, message.value, at, headers)
