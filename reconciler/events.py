@@ -62,7 +62,7 @@ class Announcer:
 def drift_event(
     announcer: Announcer, drift: Drift, what: DriftNews, *, key_columns: Sequence[str], now: float
 ) -> Event:
-    """A drift was opened, changed or cleared; `now` is seconds since the epoch. The id belongs to this finding of it."""
+    """A drift was opened, changed or cleared; `now` is seconds since the epoch. The id is this finding's."""
     hidden = announcer.masking
     key = _named(drift.key, key_columns)
     data = {

@@ -14,7 +14,8 @@ from collections.abc import Mapping
 
 from reconciler.policy import Mode, RepairPolicy
 from reconciler.repair import Action, Refusal, RefusalReason, Repair
-from reconciler.rows import differing_columns, only, writable
+from reconciler.rows import only, writable
+from verifier.canonical import differing_columns
 from verifier.drift import Certainty, Drift, Kind
 from verifier.identity import key_text, stable_id
 from verifier.look import Role, Row

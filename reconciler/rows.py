@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 
 from reconciler.repair import Repair
-from verifier.drift import Difference
+from verifier.canonical import differing_columns
 from verifier.table import Column, Table, Value
 
 
@@ -42,14 +42,3 @@ def equal_rows(table: Table, one: Mapping[str, Value] | None, other: Mapping[str
     if one is None or other is None:
         return one is other
     return not differing_columns(plain(table), one, other)
-
-
-def differing_columns(
-    table: Table, leader: Mapping[str, Value], follower: Mapping[str, Value]
-) -> Mapping[str, Difference]:
-    """The columns of `table` whose values differ."""
-    return {
-        column.name: Difference(leader[column.name], follower[column.name])
-        for column in table.columns
-        if leader[column.name] != follower[column.name]
-    }

@@ -29,7 +29,8 @@ from connectors.postgres.session import Limits, Session, Sessions
 from connectors.postgres.writing import guarded, still_there
 from reconciler.ports import Applied, Outcome
 from reconciler.repair import Action, Repair
-from reconciler.rows import differing_columns, plain
+from reconciler.rows import plain
+from verifier.canonical import differing_columns
 from verifier.errors import Permanent, Unsound
 from verifier.identity import key_text
 from verifier.table import Table, TableName, Value
@@ -131,6 +132,7 @@ class PostgresRepairSink:
         assert isinstance(driver, psycopg.Connection)
         try:
             self._readers.pin(Session(driver))
+            driver.execute("set default_transaction_read_only = off")
             yield driver
         finally:
             if driver.closed or driver.broken:
@@ -153,7 +155,6 @@ class PostgresRepairSink:
 
     def _prepare(self, connection: psycopg.Connection[Any], repair: Repair) -> str:
         """Limits, tag, triggers; returns a note for the record."""
-        connection.execute("set transaction isolation level read committed, read write")
         for name, seconds in (
             ("statement_timeout", self._limits.statement_seconds),
             ("lock_timeout", self._limits.lock_seconds),
