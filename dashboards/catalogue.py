@@ -45,7 +45,7 @@ REASONS = (
 )
 """Why a table is unverified, as a label; the sentence for people is in the journal."""
 SIDE = {"side": ("leader", "follower")}
-SERVICE = {"service": ("follow", "scan", "check", "repair", "relay", "lag")}
+SERVICE = {"service": ("lease", "follow", "verify", "scan", "check", "repair", "relay", "lag")}
 
 BUILD = Metric("trueup_build_info", Kind.GAUGE, "Always 1; which trueup this is.", ("version", "instance_name"))
 GROUP = Metric(

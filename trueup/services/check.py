@@ -27,7 +27,8 @@ class Scheduled:
 
 @dataclass(slots=True)
 class CheckService:
-    """All invariants of a group. `findings` holds the latest of each; `since` when a violation began."""
+    """All invariants of a group. `findings` holds the latest of each; `since` when a violation began,
+    `answered_at` when the invariant was last judged."""
 
     scheduled: Mapping[str, Scheduled]
     announcer: Announcer
@@ -35,6 +36,7 @@ class CheckService:
     checked: Callable[[Finding], None] = lambda finding: None
     findings: dict[str, Finding] = field(default_factory=dict)
     since: dict[str, float] = field(default_factory=dict)
+    answered_at: dict[str, float] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -55,6 +57,8 @@ class CheckService:
         before = self.findings.get(name)
         self.findings[name] = finding
         self.checked(finding)
+        if finding.standing is not Standing.UNVERIFIED:
+            self.answered_at[name] = finding.at
         if finding.standing is Standing.VIOLATED:
             began = self.since.setdefault(name, finding.at)
             if before is None or before.standing is not Standing.VIOLATED:

@@ -175,6 +175,11 @@ class TableBook:
         except (Temporary, Permanent):
             return None
 
+    def cached_key(self, name: TableName) -> tuple[str, ...]:
+        """The key's columns as known; empty if the table was never described. Asks nobody."""
+        known = self._tables.get(name)
+        return known[1].key if known is not None else ()
+
     def forget(self, name: TableName | None) -> None:
         """Its description changed (None: all may have)."""
         self._names_at = None

@@ -1,0 +1,149 @@
+"""The daemon, wired: groups, posts, health, HTTP."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from config.settings import Settings
+from dashboards.exporter import Exporter
+from dashboards.http import Health, Pages, Server
+from dashboards.meter import Meter
+from trueup import metrics
+from trueup.bootstrap.group import GroupRuntime, open_group
+from trueup.clock import SystemClock
+from trueup.daemon import Daemon, Post
+from trueup.metrics import Scrape, Tally
+from trueup.services.verify import Verified
+from verifier.errors import Permanent
+
+logger = logging.getLogger("trueup.daemon")
+
+LEASE = "daemon"
+_LEASE_SECONDS = 30.0
+_RENEW_SECONDS = 10.0
+
+
+@dataclass(slots=True)
+class LeaseService:
+    """Keeps the group's lease. Permanent once another daemon took it: then every write is refused as well."""
+
+    runtime: GroupRuntime
+    token: int
+    name: str = "lease"
+
+    def tick(self, now: float) -> float:
+        if not self.runtime.journal.leases.renew(LEASE, self.token, _LEASE_SECONDS, now):
+            raise Permanent("another daemon took over this group; this one writes nothing any more, stop it")
+        return _RENEW_SECONDS
+
+
+@dataclass(slots=True)
+class RunningDaemon:
+    """Started with `start`, ended with `close`; everything in between runs in threads."""
+
+    settings: Settings
+    groups: list[GroupRuntime]
+    daemon: Daemon
+    server: Server | None
+    tokens: dict[str, int] = field(default_factory=dict)
+
+    def start(self) -> None:
+        if self.server is not None:
+            self.server.start()
+        self.daemon.start()
+
+    def close(self) -> None:
+        """Stop the turns, record the last positions, give the leases back."""
+        self.daemon.stop()
+        if self.server is not None:
+            self.server.stop()
+        for group in self.groups:
+            group.journal.leases.release(LEASE, self.tokens[group.settings.name])
+            group.close()
+
+
+def open_daemon(
+    settings: Settings, *, serve: bool = True, on_drift: Callable[[Verified], None] | None = None
+) -> RunningDaemon:
+    """Connect and wire everything; nothing runs yet. Permanent if another daemon holds a group's lease."""
+    clock = SystemClock()
+    meter = Meter()
+    groups: list[GroupRuntime] = []
+    tallies: dict[str, tuple[GroupRuntime, Tally]] = {}
+    tokens: dict[str, int] = {}
+    posts: list[Post] = []
+    try:
+        for group in settings.groups:
+            runtime = open_group(settings, group)
+            groups.append(runtime)
+            tokens[group.name] = _lease(runtime, settings.instance, clock)
+            tally = Tally(meter, group.name)
+            tallies[group.name] = (runtime, tally)
+            _listen(runtime, tally, on_drift)
+            posts.append(Post(group.name, LeaseService(runtime, tokens[group.name])))
+            posts.extend(Post(group.name, service) for service in runtime.services())
+        daemon = Daemon(posts, clock, metrics.ticked(meter), metrics.failed(meter))
+        server = None
+        if serve:
+            exporter = Exporter(Scrape(settings.instance, tallies, lambda: posts), meter, settings.metrics.tables_max)
+            pages = Pages(exporter.registry(), lambda: _live(daemon), lambda: _ready(daemon, groups))
+            server = Server(*settings.http.place(), pages)
+    except BaseException:
+        for runtime in groups:
+            runtime.close()
+        raise
+    return RunningDaemon(settings, groups, daemon, server, tokens)
+
+
+def _listen(runtime: GroupRuntime, tally: Tally, on_drift: Callable[[Verified], None] | None) -> None:
+    """Connect what services tell to who wants to know."""
+    tally.prepare(list(runtime.world.followers))
+    if runtime.follow is not None:
+        runtime.follow.watchers = (*runtime.follow.watchers, tally)
+    runtime.scan.read = tally.read
+    runtime.scan.finished = tally.finished
+
+    def settled(verified: Verified) -> None:
+        tally.verified(verified)
+        owner = runtime.repair.get(verified.follower)
+        if owner is not None:
+            owner.judged(verified.table, verified.since, verified.equal, verified.drifts)
+        for drift in verified.drifts:
+            told = {"action": "drift_confirmed", "follower": drift.follower, "table": str(drift.table)}
+            told |= {"kind": drift.kind.value, "method": drift.evidence.method.value}
+            logger.warning("drift confirmed", extra=told)
+        if on_drift is not None:
+            on_drift(verified)
+
+    for verify in runtime.verify.values():
+        verify.settled = settled
+
+
+def _lease(runtime: GroupRuntime, instance: str, clock: SystemClock) -> int:
+    owner = f"{instance}@{socket.gethostname()}:{os.getpid()}"
+    token = runtime.journal.leases.acquire(LEASE, owner, _LEASE_SECONDS, clock.now())
+    if token is None:
+        raise Permanent(
+            f"group {runtime.settings.name!r}: another daemon runs on this journal (or died less than "
+            f"{_LEASE_SECONDS:.0f} s ago); stop it, wait, or give this one a journal of its own"
+        )
+    runtime.journal.fence(LEASE, token)
+    return token
+
+
+def _live(daemon: Daemon) -> Health:
+    reasons = daemon.dead()
+    return Health(not reasons, tuple(reasons))
+
+
+def _ready(daemon: Daemon, groups: list[GroupRuntime]) -> Health:
+    """Red while anything keeps trueup from telling the truth about some table in time."""
+    reasons = [*daemon.dead(), *daemon.troubled()]
+    for group in groups:
+        for table in sorted(map(str, group.world.blind)):
+            reasons.append(f"{group.settings.name}: the stream is blind for {table} until it is scanned again")
+    return Health(not reasons, tuple(reasons))

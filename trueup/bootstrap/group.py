@@ -1,0 +1,261 @@
+"""One group of the daemon, wired: servers, stream, journal, services, and the state that scrapes ask for."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+
+from config.invariant import EqualByKey as EqualByKeySettings
+from config.invariant import Invariant as InvariantSettings
+from config.invariant import NonNegative as NonNegativeSettings
+from config.settings import Group, Settings
+from connectors.journal.opening import Journal, open_journal
+from connectors.postgres.apply import PostgresRepairSink
+from connectors.postgres.invariants import non_negative
+from connectors.postgres.lag import LagReader
+from connectors.postgres.session import Limits
+from reconciler.events import Announcer, DriftNews, drift_event
+from reconciler.policy import Mode, RepairPolicy
+from reconciler.ports import Event, EventSink
+from trueup.bootstrap.servers import Address, Servers, open_servers
+from trueup.bootstrap.stream import OpenStream, open_stream
+from trueup.clock import SystemClock
+from trueup.pool import Pool
+from trueup.services.check import CheckService, Scheduled
+from trueup.services.follow import FollowService
+from trueup.services.group import GroupWorld, Service, Sighted, TableBook
+from trueup.services.relay import RelayService
+from trueup.services.repair import RepairService
+from trueup.services.scan import Pace, ScanService
+from trueup.services.verify import VerifyService
+from trueup.services.watch import SharedLag, WatchService
+from verifier.check import Checker, CheckPolicy
+from verifier.drift import Drift
+from verifier.errors import Misconfigured
+from verifier.invariant import EqualByKey, Invariant, Side, Violations
+from verifier.lag import LagTracker
+from verifier.look import Role
+from verifier.policy import ScanPolicy, SettlePolicy
+from verifier.table import TableName
+from verifier.window import TransactionWindow
+
+logger = logging.getLogger("trueup.bootstrap")
+
+
+@dataclass(slots=True)
+class GroupRuntime:
+    """Everything that one group holds open. `services` in the order in which they are started."""
+
+    settings: Group
+    world: GroupWorld
+    servers: Servers
+    journal: Journal
+    pool: Pool
+    lag: SharedLag
+    stream: OpenStream | None
+    follow: FollowService | None
+    scan: ScanService
+    check: CheckService
+    watch: WatchService
+    relay: RelayService | None
+    verify: dict[str, VerifyService] = field(default_factory=dict)
+    repair: dict[str, RepairService] = field(default_factory=dict)
+    backlog: int | None = None
+    """Messages of the stream not read yet, as last asked by the thread that owns the stream."""
+
+    def services(self) -> list[Service]:
+        found: list[Service] = [self.watch]
+        if self.follow is not None:
+            found.append(self.follow)
+        found.extend(self.verify.values())
+        found.append(self.scan)
+        if self.check.scheduled:
+            found.append(self.check)
+        found.extend(self.repair.values())
+        if self.relay is not None:
+            found.append(self.relay)
+        return found
+
+    def close(self) -> None:
+        """In the order of what depends on what: the stream records its barrier before the journal closes."""
+        if self.follow is not None:
+            self.follow.close()
+        for repair in self.repair.values():
+            repair.close()
+        if self.relay is not None:
+            self.relay.close()
+        self.servers.close()
+        self.journal.close()
+        self.pool.close()
+
+
+def open_group(settings: Settings, group: Group) -> GroupRuntime:
+    """Connects to the servers to agree on digests; whatever was opened is closed again on error."""
+    limits = Limits(group.scan.connections, 5, group.scan.statement_timeout, group.scan.lock_timeout)
+    leader = Address(group.leader.name, group.leader.address())
+    followers = [Address(one.name, one.address(), one.subscription) for one in group.followers]
+    servers = open_servers(leader, followers, limits)
+    closing: list[Callable[[], None]] = [servers.close]
+    try:
+        for remark in servers.settle():
+            logger.warning("digests", extra={"action": "agreement", "why": remark})
+        book = _book(group, servers)
+        announcer = Announcer(settings.instance, group.name)
+        journal = open_journal(
+            settings.journal.address(), group.name, announce_drift=partial(_announced, announcer, book)
+        )
+        closing.append(journal.close)
+        pool = Pool(workers=4 + 2 * len(followers))
+        closing.append(pool.close)
+        return _wired(settings, group, servers, book, announcer, journal, pool, leader.url)
+    except BaseException:
+        for close in reversed(closing):
+            close()
+        raise
+
+
+def _wired(
+    settings: Settings,
+    group: Group,
+    servers: Servers,
+    book: TableBook,
+    announcer: Announcer,
+    journal: Journal,
+    pool: Pool,
+    leader_url: str,
+) -> GroupRuntime:
+    clock = SystemClock()
+    stream = open_stream(group, leader_url, book)
+    sight = Sighted(TransactionWindow(), list(servers.followers)) if stream is not None else None
+    world = GroupWorld(group.name, servers.leader, servers.followers, book, clock, pool.gather, sight)
+    lag = SharedLag(LagTracker(interval_seconds=2.0, lagging_above=group.lag.warn))
+    follow = None
+    if stream is not None:
+        follow = FollowService(world, stream.stream, journal.stream, watchers=(lag,), heard=stream.heard)
+    scan = ScanService(world, journal.scans, journal.stream, _scan_policy(group), _pace(group))
+    check = CheckService(_scheduled(group, servers, clock), announcer, journal.outbox)
+    watch = WatchService(
+        world,
+        lag,
+        source_alive=stream.alive if stream is not None else lambda: None,
+        hindrances={name: LagReader(one).hindrance for name, one in servers.followers.items()},
+        retained=lambda: _retained(LagReader(servers.leader)),
+    )
+    sink = _event_sink(group)
+    relay = RelayService(journal.outbox, sink, clock, group.events.relay_every) if sink is not None else None
+    runtime = GroupRuntime(group, world, servers, journal, pool, lag, stream, follow, scan, check, watch, relay)
+    patience = SettlePolicy(
+        wait_first_seconds=0.02, give_up_seconds=group.verify.patience, batch_keys=group.verify.batch_keys
+    )
+    for one in group.followers:
+        runtime.verify[one.name] = VerifyService(world, one.name, journal.stream, patience)
+        if group.repair.mode != "off":
+            runtime.repair[one.name] = _repair(group, one.name, world, journal, announcer, servers, one.repair_address)
+    return runtime
+
+
+def _book(group: Group, servers: Servers) -> TableBook:
+    return TableBook(
+        servers.leader,
+        servers.followers,
+        group.tables.patterns(),
+        SystemClock(),
+        {name: tuple(columns) for name, columns in group.tables.exclude_columns.items()},
+        {name: tuple(columns) for name, columns in group.tables.keys.items()},
+    )
+
+
+def _scan_policy(group: Group) -> ScanPolicy:
+    most = min(group.scan.chunk_rows_max, ScanPolicy().rows_max)
+    return ScanPolicy(chunk_seconds=group.scan.chunk_time, rows_max=most, rows_first=min(4_000, most))
+
+
+def _pace(group: Group) -> Pace:
+    return Pace(period_seconds=group.scan.period, rows_per_second=group.scan.rows_per_second)
+
+
+def _scheduled(group: Group, servers: Servers, clock: SystemClock) -> dict[str, Scheduled]:
+    endpoints = {servers.leader.name: servers.leader, **servers.followers}
+    policy = CheckPolicy(seconds_max=group.scan.statement_timeout)
+    return {
+        one.name: Scheduled(Checker(invariant(one), endpoints, servers.leader.name, clock, policy), one.every)
+        for one in group.invariants
+    }
+
+
+def invariant(settings: InvariantSettings) -> Invariant:
+    """The core's invariant of a configured one."""
+    if isinstance(settings, EqualByKeySettings):
+        return EqualByKey(
+            settings.name,
+            Side(settings.left.endpoint, settings.left.sql),
+            Side(settings.right.endpoint, settings.right.sql),
+            settings.grace,
+        )
+    if isinstance(settings, NonNegativeSettings):
+        sql = non_negative(TableName.parse(settings.table), settings.columns, settings.key)
+        return Violations(settings.name, settings.endpoint, sql, settings.grace)
+    return Violations(settings.name, settings.endpoint, settings.sql, settings.grace)
+
+
+def repair_policy(group: Group, *, dry_run: bool = False) -> RepairPolicy:
+    """What the configuration allows."""
+    return RepairPolicy(
+        mode=Mode(group.repair.mode),
+        dry_run=dry_run,
+        per_hour=group.repair.per_hour,
+        table_share=group.repair.share_of_table,
+    )
+
+
+def _repair(
+    group: Group,
+    follower: str,
+    world: GroupWorld,
+    journal: Journal,
+    announcer: Announcer,
+    servers: Servers,
+    address: Callable[[], str],
+) -> RepairService:
+    policy = repair_policy(group)
+    sink = None
+    if policy.mode in (Mode.APPROVE, Mode.APPLY) and servers.followers[follower].role() is Role.SUBSCRIBER:
+        sink = PostgresRepairSink(
+            address(), leader_system=servers.leader.identity().system, fire_triggers=policy.fire_triggers
+        )
+    references = sink.references() if sink is not None else {}
+    return RepairService(
+        world, follower, journal.drifts, journal.repairs, journal.stream, announcer, policy, sink, references
+    )
+
+
+def _event_sink(group: Group) -> EventSink | None:
+    prefix = group.events.topic_prefix or f"trueup.{group.name}"
+    if group.events.kind == "jsonl":
+        from connectors.files.events import JsonLinesSink
+
+        if group.events.path is None:
+            raise Misconfigured(f"group {group.name!r}: events.kind is jsonl, but events.path names no file")
+        return JsonLinesSink(group.events.path, prefix=prefix, one_file=True)
+    if group.events.kind == "kafka":
+        from connectors.kafka.sink import KafkaEventSink
+
+        servers = group.events.bootstrap_servers
+        if servers is None and group.stream is not None and group.stream.kafka is not None:
+            servers = group.stream.kafka.bootstrap_servers
+        if servers is None:
+            raise Misconfigured(f"group {group.name!r}: events.kind is kafka, but no bootstrap_servers are named")
+        return KafkaEventSink(servers, prefix=prefix)
+    return None
+
+
+def _announced(announcer: Announcer, book: TableBook, drift: Drift, what: str) -> Event:
+    """The event of a drift; the journal's transaction is open, so nothing is asked of any server here."""
+    key = book.cached_key(drift.table)
+    return drift_event(announcer, drift, DriftNews(what), key_columns=key, now=SystemClock().now())
+
+
+def _retained(reader: LagReader) -> dict[str, int]:
+    return {slot.name: slot.retained_bytes for slot in reader.slots() if slot.retained_bytes is not None}

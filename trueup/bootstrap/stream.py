@@ -1,0 +1,123 @@
+"""The change stream of a group, as its configuration names it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from config.settings import Group
+from config.stream import KafkaStream as KafkaSettings
+from config.stream import PgoutputStream as PgoutputSettings
+from trueup.services.group import TableBook
+from verifier.errors import Misconfigured, Permanent, Temporary
+from verifier.ports import ChangeStream
+
+_CONNECT_SECONDS = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class OpenStream:
+    """`alive` tells when the source was last heard of and what is wrong with it; `heard` notes a poll that returned;
+    `backlog` is the messages not read yet (None: not a matter of messages)."""
+
+    kind: str
+    stream: ChangeStream
+    alive: Callable[[], tuple[float, str] | None]
+    heard: Callable[[float], None]
+    backlog: Callable[[], int | None] = lambda: None
+
+
+def open_stream(group: Group, leader_url: str, book: TableBook) -> OpenStream | None:
+    """Nothing is connected yet. None without a stream; Misconfigured if a needed library is not installed."""
+    if group.stream is None:
+        return None
+    if group.stream.kind == "pgoutput":
+        return _pgoutput(group.stream.pgoutput or PgoutputSettings(), leader_url, group.leader.name, book)
+    if group.stream.kafka is None:
+        raise Misconfigured(f"group {group.name!r}: stream.kind is kafka, but there is no section stream.kafka")
+    return _kafka(group.name, group.stream.kafka, book)
+
+
+def _pgoutput(settings: PgoutputSettings, url: str, name: str, book: TableBook) -> OpenStream:
+    from connectors.pgoutput.stream import PgoutputStream
+
+    def key_of(table: object) -> tuple[str, ...] | None:
+        known = book.known_table(table)  # type: ignore[arg-type]
+        return known.key if known is not None and known.key else None
+
+    stream = PgoutputStream(
+        url,
+        slot=settings.slot,
+        publication=settings.publication,
+        key_of=key_of,
+        create=settings.create,
+        temporary=settings.temporary,
+        name=name,
+    )
+    heard = _Heard()
+
+    def alive() -> tuple[float, str] | None:
+        silent = stream.silent_seconds
+        return None if silent is None else (heard.at, "")
+
+    return OpenStream("pgoutput", stream, alive, heard.note)
+
+
+def _kafka(group: str, settings: KafkaSettings, book: TableBook) -> OpenStream:
+    from connectors.debezium.decoder import Decoder
+    from connectors.debezium.modes import RECOMMENDED, Modes
+    from connectors.kafka.consumers import consumer
+    from connectors.kafka.stream import KafkaStream
+
+    connector = settings.connector or group
+    modes = RECOMMENDED
+    if settings.connect_url is not None:
+        modes = Modes.of(_connector_config(settings.connect_url, connector))
+    reader = consumer(settings.client, settings.bootstrap_servers, f"trueup-{group}")
+    stream = KafkaStream(reader, Decoder(settings.topic_prefix, modes, book.known_table), settings.topic_prefix)
+    heard = _Heard()
+    health = _Connector(settings.connect_url, connector, heard)
+    return OpenStream("kafka", stream, health.alive, heard.note, stream.backlog)
+
+
+def _connector_config(url: str, name: str) -> Mapping[str, str]:
+    from connectors.debezium.connect import Connect
+
+    return Connect(url).config(name)
+
+
+@dataclass(slots=True)
+class _Heard:
+    """When a poll of the stream last returned."""
+
+    at: float = 0.0
+
+    def note(self, at: float) -> None:
+        self.at = at
+
+
+@dataclass(slots=True)
+class _Connector:
+    """A sign of life needs both: our poll returns, and the connector's task runs."""
+
+    url: str | None
+    name: str
+    heard: _Heard
+    asked_at: float = 0.0
+    fault: str = ""
+
+    def alive(self) -> tuple[float, str] | None:
+        from time import time
+
+        if self.url is not None and time() - self.asked_at > _CONNECT_SECONDS:
+            self.asked_at = time()
+            self.fault = self._ask(self.url)
+        return (self.heard.at, self.fault) if self.heard.at else None
+
+    def _ask(self, url: str) -> str:
+        from connectors.debezium.connect import Connect
+
+        try:
+            return Connect(url).status(self.name).fault
+        except (Temporary, Permanent) as problem:
+            return str(problem)

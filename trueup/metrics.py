@@ -1,0 +1,194 @@
+"""What the services tell, as metrics: counters grow as things happen, gauges are read from the state at each scrape."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import trueup
+from dashboards import catalogue as c
+from dashboards.meter import Meter
+from dashboards.snapshot import FollowerState, GroupState, InvariantState, Snapshot, StreamState
+from reconciler.repair import State
+from trueup.bootstrap.group import GroupRuntime
+from trueup.daemon import Post
+from trueup.services.verify import Verified
+from verifier.change import Batch
+from verifier.invariant import Standing
+from verifier.lag import HopLag, LagState
+from verifier.scan import ChunkRead
+from verifier.table import TableName
+
+
+@dataclass(slots=True)
+class Tally:
+    """The callbacks of one group's services."""
+
+    meter: Meter
+    group: str
+    last_event_at: float | None = None
+    scan_completed_at: float | None = None
+
+    def prepare(self, followers: Sequence[str]) -> None:
+        """Series at 0, so that the first event is an increase."""
+        for follower in followers:
+            self.meter.prepare(c.CHUNKS, group=self.group, follower=follower)
+            self.meter.prepare(c.TOUCHED, group=self.group, follower=follower)
+            self.meter.prepare(c.ROWS, group=self.group, follower=follower)
+        for metric in (c.STREAM_EVENTS, c.STREAM_TRANSACTIONS, c.REPAIRS, c.REFUSALS, c.SERVICE_FAILURES, c.THROTTLE):
+            self.meter.prepare(metric, group=self.group)
+
+    def batch(self, batch: Batch, now: float) -> None:
+        if batch.transactions or batch.events:
+            self.last_event_at = now
+        self.meter.add(c.STREAM_EVENTS, sum(len(one.changes) for one in batch.transactions), group=self.group)
+        self.meter.add(c.STREAM_TRANSACTIONS, len(batch.transactions), group=self.group)
+
+    def read(self, read: ChunkRead) -> None:
+        self.meter.observe(c.CHUNK_SECONDS, read.seconds, group=self.group, side="leader")
+        for follower, seen in read.followers.items():
+            result = "in_flight" if seen.suspects else "match"
+            self.meter.add(c.CHUNKS, group=self.group, follower=follower, result=result)
+            self.meter.add(c.ROWS, read.leader.rows, group=self.group, follower=follower)
+        for follower in read.failed:
+            self.meter.add(c.CHUNKS, group=self.group, follower=follower, result="unverified")
+
+    def verified(self, verified: Verified) -> None:
+        counts = {
+            "match": len(verified.equal),
+            "drift": len(verified.drifts),
+            "unverified": verified.unsettled,
+        }
+        for result, count in counts.items():
+            self.meter.add(c.TOUCHED, count, group=self.group, follower=verified.follower, result=result)
+        for _ in verified.drifts:
+            age = max(verified.ages, default=0.0)
+            self.meter.observe(c.DETECTION, age, group=self.group, follower=verified.follower)
+
+    def finished(self, table: TableName, at: float) -> None:
+        self.scan_completed_at = at
+
+
+def ticked(meter: Meter) -> Callable[[Post, float], None]:
+    def note(post: Post, seconds: float) -> None:
+        meter.observe(c.TICK_SECONDS, seconds, group=post.group, service=_service(post))
+
+    return note
+
+
+def failed(meter: Meter) -> Callable[[Post], None]:
+    return lambda post: meter.add(c.SERVICE_FAILURES, group=post.group, service=_service(post))
+
+
+def _service(post: Post) -> str:
+    return post.service.name.partition(":")[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Scrape:
+    """A `dashboards.snapshot.Source`: reads journal and services when a scrape comes."""
+
+    instance: str
+    groups: Mapping[str, tuple[GroupRuntime, Tally]]
+    posts: Callable[[], Sequence[Post]]
+
+    def __call__(self) -> Snapshot:
+        states = tuple(self._group(runtime, tally) for runtime, tally in self.groups.values())
+        return Snapshot(trueup.__version__, self.instance, states)
+
+    def _group(self, runtime: GroupRuntime, tally: Tally) -> GroupState:
+        now = runtime.world.clock.now()
+        followers, hops = runtime.lag.told(now)
+        names = runtime.world.book.names()
+        return GroupState(
+            name=runtime.settings.name,
+            leader=runtime.world.leader.name,
+            followers=self._followers(runtime, {lag.hop: lag for lag in followers}),
+            stream=self._stream(runtime, tally, hops),
+            lag_warn_seconds=runtime.settings.lag.warn,
+            lag_limit_seconds=runtime.settings.lag.max,
+            scan_period_seconds=runtime.settings.scan.period,
+            scan_completed_at=tally.scan_completed_at,
+            oldest_verified={str(name): at for name, at in runtime.journal.scans.oldest(names).items()},
+            invariants=self._invariants(runtime),
+            repairs=self._repairs(runtime),
+            outbox_pending=runtime.journal.outbox.pending_count(),
+            services=self._services(runtime.settings.name),
+        )
+
+    def _followers(self, runtime: GroupRuntime, lags: Mapping[str, HopLag]) -> tuple[FollowerState, ...]:
+        drift: dict[str, dict[tuple[str, str], int]] = {name: {} for name in runtime.world.followers}
+        for (follower, table, kind), count in runtime.journal.drifts.counts().items():
+            drift.setdefault(follower, {})[str(table), kind] = count
+        found = []
+        for name in runtime.world.followers:
+            lag = lags.get(name)
+            found.append(
+                FollowerState(
+                    name=name,
+                    role=str(runtime.servers.followers[name].role().value),
+                    state=lag.state.value if lag else LagState.UNKNOWN.value,
+                    lag_seconds=lag.seconds if lag else None,
+                    lag_changes=lag.changes if lag else None,
+                    touched_pending=runtime.journal.stream.touched_count(name),
+                    drift=drift[name],
+                    unverified=self._unverified(runtime, name),
+                )
+            )
+        return tuple(found)
+
+    def _unverified(self, runtime: GroupRuntime, follower: str) -> Mapping[str, int]:
+        """Tables by reason: what the stream lost sight of, and what the scan could not compare."""
+        counted: Counter[str] = Counter()
+        for blindness in runtime.journal.stream.blind(runtime.world.book.names()).values():
+            counted[blindness.cause.name.lower()] += 1
+        counted["incomparable"] += sum(1 for name, _ in runtime.scan.unverified if name == follower)
+        return {reason: count for reason, count in counted.items() if count}
+
+    def _stream(self, runtime: GroupRuntime, tally: Tally, hops: Sequence[HopLag]) -> StreamState | None:
+        if runtime.stream is None:
+            return None
+        last = hops[-1] if hops else None
+        blind = Counter(
+            one.cause.name.lower() for one in runtime.journal.stream.blind(runtime.world.book.names()).values()
+        )
+        return StreamState(
+            kind=runtime.stream.kind,
+            state=last.state.value if last else LagState.UNKNOWN.value,
+            last_event_at=tally.last_event_at,
+            hops={lag.hop: lag.seconds for lag in hops if lag.seconds is not None},
+            blind=dict(blind),
+            backlog=runtime.backlog,
+            retained=dict(runtime.watch.slots),
+        )
+
+    def _invariants(self, runtime: GroupRuntime) -> tuple[InvariantState, ...]:
+        found = []
+        for name, one in runtime.check.scheduled.items():
+            finding = runtime.check.findings.get(name)
+            answered = finding is not None and finding.standing is not Standing.UNVERIFIED
+            found.append(
+                InvariantState(
+                    name,
+                    one.every_seconds,
+                    finding.violations if finding is not None and answered else None,
+                    runtime.check.answered_at.get(name),
+                )
+            )
+        return tuple(found)
+
+    def _repairs(self, runtime: GroupRuntime) -> Mapping[str, int]:
+        waiting = (State.PLANNED, State.APPROVED, State.APPLIED)
+        return {state.value: len(runtime.journal.repairs.listed(state, limit=10_000)) for state in waiting}
+
+    def _services(self, group: str) -> Mapping[str, float | None]:
+        """By kind of service the end of the tick that is longest ago, so that one follower's trouble is seen."""
+        found: dict[str, float | None] = {}
+        for post in self.posts():
+            if post.group == group:
+                kind = _service(post)
+                known = found.get(kind, post.last_success_at)
+                both = (known, post.last_success_at)
+                found[kind] = None if None in both else min(at for at in both if at is not None)
+        return found

@@ -1,0 +1,93 @@
+"""Watch how late everybody is, and keep the sight of the stream small.
+
+The leader is asked before the followers, so that a follower is measured against what was written before it was asked.
+A follower that does not answer costs a note, not the tick.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from threading import Lock
+
+from trueup.services.group import GroupWorld
+from verifier.change import Batch
+from verifier.errors import Permanent, Temporary
+from verifier.lag import HopLag, LagTracker
+
+
+@dataclass(slots=True)
+class SharedLag:
+    """A `LagTracker` for several threads: the stream's reader, the watcher, and whoever asks."""
+
+    tracker: LagTracker
+    _lock: Lock = field(default_factory=Lock)
+
+    def batch(self, batch: Batch, now: float) -> None:
+        with self._lock:
+            self.tracker.batch(batch, now)
+
+    def observe(self, note: Callable[[LagTracker], None]) -> None:
+        with self._lock:
+            note(self.tracker)
+
+    def told(self, now: float) -> tuple[tuple[HopLag, ...], tuple[HopLag, ...]]:
+        """Followers and hops of the stream at `now`."""
+        with self._lock:
+            return self.tracker.followers(now), self.tracker.stream(now)
+
+
+@dataclass(slots=True)
+class WatchService:
+    """One group. `source_alive` gives the time and the fault of the stream's last sign of life (None: no stream)."""
+
+    world: GroupWorld
+    lag: SharedLag
+    every_seconds: float = 1.0
+    source_alive: Callable[[], tuple[float, str] | None] = lambda: None
+    hindrances: Mapping[str, Callable[[], str]] = field(default_factory=dict)
+    retained: Callable[[], Mapping[str, int]] = dict
+    slots: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        return "lag"
+
+    def tick(self, now: float) -> float:
+        """Temporary or Permanent if the leader does not answer; then the followers' lag is unknown, which is true."""
+        clock = self.world.clock
+        look = self.world.leader.ask("select 1", rows_max=1, seconds_max=5.0)
+        if self.world.sight is not None:
+            self.world.sight.seen(look.view)
+        at = clock.now()
+        self.lag.observe(lambda tracker: tracker.leader_at(look.high, at))
+        for name in self.world.followers:
+            self._follower(name)
+        alive = self.source_alive()
+        if alive is not None:
+            heard, fault = alive
+            self.lag.observe(lambda tracker: tracker.alive_at(heard, fault))
+        self.slots.clear()
+        self.slots.update(self.retained())
+        return self.every_seconds
+
+    def _follower(self, name: str) -> None:
+        position, fault = None, ""
+        try:
+            position = self.world.followers[name].position()
+        except (Temporary, Permanent) as problem:
+            fault = str(problem)
+        at = self.world.clock.now()
+        self.lag.observe(lambda tracker: tracker.follower_at(name, position, at, fault))
+        if position is not None and self.world.sight is not None:
+            self.world.sight.stands(name, position)
+
+    def why(self, follower: str) -> str:
+        """What the server itself says hinders a follower; '' if nothing."""
+        ask = self.hindrances.get(follower)
+        if ask is None:
+            return ""
+        try:
+            return ask()
+        except (Temporary, Permanent) as problem:
+            return str(problem)
