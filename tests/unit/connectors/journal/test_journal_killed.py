@@ -90,7 +90,7 @@ def test_killed_before_each_statement_and_each_commit(tmp_path: Path) -> None:
         if acknowledged:
             check(journal, acknowledged)
         journal.close()
-    assert acknowledged > 15
+    assert acknowledged > 10
 
 
 def die_at(path: Path, number: int) -> int:
