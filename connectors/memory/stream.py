@@ -1,0 +1,101 @@
+"""`ChangeStream` over the leader's log in memory: at least once, with a memory that ends somewhere.
+
+The offset counts records of the log. `again` says how many records to deliver once more at a poll, `pause` how many
+to hold back, so that a simulation can have duplicates and late barriers; both are 0 where nothing is wrong.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from threading import RLock
+
+from connectors.memory.leader import Leader, Record
+from connectors.memory.replica import nothing
+from verifier.change import Batch, Blindness, Cause, Transaction
+from verifier.position import Position, Tick
+
+_OFFSET = "records"
+
+
+def none() -> int:
+    return 0
+
+
+class MemoryStream:
+    """`acknowledged` is how far the source may forget; `forget` makes it do so."""
+
+    def __init__(
+        self,
+        leader: Leader,
+        *,
+        happen: Callable[[], None] = nothing,
+        again: Callable[[], int] = none,
+        pause: Callable[[], int] = none,
+        lock: RLock | None = None,
+    ) -> None:
+        self._leader = leader
+        self._happen = happen
+        self._again = again
+        self._pause = pause
+        self._lock = lock or RLock()
+        self._next = 0
+        self._lost = False
+        self.acknowledged = 0
+        self.forgotten = 0
+
+    def start(self, offsets: Mapping[str, int], read_through: Position | None) -> Position | None:
+        with self._lock:
+            self._happen()
+            self._next = offsets.get(_OFFSET, len(self._leader.log))
+            self._lost = self._next < self.forgotten
+            self._next = max(self._next, self.forgotten)
+            self._next = max(self.forgotten, self._next - self._again())
+            if read_through is not None and offsets:
+                return read_through
+            return self._leader.tick() if self._next == len(self._leader.log) else Tick(self._begin(self._next))
+
+    def poll(self, *, changes_max: int, seconds_max: float) -> Batch:
+        with self._lock:
+            self._happen()
+            log = self._leader.log
+            begin = max(self.forgotten, min(self._next, max(self._next - self._again(), 0)))
+            end, changes = begin, 0
+            while end < max(len(log) - self._pause(), self._next) and changes < changes_max:
+                changes += max(1, len(log[end].changes))
+                end += 1
+            self._next = max(self._next, end)
+            behind = self._next < len(log)
+            through = Tick(self._begin(self._next)) if behind else self._leader.tick()
+            blind = (Blindness(Cause.GAP, detail="the source had forgotten what comes next"),) if self._lost else ()
+            self._lost = False
+            delivered = log[begin:end]
+            return Batch(
+                transactions=tuple(map(_transaction, delivered)),
+                read_through=through,
+                offsets={_OFFSET: self._next},
+                blind=blind,
+                events=sum(len(record.changes) for record in delivered),
+                connector_at=delivered[-1].committed_at if delivered else None,
+                broker_at=delivered[-1].committed_at if delivered else None,
+            )
+
+    def acknowledge(self, offsets: Mapping[str, int]) -> None:
+        with self._lock:
+            self._happen()
+            self.acknowledged = max(self.acknowledged, offsets.get(_OFFSET, 0))
+
+    def forget(self, records: int) -> None:
+        """The source loses everything before this record, acknowledged or not."""
+        with self._lock:
+            self.forgotten = max(self.forgotten, records)
+
+    def close(self) -> None:
+        """Nothing is held open."""
+
+    def _begin(self, record: int) -> int:
+        """A position behind the last commit before this record, and before this record's."""
+        return self._leader.log[record - 1].end if record else 0
+
+
+def _transaction(record: Record) -> Transaction:
+    return Transaction(record.xid, Tick(record.end), record.committed_at, record.changes, record.blind)
