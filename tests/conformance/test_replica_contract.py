@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-import worlds.postgresql  # noqa: F401 - registers its worlds
+import worlds.memory
+import worlds.postgresql  # noqa: F401 - register their worlds
 from worlds import WORLDS, World
 
 from verifier.digest import EMPTY, Digest
@@ -23,9 +24,15 @@ from verifier.view import Seen
 COLUMNS = (("id", Family.INTEGER), ("name", Family.TEXT), ("amount", Family.DECIMAL), ("note", Family.TEXT))
 
 
-@pytest.fixture(params=sorted(WORLDS))
-def world(request: pytest.FixtureRequest) -> Iterator[World]:
+@pytest.fixture(scope="module", params=sorted(WORLDS))
+def standing(request: pytest.FixtureRequest) -> Iterator[World]:
     yield from WORLDS[request.param](request)
+
+
+@pytest.fixture
+def world(standing: World) -> Iterator[World]:
+    yield standing
+    standing.clear()
 
 
 def row(number: int, **values: str | None) -> dict[str, str | None]:

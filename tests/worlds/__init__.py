@@ -51,6 +51,9 @@ class World(Protocol):
         ...
 
     def release(self) -> None: ...
+    def clear(self) -> None:
+        """Drop every table on both sides; a world serves many tests."""
+        ...
 
 
 WORLDS: dict[str, Callable[[pytest.FixtureRequest], Iterator[World]]] = {}

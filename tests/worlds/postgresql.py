@@ -8,7 +8,8 @@ from typing import Any
 
 import psycopg
 import pytest
-from fixtures.databases import TrioDatabase
+from fixtures.databases import TrioDatabase, fresh_name
+from fixtures.servers import Trio
 from psycopg import sql
 
 from connectors.embedded import pause_replay, resume_replay
@@ -83,7 +84,8 @@ class PostgresWorld:
         self._database.leader.sql(made)
         if self._database.subscription is not None:
             self._database.subscriber.sql(made)
-            self._database.subscription.refresh()
+            name = self._database.subscription.subscription
+            self._database.subscriber.sql(f'alter subscription "{name}" refresh publication with (copy_data = false)')
         self.applied()
         agree([self.leader, self.follower], [self.leader.table(name) for name in self.leader.tables(["*"])])
         return table
@@ -105,6 +107,16 @@ class PostgresWorld:
     def transaction(self) -> Iterator[_Writing]:
         with psycopg.connect(self._database.leader.dsn) as connection:
             yield _Writing(connection)
+
+    def clear(self) -> None:
+        for side in (self._database.leader, self._database.subscriber):
+            if side is self._database.leader or self._database.subscription is not None:
+                for (table,) in side.sql(
+                    "select format('%I.%I', schemaname, tablename) from pg_tables where "
+                    "schemaname !~ '^(pg_|information_schema)'"
+                ):
+                    side.sql(f"drop table {table} cascade")
+        self.applied()
 
     def applied(self) -> None:
         self._database.caught_up()
@@ -131,10 +143,16 @@ def _matching(where: Values) -> sql.Composed:
 
 
 def _world(request: pytest.FixtureRequest, *, subscriber: bool) -> Iterator[World]:
-    world = PostgresWorld(request.getfixturevalue("trio_database"), subscriber=subscriber)
+    trio: Trio = request.getfixturevalue("pg_trio")
+    name = fresh_name()
+    trio.leader.sql(f'create database "{name}"')
+    database = TrioDatabase(trio, name)
+    database.caught_up()
+    world = PostgresWorld(database, subscriber=subscriber)
     yield world
     world.leader.close()
     world.follower.close()
+    database.drop()
 
 
 WORLDS["postgresql-standby"] = lambda request: _world(request, subscriber=False)
