@@ -238,6 +238,19 @@ def test_a_change_that_arrives_during_a_look_is_not_lost(journal: Journal) -> No
     assert journal.stream.touched_count("us") == 2
 
 
+def test_suspects_of_a_scan_join_the_touched_keys(journal: Journal) -> None:
+    journal.stream.touch({(ORDERS, (9,)): Lsn(5)}, followers=["eu"], at=1.0)
+    assert journal.stream.state() == StreamState()
+    touch(journal, [1], offset=1, at=10.0)
+    looked = journal.stream.touched("eu", limit=10)
+    journal.stream.touch({(ORDERS, (1,)): Lsn(500)}, followers=["eu"], at=11.0)
+    journal.stream.settle("eu", looked, [], at=12.0)
+    [left] = journal.stream.touched("eu", limit=10)
+    assert (left.key, left.commit, left.touched_at) == ((1,), Lsn(500), 11.0)
+    assert journal.stream.state() == StreamState({"p0": 1}, Lsn(1))
+    assert [t.commit for t in journal.stream.touched("us", limit=10)] == [Lsn(100)]
+
+
 def test_settling_records_drift_and_clears_what_was_equal(journal: Journal) -> None:
     journal.drifts.record([a_drift((1,), at=1.0), a_drift((2,), at=1.0), a_drift((3,), at=1.0)])
     touch(journal, [1, 2, 5], offset=1, at=10.0)
