@@ -85,7 +85,7 @@ def _service(post: Post) -> str:
     return post.service.name.partition(":")[0]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Scrape:
     """A `dashboards.snapshot.Source`: reads journal and services when a scrape comes."""
 

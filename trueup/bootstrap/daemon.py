@@ -23,8 +23,8 @@ from verifier.errors import Permanent
 logger = logging.getLogger("trueup.daemon")
 
 LEASE = "daemon"
-_LEASE_SECONDS = 30.0
-_RENEW_SECONDS = 10.0
+_LEASE_SECONDS = 10.0
+_RENEW_SECONDS = 3.0
 
 
 @dataclass(slots=True)
@@ -125,11 +125,18 @@ def _listen(runtime: GroupRuntime, tally: Tally, on_drift: Callable[[Verified], 
 
 def _lease(runtime: GroupRuntime, instance: str, clock: SystemClock) -> int:
     owner = f"{instance}@{socket.gethostname()}:{os.getpid()}"
+    until = clock.now() + _LEASE_SECONDS + 2.0
     token = runtime.journal.leases.acquire(LEASE, owner, _LEASE_SECONDS, clock.now())
     if token is None:
+        # A daemon that was killed leaves its lease behind: it runs out by itself.
+        logger.warning("waiting for the lease of another daemon", extra={"action": "lease_held"})
+    while token is None and clock.now() < until:
+        clock.sleep(0.5)
+        token = runtime.journal.leases.acquire(LEASE, owner, _LEASE_SECONDS, clock.now())
+    if token is None:
         raise Permanent(
-            f"group {runtime.settings.name!r}: another daemon runs on this journal (or died less than "
-            f"{_LEASE_SECONDS:.0f} s ago); stop it, wait, or give this one a journal of its own"
+            f"group {runtime.settings.name!r}: another daemon runs on this journal; stop it, or give this one a "
+            "journal of its own"
         )
     runtime.journal.fence(LEASE, token)
     return token
