@@ -11,6 +11,7 @@ from pathlib import Path
 import psycopg
 import pytest
 from fixtures.databases import TrioDatabase
+from sqlalchemy.engine import make_url
 
 from connectors.journal.opening import Journal, open_journal
 from connectors.postgres.apply import PostgresRepairSink, WriteLimits
@@ -371,15 +372,10 @@ def test_triggers_stay_silent_where_the_login_may_and_are_told_of_where_not(benc
     assert bench.on_subscriber("select * from seen") == []
 
     role = f"poor_{bench.trio.name}"
-    bench.on_subscriber(f"create role {role} login; grant select, update on pairs to {role}")
+    bench.on_subscriber(f"create role {role} login password 'poor'; grant select, update on pairs to {role}")
     bench.on_subscriber(f"grant insert on seen to {role}")
-    url = psycopg.conninfo.conninfo_to_dict(bench.trio.subscriber.dsn)
-    poor = PostgresRepairSink(
-        f"postgresql://{role}@{url['host']}:{url['port']}/{bench.trio.name}"
-        if not str(url["host"]).startswith("/")
-        else f"postgresql://{role}@/{bench.trio.name}?host={url['host']}&port={url['port']}",
-        leader_system=bench.leader.identity().system,
-    )
+    url = make_url(bench.trio.subscriber.url).set(username=role, password="poor")
+    poor = PostgresRepairSink(url.render_as_string(hide_password=False), leader_system=bench.leader.identity().system)
     applied = poor.apply(table, two)
     poor.close()
     bench.on_subscriber(f"drop owned by {role}; drop role {role}")
