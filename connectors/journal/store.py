@@ -12,7 +12,7 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 from sqlalchemy import Connection, Engine, Table, select
 from sqlalchemy.dialects import postgresql, sqlite
@@ -21,6 +21,7 @@ from connectors.journal import tables
 from connectors.journal.failures import translated
 from verifier.errors import Permanent
 
+T = TypeVar("T")
 Upsert: TypeAlias = postgresql.Insert | sqlite.Insert
 
 PAGE = 500
@@ -99,7 +100,7 @@ class Store:
         self._engine.dispose()
 
 
-def paged(values: Sequence[str]) -> Iterator[Sequence[str]]:
+def paged(values: Sequence[T]) -> Iterator[Sequence[T]]:
     """The values in pieces that fit an IN list."""
     for start in range(0, len(values), PAGE):
         yield values[start : start + PAGE]

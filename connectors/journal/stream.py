@@ -10,11 +10,11 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 
-from sqlalchemy import Connection, and_, bindparam, delete, func, select
+from sqlalchemy import Connection, and_, delete, func, select
 
 from connectors.journal import tables
 from connectors.journal.drifts import Announce, clear, record
-from connectors.journal.store import Store
+from connectors.journal.store import Store, paged
 from verifier.change import Blindness, Cause
 from verifier.drift import Drift
 from verifier.identity import key_text, parse_key, stable_id
@@ -82,14 +82,15 @@ class SqlStream:
     ) -> Sequence[Touched]:
         """In the order of the keys' latest commits; reads no more than `limit` rows and those to skip."""
         mine = and_(_TOUCHED.group_name == self._store.group, _TOUCHED.follower == follower)
-        query = select(tables.touched).where(mine).order_by(_TOUCHED.generation).limit(limit + len(skip))
-        found: list[Touched] = []
+        columns = (_TOUCHED.schema_name, _TOUCHED.table_name, _TOUCHED.key, _TOUCHED.commit_position)
+        query = select(*columns, _TOUCHED.generation, _TOUCHED.touched_at).where(mine).order_by(_TOUCHED.generation)
         with self._store.read() as connection:
-            for row in connection.execute(query):
-                table, key = TableName(row.schema_name, row.table_name), parse_key(row.key)
-                if (table, key) not in skip and len(found) < limit:
-                    commit = parse(row.commit_position)
-                    found.append(Touched(follower, table, key, commit, row.generation, row.touched_at))
+            rows = connection.execute(query.limit(limit + len(skip))).all()
+        found: list[Touched] = []
+        for schema, name, spelled, commit, generation, at in rows:
+            table, key = TableName(schema, name), parse_key(spelled)
+            if len(found) < limit and (not skip or (table, key) not in skip):
+                found.append(Touched(follower, table, key, parse(commit), generation, at))
         return found
 
     def touched_count(self, follower: str) -> int:
@@ -100,14 +101,13 @@ class SqlStream:
     def settle(self, follower: str, settled: Sequence[Touched], drifts: Sequence[Drift], *, at: float) -> None:
         """Forget what was judged, unless touched again since; record the drift; clear the drift of the others."""
         group = self._store.group
-        judged = [{"judged": _hash(one.table, key_text(one.key)), "as_of": one.generation} for one in settled]
         drifted = {(drift.table, drift.key) for drift in drifts}
         equal = [(one.table, one.key) for one in settled if (one.table, one.key) not in drifted]
         with self._store.write() as connection:
-            if judged:
-                mine = and_(_TOUCHED.group_name == group, _TOUCHED.follower == follower)
-                as_judged = and_(_TOUCHED.key_hash == bindparam("judged"), _TOUCHED.generation == bindparam("as_of"))
-                connection.execute(delete(tables.touched).where(mine, as_judged), judged)
+            mine = and_(_TOUCHED.group_name == group, _TOUCHED.follower == follower)
+            # a key that was touched again has another generation, and no two keys of a follower share one
+            for generations in paged([one.generation for one in settled]):
+                connection.execute(delete(tables.touched).where(mine, _TOUCHED.generation.in_(generations)))
             record(self._store, connection, drifts, self._announce)
             clear(self._store, connection, follower, equal, at, self._announce)
 
