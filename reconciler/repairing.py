@@ -1,8 +1,8 @@
 """The flows that write nothing to a follower: plan, approve, reject, and the verdict of a later look.
 
 Planning reads both rows afresh and asks `plan`. What was planned for the same drift before and no longer fits is
-superseded in passing. A repair that ended is planned again only if the same damage came back after it was verified
-or superseded: what failed or was rejected stays so until the rows change, or trueup would insist forever.
+superseded in passing. A repair that ended is planned again, under another id, if the same damage is there again; not
+so if a person rejected it, nor once it has failed `FAILURES_MAX` times with the same rows: trueup does not insist.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from verifier.ports import Replica
 from verifier.table import Key, TableName
 
 BATCH_KEYS = 500
+FAILURES_MAX = 3
 _ATTEMPTS_MAX = 10_000
-_AGAIN = (State.VERIFIED, State.SUPERSEDED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +144,7 @@ class _Planner:
 
     def _named(self, drift: Drift, repair: Repair) -> Repair | Refusal:
         """The repair under the first id that is free or still alive."""
+        failures = 0
         for attempt in range(_ATTEMPTS_MAX):
             name = repair_id(repair.drift_id, repair.wanted, repair.expected, attempt)
             known = self._casebook.journal.find(name)
@@ -151,7 +152,8 @@ class _Planner:
                 return replace(repair, id=name)
             if known.state not in ENDED:
                 return known.repair
-            if known.state not in _AGAIN:
+            failures += known.state is State.FAILED
+            if known.state is State.REJECTED or failures >= FAILURES_MAX:
                 advice = f"{where(drift)}: repair {name} was {known.state.value}: {known.note or 'no reason was given'}"
                 return Refusal(drift.id, RefusalReason.ALREADY_TRIED, advice)
         advice = f"{where(drift)}: repaired {_ATTEMPTS_MAX} times already; find out who damages this row"
