@@ -6,17 +6,20 @@ for, and nobody answering is an outage.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Collection, Mapping, Sequence
 from time import monotonic, sleep
 from typing import Any, TypeVar
 
-from kafka import KafkaConsumer, TopicPartition
-from kafka import errors as kafka_errors
-from kafka.structs import OffsetAndMetadata
-
 from connectors.debezium.pending import Partition
 from connectors.kafka.port import Polled, Record
 from verifier.errors import Forbidden, Misconfigured, Temporary, TrueupError, Unreachable
+
+with warnings.catch_warnings():  # the client reads its own schemas by a way that Python 3.11 calls deprecated
+    warnings.simplefilter("ignore", DeprecationWarning)
+    from kafka import KafkaConsumer, TopicPartition
+    from kafka import errors as kafka_errors
+    from kafka.structs import OffsetAndMetadata
 
 _IDLE_SECONDS = 2.0
 _MILLISECONDS = 10_000
