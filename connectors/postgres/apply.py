@@ -11,7 +11,8 @@ repair's id is written in the same transaction, so that a reader of the subscrib
 
 The login needs SELECT, INSERT, UPDATE and DELETE on the tables. Where it may also set `session_replication_role`
 (superuser, or a GRANT SET ON PARAMETER from version 15 on), ordinary triggers and foreign keys stay silent, as they do
-when replication itself writes; otherwise they run, and the note says so.
+when replication itself writes; otherwise they run, and the note says so. Triggers that run see the search path
+`pg_catalog`, as under replication: what they name must be qualified.
 """
 
 from __future__ import annotations

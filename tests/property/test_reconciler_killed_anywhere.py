@@ -6,6 +6,7 @@ The world here is two dictionaries behind the Protocols; the journal is the real
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import tempfile
 from collections.abc import Callable, Collection, Mapping, Sequence
