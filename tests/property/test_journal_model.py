@@ -157,7 +157,7 @@ class Bench:
 
 
 @settings(
-    max_examples=100, derandomize=True, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=50, derandomize=True, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(sequence=st.lists(steps, min_size=5, max_size=25))
 def test_the_journal_does_what_dictionaries_would(
