@@ -13,6 +13,7 @@ from typing import Protocol
 
 from trueup.services.group import GroupWorld
 from verifier.change import Batch, Blindness, Cause
+from verifier.errors import Temporary
 from verifier.journal import StreamJournal, StreamState
 from verifier.ports import ChangeStream
 from verifier.position import Position
@@ -56,7 +57,12 @@ class FollowService:
             self._start()
         batch = self.stream.poll(changes_max=self.changes_max, seconds_max=self.poll_seconds)
         now = self.world.clock.now()
-        self._take(batch, now)
+        try:
+            self._take(batch, now)
+        except Temporary:
+            # The window is ahead of the journal: start again behind what the journal holds, or keys would be lost.
+            self._started = False
+            raise
         for watcher in self.watchers:
             watcher.batch(batch, now)
         self.heard(now)

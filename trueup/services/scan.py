@@ -92,9 +92,14 @@ class ScanService:
             self._refuse(table, str(problem), now)
             self.world.book.forget(table)
             return 1.0
-        self._record(walk, read)
-        if walk.scan.done:
-            self._end(table, walk)
+        try:
+            self._record(walk, read)
+            if walk.scan.done:
+                self._end(table, walk)
+        except Temporary:
+            # The walk is ahead of the journal: begin again where the journal says, or the chunk would be skipped.
+            self._passes.pop(table, None)
+            raise
         took = self.world.clock.now() - began
         capped = read.leader.rows / self.pace.rows_per_second if self.pace.rows_per_second else 0.0
         return max(took * self.pace.rest, capped - took)

@@ -1,0 +1,1 @@
+"""A world driven by one seeded random source and one clock: histories, faults, and trueup's own services over them."""

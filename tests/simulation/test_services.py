@@ -1,0 +1,106 @@
+"""Whole services over random histories: follow, scan, verify and the journal, with faults before and after each call.
+
+Every seed is a history of its own: with or without a stream, a scan, damage, crashes, failing calls. What must hold in
+all of them: nothing that was not damaged is ever called drifted, every verdict of drift is proven, no offset is
+acknowledged that the journal does not hold; and once all is quiet, the journal names exactly the rows that differ.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from random import Random
+
+import pytest
+from simulated.daemon import GROUP, Daemon
+from simulated.history import History
+
+from connectors.journal.opening import open_journal
+
+
+@pytest.fixture(scope="module")
+def folder() -> Iterator[Path]:
+    """In memory where there is such a place: the simulation kills processes, not machines."""
+    shared = "/dev/shm"
+    made = Path(tempfile.mkdtemp(prefix="trueup-simulation-", dir=shared if os.access(shared, os.W_OK) else None))
+    open_journal(made / "template.db", GROUP).close()
+    yield made
+    shutil.rmtree(made)
+
+
+def test_services_find_exactly_what_differs(seeds: range, folder: Path) -> None:
+    totals: Counter[str] = Counter()
+    for seed in seeds:
+        path = folder / f"{seed}.db"
+        shutil.copy(folder / "template.db", path)
+        try:
+            totals.update(simulate(seed, path))
+        except BaseException as problem:
+            again = f"pytest tests/simulation/test_services.py --seed-from {seed} --seeds 1"
+            problem.add_note(f"seed {seed}: run it again by: {again}")
+            raise
+        finally:
+            for left in folder.glob(f"{seed}.db*"):
+                left.unlink()
+    print(dict(totals))
+
+
+def simulate(seed: int, path: Path) -> Counter[str]:
+    random = Random(seed)
+    history = History(random)
+    streams, scans = random.choice(((True, True), (True, False), (False, True)))
+    daemon = Daemon(history, random, path, scans=scans, streams=streams)
+    damaging = random.random() < 0.6
+    if random.random() < 0.7:
+        daemon.faults.temporary, daemon.faults.hang = random.choice((0.0, 0.01, 0.05)), random.choice((0.0, 0.01))
+        daemon.faults.crash = random.choice((0.0, 0.005, 0.02))
+    for _ in range(random.randint(2, 5)):
+        daemon.run(random.randint(3, 8))
+        if damaging and random.random() < 0.5:
+            history.damage(unseen=scans)
+        if scans and streams and random.random() < 0.05:
+            daemon.lose_stream()
+    settle(daemon)
+    check(daemon)
+    assert daemon.journal is not None
+    daemon.journal.close()
+    return Counter(daemon.judged, seeds=1, crashes=daemon.crashes)
+
+
+def settle(daemon: Daemon) -> None:
+    """Nobody writes, nothing fails: every service gets its turns over two periods of the scan, and until no touched key
+    waits; waiting for ever shows in `check`."""
+    daemon.history.quiet()
+    daemon.faults.off()
+    for _ in range(12):
+        for service in daemon.services:
+            daemon.tick(service)
+        daemon.history.clock.at += 0.25
+    for _ in range(20):
+        for service in daemon.services:
+            if service.name != "scan":  # which hands over what it finds, again and again
+                daemon.tick(service)
+        daemon.history.clock.at += 0.25
+        if not waiting(daemon):
+            return
+
+
+def waiting(daemon: Daemon) -> int:
+    assert daemon.journal is not None
+    return sum(daemon.journal.stream.touched_count(name) for name in daemon.history.followers)
+
+
+def check(daemon: Daemon) -> None:
+    assert daemon.journal is not None
+    found = {where: drift.kind for where, drift in daemon.found().items()}
+    expected = {
+        (name, table, key): kind
+        for name in daemon.history.followers
+        for (table, key), kind in daemon.history.differences(name).items()
+    }
+    assert found == expected
+    assert waiting(daemon) == 0
