@@ -156,9 +156,7 @@ class Bench:
         assert sum(journal.drifts.counts().values()) == len(model.open)
 
 
-@settings(
-    max_examples=50, derandomize=True, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=50, derandomize=True, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(sequence=st.lists(steps, min_size=5, max_size=25))
 def test_the_journal_does_what_dictionaries_would(
     path: Path, groups: Iterator[str], sequence: list[tuple[object, ...]]
