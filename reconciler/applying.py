@@ -99,6 +99,7 @@ def apply_approved(
     actor: str,
     now: float,
     reached: Reached = applied_now,
+    time: Callable[[], float] | None = None,
 ) -> list[Taken]:
     """Apply what is approved for `target.follower`, within the policy; with `dry_run` only say what would be done.
 
@@ -113,7 +114,9 @@ def apply_approved(
             states.append(State.PLANNED)
         else:
             approve(casebook, planned, actor=POLICY_ACTOR, now=now)
-    applier = _Applier(casebook, target, policy, reached, actor, now, _counted(drifts, target.follower.name))
+    applier = _Applier(
+        casebook, target, policy, reached, actor, now, time or (lambda: now), _counted(drifts, target.follower.name)
+    )
     records = {record.repair.id: record for record in casebook.live(target.follower.name, *states)}
     undecided = [record.repair for record in records.values() if record.state is State.APPLYING]
     others = [record.repair for record in records.values() if record.state is not State.APPLYING]
@@ -151,10 +154,11 @@ class _Applier:
         reached: Reached,
         actor: str,
         now: float,
+        time: Callable[[], float],
         drifted: Mapping[TableName, int],
     ) -> None:
         self._casebook, self._target, self._policy, self._reached = casebook, target, policy, reached
-        self._actor, self._now, self._drifted = actor, now, drifted
+        self._actor, self._time, self._drifted = actor, time, drifted
         self._applied = 0
         self._in_hour = casebook.journal.applied_since(now - HOUR_SECONDS)
 
@@ -207,7 +211,7 @@ class _Applier:
     def _write(self, record: RepairRecord, table: Table) -> Taken:
         begun: RepairRecord | None = record
         if record.state is not State.APPLYING:
-            begun = self._casebook.move(record, State.APPLYING, actor=self._actor, now=self._now)
+            begun = self._casebook.move(record, State.APPLYING, actor=self._actor, now=self._time())
         if begun is None:
             return Taken(record.repair, Step.HELD, "somebody else moved it first")
         try:
@@ -223,7 +227,8 @@ class _Applier:
         return replace(taken, statement=self._target.sink.statement(table, record.repair))
 
     def _end(self, record: RepairRecord, state: State, step: Step, note: str) -> Taken:
-        if self._casebook.move(record, state, actor=self._actor, now=self._now, note=note) is None:
+        # The time behind the write: only looks that begin after it may judge the repair.
+        if self._casebook.move(record, state, actor=self._actor, now=self._time(), note=note) is None:
             return Taken(record.repair, Step.HELD, "somebody else moved it first")
         return Taken(record.repair, step, note)
 

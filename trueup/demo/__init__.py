@@ -1,1 +1,1 @@
-"""`trueup demo`: the whole loop on real servers of its own, in a minute, with nothing installed and nothing left behind."""
+"""`trueup demo`: the whole loop on real servers of its own, in half a minute, and nothing left behind."""

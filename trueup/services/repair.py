@@ -116,6 +116,7 @@ class RepairService:
             actor=actor,
             now=now,
             reached=within(self.world.clock, _WAIT_SECONDS),
+            time=self.world.clock.now,
         )
         written = [one for one in taken if one.step in (Step.APPLIED, Step.FOUND_APPLIED)]
         if written:
