@@ -36,6 +36,8 @@ SETTINGS: Mapping[str, str | int] = {
     "track_commit_timestamp": "on",
     "shared_buffers": "64MB",
     "fsync": "off",
+    # A client that hangs while it logs in holds up "drop database" for as long.
+    "authentication_timeout": "10s",
     "max_wal_size": "512MB",
     "log_line_prefix": "%m [%p] %a ",
 }

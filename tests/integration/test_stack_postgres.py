@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
-
-from connectors.embedded import Cluster, Workspace, pause_replay, resume_replay, standby_of
 from fixtures.databases import Database, TrioDatabase
 from fixtures.servers import VERSIONS, Servers, binaries_of
+
+from connectors.embedded import Cluster, Workspace, pause_replay, resume_replay, standby_of
 
 pytestmark = pytest.mark.postgres
 
