@@ -82,9 +82,11 @@ def _patient(follower: Follower, seconds: float = 20.0) -> list[Temporary]:
             time.sleep(0.05)
 
 
-def _poll_for_ever(follower: Follower) -> None:
-    while True:
+def _poll_until_it_fails(follower: Follower, seconds: float = 15.0) -> None:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
         follower.poll()
+    follower.stream.close()
 
 
 def test_restarts_in_mid_stream_neither_lose_nor_repeat_what_is_journaled(database: Database, follow: Follow) -> None:
@@ -135,14 +137,15 @@ def test_a_restarted_leader_is_followed_on(postgres_workspace: Workspace) -> Non
     follower.stream.start({}, None)
     _insert(database, 1, 100)
     follower.poll(changes_max=10)
+    follower.stream.acknowledge(follower.offsets)
     cluster.restart("immediate")
     _insert(database, 101, 200)
     _patient(follower)
-    # Nothing was acknowledged, and an orderly stop waits for that: the stream lets go rather than hold up the leader.
+    # Not all is acknowledged, and an orderly stop waits for that: the stream lets go rather than hold up the leader.
     stop, began = threading.Thread(target=cluster.stop, args=("fast",)), time.monotonic()
     stop.start()
     with pytest.raises(Temporary):
-        _poll_for_ever(follower)
+        _poll_until_it_fails(follower)
     stop.join()
     assert time.monotonic() - began < 10
     with pytest.raises(Unreachable):
@@ -313,8 +316,10 @@ def test_the_slot_is_told_only_what_was_acknowledged(database: Database, follow:
     follower.stream.acknowledge(journaled)
     _insert(database, 21, 40)
     follower.catch_up()
-    time.sleep(0.2)
-    database.sql("select 1")
+    # Long enough for several status updates.
+    for _ in range(4):
+        follower.poll(seconds_max=0.1)
+    time.sleep(0.1)
     confirmed = database.sql(
         "select confirmed_flush_lsn - '0/0'::pg_lsn from pg_replication_slots where slot_name = %s",
         (f"s_{database.name}",),

@@ -269,6 +269,25 @@ def test_the_barrier_of_an_idle_leader_follows_within_a_second(plain: Follower) 
     assert plain.transactions == []
 
 
+def test_the_barrier_reaches_a_position_behind_a_page_header(plain: Follower) -> None:
+    """Where a record ends with its page, the reader of the log stops at the page's end, and the writer behind the next
+    page's header: without care the barrier of an idle leader would stay below for ever."""
+    plain.database.sql("create table other (n int)")
+    with psycopg.connect(plain.database.dsn, autocommit=True) as connection:
+        for n in range(20_000):
+            connection.execute("insert into other values (%s)", (n,))
+            row = connection.execute("select (pg_current_wal_insert_lsn() - '0/0')::bigint").fetchone()
+            if row is not None and int(str(row[0])) % 8192 == 24:
+                break
+        else:
+            pytest.fail("no record ended with its page")
+    position, began = written(plain.database), time.monotonic()
+    assert position.value % 8192 == 24
+    while not plain.poll().covers(position):
+        assert time.monotonic() < began + 5
+    assert plain.offsets["lsn"] == position.value
+
+
 def test_a_transaction_is_delivered_within_a_fraction_of_a_second(plain: Follower) -> None:
     with psycopg.connect(plain.database.dsn, autocommit=True) as connection:
         waits = []
