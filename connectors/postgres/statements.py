@@ -46,13 +46,13 @@ class Statements:
     def digest(self, within: KeyRange, told: str) -> Statement:
         """One row: what was told, count, sum of hashes (numeric, or NULL of no rows)."""
         where, values = self._range(within)
-        return f"select {told}, count(*), sum({self._hash()})::text from {self._source}{where}", values
+        return f"select {told}, count(*), sum({self._hash()})::text from {self._source} as walked{where}", values
 
     def packed(self, within: KeyRange, told: str) -> Statement:
         """One row: what was told, count, then packed hashes: with the key in 16 bytes each, or 8 bytes each followed by
         one array per key column in the same order."""
         where, values = self._range(within)
-        rows = f"(select * from {self._source}{where} limit {PACKED_ROWS_MAX + 1}) r"
+        rows = f"(select * from {self._source} as walked{where} limit {PACKED_ROWS_MAX + 1}) r"
         hashed = f"int8send({self._hash('r')})"
         if self._whole:
             key = f"r.{self._quote(self._keys[0].name)}::bigint"
@@ -63,9 +63,13 @@ class Statements:
     def boundary(self, after: Key | None, rows: int) -> Statement:
         """At most one row: the key columns of the row `rows` rows on."""
         where, values = self._range(KeyRange(after, None))
-        wanted = ", ".join(_as_value(c, self._quote(c.name)) for c in self._keys)
+        wanted = ", ".join(f"{_as_value(c, self._quote(c.name))} as key_{n}" for n, c in enumerate(self._keys))
+        # A bare name in ORDER BY would mean an output column, that is the key as text: hence the aliases.
         order = ", ".join(self._ordered(c) for c in self._keys)
-        return f"select {wanted} from {self._source}{where} order by {order} offset %s limit 1", [*values, rows]
+        return f"select {wanted} from {self._source} as walked{where} order by {order} offset %s limit 1", [
+            *values,
+            rows,
+        ]
 
     def points(self, keys: Sequence[Key], told: str, *, whole_rows: bool) -> Statement:
         """Rows of: what was told, index of the key (NULL if none exists), hash, and for whole rows the version and
@@ -74,8 +78,10 @@ class Statements:
         version = ["hash_of.tableoid::text || ':' || hash_of.xmin::text || ':' || hash_of.ctid::text"]
         wanted = ["wanted.i", self._hash("hash_of"), *(version + columns if whole_rows else [])]
         names = [f"c{n}" for n in range(len(wanted))]
-        arrays = ", ".join(f"%s::text[]::{cast_type(c)}[]" for c in self._keys)
-        match = " and ".join(f"hash_of.{self._quote(c.name)} = wanted.k{n}" for n, c in enumerate(self._keys))
+        arrays = ", ".join("%s::text[]" for _ in self._keys)
+        match = " and ".join(
+            f"hash_of.{self._quote(c.name)} = wanted.k{n}::{cast_type(c)}" for n, c in enumerate(self._keys)
+        )
         aliases = ", ".join(f"k{n}" for n in range(len(self._keys)))
         found = (
             f"select {', '.join(f'{sql} as {name}' for sql, name in zip(wanted, names, strict=True))} "
@@ -100,7 +106,7 @@ class Statements:
         return (" where " + " and ".join(conditions) if conditions else ""), values
 
     def _ordered(self, column: Column) -> str:
-        name = self._quote(column.name)
+        name = f"walked.{self._quote(column.name)}"
         if self._order is TextOrder.BYTES and column.family in ORDERED_BY_COLLATION:
             return f'{name} collate "C"' if _collatable(column) else f'{name}::text collate "C"'
         return name
