@@ -1,0 +1,121 @@
+"""Events to Kafka: CloudEvents 1.0 in binary mode through an idempotent producer.
+
+Attributes travel as `ce_*` headers and the data as the message, so that consumers route without parsing. The
+producer repeats what the broker did not confirm without doubling it; what is not confirmed in time is not reported
+as sent, stays in the outbox, and comes again with the same id.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Mapping, Sequence
+from functools import partial
+
+import confluent_kafka as ck
+
+from reconciler.ports import Event
+from verifier.errors import Forbidden, Misconfigured, Permanent, Temporary, TrueupError, Unreachable
+
+_log = logging.getLogger(__name__)
+_REFUSED = {"_AUTHENTICATION", "SASL_AUTHENTICATION_FAILED", "TOPIC_AUTHORIZATION_FAILED"}
+_NO_TOPIC = {"UNKNOWN_TOPIC_OR_PART", "_UNKNOWN_TOPIC", "_UNKNOWN_PARTITION"}
+_TOO_LARGE = {"MSG_SIZE_TOO_LARGE", "RECORD_LIST_TOO_LARGE"}
+
+
+class KafkaEventSink:
+    """An `EventSink` for topics `prefix.<topic>`; `settings` are librdkafka's own (security, SASL, SSL). A call waits
+    at most `seconds_max` for confirmations."""
+
+    def __init__(
+        self, servers: str, prefix: str, settings: Mapping[str, str] | None = None, *, seconds_max: float = 30.0
+    ) -> None:
+        self._servers = servers
+        self._prefix = prefix
+        self._seconds_max = seconds_max
+        self._settings: dict[str, object] = {
+            "linger.ms": 5,
+            "compression.type": "lz4",
+            "reconnect.backoff.max.ms": 1000,
+            **(settings or {}),
+            "bootstrap.servers": servers,
+            "client.id": "trueup",
+            "enable.idempotence": True,
+            "acks": "all",
+            "message.timeout.ms": int(seconds_max * 1000),
+        }
+        self._producer = self._made()
+
+    def send(self, events: Sequence[Event]) -> Sequence[str]:
+        """Ids that the broker confirmed. Only if there is none: Unreachable, Forbidden or Misconfigured (no topic)."""
+        confirmed: list[str] = []
+        failed: list[tuple[Event, ck.KafkaError]] = []
+        for event in events:
+            self._produce(event, confirmed, failed)
+        left = self._producer.flush(self._seconds_max)
+        if left:  # not confirmed and not refused: forget them here, the outbox keeps them
+            self._producer.purge()
+            self._producer.flush(1.0)
+        for event, error in failed:
+            _log.warning("event %s was not delivered: %s", event.id, error.str())
+        if any(error.fatal() for _, error in failed):
+            self._producer = self._made()
+        if events and not confirmed:
+            raise self._translated(failed[0] if failed else None)
+        return confirmed
+
+    def close(self) -> None:
+        self._producer.flush(self._seconds_max)
+
+    def _made(self) -> ck.Producer:
+        try:
+            return ck.Producer(self._settings, logger=_log)
+        except ck.KafkaException as error:
+            raise Misconfigured(f"kafka client refuses its settings: {error.args[0].str()}") from error
+
+    def _produce(self, event: Event, confirmed: list[str], failed: list[tuple[Event, ck.KafkaError]]) -> None:
+        def delivered(error: ck.KafkaError | None, _: object) -> None:
+            if error is None:
+                confirmed.append(event.id)
+            else:
+                failed.append((event, error))
+
+        value, headers = binary(event)
+        send = partial(
+            self._producer.produce, f"{self._prefix}.{event.topic}", value, event.key.encode(),
+            headers=headers, on_delivery=delivered,
+        )  # fmt: skip
+        try:
+            send()
+        except BufferError:  # the client's queue is full: let it empty, then try once more
+            self._producer.flush(self._seconds_max)
+            send()
+        except ck.KafkaException as error:
+            failed.append((event, error.args[0]))
+        self._producer.poll(0)
+
+    def _translated(self, failure: tuple[Event, ck.KafkaError] | None) -> TrueupError:
+        if failure is None:
+            return Unreachable(f"kafka at {self._servers} confirmed nothing within {self._seconds_max:g} s")
+        event, error = failure
+        topic = f"{self._prefix}.{event.topic}"
+        if error.name() in _REFUSED:
+            return Forbidden(f"kafka at {self._servers} refuses us: {error.str()}; grant write on topic {topic}")
+        if error.name() in _NO_TOPIC:
+            return Misconfigured(f"kafka at {self._servers} has no topic {topic} and makes none: create it")
+        if error.name() in _TOO_LARGE:
+            return Permanent(f"event {event.id} is larger than kafka topic {topic} takes: raise max.message.bytes")
+        if error.name() in ("_MSG_TIMED_OUT", "_TRANSPORT", "_ALL_BROKERS_DOWN", "_PURGE_QUEUE", "_PURGE_INFLIGHT"):
+            return Unreachable(f"kafka at {self._servers} confirmed nothing within {self._seconds_max:g} s")
+        return Temporary(f"kafka at {self._servers}: {error.str()}")
+
+
+def binary(event: Event) -> tuple[bytes, list[tuple[str, str | bytes | None]]]:
+    """The data as JSON, and the other attributes as headers (CloudEvents 1.0, Kafka protocol binding)."""
+    attributes = dict(event.body)
+    data = attributes.pop("data", None)
+    content_type = str(attributes.pop("datacontenttype", "application/json"))
+    headers: list[tuple[str, str | bytes | None]] = [
+        (f"ce_{name}", str(value).encode()) for name, value in attributes.items() if value is not None
+    ]
+    return json.dumps(data, ensure_ascii=False).encode(), [*headers, ("content-type", content_type.encode())]
