@@ -106,6 +106,8 @@ def apply_approved(
     Interrupted repairs are resolved first. In mode `apply`, planned repairs are approved by the policy here. A failure
     ends the call if the policy says so, and so does a server that is busy or away. Raises Permanent where trying on
     is useless for every repair (a right is missing, the follower is not writable), Unsound if it is the leader.
+
+    `now` dates the budgets; `time` (seconds since the epoch; without it `now`) is asked behind each write.
     """
     states = [State.APPLYING, State.APPROVED]
     if policy.mode is Mode.APPLY:
