@@ -1,0 +1,164 @@
+"""What the assembler says when something is missing, unreadable, too large, or not the same log any more."""
+
+from __future__ import annotations
+
+from connectors.debezium.assembly import TransactionAssembler
+from connectors.debezium.event import Begin, End, RowEvent
+from verifier.change import Blindness, Cause, Change, Operation
+from verifier.position import Lsn
+from verifier.table import TableName
+
+A, B = TableName("s", "a"), TableName("s", "b")
+ORDER = ("p.transaction", 0)
+
+
+def row(xid: int, order: int, key: int, table: TableName = A, fields: tuple[str, ...] = ("id",)) -> RowEvent:
+    return RowEvent(xid, order, table, Change(table, (key,), Operation.UPDATE), None, fields, None)
+
+
+def end(xid: int, commit: int, *counts: tuple[TableName, int]) -> End:
+    by_table = tuple((str(table), count) for table, count in counts)
+    return End(xid, Lsn(commit), sum(count for _, count in counts), by_table, 1.0)
+
+
+class Feed:
+    """An assembler and the next offset of each partition."""
+
+    def __init__(self, delivered: int | None = 0, **options: int) -> None:
+        self.assembler = TransactionAssembler(None if delivered is None else Lsn(delivered), **options)
+        self.assembler.begin_at({ORDER: 0}, ORDER)
+        self.offsets: dict[tuple[str, int], int] = {}
+
+    def offset(self, place: tuple[str, int]) -> int:
+        self.offsets[place] = self.offsets.get(place, -1) + 1
+        return self.offsets[place]
+
+    def __call__(self, event: RowEvent | Begin | End, partition: int = 0) -> None:
+        if isinstance(event, RowEvent):
+            place = (f"p.{event.table}", partition)
+            self.assembler.row(place, self.offset(place), event)
+        else:
+            self.assembler.boundary(ORDER, self.offset(ORDER), event)
+
+    def take(self) -> list[tuple[int, list[object], list[tuple[Cause, TableName | None]]]]:
+        return [
+            (t.xid, [change.key for change in t.changes], [(b.cause, b.table) for b in t.blind])
+            for t in self.assembler.take(1000)
+        ]
+
+
+def test_a_transaction_waits_for_all_its_rows_and_those_behind_wait_for_it() -> None:
+    feed = Feed()
+    for event in (end(1, 10, (A, 2)), end(2, 20, (B, 1)), row(2, 1, 5, B), row(1, 2, 8)):
+        feed(event)
+        assert feed.take() == []
+    feed(row(1, 1, 7), partition=1)
+    assert feed.take() == [(1, [(7,), (8,)], []), (2, [(5,)], [])]
+
+
+def test_a_row_sent_twice_counts_once() -> None:
+    feed = Feed()
+    for event in (row(1, 1, 7), row(1, 1, 7), end(1, 10, (A, 2))):
+        feed(event)
+    assert feed.take() == []
+    feed(row(1, 1, 7), partition=1)
+    assert feed.take() == []
+    feed(row(1, 2, 8))
+    assert feed.take() == [(1, [(7,), (8,)], [])]
+
+
+def test_one_that_never_completes_is_given_up_as_a_gap() -> None:
+    feed = Feed()
+    for event in (row(1, 1, 7), end(1, 10, (A, 1), (B, 1)), end(2, 20)):
+        feed(event)
+    given_up = feed.assembler.give_up()
+    detail = "1 of 2 events of transaction 1 never arrived"
+    assert given_up.blind == (Blindness(Cause.GAP, A, detail), Blindness(Cause.GAP, B, detail))
+    assert [change.key for change in given_up.changes] == [(7,)]
+    assert feed.take() == [(2, [], [])]
+    feed(row(1, 2, 9, B))
+    assert feed.assembler.cut() == {ORDER: 2, ("p.s.a", 0): 1, ("p.s.b", 0): 1}
+
+
+def test_keys_of_a_large_transaction_are_let_go_and_its_tables_blinded() -> None:
+    feed = Feed(keep_max=3)
+    for order in range(1, 6):
+        feed(row(1, order, order, A if order < 5 else B), partition=order % 2)
+        feed(row(1, order, order, A if order < 5 else B), partition=order % 2)
+    assert feed.assembler.kept == 0
+    assert feed.assembler.cut()["p.s.a", 0] == 0
+    feed(end(1, 10, (A, 4), (B, 1)))
+    assert feed.take() == [(1, [], [(Cause.GAP, A), (Cause.GAP, B)])]
+    assert feed.assembler.cut()["p.s.a", 0] == 4
+
+
+def test_an_unreadable_row_does_not_stop_its_transaction_and_blinds_its_table() -> None:
+    feed = Feed()
+    feed(row(1, 1, 7))
+    feed.assembler.unread(("p.s.a", 0), feed.offset(("p.s.a", 0)), A, "junk")
+    assert feed.assembler.noticed() == (Blindness(Cause.UNREADABLE, A, "junk"),)
+    feed(end(1, 10, (A, 2)))
+    assert feed.take() == [(1, [(7,)], [(Cause.UNREADABLE, A)])]
+    feed(end(2, 20, (A, 1)))  # the unreadable message has been accounted for: this one is late
+    assert feed.take() == []
+    feed(row(2, 1, 9))
+    assert feed.take() == [(2, [(9,)], [])]
+
+
+def test_other_columns_than_before_are_a_change_of_the_definition_in_commit_order() -> None:
+    feed = Feed()
+    feed(row(2, 1, 2, fields=("id", "w")), partition=1)  # read first, committed second
+    for event in (
+        row(1, 1, 1),
+        row(3, 1, 3, fields=("id", "w")),
+        end(1, 10, (A, 1)),
+        end(2, 20, (A, 1)),
+        end(3, 30, (A, 1)),
+    ):
+        feed(event)
+    taken = feed.assembler.take(10)
+    assert [transaction.blind for transaction in taken] == [(), (Blindness(Cause.DDL, A, "+w"),), ()]
+
+
+def test_a_log_that_went_back_is_a_gap() -> None:
+    feed = Feed()
+    for event in (end(1, 10), end(2, 20), end(1, 10)):
+        feed(event)
+    assert feed.take() == [(1, [], []), (2, [], [])]
+    feed(end(2, 20))
+    assert feed.assembler.noticed() == ()
+    feed(end(7, 15))
+    (noticed,) = feed.assembler.noticed()
+    assert (noticed.cause, noticed.table) == (Cause.GAP, None)
+    assert noticed.detail.startswith("transaction 7 at 0/F comes after later ones")
+
+
+def test_the_first_start_skips_what_began_before() -> None:
+    feed = Feed(None)
+    feed(row(1, 2, 5))
+    assert feed.assembler.cut() == {}
+    feed(end(1, 10, (A, 2)))
+    assert feed.assembler.delivered == Lsn(10)
+    assert feed.assembler.cut() == {ORDER: 1, ("p.s.a", 0): 1}
+    feed(Begin(2))
+    feed(row(2, 1, 6))
+    feed(end(2, 20, (A, 1)))
+    assert feed.take() == [(2, [(6,)], [])]
+
+
+def test_the_first_transaction_with_its_begin_is_whole() -> None:
+    feed = Feed(None)
+    for event in (Begin(2), row(2, 1, 6), end(2, 20, (A, 1))):
+        feed(event)
+    assert feed.assembler.delivered is None
+    assert feed.take() == [(2, [(6,)], [])]
+    assert feed.assembler.delivered == Lsn(20)
+
+
+def test_rows_without_an_end_ask_for_a_pause() -> None:
+    feed = Feed(keep_max=3)
+    for xid in (1, 2, 3, 4):
+        feed(row(xid, 1, xid))
+    assert feed.assembler.waiting_for_end()
+    feed(end(1, 10, (A, 1)))
+    assert not feed.assembler.waiting_for_end()
