@@ -64,7 +64,7 @@ class Daemon:
             services.append(FollowService(world, stream, stream_journal, poll_seconds=0.0, changes_max=20))
         if self.scans:
             pace = Pace(period_seconds=1.0, rest=0.0)
-            policy = ScanPolicy(rows_first=3, rows_min=2, rows_max=5)
+            policy = ScanPolicy(rows_first=4, rows_min=2, rows_max=6)
             services.append(ScanService(world, scan_journal, stream_journal, policy, pace))
         self.services = services
 

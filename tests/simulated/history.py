@@ -43,7 +43,8 @@ class History:
     def __post_init__(self) -> None:
         self.clock.happen = self.happen
         self.leader = Leader(self.clock.now)
-        self.followers = {name: Follower(self.leader, role) for name, role in _ROLES.items()}
+        chosen = self.random.choice((("standby",), ("subscriber",), ("standby", "subscriber")))
+        self.followers = {name: Follower(self.leader, role) for name, role in _ROLES.items() if name in chosen}
         self.tainted = {name: set() for name in self.followers}
         for name in (ITEMS, OTHERS):
             table = Table(name, _COLUMNS, ("id",))
