@@ -7,7 +7,7 @@ would not fit (their changes are counted and dropped, so memory stays bounded).
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from connectors.pgoutput.decode import Malformed
 from connectors.pgoutput.messages import (
@@ -77,6 +77,10 @@ class Assembler:
         self._half = None
         self._shapes.clear()
         self._types.clear()
+
+    def expect(self, signatures: Mapping[TableName, tuple[object, ...]]) -> None:
+        """What tables look like of which nothing was told yet: if their first description differs, they changed."""
+        self._signatures = {**signatures, **self._signatures}
 
     def feed(self, message: Output) -> Transaction | None:
         """Take the next message; the transaction that it completed, if it told anything. Malformed if it cannot come

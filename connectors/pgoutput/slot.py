@@ -8,7 +8,7 @@ never published: PostgreSQL would refuse their updates and deletes from then on.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from connectors.pgoutput.wire import Refused, Wire
@@ -34,7 +34,8 @@ class Wanted:
 @dataclass(frozen=True, slots=True)
 class Found:
     """The leader as a stream sees it. `written` is the end of its log, `confirmed` where the slot stands (both raw
-    positions); `made` tells that the slot is new, `added` which tables the publication got only now."""
+    positions); `made` tells that the slot is new, `added` which tables the publication got only now, `signatures` what
+    the published tables look like now (as `Shape.signature`)."""
 
     system: int
     timeline: int
@@ -43,6 +44,7 @@ class Found:
     made: bool
     published: frozenset[TableName]
     added: frozenset[TableName]
+    signatures: Mapping[TableName, tuple[object, ...]]
     block_bytes: int
     segment_bytes: int
 
@@ -69,6 +71,7 @@ def prepare(wire: Wire, wanted: Wanted) -> Found:
         made,
         published,
         added,
+        _signatures(wire, wanted.publication),
         int(_one(wire, "show wal_block_size")),
         int(_one(wire, "select setting from pg_settings where name = 'wal_segment_size'")),
     )
@@ -181,6 +184,26 @@ def _published(wire: Wire, publication: str) -> frozenset[TableName]:
                 "use a publication without `where` for trueup"
             )
     return frozenset(TableName(schema or "", table or "") for schema, table, _ in rows)
+
+
+def _signatures(wire: Wire, publication: str) -> dict[TableName, tuple[object, ...]]:
+    """What a relation message of each published table would say now: its oid, then name, type and modifier of every
+    column that is sent."""
+    sent = "a.attgenerated = ''" if wire.version < 180000 else "true"
+    if wire.version >= 150000:
+        sent += " and a.attname = any (p.attnames)"
+    rows = wire.ask(
+        "select p.schemaname, p.tablename, c.oid, a.attname, a.atttypid, a.atttypmod from pg_publication_tables p "
+        "join pg_namespace n on n.nspname = p.schemaname "
+        "join pg_class c on c.relnamespace = n.oid and c.relname = p.tablename "
+        f"join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped and {sent} "
+        f"where p.pubname = {wire.literal(publication)} order by c.oid, a.attnum"
+    )
+    found: dict[TableName, list[object]] = {}
+    for schema, table, oid, column, type_oid, modifier in rows:
+        columns = found.setdefault(TableName(schema or "", table or ""), [int(oid or 0)])
+        columns.append((column, int(type_oid or 0), int(modifier or 0)))
+    return {name: tuple(columns) for name, columns in found.items()}
 
 
 def _with_identity(wire: Wire, among: Collection[TableName]) -> frozenset[TableName]:

@@ -152,6 +152,7 @@ class PgoutputStream:
             wire.close()
             raise
         self._assembler.reset()
+        self._assembler.expect(found.signatures)
         self._blind.extend(lost)
         if lost:
             self._acknowledged = min(self._acknowledged, begin)

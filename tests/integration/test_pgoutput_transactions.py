@@ -188,6 +188,22 @@ def test_what_cannot_be_told_by_key_makes_the_table_blind(plain: Follower) -> No
     assert [told(t) for t in got] == [[], [("orders", (2,), "insert")], [("items", (5, 5), "insert")], []]
 
 
+def test_a_table_altered_before_its_first_change_is_blind(versioned_database: Database) -> None:
+    versioned_database.sql("create domain money_text as varchar(9)")
+    versioned_database.sql(
+        "create table a (id int primary key, gone int, n numeric(9,2), m money_text, "
+        "twice int generated always as (id * 2) stored); create table b (id int primary key); alter table a drop column gone"
+    )
+    follower = _following(versioned_database)
+    versioned_database.sql("alter table b add column x text default 'y'")
+    versioned_database.sql("insert into a values (1, 1.5, 'z')")
+    versioned_database.sql("insert into b values (1)")
+    got = follower.catch_up()
+    assert [[(b.cause, b.table and b.table.name) for b in t.blind] for t in got] == [[], [(Cause.DDL, "b")]]
+    assert got[0].changes[0].after == {"id": "1", "n": "1.50", "m": "z"}
+    follower.stream.close()
+
+
 def test_a_transaction_too_large_keeps_no_keys(database: Database) -> None:
     database.sql(SCHEMA)
     follower = _following(database, transaction_changes_max=1000)
