@@ -1,0 +1,173 @@
+"""Messages that are not as they should be: what is told of them, and what is not."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from connectors.debezium.decoder import Decoder
+from connectors.debezium.event import Aside, RowEvent, Unreadable
+from connectors.debezium.modes import RECOMMENDED, Modes
+from verifier.change import Blindness, Cause, Change, Operation
+from verifier.table import Column, Family, Table, TableName
+
+T = TableName("public", "t")
+TABLE = Table(
+    T,
+    (
+        Column("id", Family.INTEGER, "bigint"),
+        Column("at", Family.TIMESTAMPTZ, "timestamp with time zone"),
+        Column("n", Family.DECIMAL, "numeric"),
+        Column("v", Family.TEXT, "text"),
+        Column("b", Family.BYTES, "bytea"),
+    ),
+    ("at", "id"),
+)
+KEYED_BY_DECIMAL = Table(T, TABLE.columns, ("n",))
+KEY = {"id": 2**60 + 1, "at": "2024-02-29T11:14:15.120Z"}
+AFTER: dict[str, Any] = {**KEY, "n": "1.50", "v": "é", "b": "00ff"}
+
+
+def event(op: str = "u", **changes: object) -> dict[str, Any]:
+    source = {"schema": "public", "table": "t", "ts_ms": 1000, "snapshot": "false", "lsn": 5}
+    transaction = {"id": "7:5", "total_order": 3, "data_collection_order": 1}
+    after = None if op in "dt" else AFTER
+    return {
+        "op": op,
+        "before": None,
+        "after": after,
+        "source": source,
+        "ts_ms": 2000,
+        "transaction": transaction,
+    } | changes
+
+
+def decode(
+    value: object,
+    key: object = KEY,
+    *,
+    table: Table | None = TABLE,
+    modes: Modes = RECOMMENDED,
+    topic: str = "p.public.t",
+) -> object:
+    decoder = Decoder("p", modes, lambda name: table if name == T else None)
+    raw = value if isinstance(value, bytes | None) else json.dumps(value).encode()
+    return decoder.decode(topic, None if key is None else json.dumps(key).encode(), raw)
+
+
+def the_row(found: object) -> RowEvent:
+    assert isinstance(found, RowEvent)
+    return found
+
+
+def test_the_key_stands_in_key_order_with_exact_numbers() -> None:
+    row = the_row(decode(event()))
+    key = ("2024-02-29 11:14:15.12+00", 2**60 + 1)
+    after = {"id": str(2**60 + 1), "at": key[0], "n": "1.50", "v": "é", "b": "\\x00ff"}
+    assert row.change == Change(T, key, Operation.UPDATE, after)
+    assert (row.xid, row.order, row.blind, row.handled_at) == (7, 3, None, 2.0)
+    assert row.fields == ("at", "b", "id", "n", "v")
+
+
+@pytest.mark.parametrize(("op", "operation"), [("c", Operation.INSERT), ("d", Operation.DELETE)])
+def test_inserts_and_deletes(op: str, operation: Operation) -> None:
+    change = the_row(decode(event(op))).change
+    assert change is not None
+    assert change.operation is operation
+    assert (change.after is None) == (op == "d")
+
+
+def test_a_value_that_was_left_alone_is_not_told() -> None:
+    placeholder = {"v": "__debezium_unavailable_value", "b": b"__debezium_unavailable_value".hex()}
+    change = the_row(decode(event(after=AFTER | placeholder))).change
+    assert change is not None
+    assert change.after is not None
+    assert set(change.after) == {"id", "at", "n"}
+
+
+@pytest.mark.parametrize("odd", [{"n": {"no": "number"}}, {"b": "zz"}, {"v": 7}, {"unheard": 1}])
+def test_one_odd_column_is_unknown_and_the_rest_is_told(odd: dict[str, object]) -> None:
+    change = the_row(decode(event(after=AFTER | odd))).change
+    assert change is not None
+    assert change.after is not None
+    assert set(change.after) == set(AFTER) - set(odd)
+
+
+def test_schemas_in_the_message_are_unwrapped() -> None:
+    wrapped = {"schema": {"type": "struct", "fields": []}, "payload": event()}
+    assert the_row(decode(wrapped, {"schema": None, "payload": KEY})).change == the_row(decode(event())).change
+
+
+@pytest.mark.parametrize(
+    ("value", "key", "table", "cause"),
+    [
+        (event("t"), None, TABLE, Cause.TRUNCATE),
+        (event(), None, TABLE, Cause.KEYLESS),
+        (event(), KEY, Table(T, TABLE.columns, ()), Cause.KEYLESS),
+        (event(), {"id": 1}, TABLE, Cause.UNREADABLE),
+        (event(), {"id": 1, "at": "soon"}, TABLE, Cause.UNREADABLE),
+        (event(), {"n": {"scale": 1, "value": "Dw=="}}, KEYED_BY_DECIMAL, Cause.UNREADABLE),
+        (event("x"), KEY, TABLE, Cause.UNREADABLE),
+        (event(after=None), KEY, TABLE, Cause.UNREADABLE),
+    ],
+)
+def test_rows_that_cannot_be_told_count_and_blind_their_table(
+    value: object, key: object, table: Table, cause: Cause
+) -> None:
+    row = the_row(decode(value, key, table=table))
+    assert row.change is None
+    assert isinstance(row.blind, Blindness)
+    assert (row.blind.cause, row.blind.table) == (cause, T)
+    assert (row.xid, row.order) == (7, 3)
+
+
+def test_a_table_that_is_not_verified_only_counts() -> None:
+    row = the_row(decode(event(), table=None))
+    assert (row.change, row.blind, row.order) == (None, None, 3)
+
+
+def test_a_message_in_a_transaction_only_counts_and_one_outside_is_aside() -> None:
+    row = the_row(decode(event("m"), {"prefix": "x"}, topic="p.message"))
+    assert (row.table, row.change, row.order) == (None, None, 3)
+    assert decode(event("m", transaction=None), topic="p.message") == Aside(2.0)
+
+
+@pytest.mark.parametrize(
+    ("value", "topic", "handled_at"),
+    [(None, "p.public.t", None), (event("r", transaction=None), "p.public.t", 2.0),
+     ({"ts_ms": 5000}, "__debezium-heartbeat.p", 5.0)],
+)  # fmt: skip
+def test_what_no_transaction_counts_is_aside(value: object, topic: str, handled_at: float | None) -> None:
+    assert decode(value, topic=topic) == Aside(handled_at)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        b"", b"{", b"null", b"[]", b'"text"', b"\xff\xfe", b'{"schema":1,"payload":null}', b"[" * 100_000, {},
+        {"id": 1, "v": "flattened"}, event(source=None), event(transaction=None), event(transaction={"id": "7:5"}),
+        event(transaction={"id": "gtid-0-1", "total_order": 1}), event(transaction={"id": "7:5", "total_order": "1"}),
+    ],
+)  # fmt: skip
+def test_what_nobody_understands_is_unreadable_and_names_its_table(value: object) -> None:
+    with pytest.raises(Unreadable) as caught:
+        decode(value)
+    assert caught.value.table == T
+
+
+@pytest.mark.parametrize(
+    "value",
+    [{"status": "END", "id": "7:5"}, {"status": "PAUSED", "id": "7:5"}, {"id": "7:5"}, b"junk",
+     {"status": "END", "id": "7", "event_count": 0, "ts_ms": 1}],
+)  # fmt: skip
+def test_an_unreadable_boundary_names_no_table(value: object) -> None:
+    with pytest.raises(Unreadable) as caught:
+        decode(value, topic="p.transaction")
+    assert caught.value.table is None
+
+
+def test_the_cure_is_named_where_metadata_is_missing() -> None:
+    with pytest.raises(Unreadable, match=r"provide\.transaction\.metadata=true"):
+        decode(event(transaction=None))
