@@ -192,7 +192,8 @@ def test_a_table_altered_before_its_first_change_is_blind(versioned_database: Da
     versioned_database.sql("create domain money_text as varchar(9)")
     versioned_database.sql(
         "create table a (id int primary key, gone int, n numeric(9,2), m money_text, "
-        "twice int generated always as (id * 2) stored); create table b (id int primary key); alter table a drop column gone"
+        "twice int generated always as (id * 2) stored); create table b (id int primary key); "
+        "alter table a drop column gone"
     )
     follower = _following(versioned_database)
     versioned_database.sql("alter table b add column x text default 'y'")
