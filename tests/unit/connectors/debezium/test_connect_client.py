@@ -1,0 +1,164 @@
+"""The Connect client against a server that answers as Connect does."""
+
+from __future__ import annotations
+
+import base64
+import json
+import socket
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from connectors.debezium.connect import REDACTED, Connect, redacted
+from verifier.errors import Forbidden, Misconfigured, Permanent, Temporary, Unreachable
+
+STATUS = {
+    "name": "shop",
+    "connector": {"state": "RUNNING", "worker_id": "w:8083"},
+    "tasks": [{"id": 0, "state": "FAILED", "worker_id": "w:8083", "trace": "org.Broken: no slot\n\tat x\n"}],
+}
+
+
+class Server:
+    """Answers each `METHOD path` with a code and a body; remembers what it was asked."""
+
+    def __init__(self) -> None:
+        self.answers: dict[str, tuple[int, object]] = {}
+        self.asked: list[tuple[str, object, str | None]] = []
+        outer = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def answer(self) -> None:
+                length = int(self.headers.get("Content-Length") or 0)
+                body = json.loads(self.rfile.read(length)) if length else None
+                call = f"{self.command} {self.path}"
+                outer.asked.append((call, body, self.headers.get("Authorization")))
+                code, said = outer.answers.get(call, (404, {"error_code": 404, "message": f"no {self.path}"}))
+                text = b"" if said is None else said if isinstance(said, bytes) else json.dumps(said).encode()
+                self.send_response(code)
+                self.send_header("Content-Length", str(len(text)))
+                self.end_headers()
+                self.wfile.write(text)
+
+            do_GET = do_PUT = do_POST = do_DELETE = answer
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        self.http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.port = self.http.server_address[1]
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    made = Server()
+    thread = threading.Thread(target=made.http.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    yield made
+    made.http.shutdown()
+    thread.join()
+    made.http.server_close()
+
+
+@pytest.fixture
+def connect(server: Server) -> Connect:
+    return Connect(f"http://127.0.0.1:{server.port}/", seconds_max=5)
+
+
+def test_a_running_connector_with_a_failed_task_is_not_running(server: Server, connect: Connect) -> None:
+    server.answers["GET /connectors/shop/status"] = (200, STATUS)
+    status = connect.status("shop")
+    assert (status.state, status.running, status.failure) == ("RUNNING", False, "org.Broken: no slot")
+    server.answers["GET /connectors/shop/status"] = (200, {**STATUS, "tasks": []})
+    assert (connect.status("shop").running, connect.status("shop").failure) == (False, None)
+
+
+def test_each_call_goes_where_connect_expects_it(server: Server, connect: Connect) -> None:
+    calls = {
+        "PUT /connectors/a%2Fb/config": lambda: connect.register("a/b", {"x": "1"}),
+        "POST /connectors/shop/restart?includeTasks=true&onlyFailed=true": lambda: connect.restart(
+            "shop", only_failed=True
+        ),
+        "PUT /connectors/shop/pause": lambda: connect.pause("shop"),
+        "PUT /connectors/shop/resume": lambda: connect.resume("shop"),
+        "DELETE /connectors/shop": lambda: connect.delete("shop"),
+    }
+    for call in calls:
+        server.answers[call] = (202, None)
+    for make in calls.values():
+        make()
+    assert [call for call, _, _ in server.asked] == list(calls)
+    assert server.asked[0][1] == {"x": "1"}
+
+
+def test_what_is_read_back(server: Server, connect: Connect) -> None:
+    server.answers["GET /connectors"] = (200, ["b", "a"])
+    offsets = [{"partition": {"server": "p"}, "offset": {"lsn": 5}}]
+    server.answers["GET /connectors/shop/offsets"] = (200, {"offsets": offsets})
+    server.answers["GET /connectors/shop/config"] = (200, {"name": "shop", "database.password": "hunter2"})
+    assert connect.names() == ["a", "b"]
+    assert connect.offsets("shop") == offsets
+    assert connect.config("shop") == {"name": "shop", "database.password": REDACTED}
+
+
+def test_secrets_are_hidden_and_references_are_not() -> None:
+    shown = redacted(
+        {
+            "database.password": "a", "sasl.jaas.config": "b", "producer.override.ssl.key.password": "c",
+            "some.secret": "d", "other.password": "${file:/x:y}", "key.converter": "Json", "database.user": "e",
+        }
+    )  # fmt: skip
+    assert shown == {
+        "database.password": REDACTED, "sasl.jaas.config": REDACTED, "producer.override.ssl.key.password": REDACTED,
+        "some.secret": REDACTED, "other.password": "${file:/x:y}", "key.converter": "Json", "database.user": "e",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("code", "body", "kind", "says"),
+    [
+        (409, {"message": "rebalance"}, Temporary, "rebalancing"),
+        (404, {"message": "Connector shop not found"}, Permanent, "registered under that name"),
+        (401, b"", Forbidden, "user and password"),
+        (400, {"message": "database.password=hunter2 is wrong"}, Misconfigured, "is wrong"),
+        (500, {"message": "worker is starting"}, Temporary, "worker is starting"),
+        (503, b"<html>busy</html>", Temporary, "busy"),
+    ],
+)
+def test_refusals_say_what_to_do_and_no_secret(
+    server: Server, connect: Connect, code: int, body: object, kind: type[Exception], says: str
+) -> None:
+    server.answers["GET /connectors/shop/status"] = (code, body)
+    with pytest.raises(kind, match=says) as caught:
+        connect.status("shop")
+    assert type(caught.value) is kind
+    assert "hunter2" not in str(caught.value)
+
+
+def test_nobody_there_is_unreachable_and_the_login_is_not_shown() -> None:
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        url = f"http://bob:hunter2@127.0.0.1:{held.getsockname()[1]}"
+        with pytest.raises(Unreachable, match="is it running") as caught:
+            Connect(url, seconds_max=2).names()
+    assert "hunter2" not in str(caught.value)
+
+
+def test_another_service_on_that_port_is_named_so(server: Server, connect: Connect) -> None:
+    server.answers["GET /connectors"] = (200, b"<html>hello</html>")
+    with pytest.raises(Permanent, match="another service"):
+        connect.names()
+
+
+def test_the_login_is_sent(server: Server) -> None:
+    server.answers["GET /connectors"] = (200, [])
+    Connect(f"http://bob:p%40ss@127.0.0.1:{server.port}").names()
+    assert server.asked[0][2] == "Basic " + base64.b64encode(b"bob:p@ss").decode()
+
+
+@pytest.mark.parametrize("url", ["", "localhost:8083", "ftp://x", "http://"])
+def test_a_url_that_is_none_is_refused(url: str) -> None:
+    with pytest.raises(Misconfigured):
+        Connect(url)
