@@ -28,6 +28,13 @@ def render(report: dict[str, Any], out: TextIO, *, rows_shown: int = _ROWS_SHOWN
     console.print(_summary(report))
 
 
+def render_invariants(result: dict[str, Any], out: TextIO) -> None:
+    """The invariants alone, for `trueup check`."""
+    console = Console(file=out, highlight=False, width=None if out.isatty() else 160)
+    _invariants(result, console)
+    console.print(Text(result["verdict"], style=_STYLE[result["verdict"]]))
+
+
 def _head(report: dict[str, Any], console: Console) -> None:
     leader = report["leader"]
     console.print(f"run {report['run']}  leader {leader['name']} ({leader['engine']} {leader['server_version']})")

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import groupby
 from typing import Any, TypeAlias
 
 from verifier.compare import SchemaFinding
@@ -19,6 +20,8 @@ from verifier.table import Key, Table, TableName
 Json: TypeAlias = dict[str, Any]
 
 VERSION = 1
+STANDINGS = ("unread", "match", "drift", "in_flight", "unverified")
+"""What a chunk can be in `chunk_map`; the place is its code in `Tally`."""
 
 
 @dataclass(slots=True)
@@ -34,21 +37,23 @@ class Tally:
     follower_rows: int = 0
     kinds: dict[str, int] = field(default_factory=lambda: {"missing": 0, "extra": 0, "mismatched": 0})
     reason: str | None = None
+    _standings: bytearray = field(default_factory=bytearray)
 
     def add(self, result: ChunkResult) -> None:
         """Count one finished chunk. A chunk with unsettled keys counts as in flight, whatever else it has."""
         self.total += 1
         self.leader_rows += result.leader.rows
         self.follower_rows += result.follower_digest.rows
-        if result.unsettled:
-            self.in_flight += 1
-        elif result.verdict is Verdict.UNVERIFIED:
-            self.unverified += 1
-        elif result.verdict is Verdict.DRIFT:
-            self.drift += 1
-        else:
-            self.match += 1
+        standing = "in_flight" if result.unsettled else result.verdict.value
+        setattr(self, standing, getattr(self, standing) + 1)
+        missing = result.chunk.index + 1 - len(self._standings)
+        self._standings.extend(bytes(max(0, missing)))
+        self._standings[result.chunk.index] = STANDINGS.index(standing)
         self.reason = self.reason or result.reason
+
+    def chunk_map(self) -> list[list[str | int]]:
+        """The chunks in key order as runs of equal standing: `[["match", 12], ["drift", 1]]`."""
+        return [[STANDINGS[code], len(list(run))] for code, run in groupby(self._standings)]
 
     def found(self, drift: Drift) -> None:
         self.kinds[drift.kind.value] += 1
@@ -92,6 +97,7 @@ def table_entry(
             "in_flight": tally.in_flight,
             "unverified": tally.unverified,
         },
+        "chunk_map": tally.chunk_map(),
         "drift": dict(tally.kinds),
         "truncated": counted > len(drifts),
         "seconds": round(seconds, 3),

@@ -19,7 +19,7 @@ from connectors.postgres.session import Limits
 from reconciler.events import Announcer, DriftNews, drift_event
 from reconciler.policy import Mode, RepairPolicy
 from reconciler.ports import Event, EventSink
-from trueup.bootstrap.servers import Address, Servers, open_servers
+from trueup.bootstrap.servers import Address, Servers, open_servers, patterns_of
 from trueup.bootstrap.stream import OpenStream, open_stream
 from trueup.clock import SystemClock
 from trueup.pool import Pool
@@ -101,11 +101,9 @@ def open_group(settings: Settings, group: Group) -> GroupRuntime:
     try:
         for remark in servers.settle():
             logger.warning("digests", extra={"action": "agreement", "why": remark})
-        book = _book(group, servers)
+        book = book_of(group, servers)
         announcer = Announcer(settings.instance, group.name)
-        journal = open_journal(
-            settings.journal.address(), group.name, announce_drift=partial(_announced, announcer, book)
-        )
+        journal = open_journal(settings.journal.address(), group.name, announce_drift=announced_by(announcer, book))
         closing.append(journal.close)
         pool = Pool(workers=4 + 2 * len(followers))
         closing.append(pool.close)
@@ -135,7 +133,7 @@ def _wired(
     if stream is not None:
         follow = FollowService(world, stream.stream, journal.stream, watchers=(lag,), heard=stream.heard)
     scan = ScanService(world, journal.scans, journal.stream, _scan_policy(group), _pace(group))
-    check = CheckService(_scheduled(group, servers, clock), announcer, journal.outbox)
+    check = CheckService(_scheduled(group, servers), announcer, journal.outbox)
     watch = WatchService(
         world,
         lag,
@@ -156,11 +154,11 @@ def _wired(
     return runtime
 
 
-def _book(group: Group, servers: Servers) -> TableBook:
+def book_of(group: Group, servers: Servers) -> TableBook:
     return TableBook(
         servers.leader,
         servers.followers,
-        group.tables.patterns(),
+        patterns_of(group),
         SystemClock(),
         {name: tuple(columns) for name, columns in group.tables.exclude_columns.items()},
         {name: tuple(columns) for name, columns in group.tables.keys.items()},
@@ -176,13 +174,19 @@ def _pace(group: Group) -> Pace:
     return Pace(period_seconds=group.scan.period, rows_per_second=group.scan.rows_per_second)
 
 
-def _scheduled(group: Group, servers: Servers, clock: SystemClock) -> dict[str, Scheduled]:
+def checkers(group: Group, servers: Servers) -> dict[str, Checker]:
+    """A checker for each invariant of the group, by name."""
     endpoints = {servers.leader.name: servers.leader, **servers.followers}
     policy = CheckPolicy(seconds_max=group.scan.statement_timeout)
+    clock = SystemClock()
     return {
-        one.name: Scheduled(Checker(invariant(one), endpoints, servers.leader.name, clock, policy), one.every)
-        for one in group.invariants
+        one.name: Checker(invariant(one), endpoints, servers.leader.name, clock, policy) for one in group.invariants
     }
+
+
+def _scheduled(group: Group, servers: Servers) -> dict[str, Scheduled]:
+    found = checkers(group, servers)
+    return {one.name: Scheduled(found[one.name], one.every) for one in group.invariants}
 
 
 def invariant(settings: InvariantSettings) -> Invariant:
@@ -249,6 +253,11 @@ def _event_sink(group: Group) -> EventSink | None:
             raise Misconfigured(f"group {group.name!r}: events.kind is kafka, but no bootstrap_servers are named")
         return KafkaEventSink(servers, prefix=prefix)
     return None
+
+
+def announced_by(announcer: Announcer, book: TableBook) -> Callable[[Drift, str], Event]:
+    """What the journal calls when drift is opened, changed or cleared."""
+    return partial(_announced, announcer, book)
 
 
 def _announced(announcer: Announcer, book: TableBook, drift: Drift, what: str) -> Event:

@@ -6,11 +6,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from connectors.postgres.agreement import Agreement, agree
+from config.settings import Group
+from connectors.postgres.agreement import Agreement
+from connectors.postgres.agreement import agree as agree_on
 from connectors.postgres.replica import Options, PostgresReplica
 from connectors.postgres.session import Limits
 from verifier.errors import Misconfigured, Permanent, Temporary
 from verifier.look import Role
+
+HEARTBEAT_TABLE = "trueup_heartbeat"
+"""What the connector template writes on the leader so that an idle stream can be told from a dead one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +48,7 @@ class Servers:
             except (Temporary, Permanent) as problem:
                 silent.append(f"{name}: {problem}")
         self.leader.identity()
-        self.agreement = agree([self.leader, *answering])
+        self.agreement = agree_on([self.leader, *answering])
         return [*self.agreement.reasons, *silent]
 
     def schemes(self) -> dict[str, str]:
@@ -70,6 +75,28 @@ def open_servers(leader: Address, followers: list[Address], limits: Limits) -> S
         for one in followers
     }
     return Servers(PostgresReplica(leader.name, _postgres(leader), Options(role=Role.LEADER, limits=limits)), opened)
+
+
+def patterns_of(group: Group) -> tuple[str, ...]:
+    """The group's table patterns, less the connector's heartbeat table: it is trueup's own, not the application's."""
+    return (*group.tables.patterns(), f"!*.{HEARTBEAT_TABLE}")
+
+
+def open_group_servers(group: Group, *, agree: bool = True) -> Servers:
+    """The servers of a configured group; with `agree` they have settled how to be read."""
+    limits = Limits(group.scan.connections, 5, group.scan.statement_timeout, group.scan.lock_timeout)
+    servers = open_servers(
+        Address(group.leader.name, group.leader.address()),
+        [Address(one.name, one.address(), one.subscription) for one in group.followers],
+        limits,
+    )
+    if agree:
+        try:
+            servers.settle()
+        except BaseException:
+            servers.close()
+            raise
+    return servers
 
 
 def _postgres(address: Address) -> str:

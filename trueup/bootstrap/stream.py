@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from config.settings import Group
 from config.stream import KafkaStream as KafkaSettings
@@ -11,6 +12,9 @@ from config.stream import PgoutputStream as PgoutputSettings
 from trueup.services.group import TableBook
 from verifier.errors import Misconfigured, Permanent, Temporary
 from verifier.ports import ChangeStream
+
+if TYPE_CHECKING:
+    from connectors.kafka.port import Consumer
 
 _CONNECT_SECONDS = 5.0
 
@@ -66,18 +70,27 @@ def _pgoutput(settings: PgoutputSettings, url: str, name: str, book: TableBook) 
 def _kafka(group: str, settings: KafkaSettings, book: TableBook) -> OpenStream:
     from connectors.debezium.decoder import Decoder
     from connectors.debezium.modes import RECOMMENDED, Modes
-    from connectors.kafka.consumers import consumer
     from connectors.kafka.stream import KafkaStream
 
     connector = settings.connector or group
     modes = RECOMMENDED
     if settings.connect_url is not None:
         modes = Modes.of(_connector_config(settings.connect_url, connector))
-    reader = consumer(settings.client, settings.bootstrap_servers, f"trueup-{group}")
+    reader = _consumer(settings.client, settings.bootstrap_servers, f"trueup-{group}")
     stream = KafkaStream(reader, Decoder(settings.topic_prefix, modes, book.known_table), settings.topic_prefix)
     heard = _Heard()
     health = _Connector(settings.connect_url, connector, heard)
     return OpenStream("kafka", stream, health.alive, heard.note, stream.backlog)
+
+
+def _consumer(client: str, servers: str, group: str) -> Consumer:
+    if client == "kafka-python":
+        from connectors.kafka.kafka_python import KafkaPythonConsumer
+
+        return KafkaPythonConsumer(servers, group)
+    from connectors.kafka.confluent import ConfluentConsumer
+
+    return ConfluentConsumer(servers, group)
 
 
 def _connector_config(url: str, name: str) -> Mapping[str, str]:
@@ -118,6 +131,9 @@ class _Connector:
         from connectors.debezium.connect import Connect
 
         try:
-            return Connect(url).status(self.name).fault
+            status = Connect(url).status(self.name)
         except (Temporary, Permanent) as problem:
             return str(problem)
+        if status.running:
+            return ""
+        return f"connector {self.name}: {status.failure or status.state.lower()}"

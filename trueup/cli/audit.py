@@ -84,7 +84,7 @@ class _Words:
 def _plan(words: _Words) -> Plan:
     from trueup.audit.runner import Request
     from trueup.bootstrap.auditing import Plan, plan_of
-    from trueup.bootstrap.servers import Address
+    from trueup.bootstrap.servers import HEARTBEAT_TABLE, Address, patterns_of
     from trueup.cli.groups import chosen
 
     excluded = _by_table(words.excluded)
@@ -94,13 +94,13 @@ def _plan(words: _Words) -> Plan:
             raise Misconfigured("give either --config or --leader and --follower, not both")
         if words.leader is None or not words.followers:
             raise Misconfigured("an audit without configuration needs --leader URL and at least one --follower URL")
-        request = Request(tuple(words.tables) or ("*",), excluded, keys, words.rows_max)
+        request = Request(tuple(words.tables) or ("*", f"!*.{HEARTBEAT_TABLE}"), excluded, keys, words.rows_max)
         followers = tuple(_address(text, f"follower{i}") for i, text in enumerate(words.followers, 1))
         return Plan("audit", Address("leader", words.leader), followers, request, words.journal or "trueup.db")
     settings, group = chosen(words.config, words.group)
     configured = {**group.tables.exclude_columns, **excluded}
     request = Request(
-        tuple(words.tables) or group.tables.patterns(),
+        tuple(words.tables) or patterns_of(group),
         {name: tuple(columns) for name, columns in configured.items()},
         {**{name: tuple(columns) for name, columns in group.tables.keys.items()}, **keys},
         words.rows_max,

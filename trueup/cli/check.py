@@ -1,9 +1,53 @@
-"""Not wired yet."""
+"""`trueup check`: the invariants, once."""
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Annotated
+
 import typer
+
+from trueup import exits
+from trueup.cli.output import Format, write
+from verifier.errors import Misconfigured
 
 
 def register(app: typer.Typer) -> None:
-    return
+    app.command(help="Check invariants once; exit 0 all hold, 1 violated, 4 not all could be checked.")(check)
+
+
+def check(
+    name: Annotated[list[str] | None, typer.Argument(help="Invariants (default: all).")] = None,
+    config: Annotated[Path | None, typer.Option("--config", help="Configuration file.")] = None,
+    group: Annotated[str | None, typer.Option(help="Group of the configuration (default: its only one).")] = None,
+    how: Annotated[Format, typer.Option("--format", help="table or json.")] = Format.TABLE,
+    output: Annotated[Path | None, typer.Option(help="File for the result instead of standard output.")] = None,
+) -> int:
+    """Evaluate the invariants now, waiting for their grace where something is unequal."""
+    from trueup.audit.render import render_invariants
+    from trueup.audit.report import finding_entry, overall
+    from trueup.bootstrap.group import checkers
+    from trueup.bootstrap.servers import open_group_servers
+    from trueup.cli.groups import chosen
+
+    settings, wanted = chosen(config, group)
+    unknown = sorted(set(name or ()) - {one.name for one in wanted.invariants})
+    if unknown:
+        known = ", ".join(one.name for one in wanted.invariants) or "none"
+        raise Misconfigured(f"no invariant {unknown[0]!r} in group {wanted.name!r}; there are: {known}")
+    servers = open_group_servers(wanted)
+    try:
+        found = [
+            finding_entry(checker.settled())
+            for invariant, checker in checkers(wanted, servers).items()
+            if not name or invariant in name
+        ]
+    finally:
+        servers.close()
+    if not found:
+        raise Misconfigured(
+            f"group {wanted.name!r} of {settings.instance!r} has no invariants; add some to its configuration"
+        )
+    result = {"version": 1, "group": wanted.name, "verdict": overall((), found), "invariants": found}
+    write(result, how, output, lambda out: render_invariants(result, out))
+    return exits.of_verdict("match" if result["verdict"] == "match" else str(result["verdict"]))

@@ -1,9 +1,92 @@
-"""Not wired yet."""
+"""`trueup init` and `trueup config check|show|schema`: write, judge and print the configuration."""
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+from typing import Annotated
+
 import typer
+
+from trueup import exits
+from trueup.cli.output import say
+from verifier.errors import Misconfigured
+
+ConfigOption = Annotated[Path | None, typer.Option("--config", help="Configuration file.")]
 
 
 def register(app: typer.Typer) -> None:
-    return
+    app.command(help="Write a first configuration and the rights it needs.")(init)
+    group = typer.Typer(help="Judge or print the configuration.", no_args_is_help=True, rich_markup_mode=None)
+    group.command(help="Name every problem at once, with its line; exit 3 if there is one.")(check)
+    group.command(help="Print what is in force, secrets hidden.")(show)
+    group.command(help="Print the JSON Schema, for editors.")(schema)
+    app.add_typer(group, name="config")
+
+
+def init(
+    leader: Annotated[str, typer.Option(help="Leader URL: postgresql://user@host:5432/database.")],
+    follower: Annotated[list[str], typer.Option(help="NAME=URL; repeatable.")],
+    table: Annotated[list[str] | None, typer.Option(help="Patterns of tables (default: public.*).")] = None,
+    stream: Annotated[str, typer.Option(help="none, pgoutput, or kafka.")] = "none",
+    output: Annotated[Path, typer.Option(help="File to write.")] = Path("trueup.yaml"),
+) -> int:
+    """Write a commented trueup.yaml, never over one that exists, and print the SQL of the rights that trueup needs."""
+    from config.beginning import KafkaSource, draft, grants
+
+    followers: dict[str, str] = {}
+    for number, text in enumerate(follower, 1):
+        name, equals, url = text.partition("=")
+        named = bool(equals) and "://" not in name
+        followers[name if named else f"follower{number}"] = url if named else text
+    sources: dict[str, KafkaSource | str | None] = {
+        "none": None,
+        "pgoutput": "pgoutput",
+        "kafka": KafkaSource("localhost:9092", "shop", "http://localhost:8083"),
+    }
+    if stream not in sources:
+        raise Misconfigured(f"--stream {stream!r}: must be none, pgoutput or kafka")
+    if output.exists():
+        raise Misconfigured(f"{output} exists; name another --output or move it away")
+    text = draft(leader, followers, tables=tuple(table or ("public.*",)), stream=sources[stream])
+    try:
+        output.touch(mode=0o600)
+        output.write_text(text, encoding="utf-8")
+    except OSError as problem:
+        raise Misconfigured(f"cannot write {output}: {problem.strerror}") from problem
+    say(f"wrote {output}; next: trueup config check, trueup doctor, trueup audit")
+    typer.echo(grants(decoding=stream == "pgoutput"))
+    return exits.EQUAL
+
+
+def check(config: ConfigOption = None) -> int:
+    """Every problem of the file at once; warnings do not fail."""
+    from config.load import check as judge
+    from config.load import find
+    from config.problem import Severity
+
+    path = find(config)
+    problems = judge(path)
+    for problem in problems:
+        typer.echo(str(problem))
+    if any(problem.severity is Severity.ERROR for problem in problems):
+        return exits.CONFIGURATION
+    say(f"{path}: valid")
+    return exits.EQUAL
+
+
+def show(config: ConfigOption = None) -> int:
+    """What is in force after defaults and environment, secrets hidden."""
+    from config.load import load
+    from config.show import show as spelled
+
+    typer.echo(spelled(load(config)), nl=False)
+    return exits.EQUAL
+
+
+def schema() -> int:
+    """The JSON Schema of the file."""
+    from config.schema import schema as described
+
+    typer.echo(json.dumps(described(), indent=2))
+    return exits.EQUAL

@@ -1,9 +1,83 @@
-"""Not wired yet."""
+"""`trueup lag`: how late each follower is, and each hop of the change stream, asked now."""
 
 from __future__ import annotations
 
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
 import typer
+
+from trueup import exits
+from trueup.cli.output import Format, write
+
+if TYPE_CHECKING:
+    from verifier.lag import HopLag
 
 
 def register(app: typer.Typer) -> None:
-    return
+    app.command(help="How late followers and the change stream are, now; exit 1 if one lags, 4 if unknown.")(lag)
+
+
+def lag(
+    config: Annotated[Path | None, typer.Option("--config", help="Configuration file.")] = None,
+    group: Annotated[str | None, typer.Option(help="Group of the configuration (default: its only one).")] = None,
+    how: Annotated[Format, typer.Option("--format", help="table or json.")] = Format.TABLE,
+    seconds: Annotated[float, typer.Option(min=0.5, help="How long to look.")] = 3.0,
+    watch: Annotated[bool, typer.Option("--watch", help="Go on until Ctrl-C.")] = False,
+) -> int:
+    """Look for a few seconds and say who is late, by how much, and why."""
+    from trueup.bootstrap.lagging import Lagging
+    from trueup.cli.groups import chosen
+
+    _, wanted = chosen(config, group)
+    looking = Lagging.open(wanted)
+    try:
+        while True:
+            looking.look(seconds)
+            hops, whys = looking.told()
+            result = _result(wanted.name, hops, whys)
+            write(result, how, None, partial(_table, result))
+            if not watch:
+                break
+    except KeyboardInterrupt:
+        return exits.EQUAL
+    finally:
+        looking.close()
+    states = {hop["state"] for hop in result["hops"]}
+    if "lagging" in states:
+        return exits.DRIFT
+    return exits.UNVERIFIED if "unknown" in states else exits.EQUAL
+
+
+def _result(group: str, hops: list[HopLag], whys: dict[str, str]) -> dict[str, Any]:
+    return {
+        "version": 1,
+        "group": group,
+        "hops": [
+            {
+                "hop": hop.hop,
+                "seconds": None if hop.seconds is None else round(hop.seconds, 3),
+                "changes": hop.changes,
+                "state": hop.state.value,
+                "detail": "; ".join(part for part in (hop.detail, whys.get(hop.hop, "")) if part),
+            }
+            for hop in hops
+        ],
+    }
+
+
+def _table(result: dict[str, Any], out: Any) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    style = {"caught_up": "green", "lagging": "red", "unknown": "yellow"}
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in ("hop", "state", "seconds", "changes", "detail"):
+        table.add_column(name, justify="right" if name in ("seconds", "changes") else "left")
+    for hop in result["hops"]:
+        seconds = "?" if hop["seconds"] is None else f"{hop['seconds']:.2f}"
+        changes = "?" if hop["changes"] is None else f"{hop['changes']:,}"
+        table.add_row(hop["hop"], Text(hop["state"], style=style[hop["state"]]), seconds, changes, hop["detail"])
+    Console(file=out, width=None if out.isatty() else 160, highlight=False).print(table)

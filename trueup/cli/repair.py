@@ -1,9 +1,145 @@
-"""Not wired yet."""
+"""`trueup repair plan|approve|reject|apply`: a dry run unless told otherwise."""
 
 from __future__ import annotations
 
+import getpass
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
 import typer
+
+from trueup import exits
+from trueup.cli.known import ConfigOption, FormatOption, GroupOption, _listed
+from trueup.cli.output import Format, say, write
+from verifier.errors import Misconfigured
+
+FollowerOption = Annotated[str | None, typer.Option(help="Only this follower.")]
+ReasonOption = Annotated[str, typer.Option("--reason", help="Why; kept in the audit table.")]
 
 
 def register(app: typer.Typer) -> None:
-    return
+    group = typer.Typer(help="Plan, approve, reject and apply repairs.", no_args_is_help=True, rich_markup_mode=None)
+    group.command(help="Plan repairs for open drift on freshly read rows; writes to no database.")(plan)
+    group.command(help="Approve planned repairs.")(approve)
+    group.command(help="Reject planned or approved repairs.")(reject)
+    group.command(help="Show what would be written; with --yes write it, and look again afterwards.")(apply)
+    app.add_typer(group, name="repair")
+
+
+def plan(
+    config: ConfigOption = None,
+    group: GroupOption = None,
+    follower: FollowerOption = None,
+    how: FormatOption = Format.TABLE,
+) -> int:
+    """A repair or a refusal with its reason for every open drift."""
+    from trueup.bootstrap.repairing import open_repairing
+
+    with open_repairing(config, group) as repairing:
+        rows: list[dict[str, Any]] = []
+        for name in repairing.followers(follower):
+            planned = repairing.plan(name, actor=_actor())
+            rows += [
+                {
+                    "id": one.id,
+                    "decision": one.action.value,
+                    "follower": name,
+                    "table": str(one.table),
+                    "key": ", ".join(map(str, one.key)),
+                    "why": "",
+                }
+                for one in planned.repairs
+            ]
+            rows += [
+                {"id": one.drift_id, "decision": "refused", "follower": name, "table": "", "key": "", "why": one.advice}
+                for one in planned.refusals
+            ]
+    write({"version": 1, "plan": rows}, how, None, lambda out: _listed(rows, "no drift to repair", out))
+    return exits.EQUAL
+
+
+def approve(
+    repair: Annotated[list[str] | None, typer.Argument(help="Ids of repairs; none with --all.")] = None,
+    everything: Annotated[bool, typer.Option("--all", help="All planned repairs.")] = False,
+    reason: ReasonOption = "",
+    config: ConfigOption = None,
+    group: GroupOption = None,
+) -> int:
+    """Approve; nothing is written to a database."""
+    return _decide("approve", repair, everything, reason, config, group)
+
+
+def reject(
+    repair: Annotated[list[str] | None, typer.Argument(help="Ids of repairs; none with --all.")] = None,
+    everything: Annotated[bool, typer.Option("--all", help="All planned repairs.")] = False,
+    reason: ReasonOption = "",
+    config: ConfigOption = None,
+    group: GroupOption = None,
+) -> int:
+    """Reject; a rejected repair is not planned again until the rows change."""
+    return _decide("reject", repair, everything, reason, config, group)
+
+
+def apply(
+    config: ConfigOption = None,
+    group: GroupOption = None,
+    follower: FollowerOption = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Really write.")] = False,
+    how: FormatOption = Format.TABLE,
+) -> int:
+    """Apply approved repairs as compare-and-set on freshly read rows, then look again by the rules of evidence."""
+    from reconciler.applying import Step
+    from trueup.bootstrap.repairing import open_repairing
+
+    with open_repairing(config, group) as repairing:
+        rows: list[dict[str, Any]] = []
+        failed = False
+        for name in repairing.followers(follower):
+            taken = repairing.apply(name, dry_run=not yes, actor=_actor())
+            outcomes = repairing.look_again(name, taken) if yes else {}
+            for one in taken:
+                state = outcomes.get(one.repair.id, one.step.value)
+                failed = failed or one.step in (Step.FAILED, Step.HELD, Step.WAITING) or state == "failed"
+                rows.append(
+                    {
+                        "id": one.repair.id,
+                        "result": state,
+                        "table": str(one.repair.table),
+                        "key": ", ".join(map(str, one.repair.key)),
+                        "note": one.note,
+                        "statement": one.statement,
+                    }
+                )
+    write({"version": 1, "dry_run": not yes, "repairs": rows}, how, None, lambda out: _statements(rows, out))
+    if rows and not yes:
+        say("nothing was written; with --yes it will be")
+    return exits.DRIFT if failed else exits.EQUAL
+
+
+def _decide(
+    verb: str, ids: list[str] | None, everything: bool, reason: str, config: Path | None, group: str | None
+) -> int:
+    from trueup.bootstrap.repairing import open_repairing
+
+    if bool(ids) == everything:
+        raise Misconfigured(f"name the repairs to {verb}, or say --all (see: trueup repairs)")
+    with open_repairing(config, group) as repairing:
+        done = repairing.decide(verb, ids, actor=_actor(), note=reason, now=time.time())
+    say(f"{verb}: {len(done)} repair(s)")
+    return exits.EQUAL
+
+
+def _statements(rows: list[dict[str, Any]], out: Any) -> None:
+    if not rows:
+        print("no approved repairs (see: trueup repair plan, trueup repair approve)", file=out)
+    for row in rows:
+        print(f"-- {row['id']} {row['table']} {row['key']}: {row['result']} {row['note']}".rstrip(), file=out)
+        print(row["statement"], file=out)
+
+
+def _actor() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return "unknown"

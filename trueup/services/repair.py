@@ -79,7 +79,7 @@ class RepairService:
                 self.taken[taken.step] += 1
         return _EVERY_SECONDS
 
-    def plan(self, now: float) -> Planned | None:
+    def plan(self, now: float, *, actor: str = ACTOR) -> Planned | None:
         """Plans for all open drift of the follower; None if nothing is open or nothing changed since the last time."""
         waiting = self.drifts.open(follower=self.follower, limit=_DRIFTS)
         found = tuple(f"{one.drift.id}{one.last_seen_at}" for one in waiting)
@@ -91,7 +91,7 @@ class RepairService:
             leader=self.world.leader,
             follower=self.world.followers[self.follower],
             policy=self.policy,
-            actor=ACTOR,
+            actor=actor,
             now=now,
         )
         self._seen = found

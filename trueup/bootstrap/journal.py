@@ -1,0 +1,32 @@
+"""The journal that a command is about: named by itself, or by the configuration."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from connectors.journal.opening import Journal, open_journal
+from trueup.cli.groups import chosen
+from verifier.errors import Misconfigured
+
+AUDIT_GROUP = "audit"
+"""The group of audits that were started without a configuration."""
+
+
+@contextmanager
+def opened(config: Path | None, group: str | None, journal: str | None) -> Iterator[Journal]:
+    """Open for the block. Misconfigured if there is no such journal: a question must not make one."""
+    if journal is None:
+        settings, wanted = chosen(config, group)
+        target, name = settings.journal.address(), wanted.name
+    else:
+        target, name = journal, group or AUDIT_GROUP
+    path = target.removeprefix("sqlite:///")
+    if "://" not in path and not Path(path).exists():
+        raise Misconfigured(f"there is no journal at {path} yet; run an audit or the daemon first")
+    found = open_journal(target, name)
+    try:
+        yield found
+    finally:
+        found.close()

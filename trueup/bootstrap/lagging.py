@@ -1,0 +1,100 @@
+"""A look at lag without a daemon: positions of the servers, asked a few times over some seconds.
+
+The stream is not read (that is the daemon's, whose slot and offsets it must not touch): of it one learns what the
+leader's slot and Kafka Connect tell. Ages are told from when this look began, so a lag that is older shows as at
+least that old; the daemon's metrics know the full age.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from config.settings import Group
+from connectors.postgres.lag import LagReader
+from trueup.bootstrap.servers import Servers, open_group_servers, patterns_of
+from trueup.clock import SystemClock
+from trueup.pool import Pool
+from trueup.services.group import GroupWorld, TableBook
+from trueup.services.watch import SharedLag, WatchService
+from verifier.errors import Permanent, Temporary
+from verifier.lag import HopLag, LagState, LagTracker
+
+_EVERY_SECONDS = 0.25
+
+
+@dataclass(slots=True)
+class Lagging:
+    """Open servers and the tracker that watches them."""
+
+    group: Group
+    servers: Servers
+    watch: WatchService
+    pool: Pool
+    clock: SystemClock
+
+    @classmethod
+    def open(cls, group: Group) -> Lagging:
+        """Unreachable or Forbidden if the leader cannot be asked."""
+        servers = open_group_servers(group, agree=False)
+        clock, pool = SystemClock(), Pool(2)
+        book = TableBook(servers.leader, servers.followers, patterns_of(group), clock)
+        world = GroupWorld(group.name, servers.leader, servers.followers, book, clock, pool.gather, None)
+        tracker = LagTracker(interval_seconds=2.0, lagging_above=group.lag.warn)
+        hindrances = {name: LagReader(one).hindrance for name, one in servers.followers.items()}
+        return cls(group, servers, WatchService(world, SharedLag(tracker), hindrances=hindrances), pool, clock)
+
+    def look(self, seconds: float) -> None:
+        """Ask everybody again and again for that long."""
+        until = self.clock.now() + seconds
+        while True:
+            self.watch.tick(self.clock.now())
+            if self.clock.now() >= until:
+                return
+            self.clock.sleep(_EVERY_SECONDS)
+
+    def told(self) -> tuple[list[HopLag], dict[str, str]]:
+        """Every hop, the stream's first, and what the servers say hinders a follower."""
+        followers, _ = self.watch.lag.told(self.clock.now())
+        whys = {lag.hop: self.watch.why(lag.hop) for lag in followers if lag.state is not LagState.CAUGHT_UP}
+        return [*self._stream(), *followers], whys
+
+    def _stream(self) -> list[HopLag]:
+        stream = self.group.stream
+        if stream is None:
+            return []
+        try:
+            slots = {slot.name: slot for slot in LagReader(self.servers.leader).slots()}
+        except (Temporary, Permanent) as problem:
+            return [HopLag("stream", None, None, LagState.UNKNOWN, str(problem))]
+        if stream.kind == "pgoutput":
+            name = stream.pgoutput.slot if stream.pgoutput else "trueup"
+        else:
+            name = (stream.kafka.slot if stream.kafka else None) or "debezium"
+        slot = slots.get(name)
+        if slot is None:
+            return [HopLag("stream", None, None, LagState.UNKNOWN, f"the leader has no slot {name!r}")]
+        detail = f"slot {name} retains {slot.retained_bytes or 0:,} bytes"
+        if slot.lost:
+            return [HopLag("stream", None, None, LagState.UNKNOWN, f"slot {name} lost its log: the stream has a gap")]
+        if not slot.active:
+            return [HopLag("stream", None, None, LagState.UNKNOWN, f"nobody reads slot {name}; {detail}")]
+        return [HopLag("stream", 0.0, None, LagState.CAUGHT_UP, detail), *self._connector()]
+
+    def _connector(self) -> list[HopLag]:
+        kafka = self.group.stream.kafka if self.group.stream is not None else None
+        if kafka is None or kafka.connect_url is None:
+            return []
+        from connectors.debezium.connect import Connect
+
+        name = kafka.connector or self.group.name
+        try:
+            status = Connect(kafka.connect_url).status(name)
+        except (Temporary, Permanent) as problem:
+            return [HopLag("connector", None, None, LagState.UNKNOWN, str(problem))]
+        if not status.running:
+            return [HopLag("connector", None, None, LagState.UNKNOWN, status.failure or status.state.lower())]
+        return [HopLag("connector", 0.0, None, LagState.CAUGHT_UP, "all its tasks run")]
+
+    def close(self) -> None:
+        self.servers.close()
+        self.pool.close()

@@ -1,0 +1,163 @@
+"""Repairs by hand: the same planner, writer and rules as the daemon's, driven by a command."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from config.settings import Group, Settings
+from connectors.journal.opening import Journal, open_journal
+from connectors.postgres.apply import PostgresRepairSink
+from reconciler.applying import Step, Taken
+from reconciler.events import Announcer
+from reconciler.policy import Mode
+from reconciler.repair import Repair
+from reconciler.repairing import Planned
+from reconciler.repairing import approve as approve_repairs
+from reconciler.repairing import reject as reject_repairs
+from trueup.bootstrap.group import announced_by, book_of, repair_policy
+from trueup.bootstrap.servers import Servers, open_group_servers
+from trueup.cli.groups import chosen
+from trueup.clock import SystemClock
+from trueup.pool import Pool
+from trueup.services.group import GroupWorld
+from trueup.services.repair import RepairService
+from trueup.services.verify import VerifyService
+from verifier.errors import Misconfigured
+from verifier.look import Role
+from verifier.policy import SettlePolicy
+
+_LOOK_SECONDS = 30.0
+
+
+@dataclass(slots=True)
+class Repairing:
+    """An open group, ready to plan and write."""
+
+    settings: Settings
+    group: Group
+    servers: Servers
+    journal: Journal
+    pool: Pool
+    world: GroupWorld
+    announcer: Announcer
+    _services: dict[str, RepairService] = field(default_factory=dict)
+
+    def followers(self, only: str | None) -> list[str]:
+        """All followers, or the one that was named. Misconfigured if there is no such follower."""
+        if only is None:
+            return list(self.servers.followers)
+        if only not in self.servers.followers:
+            raise Misconfigured(f"no follower {only!r}; there are {', '.join(self.servers.followers)}")
+        return [only]
+
+    def plan(self, follower: str, *, actor: str) -> Planned:
+        planned = self._service(follower).plan(time.time(), actor=actor)
+        return planned or Planned((), 0, ())
+
+    def decide(self, verb: str, ids: Sequence[str] | None, *, actor: str, note: str, now: float) -> list[Repair]:
+        """Approve or reject these, or all that are planned."""
+        from reconciler.repair import State
+
+        wanted = list(ids) if ids else [one.repair.id for one in self.journal.repairs.listed(State.PLANNED)]
+        decided: list[Repair] = []
+        for follower in self.servers.followers:
+            mine = [one for one in wanted if self._of(one, follower)]
+            act = approve_repairs if verb == "approve" else reject_repairs
+            decided += act(self._service(follower).casebook(), mine, actor=actor, now=now, note=note)
+        strangers = [one for one in wanted if self.journal.repairs.find(one) is None]
+        if strangers:
+            raise Misconfigured(f"no repair {strangers[0]!r} (see: trueup repairs)")
+        return decided
+
+    def apply(self, follower: str, *, dry_run: bool, actor: str) -> list[Taken]:
+        """What is approved, within the policy's budgets. A person applies: modes below `approve` do not forbid it."""
+        if self.servers.followers[follower].identity().role is not Role.SUBSCRIBER:
+            return []
+        service = self._service(follower)
+        policy = repair_policy(self.group, dry_run=dry_run)
+        if policy.mode is Mode.OFF:
+            raise Misconfigured(f"group {self.group.name!r}: repair.mode is off; nothing is ever written")
+        return service.apply(time.time(), policy=replace(policy, mode=Mode.APPROVE), actor=actor)
+
+    def look_again(self, follower: str, taken: Sequence[Taken]) -> dict[str, str]:
+        """Have the repaired rows judged, and return each repair's state afterwards."""
+        written = [one.repair for one in taken if one.step in (Step.APPLIED, Step.FOUND_APPLIED)]
+        service = self._service(follower)
+        verify = VerifyService(self.world, follower, self.journal.stream, SettlePolicy(give_up_seconds=_LOOK_SECONDS))
+        verify.settled = lambda one: _judged(service, one)
+        until = time.time() + _LOOK_SECONDS
+        waiting = {one.id for one in written}
+        while waiting and time.time() < until:
+            time.sleep(min(0.1, verify.tick(time.time())))
+            waiting = {one for one in waiting if self._state(one) == "applied"}
+        return {one.id: self._state(one.id) for one in written}
+
+    def close(self) -> None:
+        for service in self._services.values():
+            service.close()
+        self.servers.close()
+        self.journal.close()
+        self.pool.close()
+
+    def _state(self, repair: str) -> str:
+        record = self.journal.repairs.find(repair)
+        return "unknown" if record is None else record.state.value
+
+    def _of(self, repair: str, follower: str) -> bool:
+        record = self.journal.repairs.find(repair)
+        return record is not None and record.repair.follower == follower
+
+    def _service(self, follower: str) -> RepairService:
+        known = self._services.get(follower)
+        if known is not None:
+            return known
+        sink = None
+        if self.servers.followers[follower].identity().role is Role.SUBSCRIBER:
+            address = next(one for one in self.group.followers if one.name == follower).repair_address()
+            sink = PostgresRepairSink(address, leader_system=self.servers.leader.identity().system)
+        service = RepairService(
+            self.world,
+            follower,
+            self.journal.drifts,
+            self.journal.repairs,
+            self.journal.stream,
+            self.announcer,
+            repair_policy(self.group),
+            sink,
+            sink.references() if sink is not None else {},
+        )
+        self._services[follower] = service
+        return service
+
+
+def _judged(service: RepairService, verified: object) -> None:
+    from trueup.services.verify import Verified
+
+    assert isinstance(verified, Verified)
+    service.judged(verified.table, verified.since, verified.equal, verified.drifts)
+
+
+@contextmanager
+def open_repairing(config: Path | None, group: str | None) -> Iterator[Repairing]:
+    """Open the group for the block. Misconfigured, Unreachable, Forbidden as for any command."""
+    settings, wanted = chosen(config, group)
+    servers = open_group_servers(wanted)
+    pool = Pool(4)
+    announcer = Announcer(settings.instance, wanted.name)
+    book = book_of(wanted, servers)
+    try:
+        journal = open_journal(settings.journal.address(), wanted.name, announce_drift=announced_by(announcer, book))
+    except BaseException:
+        servers.close()
+        pool.close()
+        raise
+    world = GroupWorld(wanted.name, servers.leader, servers.followers, book, SystemClock(), pool.gather, None)
+    repairing = Repairing(settings, wanted, servers, journal, pool, world, announcer)
+    try:
+        yield repairing
+    finally:
+        repairing.close()
