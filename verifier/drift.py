@@ -86,11 +86,12 @@ class Drift:
 
 def differing(leader: Mapping[Key, int], follower: Mapping[Key, int]) -> Iterator[tuple[Key, Kind]]:
     """Each key on which the two sides disagree. Matched by key, never by order: engines collate differently.
-    Packed digests whose rows line up are compared as bytes."""
+    Packed digests are compared as they are."""
     if isinstance(leader, PackedDigests) and isinstance(follower, PackedDigests):
-        unequal = leader.unequal(follower)
-        if unequal is not None:
-            yield from ((key, Kind.MISMATCHED) for key in unequal)
+        compared = leader.compare(follower)
+        if compared is not None:
+            for keys, kind in zip(compared, (Kind.MISMATCHED, Kind.MISSING, Kind.EXTRA), strict=True):
+                yield from ((key, kind) for key in keys)
             return
     for key, row in leader.items():
         if key not in follower:

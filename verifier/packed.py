@@ -38,13 +38,17 @@ class PackedDigests(Mapping[Key, int]):
         columns = [column or () for column in keys]
         return cls(None, dict(zip(zip(*columns, strict=True), numbers, strict=True)))
 
-    def unequal(self, other: PackedDigests) -> Iterator[Key] | None:
-        """Keys present on both sides, in the same order, whose hashes differ; None where rows do not line up."""
-        if self._packed is None or other._packed is None or len(self._packed) != len(other._packed):
+    def compare(self, other: PackedDigests) -> tuple[Sequence[Key], Sequence[Key], Sequence[Key]] | None:
+        """Keys whose hashes differ, keys only here, keys only there; None if either is not packed."""
+        if self._packed is None or other._packed is None:
             return None
         if self._packed == other._packed:
-            return iter(())
-        return _aligned(self._packed, other._packed)
+            return (), (), ()
+        if len(self._packed) == len(other._packed):
+            unequal = _aligned(self._packed, other._packed)
+            if unequal is not None:
+                return unequal, (), ()
+        return _by_key(self._packed, other._packed)
 
     def __getitem__(self, key: Key) -> int:
         return self._dictionary()[key]
@@ -64,7 +68,8 @@ class PackedDigests(Mapping[Key, int]):
         return self._by_key
 
 
-def _aligned(left: bytes, right: bytes) -> Iterator[Key] | None:
+def _aligned(left: bytes, right: bytes) -> list[Key] | None:
+    """Keys of records that differ, where both sides hold the same keys in the same order; None where they do not."""
     rest = (int.from_bytes(left) ^ int.from_bytes(right)).to_bytes(len(left))
     keys: list[Key] = []
     place = 0
@@ -74,4 +79,13 @@ def _aligned(left: bytes, right: bytes) -> Iterator[Key] | None:
             return None
         keys.append(struct.unpack_from(">q", left, record))
         place = record + _RECORD
-    return iter(keys)
+    return keys
+
+
+def _by_key(left: bytes, right: bytes) -> tuple[list[Key], list[Key], list[Key]]:
+    ours: dict[int, int] = dict(struct.iter_unpack(">qQ", left))
+    theirs: dict[int, int] = dict(struct.iter_unpack(">qQ", right))
+    apart = [key for key, value in ours.items() if theirs.get(key) != value]
+    unequal: list[Key] = [(key,) for key in apart if key in theirs]
+    missing: list[Key] = [(key,) for key in apart if key not in theirs]
+    return unequal, missing, [(key,) for key in theirs.keys() - ours.keys()]

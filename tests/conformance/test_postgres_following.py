@@ -90,6 +90,28 @@ def test_a_subscriber_that_waits_for_a_lock_has_not_applied(
     assert look.high.covers(look.low)
 
 
+def test_a_commit_that_was_received_and_is_held_up_has_not_applied(
+    trio_database: TrioDatabase, subscriber: PostgresReplica
+) -> None:
+    """The apply worker has the commit, and waits inside it: only what it was told has moved, not what it shows."""
+    trio_database.leader.sql("insert into t values (1, 'old')")
+    trio_database.caught_up()
+    trio_database.subscriber.sql(
+        "create function held() returns trigger language plpgsql as "
+        "$$ begin perform pg_advisory_xact_lock(42); return null; end $$;"
+        "create constraint trigger held after update on t deferrable initially deferred "
+        "for each row execute function held(); alter table t enable always trigger held"
+    )
+    with psycopg.connect(trio_database.subscriber.dsn) as local:
+        local.execute("select pg_advisory_xact_lock(42)")
+        trio_database.leader.sql("update t set v = 'new' where id = 1")
+        position = written(trio_database.leader)
+        assert not reached(subscriber, position, 1.5)
+        assert subscriber.rows(subscriber.table(T), [(1,)]).value[(1,)].values["v"] == "old"
+    assert reached(subscriber, position, 10)
+    assert subscriber.rows(subscriber.table(T), [(1,)]).value[(1,)].values["v"] == "new"
+
+
 def test_what_a_subscriber_shows_lies_at_or_below_its_upper_bound(
     trio_database: TrioDatabase, subscriber: PostgresReplica
 ) -> None:
