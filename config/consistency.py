@@ -19,6 +19,23 @@ def findings(document: object) -> Iterator[Finding]:
     yield from _twice(groups, ("groups",), "group")
     for index, group in enumerate(groups):
         yield from _group(_mapping(group), ("groups", index))
+    yield from _shared_slots(groups)
+
+
+def _shared_slots(groups: Sequence[object]) -> Iterator[Finding]:
+    """A slot belongs to a whole server, not to a database: two groups that read one would steal each other's changes."""
+    seen: dict[tuple[str, str], int] = {}
+    for index, group in enumerate(map(_mapping, groups)):
+        stream = _mapping(group.get("stream"))
+        if stream.get("kind") != "pgoutput":
+            continue
+        server = (
+            _text(_mapping(group.get("leader")).get("url")).partition("://")[2].partition("/")[0].rpartition("@")[2]
+        )
+        slot = _text(_mapping(stream.get("pgoutput")).get("slot", "trueup"))
+        if server and slot and seen.setdefault((server, slot), index) != index:
+            message = f"slot {slot!r} of this server is read by group {seen[server, slot]} already: name another"
+            yield ("groups", index, "stream", "pgoutput", "slot"), message
 
 
 def _group(group: Mapping[str, object], at: Path) -> Iterator[Finding]:

@@ -236,6 +236,14 @@ def test_parts_that_do_not_fit(more: str, told: str) -> None:
         config.parse(MINIMAL + more)
 
 
+def test_two_groups_cannot_read_one_slot() -> None:
+    stream = "    stream: {kind: pgoutput}\n"
+    second = MINIMAL.removeprefix("groups:\n").replace("name: shop", "name: other").replace("h/shop", "h/other")
+    with pytest.raises(Misconfigured, match="slot 'trueup' of this server is read by group 0 already"):
+        config.parse(MINIMAL + stream + second + stream)
+    assert len(config.parse(MINIMAL + stream + second + stream.replace("}", ", pgoutput: {slot: b}}")).groups) == 2
+
+
 def test_settings_cannot_be_changed() -> None:
     settings = config.parse(MINIMAL)
     with pytest.raises(ValueError, match="frozen"):
