@@ -23,7 +23,7 @@ def findings(document: object) -> Iterator[Finding]:
 
 
 def _shared_slots(groups: Sequence[object]) -> Iterator[Finding]:
-    """A slot belongs to a whole server, not to a database: two groups that read one would steal each other's changes."""
+    """A slot belongs to a whole server, not to a database: two groups on one would steal each other's changes."""
     seen: dict[tuple[str, str], int] = {}
     for index, group in enumerate(map(_mapping, groups)):
         stream = _mapping(group.get("stream"))
