@@ -1,0 +1,134 @@
+"""What a PostgreSQL server allows and what its settings mean for trueup: facts for `trueup doctor`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from connectors.postgres.replica import PostgresReplica
+from connectors.postgres.session import Session
+from verifier.errors import Permanent, Temporary
+from verifier.look import Role
+from verifier.table import TableName
+
+
+@dataclass(frozen=True, slots=True)
+class Remark:
+    """`level` is `ok`, `note` (could be better), `warning` (something will be missing) or `error` (does not work);
+    `cure` says what to do."""
+
+    level: str
+    what: str
+    cure: str = ""
+
+
+_FACTS = """
+select current_setting('server_version_num')::int, current_setting('wal_level'), pg_is_in_recovery(),
+       pg_has_role(current_user, 'pg_monitor', 'member'), current_user::text,
+       (select rolsuper from pg_roles where rolname = current_user), current_setting('server_encoding'),
+       current_setting('max_slot_wal_keep_size'), current_setting('hot_standby_feedback')
+"""
+_SLOT = "select plugin, active, wal_status from pg_replication_slots where slot_name = %s and slot_type = 'logical'"
+_PUBLISHED = "select schemaname, tablename from pg_publication_tables where pubname = %s"
+_OLDEST = """
+select extract(epoch from now() - min(xact_start))::int from pg_stat_activity
+where xact_start is not null and backend_type = 'client backend' and pid <> pg_backend_pid()
+"""
+_LONG_SECONDS = 60
+
+
+def server(replica: PostgresReplica) -> Iterator[Remark]:
+    """The server itself: version, role, rights, settings."""
+    try:
+        identity = replica.identity()
+    except (Temporary, Permanent) as problem:
+        yield Remark("error", str(problem), "check address, login and pg_hba.conf")
+        return
+    yield Remark("ok", f"{identity.role.value}, PostgreSQL {identity.version}")
+    with replica.sessions.borrow("asking the settings") as session:
+        version, wal_level, _, monitor, user, superuser, encoding, keep, feedback = session.one(_FACTS)
+        if version < 130000:
+            yield Remark("error", f"version {version // 10000} is older than 13", "upgrade")
+        if superuser:
+            yield Remark("note", f"{user} is a superuser", "trueup needs no more than SELECT and pg_monitor")
+        elif not monitor:
+            yield Remark("warning", f"{user} is no member of pg_monitor: positions and slots may be hidden",
+                         f"grant pg_monitor to {user}")  # fmt: skip
+        if encoding != "UTF8":
+            yield Remark("note", f"server_encoding is {encoding}", "")
+        if identity.role is Role.LEADER:
+            yield from _leader(session, wal_level, keep)
+        elif identity.role is Role.STANDBY and feedback != "on":
+            yield Remark("note", "hot_standby_feedback is off: reads may be cancelled by replay and are tried again",
+                         "a longer max_standby_streaming_delay makes that rarer")  # fmt: skip
+        elif identity.role is Role.SUBSCRIBER:
+            yield from _subscriber(replica)
+
+
+def _leader(session: Session, wal_level: str, keep: str) -> Iterator[Remark]:
+    if wal_level != "logical":
+        yield Remark("note", f"wal_level is {wal_level}: no change stream, evidence by brackets and snapshots only",
+                     "alter system set wal_level = logical, and restart")  # fmt: skip
+    if keep == "-1":
+        yield Remark("note", "max_slot_wal_keep_size is not set: a slot that nobody reads can fill the disk",
+                     "alter system set max_slot_wal_keep_size = '50GB', and reload")  # fmt: skip
+    (oldest,) = session.one(_OLDEST)
+    if oldest is not None and oldest > _LONG_SECONDS:
+        yield Remark("warning", f"a transaction has been open for {oldest} s: verdicts wait for it",
+                     "end it; see pg_stat_activity")  # fmt: skip
+
+
+def _subscriber(replica: PostgresReplica) -> Iterator[Remark]:
+    try:
+        replica.position()
+    except Temporary as problem:
+        yield Remark("warning", str(problem))
+    except Permanent as problem:
+        yield Remark("error", str(problem))
+
+
+def tables(replica: PostgresReplica, names: Sequence[TableName]) -> Iterator[Remark]:
+    """Which of these tables can be read, and which have a key."""
+    keyless, refused = [], []
+    for name in names:
+        try:
+            if not replica.table(name).key:
+                keyless.append(str(name))
+        except (Temporary, Permanent) as problem:
+            refused.append(f"{name} ({problem})")
+    if refused:
+        yield Remark("error", f"cannot read {len(refused)} of {len(names)} tables: {_some(refused)}",
+                     "grant select on them, and usage on their schemas")  # fmt: skip
+    if keyless:
+        yield Remark("warning", f"no primary or unique not-null key: {_some(keyless)}",
+                     "add a key, or name one under tables.keys; without it they stay unverified")  # fmt: skip
+    if names and not refused and not keyless:
+        yield Remark("ok", f"all {len(names)} tables can be read and have a key")
+
+
+def stream(
+    replica: PostgresReplica, slot: str, publication: str | None, names: Sequence[TableName]
+) -> Iterator[Remark]:
+    """Slot and publication of a change stream on the leader."""
+    with replica.sessions.borrow("asking for slot and publication") as session:
+        found = session.all(_SLOT, (slot,))
+        if not found:
+            yield Remark("warning", f"no logical slot {slot!r}",
+                         f"select pg_create_logical_replication_slot('{slot}', 'pgoutput')")  # fmt: skip
+        else:
+            plugin, active, status = found[0]
+            level = "ok" if status in ("reserved", "extended") and plugin == "pgoutput" else "error"
+            yield Remark(level, f"slot {slot}: {plugin}, {'active' if active else 'not read by anybody'}, {status}")
+        if publication is None:
+            return
+        published = {TableName(schema, name) for schema, name in session.all(_PUBLISHED, (publication,))}
+    missing = [str(name) for name in names if name not in published]
+    if missing:
+        yield Remark("warning", f"publication {publication!r} lacks {_some(missing)}",
+                     f"alter publication {publication} add table ...")  # fmt: skip
+    else:
+        yield Remark("ok", f"publication {publication} tells of all {len(names)} tables")
+
+
+def _some(names: Sequence[str], shown: int = 5) -> str:
+    return ", ".join(names[:shown]) + (f" and {len(names) - shown} more" if len(names) > shown else "")

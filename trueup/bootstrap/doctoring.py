@@ -1,0 +1,112 @@
+"""The examination behind `trueup doctor`: every part of a group, each by whoever knows it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from config.settings import Group, Settings
+from connectors.journal.opening import open_journal
+from connectors.postgres import checkup
+from connectors.postgres.checkup import Remark
+from connectors.postgres.expressions import Scheme
+from trueup.bootstrap.servers import Servers, open_group_servers, patterns_of
+from verifier.errors import Permanent, Temporary
+from verifier.look import Role
+from verifier.table import TableName
+
+
+def examine(settings: Settings, group: Group) -> Iterator[tuple[str, Remark]]:
+    """Remarks with the part that they are about, in reading order. Raises nothing for what is wrong: it says so."""
+    yield "journal", _journal(settings, group)
+    servers = open_group_servers(group, agree=False)
+    try:
+        yield from _servers(group, servers)
+    finally:
+        servers.close()
+
+
+def _journal(settings: Settings, group: Group) -> Remark:
+    try:
+        open_journal(settings.journal.address(), group.name).close()
+    except (Temporary, Permanent) as problem:
+        return Remark("error", str(problem))
+    return Remark("ok", f"{settings.journal.url} can be written")
+
+
+def _servers(group: Group, servers: Servers) -> Iterator[tuple[str, Remark]]:
+    healthy = True
+    for replica in (servers.leader, *servers.followers.values()):
+        for remark in checkup.server(replica):
+            healthy = healthy and remark.level != "error"
+            yield replica.name, remark
+    if not healthy:
+        return
+    names = servers.leader.tables(patterns_of(group))
+    if not names:
+        yield "tables", Remark("error", f"no table on the leader matches {', '.join(group.tables.patterns())}")
+        return
+    for replica in (servers.leader, *servers.followers.values()):
+        for remark in checkup.tables(replica, names):
+            yield f"tables on {replica.name}", remark
+    yield from (("digests", remark) for remark in _digests(servers))
+    yield from (("change stream", remark) for remark in _stream(group, servers, names))
+    yield from _evidence(group, servers)
+
+
+def _digests(servers: Servers) -> Iterator[Remark]:
+    try:
+        reasons = servers.settle()
+    except (Temporary, Permanent) as problem:
+        yield Remark("error", str(problem))
+        return
+    assert servers.agreement is not None
+    fast = servers.agreement.scheme is Scheme.RECORD
+    yield Remark("ok" if fast else "note", f"native digests, {servers.agreement.scheme.value} form")
+    for reason in reasons:
+        yield Remark("note", reason)
+
+
+def _stream(group: Group, servers: Servers, tables: Sequence[TableName]) -> Iterator[Remark]:
+    stream = group.stream
+    if stream is None:
+        yield Remark("note", "none configured: touched rows are not verified within seconds, only scans find drift",
+                     "configure a stream (pgoutput needs nothing but a slot and a publication)")  # fmt: skip
+        return
+    if stream.kind == "pgoutput":
+        slot = stream.pgoutput.slot if stream.pgoutput else "trueup"
+        publication = stream.pgoutput.publication if stream.pgoutput else "trueup"
+        if stream.pgoutput is not None and stream.pgoutput.create:
+            yield Remark("ok", "slot and publication are created by the daemon where they are missing")
+            return
+        yield from checkup.stream(servers.leader, slot, publication, tables)
+        return
+    assert stream.kafka is not None
+    yield from checkup.stream(
+        servers.leader, stream.kafka.slot or "debezium", stream.kafka.publication or "dbz_publication", tables
+    )
+    yield _connector(stream.kafka.connect_url, stream.kafka.connector or group.name)
+
+
+def _connector(url: str | None, name: str) -> Remark:
+    if url is None:
+        return Remark("note", "stream.kafka.connect_url is not set: the connector's state and modes are not known",
+                      "name Kafka Connect's address")  # fmt: skip
+    from connectors.debezium.connect import Connect
+
+    try:
+        status = Connect(url).status(name)
+    except (Temporary, Permanent) as problem:
+        return Remark("error", str(problem), "trueup connector register")
+    if status.running:
+        return Remark("ok", f"connector {name} runs")
+    return Remark("error", f"connector {name}: {status.failure or status.state.lower()}", "trueup connector restart")
+
+
+def _evidence(group: Group, servers: Servers) -> Iterator[tuple[str, Remark]]:
+    """Which rules can prove something on each follower."""
+    for name, replica in servers.followers.items():
+        role = replica.role()
+        rules = ["snapshot", "bracketed"] + (["visibility"] if group.stream is not None else [])
+        yield "evidence", Remark("ok", f"{name} ({role.value}): {', '.join(rules)}")
+        if role is Role.STANDBY:
+            yield "evidence", Remark("note", f"{name} cannot be repaired row by row: a physical standby is read-only")
