@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from verifier.digest import Digest
-from verifier.drift import Certainty, Difference, Evidence, Kind, Method, differing
+from verifier.drift import Certainty, Evidence, Kind, Method, differing
 from verifier.look import Look, Row
 from verifier.position import Position
 from verifier.table import Key
@@ -87,13 +87,3 @@ def visibility_evidence(leader: Look[T], follower: Look[T], read_through: Positi
 def digests(rows: Mapping[Key, Row]) -> Mapping[Key, int]:
     """The row digests of a look at rows."""
     return {key: row.digest for key, row in rows.items()}
-
-
-def differences(leader: Row | None, follower: Row | None) -> Mapping[str, Difference]:
-    """The columns whose text differs; every column of the row that exists where the other does not."""
-    ours = leader.values if leader else {}
-    theirs = follower.values if follower else {}
-    found = {name: Difference(ours.get(name), theirs.get(name)) for name in {**ours, **theirs}}
-    if leader is None or follower is None:
-        return found
-    return {name: pair for name, pair in found.items() if pair.leader != pair.follower}

@@ -9,7 +9,7 @@ from verifier.errors import Unsound
 from verifier.look import Look, Publishes
 from verifier.position import Tick
 from verifier.table import Key, TableName
-from verifier.view import NoView, Snapshot, View
+from verifier.view import NoView, Seen, Snapshot, View
 from verifier.window import InFlight, Settled, TransactionWindow
 
 T = TableName("public", "t")
@@ -88,10 +88,26 @@ def test_a_settled_subscriber_shows_what_it_says() -> None:
     assert keys(held, leader(3), follower(2, view=running), SUBSCRIBER, Settled(Tick(20), 7)) == {(2,)}
 
 
-def test_an_unknown_visibility_is_in_flight() -> None:
-    held = window(tx(1, 1), tx(2, 2))
+class Vague:
+    """A view that knows that old transactions have ended, and of the others nothing."""
+
+    def saw(self, xid: int, /) -> Seen:
+        return Seen.UNKNOWN
+
+    def ended_below(self, mark: int, /) -> bool:
+        return mark <= 101
+
+
+def test_an_unknown_visibility_is_in_flight_whether_shown_or_not() -> None:
+    held = window(tx(1, 1), tx(2, 2), tx(3, 3))
+    vague = Look(None, Tick(0), Tick(0), Vague())
+    assert keys(held, vague, follower(3), STANDBY) == {(1,), (2,), (3,)}
+    assert keys(held, vague, follower(0), Publishes.TOGETHER) == {(1,), (2,), (3,)}
+
+
+def test_a_view_that_tells_nothing_is_refused() -> None:
     blind = Look(None, Tick(0), Tick(0), NoView())
-    assert held.in_flight(T, blind, follower(2), STANDBY, barrier=Tick(900)).all  # not even the floor is certain
+    assert window(tx(1, 1)).in_flight(T, blind, follower(1), STANDBY, barrier=Tick(900)).all
 
 
 def test_only_the_keys_of_the_table_count() -> None:
@@ -108,6 +124,20 @@ def test_ids_of_32_bits_are_compared_around_their_wrap() -> None:
     held.add(Batch(tuple(low_bits), Tick(1000)))
     saw_the_first = Look(None, Tick(0), Tick(0), Snapshot((1 << 32) + 3, (1 << 32) + 3))
     assert keys(held, saw_the_first, follower(1), STANDBY) == {(2,)}
+
+
+def test_the_floor_rises_across_the_wrap_of_32_bit_ids() -> None:
+    held = TransactionWindow()
+    held.begin(Tick(0))
+    held.set_mark((1 << 32) - 1)
+    for number, xid in enumerate([(1 << 32) - 1, 3, 4], 1):
+        held.add(Batch((Transaction(xid, Tick(10 * number), 0.0, (Change(T, (number,), Operation.UPDATE),)),), None))
+    held.add(Batch((), Tick(1000)))
+    everything = Snapshot((1 << 32) + 5, (1 << 32) + 5)
+    assert held.prune([everything], [Tick(30)]) == 2
+    missed_one = Look(None, Tick(0), Tick(0), Snapshot((1 << 32) + 3, (1 << 32) + 5, frozenset({(1 << 32) + 3})))
+    assert held.in_flight(T, missed_one, follower(3), STANDBY, barrier=Tick(900)).all
+    assert keys(held, Look(None, Tick(0), Tick(0), everything), follower(3), STANDBY) == set()
 
 
 # not ready, refused
