@@ -8,7 +8,7 @@ person at a prompt mean the same.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -22,6 +22,7 @@ from config.known import keys_at
 from config.problem import Path as Steps
 from config.problem import Problem, Severity, dotted, nearest
 from config.settings import Settings
+from config.warn import warnings
 from config.wording import message_of
 from verifier.errors import Misconfigured
 
@@ -100,7 +101,7 @@ def _parsed(document: Document, folder: Path, sources: dict[Steps, str]) -> tupl
     problems += [document.problem(path, message) for path, message in findings(document.value)]
     broken = bool(problems)
     if settings is not None:
-        problems += _warnings(settings, document)
+        problems += warnings(settings, document)
     problems.sort(key=lambda problem: (problem.line, problem.column))
     return None if broken else settings, problems
 
@@ -149,23 +150,6 @@ def _standing(value: object, location: Sequence[str | int]) -> Steps:
             break  # a short form, such as `journal: trueup.db`
         path.append(step)
     return tuple(path)
-
-
-def _warnings(settings: Settings, document: Document) -> Iterator[Problem]:
-    message = "holds a password in clear; write 'password: env:NAME' or 'file:/path' instead"
-    places: list[Steps] = [("journal",)] if settings.journal.url.password_in_clear else []
-    for index, group in enumerate(settings.groups):
-        at: Steps = ("groups", index)
-        if group.leader.url.password_in_clear:
-            places.append((*at, "leader", "url"))
-        for number, follower in enumerate(group.followers):
-            if follower.url.password_in_clear:
-                places.append((*at, "followers", number, "url"))
-            if follower.repair is not None and follower.repair.url and follower.repair.url.password_in_clear:
-                places.append((*at, "followers", number, "repair", "url"))
-    for path in places:
-        found = document.problem(path, message)
-        yield Problem(found.file, found.line, found.column, found.path, message, Severity.WARNING)
 
 
 def _misconfigured(problems: list[Problem]) -> Misconfigured:

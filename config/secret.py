@@ -28,19 +28,26 @@ class Secret:
     __str__ = __repr__
 
     def reveal(self) -> str:
-        """The secret itself, read now; one newline at the end of a file is not part of it. Misconfigured if unset."""
+        """The secret itself, read now; one newline at the end of a file is not part of it. Misconfigured if there is
+        none, or if it is empty: a server must never be asked without the password that somebody meant to give."""
         source, _, place = self.reference.partition(":")
         if source == "env":
             value = os.environ.get(place)
             if value is None:
                 raise Misconfigured(f"environment variable {place!r} is not set; a password refers to it: set it")
-            return value
+            return _given(value, f"environment variable {place!r}")
         try:
             text = Path(place).read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
             reason = getattr(error, "strerror", None) or "not UTF-8 text"
             raise Misconfigured(f"secret file {place!r} cannot be read: {reason}; a password refers to it") from error
-        return text.removesuffix("\n").removesuffix("\r")
+        return _given(text.removesuffix("\n").removesuffix("\r"), f"secret file {place!r}")
+
+
+def _given(value: str, where: str) -> str:
+    if not value:
+        raise Misconfigured(f"{where} is empty; a password refers to it")
+    return value
 
 
 def _secret(value: object, info: ValidationInfo) -> Secret:

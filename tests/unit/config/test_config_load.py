@@ -145,6 +145,20 @@ def test_secrets_are_looked_up_when_used(tmp_path: Path, monkeypatch: pytest.Mon
     assert "xyzzy" not in repr(settings) + config.show(settings)
 
 
+def test_a_password_file_that_everybody_can_read_is_warned_of(tmp_path: Path) -> None:
+    file = write(tmp_path, MINIMAL.replace("t@h/shop}", "t@h/shop, password: 'file:word'}"))
+    word = tmp_path / "word"
+    word.touch(mode=0o600)
+    assert config.check(file) == []
+    word.chmod(0o644)
+    (problem,) = config.check(file)
+    assert str(problem) == (
+        f"{file}:3:52: warning: groups[0].leader.password: everybody on this machine can read it: chmod o-r {word}"
+    )
+    with pytest.raises(Misconfigured, match="is empty"):
+        config.load(file).groups[0].leader.address()
+
+
 def test_another_user_for_repairs_never_gets_the_readers_password() -> None:
     text = MINIMAL.replace("t@h2/shop}", "t@h2/shop, password: 'env:R', repair: {user: writer}}")
     assert config.parse(text).groups[0].followers[0].repair_address() == "postgresql://writer@h2/shop"
