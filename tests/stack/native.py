@@ -38,8 +38,8 @@ class KafkaStack:
 
     def start(self) -> None:
         """Both at once: the worker is patient with a broker that is not there yet, and seconds are saved."""
-        self.broker.start()
         self.connect.start()
+        self.broker.start()
 
     def wait(self) -> None:
         self.broker.wait()

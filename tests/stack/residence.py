@@ -18,10 +18,10 @@ from pathlib import Path
 from connectors.embedded import Binaries, Cluster, Workspace, find_binaries, guardian, standby_of
 from connectors.embedded.cluster import port_near
 from stack.cache import cache_root
-from stack.debezium import postgres_connector
 from stack.download import kafka_jars
 from stack.native import KafkaStack
-from stack.shop import DATABASE, TABLES, configuration, open_shop
+from stack.shop import DATABASE, configuration, open_shop
+from trueup import exits
 from verifier.errors import Misconfigured
 
 # Wished for, so that notes and bookmarks stay true; another free one is taken when somebody has it.
@@ -121,7 +121,7 @@ def _start(folder: Path) -> State:
     kafka = KafkaStack(folder, jars, broker_port=ports["kafka"], connect_port=ports["connect"])
     with ThreadPoolExecutor(2) as pool:
         started = pool.submit(kafka.start)
-        leader, subscription = _databases(workspace, _binaries(), ports, password)
+        subscription = _databases(workspace, _binaries(), ports, password)
         started.result()
     kafka.wait()
     state = State(ports)
@@ -129,7 +129,7 @@ def _start(folder: Path) -> State:
     secret.touch(0o600)
     secret.write_text(password)
     (folder / "trueup.yaml").write_text(configuration(folder, ports, subscription, connector=_CONNECTOR))
-    register_connector(kafka, leader, folder / "trueup.yaml")
+    _register_connector(kafka, folder / "trueup.yaml")
     (folder / "state.json").write_text(json.dumps(asdict(state)))
     return state
 
@@ -142,33 +142,24 @@ def _binaries() -> Binaries:
         return find_binaries()
 
 
-def _databases(
-    workspace: Workspace, binaries: Binaries, ports: Mapping[str, int], password: str
-) -> tuple[Cluster, str]:
-    """Leader, standby and subscriber with the shop; the leader and the subscription's name."""
+def _databases(workspace: Workspace, binaries: Binaries, ports: Mapping[str, int], password: str) -> str:
+    """Leader, standby and subscriber with the shop; the name of the subscription."""
     with ThreadPoolExecutor(1) as pool:
         made = pool.submit(
             Cluster.create, workspace, "subscriber", binaries, port=ports["subscriber"], password=password
         )
         leader = Cluster.create(workspace, "leader", binaries, port=ports["leader"], password=password)
         standby_of(leader, port=ports["standby"])
-        return leader, open_shop(leader, made.result()).subscription
+        return open_shop(leader, made.result()).subscription
 
 
-def register_connector(kafka: KafkaStack, leader: Cluster, config: Path) -> None:
-    """Register the shop's connector: by trueup itself, or over REST while trueup has no such command."""
-    trueup = [sys.executable, "-m", "trueup", "connector", "register"]
-    if subprocess.run([*trueup, "--help"], capture_output=True, timeout=60, check=False).returncode == 0:
-        done = subprocess.run(
-            [*trueup, "--config", str(config)], capture_output=True, text=True, timeout=120, check=False
-        )
-        if done.returncode != 0:
-            raise Misconfigured(f"trueup connector register failed ({done.returncode}): {done.stderr[-1000:]}")
-        kafka.connect.rest.wait_running(_CONNECTOR)
-        return
-    tables = [f"public.{table}" for table in TABLES]
-    settings = postgres_connector(leader, DATABASE, prefix=_CONNECTOR, tables=tables, signals=True)
-    kafka.connect.rest.register(_CONNECTOR, settings)
+def _register_connector(kafka: KafkaStack, config: Path) -> None:
+    """Let trueup register the shop's connector, and wait until it runs."""
+    command = [sys.executable, "-m", "trueup", "connector", "register", "--create-heartbeat", "--config", str(config)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    if done.returncode not in (exits.EQUAL, exits.UNVERIFIED):  # unverified: registered, and not yet running
+        raise Misconfigured(f"trueup connector register failed ({done.returncode}): {done.stderr[-1000:]}")
+    kafka.connect.rest.wait_running(_CONNECTOR)
 
 
 def report(folder: Path, state: State, started: float | None = None) -> str:
