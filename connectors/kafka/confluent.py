@@ -12,7 +12,6 @@ from connectors.kafka.port import Polled, Record
 from verifier.errors import Forbidden, Misconfigured, Temporary, Unreachable
 
 _log = logging.getLogger(__name__)
-_SECONDS = 10.0
 _LOST = {
     "_AUTO_OFFSET_RESET",
     "OFFSET_OUT_OF_RANGE",
@@ -31,10 +30,14 @@ _AWAY = {"_TRANSPORT", "_ALL_BROKERS_DOWN", "_RESOLVE", "_TIMED_OUT"}
 
 
 class ConfluentConsumer:
-    """`settings` are librdkafka's own (security, SASL, SSL), added to what the stream needs."""
+    """`settings` are librdkafka's own (security, SASL, SSL), added to what the stream needs. Questions
+    to the broker wait at most `seconds_max`."""
 
-    def __init__(self, servers: str, group: str, settings: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, servers: str, group: str, settings: Mapping[str, str] | None = None, *, seconds_max: float = 10.0
+    ) -> None:
         self._servers = servers
+        self._seconds_max = seconds_max
         self._outage: str | None = None
         self._told = False
         try:
@@ -68,7 +71,7 @@ class ConfluentConsumer:
 
     def partitions(self) -> Mapping[str, Sequence[int]]:
         try:
-            topics = self._consumer.list_topics(timeout=_SECONDS).topics
+            topics = self._consumer.list_topics(timeout=self._seconds_max).topics
         except ck.KafkaException as error:
             raise _translated(error.args[0], self._servers) from error
         return {name: sorted(topic.partitions) for name, topic in topics.items() if topic.error is None}
@@ -78,7 +81,7 @@ class ConfluentConsumer:
         for topic, number in partitions:
             try:
                 found[topic, number] = self._consumer.get_watermark_offsets(
-                    ck.TopicPartition(topic, number), timeout=_SECONDS, cached=False
+                    ck.TopicPartition(topic, number), timeout=self._seconds_max, cached=False
                 )
             except ck.KafkaException as error:
                 if error.args[0].name() not in _LOST:

@@ -22,7 +22,6 @@ with warnings.catch_warnings():  # the client reads its own schemas by a way tha
     from kafka.structs import OffsetAndMetadata
 
 _IDLE_SECONDS = 2.0
-_MILLISECONDS = 10_000
 _NAMES = {
     "sasl.mechanisms": "sasl_mechanism",
     "sasl.username": "sasl_plain_username",
@@ -48,10 +47,14 @@ def translated_settings(settings: Mapping[str, str]) -> dict[str, object]:
 
 
 class KafkaPythonConsumer:
-    """`settings` carry librdkafka's names of security, SASL and SSL settings."""
+    """`settings` carry librdkafka's names of security, SASL and SSL settings. Questions to the broker wait at
+    most `seconds_max`."""
 
-    def __init__(self, servers: str, group: str, settings: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, servers: str, group: str, settings: Mapping[str, str] | None = None, *, seconds_max: float = 10.0
+    ) -> None:
         self._servers = servers
+        self._seconds_max = seconds_max
         self._told = False
         self._heard_at = monotonic()
         self._assigned: set[Partition] = set()
@@ -64,7 +67,7 @@ class KafkaPythonConsumer:
                 auto_offset_reset="none",
                 isolation_level="read_committed",
                 allow_auto_create_topics=False,
-                bootstrap_timeout_ms=_MILLISECONDS,
+                bootstrap_timeout_ms=int(seconds_max * 1000),
                 **options,
             )
         except (TypeError, ValueError, AssertionError, kafka_errors.KafkaConfigurationError) as error:
@@ -81,8 +84,8 @@ class KafkaPythonConsumer:
         places = [TopicPartition(*place) for place in partitions if place[1] in known.get(place[0], ())]
         if not places:
             return {}
-        low = self._asked(lambda: self._consumer.beginning_offsets(places, timeout_ms=_MILLISECONDS))
-        high = self._asked(lambda: self._consumer.end_offsets(places, timeout_ms=_MILLISECONDS))
+        low = self._asked(lambda: self._consumer.beginning_offsets(places, timeout_ms=int(self._seconds_max * 1000)))
+        high = self._asked(lambda: self._consumer.end_offsets(places, timeout_ms=int(self._seconds_max * 1000)))
         return {(place.topic, place.partition): (low[place], high[place]) for place in places}
 
     def assign(self, positions: Mapping[Partition, int]) -> None:
@@ -161,6 +164,8 @@ class KafkaPythonConsumer:
     def _translated(self, error: Exception) -> TrueupError:
         if isinstance(error, _REFUSED):
             return Forbidden(f"kafka at {self._servers} refuses us: {error}; check user, password and topic rights")
+        if isinstance(error, kafka_errors.UnsupportedCodecError):
+            return Misconfigured(f"kafka-python cannot unpack a message: {error}; install that codec or use confluent")
         if isinstance(error, (kafka_errors.KafkaTimeoutError, kafka_errors.KafkaConnectionError)):
             return Unreachable(f"kafka at {self._servers} does not answer ({type(error).__name__}): is it running")
         return Temporary(f"kafka at {self._servers}: {error}")

@@ -35,7 +35,7 @@ class KafkaEventSink:
         self._seconds_max = seconds_max
         self._settings: dict[str, object] = {
             "linger.ms": 5,
-            "compression.type": "lz4",
+            "compression.type": "gzip",  # every client can read it without further packages
             "reconnect.backoff.max.ms": 1000,
             **(settings or {}),
             "bootstrap.servers": servers,

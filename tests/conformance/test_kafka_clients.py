@@ -1,0 +1,181 @@
+"""Both clients and the sink on a real broker: the same port, the same answers."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from confluent_kafka import Producer
+from confluent_kafka.admin import AdminClient, NewTopic
+
+from connectors.debezium.pending import Partition
+from connectors.kafka.confluent import ConfluentConsumer
+from connectors.kafka.kafka_python import KafkaPythonConsumer, translated_settings
+from connectors.kafka.port import Consumer, Polled, Record
+from connectors.kafka.sink import KafkaEventSink, binary
+from reconciler.ports import Event
+from verifier.errors import Misconfigured, Unreachable
+
+pytestmark = pytest.mark.kafka
+Made = Callable[..., Any]
+
+
+@pytest.fixture(params=[ConfluentConsumer, KafkaPythonConsumer], ids=["confluent", "kafka-python"])
+def client(request: pytest.FixtureRequest) -> Made:
+    made: Made = request.param
+    return made
+
+
+@pytest.fixture
+def topic(kafka_stack: Any) -> str:
+    """A fresh topic of two partitions, three messages in the first; the last two belong to Kafka transactions, of which
+    the second was aborted."""
+    name = f"{kafka_stack.prefix()}.topic"
+    admin = AdminClient({"bootstrap.servers": kafka_stack.bootstrap})
+    admin.create_topics([NewTopic(name, 2, 1)])[name].result(timeout=20)
+    producer = Producer({"bootstrap.servers": kafka_stack.bootstrap, "transactional.id": name})
+    producer.init_transactions(30)
+    for number, keep in enumerate((True, True, False)):
+        producer.begin_transaction()
+        producer.produce(name, f"v{number}", f"k{number}", 0, headers={"h": b"x"})
+        producer.flush(20)
+        if keep:
+            producer.commit_transaction(20)
+        else:
+            producer.abort_transaction(20)
+    return name
+
+
+@pytest.fixture
+def consumer(client: Made, kafka_stack: Any) -> Iterator[Consumer]:
+    made: Consumer = client(kafka_stack.bootstrap, "test")
+    yield made
+    made.close()
+
+
+def read(consumer: Consumer, until: Callable[[list[Record], dict[Partition, int]], bool]) -> list[Record]:
+    records: list[Record] = []
+    ends: dict[Partition, int] = {}
+    deadline = time.monotonic() + 20
+    while not until(records, ends):
+        polled = consumer.poll(100, 0.2)
+        records += polled.records
+        ends |= dict(polled.ends)
+        assert time.monotonic() < deadline, (records, ends)
+    return records
+
+
+def test_messages_come_in_order_and_the_end_is_behind_what_is_never_delivered(consumer: Consumer, topic: str) -> None:
+    place = (topic, 0)
+    assert list(consumer.partitions()[topic]) == [0, 1]
+    bounds = consumer.bounds([place, (topic, 1), ("no.such.topic", 0)])
+    assert bounds == {place: (0, 6), (topic, 1): (0, 0)}
+    consumer.assign({place: 0, (topic, 1): 0})
+    records = read(consumer, lambda records, ends: ends.get(place) == 6)
+    assert [(r.offset, r.key, r.value, r.headers) for r in records] == [
+        (0, b"k0", b"v0", (("h", b"x"),)), (2, b"k1", b"v1", (("h", b"x"),)),
+    ]  # fmt: skip
+    assert records[0].at == pytest.approx(time.time(), abs=60)
+    assert consumer.high(place) == 6
+
+
+def test_reading_begins_where_it_is_told_to(consumer: Consumer, topic: str) -> None:
+    consumer.assign({(topic, 0): 1})
+    assert [record.offset for record in read(consumer, lambda records, _: bool(records))] == [2]
+
+
+def test_a_paused_partition_brings_nothing(consumer: Consumer, topic: str) -> None:
+    consumer.assign({(topic, 0): 0})
+    consumer.pause([(topic, 0)], True)
+    assert [list(consumer.poll(100, 0.1).records) for _ in range(5)] == [[]] * 5
+    consumer.pause([(topic, 0)], False)
+    assert len(read(consumer, lambda records, _: len(records) == 2)) == 2
+
+
+def test_an_offset_that_the_broker_does_not_hold_is_lost(consumer: Consumer, topic: str) -> None:
+    consumer.assign({(topic, 0): 99})
+    deadline = time.monotonic() + 20
+    polled = Polled()
+    while not polled.lost:
+        polled = consumer.poll(100, 0.2)
+        assert time.monotonic() < deadline
+    assert list(polled.lost) == [(topic, 0)]
+
+
+@pytest.mark.slow
+def test_an_outage_is_told_once_and_reading_goes_on(consumer: Consumer, topic: str, kafka_stack: Any) -> None:
+    consumer.assign({(topic, 0): 0})
+    read(consumer, lambda records, _: len(records) == 2)
+    kafka_stack.broker.server.stop()
+    told = []
+    deadline = time.monotonic() + 12
+    while time.monotonic() < deadline and not told:
+        try:
+            consumer.poll(100, 0.2)
+        except Unreachable as error:
+            told.append(str(error))
+    for _ in range(10):
+        consumer.poll(100, 0.2)
+    (message,) = told
+    assert message.startswith(f"kafka at {kafka_stack.bootstrap} does not answer")
+    kafka_stack.broker.start()
+    kafka_stack.broker.wait()
+    producer = Producer({"bootstrap.servers": kafka_stack.bootstrap})
+    producer.produce(topic, b"later", b"k", 0)
+    assert producer.flush(20) == 0
+    assert [record.value for record in read(consumer, lambda records, _: bool(records))] == [b"later"]
+
+
+def test_nobody_there_is_unreachable(client: Made) -> None:
+    with pytest.raises(Unreachable, match="does not answer"):
+        client("127.0.0.1:1", "test", seconds_max=1.0).partitions()
+
+
+def test_wrong_settings_are_misconfigured(client: Made) -> None:
+    with pytest.raises(Misconfigured, match="refuses its settings"):
+        client("127.0.0.1:1", "test", {"no.such.setting": "1"})
+
+
+def test_settings_carry_one_clients_names_for_both() -> None:
+    assert translated_settings({"sasl.username": "u", "security.protocol": "SASL_SSL", "ssl.ca.location": "/x"}) == {
+        "sasl_plain_username": "u", "security_protocol": "SASL_SSL", "ssl_cafile": "/x",
+    }  # fmt: skip
+
+
+def event(number: int) -> Event:
+    body = {
+        "specversion": "1.0", "id": f"id{number}", "source": "/trueup/shop", "type": "drift.found", "subject": None,
+        "datacontenttype": "application/json", "data": {"key": {"id": number}, "name": "é"},
+    }  # fmt: skip
+    return Event(f"id{number}", "drift", f"shop/public.t/{number}", body)
+
+
+def test_events_arrive_as_binary_cloudevents(kafka_stack: Any, consumer: Consumer) -> None:
+    prefix = kafka_stack.prefix()
+    sink = KafkaEventSink(kafka_stack.bootstrap, prefix)
+    assert sorted(sink.send([event(number) for number in range(3)])) == ["id0", "id1", "id2"]
+    assert sink.send([]) == []
+    sink.close()
+    place = (f"{prefix}.drift", 0)
+    consumer.assign({place: 0})
+    first, *_ = read(consumer, lambda records, _: len(records) == 3)
+    assert first.key == b"shop/public.t/0"
+    assert json.loads(first.value or b"") == {"key": {"id": 0}, "name": "é"}
+    assert dict(first.headers) == {
+        "ce_specversion": b"1.0", "ce_id": b"id0", "ce_source": b"/trueup/shop", "ce_type": b"drift.found",
+        "content-type": b"application/json",
+    }  # fmt: skip
+
+
+def test_events_that_nobody_confirms_are_not_reported_as_sent() -> None:
+    sink = KafkaEventSink("127.0.0.1:1", "p", seconds_max=1.0)
+    with pytest.raises(Unreachable, match="confirmed nothing within 1 s"):
+        sink.send([event(1)])
+
+
+def test_attributes_without_a_value_are_left_out() -> None:
+    _, headers = binary(event(1))
+    assert "ce_subject" not in dict(headers)

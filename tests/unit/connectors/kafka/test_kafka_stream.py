@@ -1,0 +1,257 @@
+"""The stream over a broker in memory: starts, restarts, late topics, lost offsets, poison, patience, pauses."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pytest
+from fixtures.debezium_broker import MemoryBroker, MemoryConsumer, Source
+
+from connectors.debezium.decoder import Decoder
+from connectors.debezium.modes import RECOMMENDED
+from connectors.kafka import offsets
+from connectors.kafka.dead_letters import DeadLetter
+from connectors.kafka.stream import KafkaStream
+from verifier.change import Batch, Blindness, Cause
+from verifier.errors import Misconfigured, Temporary
+from verifier.position import Lsn, Position, Tick
+from verifier.table import Column, Family, Table, TableName
+
+T, LATE = TableName("public", "t"), TableName("public", "late")
+TABLES = {name: Table(name, (Column("id", Family.INTEGER, "integer"),), ("id",)) for name in (T, LATE)}
+
+
+class Bench:
+    """One broker, one source, and streams over them with a clock that moves when the consumer waits."""
+
+    def __init__(self) -> None:
+        self.broker = MemoryBroker()
+        self.broker.topic("p.transaction")
+        self.broker.topic("p.public.t")
+        self.source = Source(self.broker)
+        self.letters: list[DeadLetter] = []
+
+    def open(
+        self, at: Mapping[str, int] | None = None, through: Position | None = None, *, keep_max: int = 100
+    ) -> KafkaStream:
+        self.consumer = MemoryConsumer(self.broker)
+        self.stream = KafkaStream(
+            self.consumer, Decoder("p", RECOMMENDED, TABLES.get), "p", keep_max=keep_max, patience_seconds=30.0,
+            on_dead_letter=self.letters.append, seconds=lambda: self.consumer.waited,
+        )  # fmt: skip
+        self.started = self.stream.start(at or {}, through)
+        return self.stream
+
+    def poll(self, seconds: float = 1.0, changes_max: int = 100) -> Batch:
+        return self.stream.poll(changes_max=changes_max, seconds_max=seconds)
+
+
+@pytest.fixture
+def bench() -> Bench:
+    return Bench()
+
+
+def keys(batch: Batch) -> list[list[object]]:
+    return [[change.key[0] for change in transaction.changes] for transaction in batch.transactions]
+
+
+def test_the_first_start_is_at_the_present(bench: Bench) -> None:
+    bench.source.transaction(1)
+    bench.open()
+    assert bench.started is None
+    assert bench.poll() == Batch()
+    bench.source.transaction(2, 3)
+    batch = bench.poll()
+    assert keys(batch) == [[2, 3]]
+    assert (batch.read_through, batch.events) == (Lsn(20), 2)
+    assert (batch.connector_at, batch.broker_at) == (2000.0, 1003.0)
+    assert batch.offsets == {"p.transaction:0": 4, "p.public.t:0": 3}
+
+
+def test_a_restart_reads_from_the_first_row_that_was_not_delivered(bench: Bench) -> None:
+    bench.open()
+    bench.source.transaction(1)
+    bench.source.begin()
+    bench.source.row(1, 2)
+    batch = bench.poll()
+    assert batch.offsets["p.public.t:0"] == 1
+    bench.source.row(2, 3)
+    bench.source.end(t=2)
+    bench.open(batch.offsets, batch.read_through)
+    assert bench.started == Lsn(10)
+    again = bench.poll()
+    assert keys(again) == [[2, 3]]
+    assert bench.open(again.offsets, again.read_through).poll(changes_max=9, seconds_max=0.1).transactions == ()
+
+
+def test_a_topic_that_appears_later_is_read_from_its_beginning(bench: Bench) -> None:
+    bench.open()
+    bench.source.transaction(1)
+    first = bench.poll()
+    bench.source.transaction(7, table="late")
+    batch = bench.poll(seconds=2)
+    assert keys(batch) == [[7]]
+    assert batch.offsets["p.public.late:0"] == 1
+    bench.open(first.offsets, first.read_through)
+    assert keys(bench.poll()) == [[7]]
+
+
+def test_a_connector_that_has_sent_nothing_yet_is_waited_for() -> None:
+    bench = Bench()
+    bench.broker.logs.clear()
+    bench.open()
+    assert bench.poll() == Batch()
+    bench.source.transaction(1)
+    assert keys(bench.poll(seconds=2)) == [[1]]
+
+
+@pytest.mark.parametrize("gone", ["retention", "made anew", "deleted"])
+def test_lost_offsets_are_a_gap_and_the_stream_goes_on_at_the_present(bench: Bench, gone: str) -> None:
+    bench.open()
+    bench.source.transaction(1)
+    journaled = bench.poll()
+    bench.source.transaction(2)
+    place = ("p.public.t", 0)
+    if gone == "retention":
+        bench.broker.first[place] = 2
+    elif gone == "made anew":
+        bench.broker.logs[place] = []
+    else:
+        del bench.broker.logs[place]
+    bench.open(journaled.offsets, journaled.read_through)
+    assert bench.started is None
+    batch = bench.poll()
+    assert batch.blind == (Blindness(Cause.GAP, None, "kafka no longer holds our offsets of p.public.t:0"),)
+    assert (batch.read_through, batch.offsets) == (None, {})
+    bench.source.transaction(3)
+    after = bench.poll(seconds=6)
+    assert keys(after) == [[3]]
+    assert after.read_through == Lsn(30)
+
+
+def test_offsets_lost_while_reading_are_a_gap_too(bench: Bench) -> None:
+    bench.open()
+    bench.source.transaction(1)
+    bench.poll()
+    bench.source.transaction(2)
+    bench.broker.first["p.transaction", 0] = 4
+    batch = bench.poll()
+    assert [blindness.cause for blindness in batch.blind] == [Cause.GAP]
+    bench.source.transaction(3)
+    assert keys(bench.poll()) == [[3]]
+
+
+def test_poison_is_kept_whole_and_blinds_its_table_and_the_rest_goes_on(bench: Bench) -> None:
+    bench.open()
+    bench.source.begin()
+    bench.source.row(1, 1)
+    bench.broker.append(("p.public.t", 0), {"id": 2}, b"\x00junk")
+    bench.source.row(3, 3)
+    bench.source.end(t=3)
+    batch = bench.poll()
+    (blindness,) = batch.blind
+    assert (blindness.cause, blindness.table) == (Cause.UNREADABLE, T)
+    assert blindness.detail.startswith("p.public.t:0 at offset 1: ")
+    assert keys(batch) == [[1, 3]]
+    assert [b.table for b in batch.transactions[0].blind] == [T]
+    (letter,) = bench.letters
+    assert (letter.record.key, letter.record.value, letter.record.offset) == (b'{"id": 2}', b"\x00junk", 1)
+    bench.source.transaction(4)
+    assert keys(bench.poll()) == [[4]]
+    assert bench.poll().offsets["p.public.t:0"] == 4
+
+
+def test_poison_in_the_order_itself_blinds_everything(bench: Bench) -> None:
+    bench.open()
+    bench.source.transaction(1)
+    bench.source.boundary({"status": "HALF", "id": "9:9"})
+    bench.source.transaction(2)
+    batch = bench.poll()
+    assert [(blindness.cause, blindness.table) for blindness in batch.blind] == [(Cause.UNREADABLE, None)]
+    assert keys(batch) == [[1], [2]]
+
+
+def test_a_row_that_never_comes_stops_the_stream_for_a_while_only(bench: Bench) -> None:
+    bench.open()
+    bench.source.begin()
+    bench.source.end(t=1)
+    bench.source.transaction(2)
+    assert bench.poll(seconds=29.0).transactions == ()
+    batch = bench.poll(seconds=5.0)
+    assert [[(b.cause, b.table) for b in t.blind] for t in batch.transactions] == [[(Cause.GAP, T)], []]
+    assert keys(batch) == [[], [2]]
+
+
+def test_a_transaction_too_large_is_followed_by_number_only(bench: Bench) -> None:
+    bench.open(keep_max=5)
+    bench.source.transaction(*range(20))
+    bench.source.transaction(1)
+    batch = bench.poll()
+    assert keys(batch) == [[], [1]]
+    assert [[(b.cause, b.table) for b in t.blind] for t in batch.transactions] == [[(Cause.GAP, T)], []]
+    assert batch.transactions[0].blind[0].detail == "transaction too large to follow key by key"
+
+
+def test_rows_wait_when_their_ends_do_not_come(bench: Bench) -> None:
+    bench.open(keep_max=5)
+    order = bench.broker.logs.pop(("p.transaction", 0))
+    for key in range(8):
+        bench.source.transaction(key)
+    held, bench.broker.logs["p.transaction", 0] = bench.broker.logs["p.transaction", 0], order
+    assert bench.poll().transactions == ()
+    assert bench.consumer.paused == {("p.public.t", 0)}
+    order.extend(held)
+    assert keys(bench.poll()) == [[key] for key in range(8)]
+    assert bench.poll().offsets["p.public.t:0"] == 8
+    assert bench.consumer.paused == set()
+
+
+def test_batches_are_about_as_large_as_asked_for(bench: Bench) -> None:
+    bench.open()
+    for number in range(5):
+        bench.source.transaction(number, number + 10)
+    sizes = [len(bench.poll(changes_max=3).transactions) for _ in range(3)]
+    assert sizes == [2, 2, 1]
+
+
+def test_an_outage_is_told_and_nothing_is_lost(bench: Bench) -> None:
+    bench.open()
+    bench.source.transaction(1)
+    bench.broker.down = True
+    with pytest.raises(Temporary, match="does not answer"):
+        bench.poll()
+    bench.broker.down = False
+    assert keys(bench.poll()) == [[1]]
+
+
+def test_the_backlog_is_what_has_not_been_read(bench: Bench) -> None:
+    bench.open()
+    bench.source.transaction(1, 2)
+    assert bench.stream.backlog() == 4
+    bench.poll()
+    assert bench.stream.backlog() == 0
+
+
+def test_acknowledged_offsets_go_to_the_group(bench: Bench) -> None:
+    bench.open().acknowledge({"p.public.t:0": 5})
+    assert bench.broker.commits == [{("p.public.t", 0): 5}]
+    bench.stream.close()
+    assert bench.consumer.closed
+
+
+def test_an_order_in_several_partitions_is_none(bench: Bench) -> None:
+    bench.broker.topic("p.transaction", 2)
+    with pytest.raises(Misconfigured, match="has 2 partitions, needs exactly 1"):
+        bench.open()
+
+
+def test_a_position_of_another_engine_is_refused(bench: Bench) -> None:
+    with pytest.raises(Misconfigured, match="another leader"):
+        bench.open({"p.transaction:0": 1}, Tick(5))
+
+
+def test_offsets_are_written_and_read_back() -> None:
+    places = {("a.b:c", 3): 7, ("x", 0): 0}
+    assert offsets.read(offsets.written(places)) == places
+    with pytest.raises(ValueError, match="not a topic"):
+        offsets.read({"lsn": 5})
