@@ -24,6 +24,7 @@ def ask_once(
         f"select told.*, fenced.* from (select {told}) told left join "
         f"(select true as here, asked.* from (\n{text}\n) as asked limit {int(rows_max) + 1}) fenced on true"
     )
+    session.allow(seconds_max)
     session.configure(statement_limit(seconds_max) | {"search_path": '"$user", public'})
     try:
         names, rows, booleans = session.raw(fenced)

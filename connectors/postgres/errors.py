@@ -23,7 +23,7 @@ _LOGIN_TEXTS = (
     "permission denied for database",
     "is not permitted to log in",
 )
-_NOBODY = ("connection failed", "connection timeout", "could not", "failed to resolve")
+_NOBODY = ("connection failed", "connection timeout", "could not", "failed to resolve", "no answer")
 _TEMPORARY = {
     "57014": "the statement was cancelled by a time limit, by an operator or by recovery on a standby",
     "40001": "the statement was cancelled because it conflicted with recovery or another transaction",

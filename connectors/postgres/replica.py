@@ -120,13 +120,13 @@ class PostgresReplica:
             return next_xid(xmax, age)
 
     def boundary(self, table: Table, after: Key | None, rows: int) -> Key | None:
-        statements = self._statements(table)
+        statements = self.statements(table)
         with self.sessions.borrow(f"finding a chunk of {table.name}") as session:
             found = session.all(*statements.boundary(after, rows))
         return tuple(found[0]) if found else None
 
     def digest(self, table: Table, within: KeyRange) -> Look[Digest]:
-        statements = self._statements(table)
+        statements = self.statements(table)
 
         def read(session: Session, told: str) -> tuple[Record, Digest]:
             *said, rows, total = session.one(*statements.digest(within, told))
@@ -135,7 +135,7 @@ class PostgresReplica:
         return self._look(f"digesting {table.name}", read)
 
     def row_digests(self, table: Table, within: KeyRange) -> Look[Mapping[Key, int]]:
-        statements = self._statements(table)
+        statements = self.statements(table)
 
         def read(session: Session, told: str) -> tuple[Record, Mapping[Key, int]]:
             record = session.one(*statements.packed(within, told), binary=True)
@@ -150,7 +150,7 @@ class PostgresReplica:
 
     def point_digests(self, table: Table, keys: Collection[Key]) -> Look[Mapping[Key, int]]:
         wanted = self._wanted(table, keys)
-        statements = self._statements(table)
+        statements = self.statements(table)
 
         def read(session: Session, told: str) -> tuple[Record, Mapping[Key, int]]:
             records = session.all(*statements.points(wanted, told, whole_rows=False))
@@ -161,7 +161,7 @@ class PostgresReplica:
 
     def rows(self, table: Table, keys: Collection[Key]) -> Look[Mapping[Key, Row]]:
         wanted = self._wanted(table, keys)
-        statements = self._statements(table)
+        statements = self.statements(table)
         names = [column.name for column in table.columns]
         width = len(names) + 3
 
@@ -190,6 +190,14 @@ class PostgresReplica:
         """Use what `agreement.agree` found all sides to share; before the first comparison."""
         self.options = replace(self.options, scheme=scheme, native_order=native_order)
 
+    def statements(self, table: Table) -> Statements:
+        """The SQL that this replica uses for the table; Permanent if it has no key."""
+        if not table.key:
+            raise Permanent(f"{table.name} has no primary key and no unique not-null key: its rows cannot be addressed")
+        o = self.options
+        order = TextOrder.NATIVE if table.name in o.native_order else TextOrder.BYTES
+        return Statements(table, self.sessions.quote, o.scheme, order, o.strict_scale)
+
     def _look(self, doing: str, read: Callable[[Session, str], tuple[Record, T]]) -> Look[T]:
         with self.sessions.borrow(doing) as session:
             role = self.role(session)
@@ -217,13 +225,6 @@ class PostgresReplica:
         if self._geometry is None:
             self._geometry = positions.geometry(session)
         return self._geometry
-
-    def _statements(self, table: Table) -> Statements:
-        if not table.key:
-            raise Permanent(f"{table.name} has no primary key and no unique not-null key: its rows cannot be addressed")
-        o = self.options
-        order = TextOrder.NATIVE if table.name in o.native_order else TextOrder.BYTES
-        return Statements(table, self.sessions.quote, o.scheme, order, o.strict_scale)
 
     def _wanted(self, table: Table, keys: Collection[Key]) -> list[Key]:
         wrong = missing_parts(table, keys)

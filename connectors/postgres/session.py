@@ -17,6 +17,7 @@ from sqlalchemy import create_engine, event
 from sqlalchemy.engine import URL, make_url
 
 from connectors.postgres.errors import translated
+from connectors.postgres.patience import GRACE_SECONDS, PatientConnection
 from verifier.errors import Misconfigured
 
 Record = tuple[Any, ...]
@@ -46,6 +47,19 @@ _MANNERS = {
 }
 
 
+_CONNECTING: dict[str, Any] = {
+    "application_name": "trueup",
+    "client_encoding": "UTF8",
+    "keepalives": 1,
+    "keepalives_idle": 5,
+    "keepalives_interval": 2,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 15000,
+    "prepare_threshold": None,
+    "autocommit": True,
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Limits:
     """What one replica's sessions may take. Seconds; `connections` is the size of the pool."""
@@ -67,24 +81,13 @@ class Sessions:
         self._pins = _TEXT | _MANNERS | _time_limits(self.limits.statement_seconds, self.limits.lock_seconds)
         self._engine = create_engine(
             self.url,
+            creator=self._connect,
             isolation_level="AUTOCOMMIT",
             pool_size=self.limits.connections,
             max_overflow=0,
             pool_timeout=self.limits.pool_seconds,
             pool_pre_ping=True,
             pool_use_lifo=True,
-            connect_args={
-                "application_name": "trueup",
-                "client_encoding": "UTF8",
-                "connect_timeout": self.limits.connect_seconds,
-                "keepalives": 1,
-                "keepalives_idle": 5,
-                "keepalives_interval": 2,
-                "keepalives_count": 3,
-                "tcp_user_timeout": 15000,
-                "prepare_threshold": None,
-                "autocommit": True,
-            },
         )
         event.listen(self._engine, "connect", self._on_connect)
 
@@ -109,15 +112,22 @@ class Sessions:
 
     def pin(self, session: Session) -> None:
         """Set every pinned setting (again)."""
+        session.allow(self.limits.statement_seconds)
         session.configure(self._pins)
 
     def close(self) -> None:
         self._engine.dispose()
 
+    def _connect(self) -> PatientConnection:
+        words, of_url = self._engine.dialect.create_connect_args(self.url)
+        parameters = {**_CONNECTING, "connect_timeout": self.limits.connect_seconds, **of_url}
+        made = PatientConnection.connect(*words, **parameters)
+        made.patience = self.limits.statement_seconds + GRACE_SECONDS
+        return made
+
     def _on_connect(self, driver: Any, _record: object) -> None:
         raw = getattr(driver, "driver_connection", driver)
-        connection = getattr(raw, "_connection", raw)
-        self.pin(Session(connection))
+        self.pin(Session(getattr(raw, "_connection", raw)))
 
 
 class Session:
@@ -152,6 +162,11 @@ class Session:
             cells = [[result.get_value(r, c) for c in columns] for r in range(result.ntuples)]
             booleans = frozenset(c for c in columns if result.ftype(c) == _BOOLEAN)
             return names, [tuple(None if cell is None else cell.decode() for cell in row) for row in cells], booleans
+
+    def allow(self, seconds: float) -> None:
+        """The next statements may take this long; well after it the server counts as gone."""
+        if isinstance(self._driver, PatientConnection):
+            self._driver.patience = seconds + GRACE_SECONDS
 
     def configure(self, settings: dict[str, str]) -> None:
         with self._driver.cursor() as cursor:

@@ -33,7 +33,7 @@ class Statements:
 
     def __init__(self, table: Table, quote: Quote, scheme: Scheme, order: TextOrder, strict_scale: bool) -> None:
         self._table, self._quote, self._scheme, self._strict = table, quote, scheme, strict_scale
-        self._order = order
+        self.order = order
         self._source = f"{quote(table.name.schema)}.{quote(table.name.name)}"
         self._keys = table.key_columns()
         self._whole = len(self._keys) == 1 and self._keys[0].family is Family.INTEGER
@@ -52,7 +52,8 @@ class Statements:
         """One row: what was told, count, then packed hashes: with the key in 16 bytes each, or 8 bytes each followed by
         one array per key column in the same order."""
         where, values = self._range(within)
-        rows = f"(select * from {self._source} as walked{where} limit {PACKED_ROWS_MAX + 1}) r"
+        columns = ", ".join(self._quote(c.name) for c in self._table.columns)
+        rows = f"(select {columns} from {self._source} as walked{where} limit {PACKED_ROWS_MAX + 1}) r"
         hashed = f"int8send({self._hash('r')})"
         if self._whole:
             key = f"r.{self._quote(self._keys[0].name)}::bigint"
@@ -107,12 +108,12 @@ class Statements:
 
     def _ordered(self, column: Column) -> str:
         name = f"walked.{self._quote(column.name)}"
-        if self._order is TextOrder.BYTES and column.family in ORDERED_BY_COLLATION:
+        if self.order is TextOrder.BYTES and column.family in ORDERED_BY_COLLATION:
             return f'{name} collate "C"' if _collatable(column) else f'{name}::text collate "C"'
         return name
 
     def _parameter(self, column: Column) -> str:
-        if self._order is TextOrder.BYTES and column.family in ORDERED_BY_COLLATION:
+        if self.order is TextOrder.BYTES and column.family in ORDERED_BY_COLLATION:
             return f'%s::{cast_type(column)} collate "C"' if _collatable(column) else '%s::text collate "C"'
         return f"%s::{cast_type(column)}"
 

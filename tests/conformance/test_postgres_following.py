@@ -216,6 +216,26 @@ def test_nobody_answers(proxy: Callable[[int], TcpProxy], database: Database) ->
     replica.close()
 
 
+def test_a_server_that_falls_silent_is_given_up(
+    proxy: Callable[[int], TcpProxy], database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("connectors.postgres.session.GRACE_SECONDS", 0.5)
+    through = proxy(database.cluster.port)
+    url = make_url(database.url).set(host="127.0.0.1", port=through.port).render_as_string(hide_password=False)
+    limits = Limits(connect_seconds=2, statement_seconds=1)
+    replica = PostgresReplica("leader", url, Options(role=Role.LEADER, limits=limits))
+    before = replica.position()
+    through.hang()
+    began = time.monotonic()
+    for _ in range(2):
+        with pytest.raises(Unreachable, match=r"no answer|connection timeout"):
+            replica.position()
+    assert time.monotonic() - began < 12
+    through.flow()
+    assert replica.position().covers(before)
+    replica.close()
+
+
 def test_a_statement_ends_at_its_limit_and_a_lock_is_not_waited_for(database: Database) -> None:
     database.sql(SCHEMA)
     replica = PostgresReplica("leader", database.url, Options(role=Role.LEADER, limits=Limits(lock_seconds=0.2)))
