@@ -65,7 +65,8 @@ class Daemon:
         if self.scans:
             pace = Pace(period_seconds=1.0, rest=0.0)
             policy = ScanPolicy(rows_first=4, rows_min=2, rows_max=6)
-            services.append(ScanService(world, scan_journal, stream_journal, policy, pace))
+            drifts: Any = Faulty(self.journal.drifts, faults)
+            services.append(ScanService(world, scan_journal, stream_journal, policy, pace, drifts=drifts))
         self.services = services
 
     def run(self, ticks: int) -> None:

@@ -132,7 +132,7 @@ def _wired(
     follow = None
     if stream is not None:
         follow = FollowService(world, stream.stream, journal.stream, watchers=(lag,), heard=stream.heard)
-    scan = ScanService(world, journal.scans, journal.stream, _scan_policy(group), _pace(group))
+    scan = ScanService(world, journal.scans, journal.stream, _scan_policy(group), _pace(group), drifts=journal.drifts)
     check = CheckService(_scheduled(group, servers), announcer, journal.outbox)
     watch = WatchService(
         world,

@@ -17,7 +17,7 @@ from verifier.chunk import ChunkSize
 from verifier.compare import Comparison
 from verifier.drift import Verdict
 from verifier.errors import Permanent, Temporary
-from verifier.journal import ChunkResult, ScanJournal, StreamJournal
+from verifier.journal import ChunkResult, DriftJournal, ScanJournal, StreamJournal
 from verifier.keyrange import KeyRange
 from verifier.policy import ScanPolicy
 from verifier.ports import Replica
@@ -51,7 +51,8 @@ class _Pass:
 
 @dataclass(slots=True)
 class ScanService:
-    """The scan of one group; one chunk a tick. `read` is told of each chunk, `unverified` maps tables to reasons."""
+    """The scan of one group; one chunk a tick. `read` is told of each chunk, `unverified` maps tables to reasons. With
+    `drifts`, every pass hands the table's known drift over too: a row that became equal again differs in no chunk."""
 
     world: GroupWorld
     journal: ScanJournal
@@ -60,6 +61,7 @@ class ScanService:
     pace: Pace
     read: Callable[[ChunkRead], None] = lambda read: None
     finished: Callable[[TableName, float], None] = lambda table, at: None
+    drifts: DriftJournal | None = None
     unverified: dict[tuple[str, TableName], str] = field(default_factory=dict)
     _passes: dict[TableName, _Pass] = field(default_factory=dict)
     _current: TableName | None = None
@@ -168,6 +170,7 @@ class ScanService:
     def _end(self, table: TableName, walk: _Pass) -> None:
         self._passes.pop(table, None)
         self._current = None
+        self._hand_over_known(table)
         if walk.unread:
             for name in walk.unread:
                 self._note(name, table, "the follower could not be read in the last scan")
@@ -176,6 +179,15 @@ class ScanService:
         self.stream.sighted(table, walk.began_at)
         self.world.refresh(self.stream)
         self.finished(table, self.world.clock.now())
+
+    def _hand_over_known(self, table: TableName) -> None:
+        if self.drifts is None:
+            return
+        written, now = self.world.leader.position(), self.world.clock.now()
+        for name in self.world.followers:
+            known = {(table, key): written for key in self.drifts.suspects(name, table)}
+            if known:
+                self.stream.touch(known, followers=[name], at=now)
 
     def _refuse(self, table: TableName, reason: str, now: float) -> None:
         self._failed_at[table] = now
