@@ -1,0 +1,133 @@
+"""How a value looks in the report: what differs is marked, and what cannot be seen is shown.
+
+NULL, an empty text and an absent row are three things and look like three things. Blanks at an edge or in a row, line
+ends, invisible and direction-changing characters are spelled out, so that two values that differ never look alike.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterator
+from dataclasses import dataclass
+from difflib import SequenceMatcher
+from itertools import groupby
+
+_LONG = 240
+_DIFFED = 120
+_WHOLE = 20_000
+_AROUND = 60
+_SIGNS = {"\t": "→", "\n": "↵", "\r": "␍"}
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A run of characters: `sign` stands for something invisible, `changed` differs from the other side. `points`
+    spells the code points of a difference outside ASCII, where letters of two scripts may look alike."""
+
+    text: str
+    sign: bool = False
+    changed: bool = False
+    points: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """One value. `state` is `text`, `empty`, `null`, `absent` or `masked`; `rest` holds the whole of a value that was
+    cut short (its beginning, where it is very long), and `length` its characters."""
+
+    state: str
+    pieces: tuple[Piece, ...] = ()
+    rest: tuple[Piece, ...] = ()
+    length: int = 0
+
+
+def pair(leader: str | None, follower: str | None) -> tuple[Shown, Shown]:
+    """Both sides of a column that differs, with the differing characters marked."""
+    if leader is None or follower is None:
+        return single(leader), single(follower)
+    ours, theirs = _marks(leader, follower)
+    return _shown(leader, ours), _shown(follower, theirs)
+
+
+def single(value: str | None) -> Shown:
+    """A value that has nothing to be compared with."""
+    return Shown("null") if value is None else _shown(value, [])
+
+
+ABSENT = Shown("absent")
+
+
+def plain(value: str | None) -> str:
+    """A value in one line of text, for labels."""
+    return "NULL" if value is None else "".join(piece.text for piece in _pieces(str(value), []))
+
+
+def _shown(value: str, marks: list[tuple[int, int]]) -> Shown:
+    if not value:
+        return Shown("empty")
+    if value.startswith("masked:"):
+        return Shown("masked", (Piece(value.removeprefix("masked:")),))
+    if len(value) <= _LONG:
+        return Shown("text", tuple(_pieces(value, marks)), length=len(value))
+    whole = tuple(_pieces(value[:_WHOLE], [(a, min(b, _WHOLE)) for a, b in marks if a < _WHOLE]))
+    return Shown("text", tuple(_excerpt(value, marks)), whole, len(value))
+
+
+def _excerpt(value: str, marks: list[tuple[int, int]]) -> Iterator[Piece]:
+    """The part of a long value in which it first differs."""
+    first = marks[0][0] if marks else 0
+    begin = max(0, min(first - _AROUND, len(value) - 2 * _AROUND))
+    end = min(len(value), begin + 3 * _AROUND)
+    if begin:
+        yield Piece("…", sign=True)
+    moved = [(max(0, a - begin), min(end, b) - begin) for a, b in marks if b > begin and a < end]
+    yield from _pieces(value[begin:end], moved)
+    if end < len(value):
+        yield Piece("…", sign=True)
+
+
+def _pieces(value: str, marks: list[tuple[int, int]]) -> Iterator[Piece]:
+    changed = bytearray(len(value))
+    for begin, end in marks:
+        changed[begin:end] = b"\1" * (end - begin)
+    told = [(*_told(value, place, bool(changed[place])), bool(changed[place])) for place in range(len(value))]
+    for (sign, differs), run in groupby(told, lambda one: (one[1], one[2])):
+        text = "".join(text for text, _, _ in run)
+        spelled = differs and not sign and not text.isascii()
+        yield Piece(text, sign, differs, " ".join(f"U+{ord(one):04X}" for one in text[:12]) if spelled else "")
+
+
+def _told(value: str, place: int, differs: bool) -> tuple[str, bool]:
+    """One character and whether it is a sign for another."""
+    one = value[place]
+    if one == " ":
+        edge = place in (0, len(value) - 1) or value[place - 1].isspace() or value[place + 1].isspace()
+        return ("·", True) if edge else (one, False)
+    if one in _SIGNS:
+        return _SIGNS[one] + ("\n" if one == "\n" else ""), True
+    if unicodedata.category(one) in ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp", "Zs"):
+        return f"⟨U+{ord(one):04X}⟩", True
+    if unicodedata.combining(one) and (differs or place == 0):
+        return f"⟨U+{ord(one):04X}⟩", True  # an accent of its own looks like the accented letter
+    return one, False
+
+
+def _marks(ours: str, theirs: str) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
+    """Where the two differ, as ranges in each. Long texts are told from the first to the last difference: finding the
+    least edit takes quadratic time."""
+    if max(len(ours), len(theirs)) > _DIFFED:
+        head = _common(ours, theirs)
+        tail = _common(ours[head:][::-1], theirs[head:][::-1])
+        return [(head, len(ours) - tail)], [(head, len(theirs) - tail)]
+    left, right = [], []
+    for tag, a, b, c, d in SequenceMatcher(None, ours, theirs, autojunk=False).get_opcodes():
+        if tag != "equal":
+            left.append((a, b))
+            right.append((c, d))
+    return [m for m in left if m[0] < m[1]], [m for m in right if m[0] < m[1]]
+
+
+def _common(one: str, other: str) -> int:
+    """Length of the common beginning."""
+    least = min(len(one), len(other))
+    return next((i for i in range(least) if one[i] != other[i]), least)
