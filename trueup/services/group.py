@@ -105,7 +105,9 @@ class Sighted:
             lows = [low for low in self._lows.values() if low is not None]
             return self.window.prune(views, [*lows, *(low for _, low, _ in self._open.values())])
 
+    @property
     def changes(self) -> int:
+        """How many changes are kept."""
         return self.window.changes
 
 
