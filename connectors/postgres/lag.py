@@ -56,8 +56,8 @@ from pg_replication_slots order by slot_name
 """
 # Without pg_monitor the receiver's status is null although it runs: then nothing is known to be wrong.
 _STANDBY = """
-select pg_is_wal_replay_paused(), (select coalesce(status, 'streaming') from pg_stat_wal_receiver), pg_last_wal_receive_lsn()::text,
-       pg_last_wal_replay_lsn()::text
+select pg_is_wal_replay_paused(), (select coalesce(status, 'streaming') from pg_stat_wal_receiver),
+       pg_last_wal_receive_lsn()::text, pg_last_wal_replay_lsn()::text
 where pg_is_in_recovery()
 """
 _SUBSCRIPTIONS = """
@@ -68,7 +68,8 @@ where s.subdbid = (select oid from pg_database where datname = current_database(
 
 
 class LagReader:
-    """Asks the server of one replica, through its sessions; nothing is kept between calls. Temporary, Unreachable or Forbidden as any read."""
+    """Asks the server of one replica, through its sessions; nothing is kept between calls. Temporary, Unreachable or
+    Forbidden as any read."""
 
     def __init__(self, replica: PostgresReplica) -> None:
         self._sessions = replica.sessions
