@@ -28,8 +28,10 @@ class KafkaStream(Model):
     """Debezium's replication slot, watched for the log that it retains. Unset: `debezium`."""
     publication: str | None = None
     """Debezium's publication. Unset: `dbz_publication`."""
+    connect_user: str | None = None
+    """The database user that a rendered connector logs in as: it needs more rights than trueup. Unset: the leader's."""
     connect_password: Password | None = None
-    """The database password that a rendered connector gets. Unset: the leader's."""
+    """That user's password. Unset: the leader's."""
 
 
 class PgoutputStream(Model):

@@ -23,13 +23,16 @@ def warnings(settings: Settings, document: Document) -> Iterator[Problem]:
             yield _warning(document, (*path, "url"), _IN_CLEAR)
         if secret is not None and _open_to_all(secret):
             place = secret.reference.partition(":")[2]
-            yield _warning(document, (*path, "password"), f"everybody on this machine can read it: chmod o-r {place}")
+            field = "connect_password" if path[-1] == "kafka" else "password"
+            yield _warning(document, (*path, field), f"everybody on this machine can read it: chmod o-r {place}")
 
 
 def _logins(settings: Settings) -> Iterator[tuple[Steps, Address | None, Secret | None]]:
     yield ("journal",), settings.journal.url, settings.journal.password
     for index, group in enumerate(settings.groups):
         at: Steps = ("groups", index)
+        if group.stream is not None and group.stream.kafka is not None:
+            yield (*at, "stream", "kafka"), None, group.stream.kafka.connect_password
         yield (*at, "leader"), group.leader.url, group.leader.password
         for number, follower in enumerate(group.followers):
             here: Steps = (*at, "followers", number)

@@ -8,6 +8,7 @@ import subprocess
 import time
 from pathlib import Path
 
+import psycopg
 import pytest
 from fixtures.missing import missing
 from fixtures.servers import binaries_of
@@ -39,6 +40,18 @@ def run(cluster: Cluster, script: str, folder: Path, **more: str) -> None:
     assert done.returncode == 0, done.stderr
 
 
+def as_debezium(leader: Cluster) -> None:
+    """What the connector does at its start and while idle, with its own login."""
+    parts = psycopg.conninfo.conninfo_to_dict(leader.dsn("shop"))
+    login = psycopg.conninfo.make_conninfo(**{**parts, "user": "debezium", "password": PASSWORD})
+    with psycopg.connect(login, autocommit=True) as connection:
+        tables = "orders, items, inventory, ledger, balances, trueup_heartbeat"
+        connection.execute(f"alter publication dbz_publication set table {tables}")
+        connection.execute("insert into trueup_heartbeat values (1, now())")
+    with psycopg.connect(f"{login} replication=database", autocommit=True) as connection:
+        connection.execute("CREATE_REPLICATION_SLOT debezium TEMPORARY LOGICAL pgoutput NOEXPORT_SNAPSHOT")
+
+
 def test_the_shop_is_made_and_the_subscriber_follows(postgres_workspace: Workspace, tmp_path: Path) -> None:
     if shutil.which("psql") is None:
         missing("no psql", "apt-get install postgresql-client")
@@ -58,6 +71,7 @@ def test_the_shop_is_made_and_the_subscriber_follows(postgres_workspace: Workspa
         while subscriber.sql(count, database="shop") != [(10_000, 20_000, 10_000)]:
             assert time.monotonic() < until, subscriber.sql(count, database="shop")
             time.sleep(0.1)
+        as_debezium(leader)
         leader.sql("update orders set status = 'paid' where id = 7", database="shop")
         while subscriber.sql("select status from orders where id = 7", database="shop") != [("paid",)]:
             assert time.monotonic() < until

@@ -99,7 +99,7 @@ class Connecting:
         return Source(
             parts.hostname or "localhost",
             parts.port or 5432,
-            unquote(parts.username or ""),
+            self.kafka.connect_user or unquote(parts.username or ""),
             word,
             parts.path.lstrip("/"),
         )

@@ -105,7 +105,7 @@ def test_the_example_is_complete_and_loads(tmp_path: Path) -> None:
 
     names = {line.split("`")[1] for line in page().splitlines() if line.startswith("| `")}
     missing = {name for name in names if f"{name}:" not in config.example()}
-    assert missing == {"connect_password"}
+    assert missing == set()
 
 
 def test_what_is_shown_loads_to_the_same_settings(tmp_path: Path) -> None:
