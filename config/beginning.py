@@ -15,7 +15,8 @@ from config.address import Address
 _HEAD = """\
 # yaml-language-server: $schema=./trueup.schema.json
 # trueup's configuration. 'trueup config check' judges it, 'trueup config show' prints what is in force,
-# 'trueup doctor' asks the servers whether they allow it.
+# 'trueup doctor' asks the servers whether they allow it. For an editor that completes keys:
+# trueup config schema > trueup.schema.json
 
 journal: trueup.db            # trueup's own state: a path, or postgresql://user@host/database for several daemons
 http: {listen: 127.0.0.1:9187}   # /metrics, /livez, /readyz
