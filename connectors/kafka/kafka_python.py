@@ -6,6 +6,7 @@ for, and nobody answering is an outage.
 
 from __future__ import annotations
 
+import socket
 import warnings
 from collections.abc import Callable, Collection, Mapping, Sequence
 from time import monotonic, sleep
@@ -58,6 +59,7 @@ class KafkaPythonConsumer:
         self._told = False
         self._heard_at = monotonic()
         self._assigned: set[Partition] = set()
+        self._knock()
         options = {"fetch_max_wait_ms": 100, "client_id": "trueup", **translated_settings(settings or {})}
         try:
             self._consumer = KafkaConsumer(
@@ -74,6 +76,21 @@ class KafkaPythonConsumer:
             raise Misconfigured(f"kafka client refuses its settings: {error}") from error
         except kafka_errors.KafkaError as error:
             raise self._translated(error) from error
+
+    def _knock(self) -> None:
+        """Somebody must be there before the client is made: one whose constructor fails leaves its thread behind."""
+        reasons = []
+        for server in self._servers.split(","):
+            host, _, port = server.strip().rpartition(":")
+            try:
+                socket.create_connection((host.strip("[]"), int(port)), self._seconds_max).close()
+            except OSError as error:
+                reasons.append(str(error))
+            except ValueError as error:
+                raise Misconfigured(f"kafka server {server!r} must be host:port") from error
+            else:
+                return
+        raise Unreachable(f"kafka at {self._servers} does not answer ({reasons[0]}): is it running")
 
     def partitions(self) -> Mapping[str, Sequence[int]]:
         names = self._asked(self._consumer.topics)
