@@ -30,7 +30,7 @@ class Scheme(enum.Enum):
 
 
 _MODIFIER = re.compile(r"\([0-9, -]+\)")
-_HASHED_IN_FULL = {"smallint", "integer", "date", "boolean", "uuid", "bytea", "oid", "real", "double precision"}
+_HASHED_IN_FULL = {"date", "boolean", "uuid", "bytea", "oid", "real", "double precision"}
 _SENT = {
     "timestamp without time zone": "timestamp_send",
     "timestamp with time zone": "timestamptz_send",
@@ -85,8 +85,12 @@ def hardened(column: Column, name: str, *, strict_scale: bool = False) -> str:
     bare = bare_type(column.declared)
     if bare in _HASHED_IN_FULL:
         return name
+    if bare in ("integer", "smallint"):
+        return f"{name}, null::bigint"
     if bare == "bigint":
-        return f"{name}, {name} >> 32"
+        # Its hash keeps 32 bits. The rest is added only where it says something, so that the same number hashes alike
+        # in an integer column: widening a key is what many followers are made for.
+        return f"{name}, case when {name} between -2147483648 and 2147483647 then null else {name} >> 32 end"
     if bare == "numeric":
         return f"numeric_send({name})" if strict_scale else f"numeric_send(trim_scale({name}))"
     if bare in _SENT:

@@ -13,6 +13,7 @@ import os
 from pathlib import Path
 
 import pytest
+from fixtures.servers import Servers
 
 from connectors.embedded import Cluster
 from connectors.postgres.expressions import Scheme, row_hash
@@ -27,7 +28,8 @@ Groups = list[list[str | None]]
 HOSTILE: dict[str, tuple[Family, Groups]] = {
     "bigint": (
         Family.INTEGER,
-        [["0"], ["1"], ["-1"], ["4294967295"], ["4294967296"], ["4294967297"], ["-4294967296"], ["-4294967297"],
+        [["2147483647"], ["2147483648"], ["-2147483648"], ["-2147483649"],
+         ["0"], ["1"], ["-1"], ["4294967295"], ["4294967296"], ["4294967297"], ["-4294967296"], ["-4294967297"],
          ["9223372036854775807"], ["-9223372036854775808"], [None]],
     ),
     "integer": (Family.INTEGER, [["0"], ["1"], ["-1"], ["2147483647"], ["-2147483648"], [None]]),
@@ -147,3 +149,22 @@ def test_hostile_values_stay_apart_everywhere(moody: Cluster, scheme: Scheme) ->
     for declared, of_type in told.items():
         known = golden[scheme.value][declared]
         assert of_type == {value: known[value] for value in of_type}, f"{declared} hashes otherwise on {version}"
+
+
+@pytest.mark.postgres
+@pytest.mark.parametrize("scheme", Scheme)
+@pytest.mark.parametrize(
+    ("narrow", "wide", "spelled"),
+    [
+        ("smallint", "bigint", ["0", "-1", "32767", None]),
+        ("integer", "bigint", ["0", "-1", "2147483647", "-2147483648", None]),
+        ("character varying(10)", "text", ["", "a", None]),
+    ],
+)
+def test_a_wider_type_hashes_the_same_value_alike(
+    postgres_server: Servers, scheme: Scheme, narrow: str, wide: str, spelled: list[str | None]
+) -> None:
+    sessions = Sessions(postgres_server(15).url())
+    groups = [[text] for text in spelled]
+    assert hashes(sessions, narrow, groups, scheme, 1) == hashes(sessions, wide, groups, scheme, 1)
+    sessions.close()
