@@ -22,6 +22,7 @@ TableOf = Callable[[TableName], Table | None]
 _OPERATIONS = {"c": Operation.INSERT, "u": Operation.UPDATE, "d": Operation.DELETE}
 _Json = Mapping[str, object]
 _NO_SCHEMA: _Json = {}
+_JSON = json.JSONDecoder(parse_float=values.Number, parse_constant=values.Number)
 
 
 class Decoder:
@@ -144,7 +145,7 @@ class Decoder:
 
 def _unwrap(message: bytes) -> tuple[_Json, _Json]:
     """Schema (empty if there is none) and payload. Integers of any size and decimals stay exact."""
-    parsed = json.loads(message, parse_float=values.Number, parse_constant=values.Number)
+    parsed = _JSON.decode(message.decode())
     if not isinstance(parsed, dict):
         raise TypeError(f"expected a JSON object, have {type(parsed).__name__}")
     if parsed.keys() == {"schema", "payload"}:
