@@ -9,14 +9,14 @@ otherwise by bytes, which is always right and uses no index on text.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from connectors.postgres.expressions import Scheme, row_hash
 from connectors.postgres.replica import PostgresReplica
 from connectors.postgres.session import Session
 from connectors.postgres.statements import ORDERED_BY_COLLATION
-from verifier.errors import Unsound
+from verifier.errors import Permanent, Unsound
 from verifier.table import Column, Family, Table, TableName
 
 RECORD_HASH_SINCE = 140000
@@ -58,7 +58,7 @@ from pg_attribute a join pg_class c on c.oid = a.attrelid join pg_collation l on
 join pg_namespace n on n.oid = c.relnamespace
 where n.nspname = %s and c.relname = %s and a.attname = %s
 """
-_LABELS = "select array_agg(enumlabel::text order by enumsortorder) from pg_enum where enumtypid = %s::regtype"
+_LABELS = "select array_agg(enumlabel::text order by enumsortorder) from pg_enum where enumtypid = to_regtype(%s)"
 
 Order = tuple[object, ...]
 """Everything that decides how a key sorts; equal on two servers means that they sort alike."""
@@ -74,12 +74,14 @@ class Agreement:
     reasons: tuple[str, ...] = ()
 
 
-def agree(replicas: Sequence[PostgresReplica], tables: Sequence[Table] = ()) -> Agreement:
+def agree(replicas: Sequence[PostgresReplica], tables: Sequence[Table] | None = None) -> Agreement:
     """Probe the replicas, the leader first, have all of them adopt what they share, and return it.
 
-    `tables` are the leader's tables that will be compared; a table that is not named is walked by bytes where its key
-    is text. Unsound if not even text hashes alike; Unreachable and the like as from any question.
+    `tables` are the leader's tables that will be compared (None: all that it lets us read); a table that is not among
+    them is walked by bytes where its key is text. Unsound if not even text hashes alike; Unreachable and the like as
+    from any question.
     """
+    tables = list(_readable(replicas[0])) if tables is None else tables
     leader, *followers = [_facts(replica, tables) for replica in replicas]
     reasons = [
         f"hash scheme text: {facts.name} runs {facts.version}, which has no record hash (14 and later do)"
@@ -102,6 +104,14 @@ def agree(replicas: Sequence[PostgresReplica], tables: Sequence[Table] = ()) -> 
     for replica in replicas:
         replica.adopt(scheme, frozenset(native))
     return Agreement(scheme, frozenset(native), tuple(reasons))
+
+
+def _readable(leader: PostgresReplica) -> Iterator[Table]:
+    for name in leader.tables(["*"]):
+        try:
+            yield leader.table(name)
+        except Permanent:  # of no concern unless it is compared, and then it is reported
+            continue
 
 
 @dataclass(frozen=True, slots=True)
