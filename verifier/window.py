@@ -206,6 +206,8 @@ class TransactionWindow:
         floor = self._floors[None].position
         if _covers(floor, commit):
             return True
+        if not self._commits or not self._commits[-1].covers(commit):
+            return False
         at = self._through(commit)
         return at > 0 and self._commits[at - 1].covers(commit)
 
