@@ -39,6 +39,11 @@ class Sight(Protocol):
 
     def read_through(self) -> Position | None: ...
 
+    def tells(self, table: TableName) -> bool:
+        """Does the stream tell every change of this table, asked of its source now? A table can leave a publication
+        without a word in the stream, and what nobody tells of looks like drift."""
+        ...
+
     def opened(self, leader: Look[Any], follower: Look[Any], name: str) -> int:
         """These looks wait to be judged: keep what they need. `name`: the follower's. Returns a ticket for `closed`."""
         ...
@@ -134,6 +139,9 @@ class VisibilityJudging:
         verdicts = judge(digests(ours), digests(theirs), flight, self._closer)
         self._done.update(dict.fromkeys(verdicts.matched, Equal()))
         self._done.update(dict.fromkeys(verdicts.in_flight, Moving(verdicts.why or "in flight")))
+        if verdicts.drifted and not self.sight.tells(self.compared.leader.name):
+            self._done.update(dict.fromkeys(verdicts.drifted, Moving("the stream does not tell of this table")))
+            return
         through = self.sight.read_through()
         evidence = visibility_evidence(looks.leader, looks.follower, through or looks.barrier)
         for key in verdicts.drifted:

@@ -132,3 +132,17 @@ def stream(
 
 def _some(names: Sequence[str], shown: int = 5) -> str:
     return ", ".join(names[:shown]) + (f" and {len(names) - shown} more" if len(names) > shown else "")
+
+
+_TELLS = """
+select t.schemaname, t.tablename from pg_publication p join pg_publication_tables t on t.pubname = p.pubname
+where p.pubname = %s and p.pubinsert and p.pubupdate and p.pubdelete and p.pubtruncate
+  and to_jsonb(t) ->> 'rowfilter' is null
+"""
+
+
+def told(replica: PostgresReplica, publication: str) -> frozenset[TableName]:
+    """The tables of which the publication tells every change of every row, asked of the leader now. Of any other a
+    stream that reads it knows too little to vouch for."""
+    with replica.sessions.borrow("asking what is published") as session:
+        return frozenset(TableName(schema, name) for schema, name in session.all(_TELLS, (publication,)))

@@ -55,9 +55,6 @@ class Tally:
         """The chunks in key order as runs of equal standing: `[["match", 12], ["drift", 1]]`."""
         return [[STANDINGS[code], len(list(run))] for code, run in groupby(self._standings)]
 
-    def found(self, drift: Drift) -> None:
-        self.kinds[drift.kind.value] += 1
-
     def verdict(self, problem: str | None) -> Verdict:
         """Drift outweighs doubt (the exit code says both apart); doubt is never match."""
         if any(self.kinds.values()):

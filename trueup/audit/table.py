@@ -1,38 +1,43 @@
 """The audit of one table on all followers: walk, settle, checkpoint.
 
-The walk does not wait for suspects: chunks that hold some are checkpointed as pending and finished when the last of
-their keys has settled, so waiting overlaps with reading. What a resumed run reads again is exactly the pending
-chunks and the part of the table that was not reached.
+The walk does not wait: chunks that hold suspects are checkpointed as pending and finished when the last of their keys
+has settled, and a follower that cannot be read owes the chunk while the others go on. What a resumed run reads again
+is exactly the pending chunks of each follower and the part of the table that was not reached. Drift is in the journal
+alone, so memory does not grow with it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field, replace
 
+from trueup.audit.behind import Behind
 from trueup.audit.progress import Watcher
 from trueup.audit.report import Tally
 from verifier.chunk import ChunkSize
 from verifier.compare import Comparison
+from verifier.digest import EMPTY
 from verifier.drift import Drift, Verdict
-from verifier.errors import Temporary
+from verifier.errors import Permanent, Temporary, Unreachable
 from verifier.identity import drift_id
 from verifier.journal import ChunkResult, RunJournal
 from verifier.keyrange import Chunk
 from verifier.outcome import Differs, Judging, Moving
 from verifier.policy import ScanPolicy, SettlePolicy
 from verifier.ports import Clock, Gather, Replica
+from verifier.reread import Reread
 from verifier.scan import ChunkRead, FollowerChunk, TableScan, remaining
 from verifier.settle import Leaving, Room
 from verifier.table import Key, Table
 
-PENDING = "suspects not settled yet"
+PENDING = "not settled yet"
 
 
 @dataclass(frozen=True, slots=True)
 class Tools:
     """What every table's audit needs. `judge` starts an attempt at keys of a table on a follower; `stop` says that
-    the user wants to end (the chunk in hand is finished, suspects are not waited for)."""
+    the user wants to end (the chunk in hand is finished, suspects are not waited for). A server that does not answer
+    is waited for up to `retry_seconds`. The report lists at most `drifts_shown` rows per table and follower."""
 
     group: str
     run_id: str
@@ -47,136 +52,174 @@ class Tools:
     drifts_shown: int = 1000
     stop: Callable[[], bool] = lambda: False
     retry_seconds: float = 60.0
-    connected_again: Callable[[str], None] = lambda _: None
 
 
 @dataclass(slots=True)
 class _Open:
     """A chunk on one follower whose suspects have not all settled."""
 
-    chunk: Chunk
+    whole: ChunkRead
     read: FollowerChunk
-    leader_rows: ChunkRead
     waiting: int
-    drifts: list[Drift] = field(default_factory=list)
+    drifted: int = 0
     unsettled: int = 0
     reason: str | None = None
 
 
 @dataclass(slots=True)
 class TableAudit:
-    """One table, several followers. `run` returns a tally and the shown drift per follower; True in `interrupted` if
-    the user stopped it or `rows_left` was used up."""
+    """One table on `sides`. After `run`: what was found per follower in `tallies`, why one was given up in `problems`;
+    `interrupted` if the user stopped it or `rows_left` was used up, `resumable` if a server stayed away."""
 
     tools: Tools
     table: Table
-    sides: Mapping[str, tuple[Replica, Comparison]]
+    sides: dict[str, tuple[Replica, Comparison]]
     rows_left: int | None = None
     tallies: dict[str, Tally] = field(default_factory=dict)
-    drifts: dict[str, list[Drift]] = field(default_factory=dict)
+    problems: dict[str, str] = field(default_factory=dict)
     interrupted: bool = False
+    resumable: bool = False
     _rooms: dict[str, Room[int]] = field(default_factory=dict)
     _open: dict[tuple[str, int], _Open] = field(default_factory=dict)
-    _resumed_ids: set[str] = field(default_factory=set)
+    _behind: dict[str, Behind] = field(default_factory=dict)
+    _drifted: int = 0
 
     def run(self) -> None:
         """Temporary if the leader stays away longer than `retry_seconds`; what was finished is in the journal."""
         for name, (replica, compared) in self.sides.items():
-            self.tallies[name], self.drifts[name] = Tally(), []
+            self.tallies[name] = Tally()
             self._rooms[name] = Room(self._judge(replica, compared), self.tools.settle)
+            self._behind[name] = Behind(self._reread(name))
         scan = self._resumed()
         failing_since: float | None = None
-        while not scan.done or any(self._rooms.values()):
-            if self.tools.stop() or (self.rows_left is not None and self.rows_left <= 0 and not scan.done):
+        while self.sides and (not scan.done or any(self._rooms.values()) or any(self._behind.values())):
+            if self.tools.stop():
                 self.interrupted = True
                 return
-            now = self.tools.clock.now()
-            self._settle(now)
-            if scan.done or sum(map(len, self._rooms.values())) >= self.tools.scan.suspects_max:
-                self._wait(now)
+            if self.rows_left is not None and self.rows_left <= 0 and not scan.done:
+                self.interrupted = True
+                scan.todo.clear()  # what was read is settled all the same
                 continue
             try:
-                self._take(scan.step())
+                self._go_on(scan)
                 failing_since = None
             except Temporary as problem:
-                failing_since = failing_since or now
-                self._endure(problem, failing_since, scan)
+                since = failing_since or self.tools.clock.now()
+                failing_since = self._endure(problem, since, scan)
+
+    def _go_on(self, scan: TableScan) -> None:
+        """One thing: settle what is due, then a chunk that a follower owes, the next chunk, or a moment's rest."""
+        now = self.tools.clock.now()
+        self._settle(now)
+        full = sum(map(len, self._rooms.values())) >= self.tools.scan.suspects_max
+        owing = [name for name, behind in self._behind.items() if behind.due(now)]
+        present = {name: side for name, side in self.sides.items() if not self._behind[name].failing}
+        if owing and not full:
+            self._catch_up(owing[0])
+        elif present and not full and not scan.done:
+            scan.sides = present
+            self._take(scan.step())
+        elif self.sides:
+            self._wait(now)
 
     def _judge(self, replica: Replica, compared: Comparison) -> Callable[[list[Key]], Judging]:
         return lambda keys: self.tools.judge(replica, compared, keys)
 
+    def _reread(self, name: str) -> Reread:
+        policy, tools = self.tools.scan, self.tools
+        alone = TableScan(tools.leader, {name: self.sides[name]}, ChunkSize(policy), tools.clock, tools.gather, [])
+        return Reread(alone, name, policy.rows_min, policy.rows_max)
+
     def _resumed(self) -> TableScan:
-        """The walk that is left after what the journal holds of this run."""
-        settled: dict[int, Chunk] = {}
-        pending: dict[int, Chunk] = {}
-        results = self.tools.journal.results(self.tools.run_id, self.table.name)
-        unfinished = {r.chunk.index for r in results if r.reason == PENDING}
-        for result in results:
-            if result.chunk.index in unfinished:
-                pending[result.chunk.index] = result.chunk
-            elif result.follower in self.tallies:
-                settled[result.chunk.index] = result.chunk
+        """The walk that is left after what the journal holds of this run; followers owe what they have no result of."""
+        known: dict[int, Chunk] = {}
+        rows: dict[int, int] = {}
+        done: set[tuple[int, str]] = set()
+        for result in self.tools.journal.results(self.tools.run_id, self.table.name):
+            index = result.chunk.index
+            known[index], rows[index] = result.chunk, max(rows.get(index, 0), result.leader.rows)
+            if result.reason != PENDING and result.follower in self.tallies:
                 self.tallies[result.follower].add(result)
-        for drift in self.tools.journal.drifts(self.tools.run_id, self.table.name, 1_000_000):
-            if drift.follower in self.tallies:
-                self._keep(drift)
-                self._resumed_ids.add(drift.id)
-        todo = remaining(list(settled.values()), list(pending.values()))
-        size = ChunkSize(self.tools.scan)
-        return TableScan(self.tools.leader, self.sides, size, self.tools.clock, self.tools.gather, todo)
+                done.add((index, result.follower))
+        for index in sorted(known):
+            for name in self.sides:
+                if (index, name) not in done:
+                    self._behind[name].owe(known[index], rows[index])
+        todo = remaining(list(known.values()), [])
+        tools = self.tools
+        return TableScan(tools.leader, self.sides, ChunkSize(tools.scan), tools.clock, tools.gather, todo)
+
+    def _catch_up(self, name: str) -> None:
+        behind = self._behind[name]
+        read = behind.read()
+        if name in read.failed:
+            self._stumble(name, read.failed[name], for_good=name in read.refused)
+            return
+        behind.paid()
+        self._keep(read, {})
 
     def _take(self, read: ChunkRead) -> None:
-        now = self.tools.clock.now()
-        results: list[ChunkResult] = []
-        for name, seen in read.followers.items():
-            held = _Open(read.chunk, seen, read, len(seen.suspects))
-            if seen.suspects:
-                self._open[name, read.chunk.index] = held
-                self._rooms[name].admit(seen.suspects, read.chunk.index, now)
-            results.append(self._result(name, held, now))
+        """A chunk of the walk: those who could not be read owe it."""
+        owing = {name: self._behind[name] for name in self.sides if name not in read.followers}
+        for behind in owing.values():
+            behind.owe(read.chunk, read.leader.rows)
+        self._keep(read, owing)
         for name, reason in read.failed.items():
-            held = _Open(read.chunk, FollowerChunk(read.leader, {}), read, 0, reason=reason)
-            results.append(self._result(name, held, now))
-        self.tools.journal.checkpoint(self.tools.run_id, results, [])
-        for result in results:
-            if result.reason != PENDING:
-                self.tallies[result.follower].add(result)
+            self._stumble(name, reason, for_good=name in read.refused)
         if self.rows_left is not None:
             self.rows_left -= read.leader.rows
         self._tell(read.leader.rows)
 
+    def _keep(self, read: ChunkRead, owing: Collection[str]) -> None:
+        """Checkpoint the chunk, and let its suspects in."""
+        now = self.tools.clock.now()
+        results = [self._result(name, _Open(read, FollowerChunk(EMPTY, {}), 1), now) for name in owing]
+        for name, seen in read.followers.items():
+            fresh = [key for key in seen.suspects if key not in self._rooms[name]]
+            held = _Open(read, seen, len(fresh))
+            if fresh:
+                self._open[name, read.chunk.index] = held
+                self._rooms[name].admit(fresh, read.chunk.index, now)
+            results.append(self._result(name, held, now))
+        self._record(results, [])
+
     def _settle(self, now: float) -> None:
-        for name, room in self._rooms.items():
+        for name, room in list(self._rooms.items()):
             due = room.next_due()
-            if due is not None and due <= now:
-                self._leave(name, room.advance(now), now)
+            if due is None or due > now:
+                continue
+            try:
+                leaving = room.advance(now)
+            except Permanent as problem:
+                self._lose(name, str(problem), temporary=False)
+            else:
+                self._leave(name, leaving, now)
 
     def _leave(self, name: str, leaving: list[Leaving[int]], now: float) -> None:
+        """Drift is recorded before its chunk is finished: a resumed run finds it again under the same id."""
+        drifts: list[Drift] = []
         finished: list[_Open] = []
         for left in leaving:
             held = self._open[name, left.tag]
             held.waiting -= 1
             if isinstance(left.outcome, Differs):
-                held.drifts.append(self._drift(name, left.key, left.outcome, now))
+                held.drifted += 1
+                drifts.append(self._drift(name, left.key, left.outcome, now))
             elif isinstance(left.outcome, Moving):
                 held.unsettled += 1
                 held.reason = f"in flight for longer than {self.tools.settle.give_up_seconds:g} s: {left.outcome.why}"
             if not held.waiting:
                 finished.append(self._open.pop((name, left.tag)))
-        for held in finished:
-            result = self._result(name, held, now)
-            self.tools.journal.checkpoint(self.tools.run_id, [result], held.drifts)
-            self.tallies[name].add(result)
-            for drift in held.drifts:
-                if drift.id not in self._resumed_ids:
-                    self._keep(drift)
-        if finished:
+        if finished or drifts:
+            self._record([self._result(name, held, now) for held in finished], drifts)
+            self._drifted += len(drifts)
             self._tell(0)
 
-    def _keep(self, drift: Drift) -> None:
-        self.tallies[drift.follower].found(drift)
-        if len(self.drifts[drift.follower]) < self.tools.drifts_shown:
-            self.drifts[drift.follower].append(drift)
+    def _record(self, results: list[ChunkResult], drifts: list[Drift]) -> None:
+        self.tools.journal.checkpoint(self.tools.run_id, results, drifts)
+        for result in results:
+            if result.reason != PENDING:
+                self.tallies[result.follower].add(result)
 
     def _drift(self, name: str, key: Key, outcome: Differs, now: float) -> Drift:
         found = drift_id(self.tools.group, name, self.table.name, key)
@@ -189,37 +232,80 @@ class TableAudit:
         reason = held.reason
         if held.waiting:
             verdict, reason = Verdict.UNVERIFIED, PENDING
-        elif held.drifts:
+        elif held.drifted:
             verdict = Verdict.DRIFT
         elif held.reason is not None:
             verdict = Verdict.UNVERIFIED
         return ChunkResult(
-            chunk=held.chunk,
+            chunk=held.whole.chunk,
             follower=name,
             verdict=verdict,
-            leader=held.leader_rows.leader,
+            leader=held.whole.leader,
             follower_digest=held.read.digest,
-            drifted=len(held.drifts),
+            drifted=held.drifted,
             unsettled=held.unsettled,
             reason=reason,
-            seconds=held.leader_rows.seconds,
+            seconds=held.whole.seconds,
             at=now,
         )
 
+    def _stumble(self, name: str, reason: str, *, for_good: bool) -> None:
+        """A follower could not be read: go on without it for a while, or for good."""
+        if for_good:
+            self._lose(name, reason, temporary=False)
+            return
+        behind, now = self._behind[name], self.tools.clock.now()
+        if behind.failed(now) > self.tools.retry_seconds:
+            self._lose(name, reason, temporary=True)
+        elif behind.tries == 1:
+            self.tools.watcher.note(f"{self.table.name} on {name}: {reason}; trying again")
+
+    def _lose(self, name: str, reason: str, *, temporary: bool) -> None:
+        """No more of this follower in this table. What it owes stays pending in the journal if it may come back."""
+        now = self.tools.clock.now()
+        self.problems[name] = reason
+        self.resumable = self.resumable or temporary
+        self.sides = {other: side for other, side in self.sides.items() if other != name}
+        room, behind = self._rooms.pop(name), self._behind.pop(name)
+        room.give_up(reason)
+        lost = [held for (follower, _), held in self._open.items() if follower == name]
+        self._open = {place: held for place, held in self._open.items() if place[0] != name}
+        results = [replace(self._result(name, held, now), reason=reason, verdict=Verdict.UNVERIFIED) for held in lost]
+        results += [_unread(name, chunk, reason, now) for chunk in behind.chunks()]
+        if temporary:
+            for result in results:
+                self.tallies[name].add(result)
+        else:
+            self._record(results, [])
+        self.tools.watcher.note(f"{self.table.name} on {name}: given up: {reason}")
+
     def _wait(self, now: float) -> None:
         due = [room.next_due() for room in self._rooms.values()]
+        due += [behind.next_due() for behind in self._behind.values()]
         soonest = min((at for at in due if at is not None), default=now)
-        self.tools.clock.sleep(min(max(soonest - now, 0.0), 0.2))
+        self.tools.clock.sleep(min(max(soonest - now, 0.001), 0.2))
 
-    def _endure(self, problem: Temporary, since: float, scan: TableScan) -> None:
-        """The leader could not be read: retry from the same place, with smaller chunks, until patience ends."""
-        if self.tools.clock.now() - since > self.tools.retry_seconds:
+    def _endure(self, problem: Temporary, since: float, scan: TableScan) -> float:
+        """The leader could not be read: retry from the same place until patience ends, which begins anew as long as
+        there are smaller chunks to try. Returns since when it fails."""
+        now = self.tools.clock.now()
+        rows = scan.size.rows
+        if not isinstance(problem, Unreachable):
+            scan.retreat()
+        if scan.size.rows < rows:
+            since = now
+        elif now - since > self.tools.retry_seconds:
+            self.resumable = True
             raise problem
-        self.tools.watcher.note(f"{self.table.name}: {problem}; trying again")
-        scan.retreat()
+        if now == since:
+            self.tools.watcher.note(f"{self.table.name}: {problem}; trying again")
         self.tools.clock.sleep(problem.delay_seconds)
+        return since
 
     def _tell(self, rows: int) -> None:
-        drifted = sum(sum(tally.kinds.values()) for tally in self.tallies.values())
         waiting = sum(map(len, self._rooms.values()))
-        self.tools.watcher.rows_read(rows, suspects=waiting, drifted=drifted)
+        self.tools.watcher.rows_read(rows, suspects=waiting, drifted=self._drifted)
+
+
+def _unread(name: str, chunk: Chunk, reason: str, now: float) -> ChunkResult:
+    return ChunkResult(chunk, name, Verdict.UNVERIFIED, EMPTY, EMPTY, reason=reason, at=now)

@@ -11,8 +11,10 @@ from config.settings import Group
 from connectors.journal.opening import Journal, open_journal
 from connectors.postgres.session import Limits
 from trueup.audit.progress import Watcher
+from trueup.audit.report import Json, finding_entry
 from trueup.audit.runner import Audit, Request
 from trueup.audit.table import Tools
+from trueup.bootstrap.group import checkers
 from trueup.bootstrap.servers import Address, Servers, open_servers
 from trueup.clock import SystemClock
 from trueup.pool import Pool
@@ -33,6 +35,8 @@ class Plan:
     settle: SettlePolicy = field(default_factory=SettlePolicy)
     limits: Limits = field(default_factory=Limits)
     drifts_shown: int = 1_000
+    checked: Group | None = None
+    """The group whose invariants are checked after the tables."""
 
 
 @dataclass(slots=True)
@@ -97,5 +101,14 @@ def open_audit(plan: Plan, *, run: str | None, watcher: Watcher, stop: Callable[
         drifts_shown=plan.drifts_shown,
         stop=stop,
     )
-    audit = Audit(tools, servers.leader, servers.followers, plan.request, servers.schemes())
+    audit = Audit(
+        tools, servers.leader, servers.followers, plan.request, servers.schemes(), _invariants(plan.checked, servers)
+    )
     return OpenAudit(audit, servers, journal, pool, remarks)
+
+
+def _invariants(group: Group | None, servers: Servers) -> Callable[[], list[Json]]:
+    """Checks the group's invariants once, with their grace."""
+    if group is None:
+        return list
+    return lambda: [finding_entry(checker.settled()) for checker in checkers(group, servers).values()]

@@ -12,6 +12,7 @@ from config.invariant import Invariant as InvariantSettings
 from config.invariant import NonNegative as NonNegativeSettings
 from config.settings import Group, Settings
 from connectors.journal.opening import Journal, open_journal
+from connectors.postgres import checkup
 from connectors.postgres.apply import PostgresRepairSink
 from connectors.postgres.invariants import non_negative
 from connectors.postgres.lag import LagReader
@@ -25,7 +26,7 @@ from trueup.clock import SystemClock
 from trueup.pool import Pool
 from trueup.services.check import CheckService, Scheduled
 from trueup.services.follow import FollowService
-from trueup.services.group import GroupWorld, Service, Sighted, TableBook
+from trueup.services.group import GroupWorld, Published, Service, Sighted, TableBook
 from trueup.services.relay import RelayService
 from trueup.services.repair import RepairService
 from trueup.services.scan import Pace, ScanService
@@ -126,7 +127,10 @@ def _wired(
 ) -> GroupRuntime:
     clock = SystemClock()
     stream = open_stream(group, leader_url, book)
-    sight = Sighted(TransactionWindow(), list(servers.followers)) if stream is not None else None
+    sight = None
+    if stream is not None:
+        published = Published(partial(checkup.told, servers.leader, stream.publication))
+        sight = Sighted(TransactionWindow(), list(servers.followers), published)
     world = GroupWorld(group.name, servers.leader, servers.followers, book, clock, pool.gather, sight)
     lag = SharedLag(LagTracker(interval_seconds=2.0, lagging_above=group.lag.warn))
     follow = None

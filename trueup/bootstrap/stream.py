@@ -22,10 +22,12 @@ _CONNECT_SECONDS = 5.0
 @dataclass(frozen=True, slots=True)
 class OpenStream:
     """`alive` tells when the source was last heard of and what is wrong with it; `heard` notes a poll that returned;
+    `publication` is what the source reads on the leader;
     `backlog` is the messages not read yet (None: not a matter of messages)."""
 
     kind: str
     stream: ChangeStream
+    publication: str
     alive: Callable[[], tuple[float, str] | None]
     heard: Callable[[float], None]
     backlog: Callable[[], int | None] = lambda: None
@@ -64,7 +66,7 @@ def _pgoutput(settings: PgoutputSettings, url: str, name: str, book: TableBook) 
         silent = stream.silent_seconds
         return None if silent is None else (heard.at, "")
 
-    return OpenStream("pgoutput", stream, alive, heard.note)
+    return OpenStream("pgoutput", stream, settings.publication, alive, heard.note)
 
 
 def _kafka(group: str, settings: KafkaSettings, book: TableBook) -> OpenStream:
@@ -80,7 +82,8 @@ def _kafka(group: str, settings: KafkaSettings, book: TableBook) -> OpenStream:
     stream = KafkaStream(reader, Decoder(settings.topic_prefix, modes, book.known_table), settings.topic_prefix)
     heard = _Heard()
     health = _Connector(settings.connect_url, connector, heard)
-    return OpenStream("kafka", stream, health.alive, heard.note, stream.backlog)
+    publication = settings.publication or "dbz_publication"
+    return OpenStream("kafka", stream, publication, health.alive, heard.note, stream.backlog)
 
 
 def _consumer(client: str, servers: str, group: str) -> Consumer:

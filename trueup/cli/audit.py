@@ -6,14 +6,15 @@ import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from trueup import exits
-from trueup.cli.output import Format, say, target, write
+from trueup.cli.discretion import hide_arguments, without_passwords
+from trueup.cli.output import Format, say, target, writable, write
 from verifier.errors import Misconfigured
 
 if TYPE_CHECKING:
@@ -45,8 +46,10 @@ def audit(
     """Compare every row of every chosen table on every follower with the leader, while writers write."""
     from trueup.bootstrap.auditing import open_audit
 
+    hide_arguments()
     words = _Words(config, group, leader, follower or [], table or [], exclude or [], key or [], journal, stop_after)
     plan = _tuned(_plan(words), settle, chunk_time)
+    writable(output)
     watcher = _watcher(quiet)
     with stopping() as stop:
         try:
@@ -55,16 +58,18 @@ def audit(
                 for remark in opened.remarks:
                     watcher.note(f"note: {remark}")
                 run = opened.audit.begin(resume)
+                watcher.note(f"run {run.id}")
                 report = opened.audit.run(run)
             finally:
                 opened.close()
         finally:
             watcher.close()
     _write(report, how, output)
-    if opened.audit.interrupted:
-        say(f"stopped; go on with: trueup audit {_again(sys.argv[2:])} --resume {run.id}")
-        if stop_after is None:
-            return exits.INTERRUPTED
+    if opened.audit.unfinished:
+        why = "stopped" if opened.audit.interrupted else "not everything could be reached"
+        say(f"{why}; go on with: trueup audit {_again(sys.argv[2:])} --resume {run.id}")
+    if opened.audit.interrupted and stop():
+        return exits.INTERRUPTED
     return exits.of_verdict(report["verdict"])
 
 
@@ -105,12 +110,11 @@ def _plan(words: _Words) -> Plan:
         {**{name: tuple(columns) for name, columns in group.tables.keys.items()}, **keys},
         words.rows_max,
     )
-    return plan_of(group, words.journal or settings.journal.address(), request)
+    plan = plan_of(group, words.journal or settings.journal.address(), request)
+    return plan if words.tables else replace(plan, checked=group)
 
 
 def _tuned(plan: Plan, settle: float | None, chunk_time: float | None) -> Plan:
-    from dataclasses import replace
-
     if settle is not None:
         plan = replace(plan, settle=replace(plan.settle, give_up_seconds=settle))
     if chunk_time is not None:
@@ -170,7 +174,7 @@ def _write(report: dict[str, Any], how: Format, output: Path | None) -> None:
 
 
 def _again(words: list[str]) -> str:
-    """The same command line without an earlier --resume."""
+    """The same command line without an earlier --resume and without passwords."""
     import shlex
 
     kept: list[str] = []
@@ -182,7 +186,7 @@ def _again(words: list[str]) -> str:
         if word == "--resume":
             skip = True
             continue
-        kept.append(word)
+        kept.append(without_passwords(word))
     return shlex.join(kept)
 
 

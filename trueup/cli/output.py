@@ -37,6 +37,15 @@ def target(path: Path | None) -> Iterator[TextIO]:
         raise Misconfigured(f"cannot write {str(path)!r}: {problem.strerror}; name another --output") from problem
 
 
+def writable(path: Path | None) -> None:
+    """Misconfigured, before any work is done, if the file could not be written in the end."""
+    if path is None:
+        return
+    with target(path.with_name(path.name + ".try")):
+        pass
+    path.with_name(path.name + ".try").unlink()
+
+
 def write(value: Any, how: Format, path: Path | None, as_text: Callable[[TextIO], None]) -> None:
     """`value` as JSON, or whatever `as_text` writes."""
     with target(path) as out:

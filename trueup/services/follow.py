@@ -82,6 +82,8 @@ class FollowService:
         sight.begin(valid_from)
         self._offsets, self._recorded = state.offsets, state
         self.world.refresh(self.journal)
+        if sight.published is not None:
+            sight.published.refresh()
         if valid_from is not None:
             sight.marked(self.world.leader.mark())
         self._started = True

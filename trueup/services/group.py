@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 from threading import RLock
@@ -28,6 +28,23 @@ class Service(Protocol):
     def tick(self, now: float) -> float: ...
 
 
+@dataclass(slots=True)
+class Published:
+    """Of which tables the stream tells everything. `ask` asks its source; a table can leave a publication without a
+    word in the stream, so a verdict of drift asks again."""
+
+    ask: Callable[[], frozenset[TableName]]
+    lately: frozenset[TableName] = frozenset()
+    """The last answer."""
+
+    def refresh(self) -> None:
+        self.lately = self.ask()
+
+    def tells(self, table: TableName) -> bool:
+        self.refresh()
+        return table in self.lately
+
+
 class Sighted:
     """The transaction window behind a lock, kept as small as the looks that are still open allow.
 
@@ -35,8 +52,15 @@ class Sighted:
     the latest one, saw them, and every follower's oldest open or else latest look had applied them.
     """
 
-    def __init__(self, window: TransactionWindow, followers: Collection[str]) -> None:
+    def __init__(
+        self,
+        window: TransactionWindow,
+        followers: Collection[str],
+        published: Published | None = None,
+    ) -> None:
+        """`published` None: the stream tells of every table."""
         self.window = window
+        self.published = published
         self._lock = RLock()
         self._tickets = count(1)
         self._open: dict[int, tuple[View, Position, str]] = {}
@@ -74,6 +98,9 @@ class Sighted:
     def read_through(self) -> Position | None:
         return self.window.read_through
 
+    def tells(self, table: TableName) -> bool:
+        return self.published is None or self.published.tells(table)
+
     def opened(self, leader: Look[Any], follower: Look[Any], name: str) -> int:
         with self._lock:
             ticket = next(self._tickets)
@@ -86,15 +113,12 @@ class Sighted:
         with self._lock:
             self._open.pop(ticket, None)
 
-    def stands(self, follower: str, position: Position) -> None:
-        """The follower's applied position, told by whoever asked."""
+    def latest(self, *, view: View | None = None, applied: tuple[str, Position] | None = None) -> None:
+        """The newest leader look that is not kept open, or what a follower has applied by now."""
         with self._lock:
-            self._lows[follower] = position
-
-    def seen(self, view: View) -> None:
-        """A leader look that is not kept open."""
-        with self._lock:
-            self._view = view
+            self._view = view or self._view
+            if applied is not None:
+                self._lows[applied[0]] = applied[1]
 
     def prune(self) -> int:
         """Forget what no open or later look can need; returns how many transactions."""
@@ -213,7 +237,9 @@ class GroupWorld:
 
     def sees(self, table: TableName) -> bool:
         """May the visibility rule judge this table now?"""
-        return self.sight is not None and self.vouched(table)
+        if self.sight is None or not self.vouched(table):
+            return False
+        return self.sight.published is None or table in self.sight.published.lately
 
     def vouched(self, table: TableName) -> bool:
         """False while the stream has lost sight of the table and no scan has made up for it."""

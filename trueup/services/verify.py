@@ -69,7 +69,7 @@ class VerifyService:
         """Temporary while a server is away; the keys stay where they are."""
         applied = self.world.followers[self.follower].position()
         if self.world.sight is not None:
-            self.world.sight.stands(self.follower, applied)
+            self.world.sight.latest(applied=(self.follower, applied))
         self._admit(applied, now)
         for table, room in self._rooms.items():
             due = room.next_due()

@@ -58,7 +58,9 @@ class WatchService:
         clock = self.world.clock
         look = self.world.leader.ask("select 1", rows_max=1, seconds_max=5.0)
         if self.world.sight is not None:
-            self.world.sight.seen(look.view)
+            self.world.sight.latest(view=look.view)
+            if self.world.sight.published is not None:
+                self.world.sight.published.refresh()
         at = clock.now()
         self.lag.observe(lambda tracker: tracker.leader_at(look.high, at))
         for name in self.world.followers:
@@ -80,7 +82,7 @@ class WatchService:
         at = self.world.clock.now()
         self.lag.observe(lambda tracker: tracker.follower_at(name, position, at, fault))
         if position is not None and self.world.sight is not None:
-            self.world.sight.stands(name, position)
+            self.world.sight.latest(applied=(name, position))
 
     def why(self, follower: str) -> str:
         """What the server itself says hinders a follower; '' if nothing."""
