@@ -150,10 +150,6 @@ class TransactionAssembler:
             cut[self._transactions] = self._ends[0][1]
         return cut
 
-    def waiting_for_end(self) -> bool:
-        """Rows are kept and no END is there to deliver: more rows would only pile up."""
-        return self.kept > self._keep_max and not self._ends
-
     def _lacking(self, end: End) -> int:
         pending = self._pending.get(end.xid)
         return end.events - (pending.count() if pending else 0)

@@ -179,7 +179,8 @@ class KafkaStream:
             self._read_from({place: low for place, (low, _) in self._consumer.bounds(new).items()})
 
     def _read(self, seconds_max: float) -> None:
-        pause = self._assembler.waiting_for_end()
+        # more rows would only pile up as long as there is no END to deliver
+        pause = self._assembler.kept > self._keep_max and self._assembler.stuck() is None
         if pause != self._paused:
             self._consumer.pause(self._positions.keys() - {self._transactions}, pause)
             self._paused = pause

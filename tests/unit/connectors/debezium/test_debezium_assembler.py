@@ -153,12 +153,3 @@ def test_the_first_transaction_with_its_begin_is_whole() -> None:
     assert feed.assembler.delivered is None
     assert feed.take() == [(2, [(6,)], [])]
     assert feed.assembler.delivered == Lsn(20)
-
-
-def test_rows_without_an_end_ask_for_a_pause() -> None:
-    feed = Feed(keep_max=3)
-    for xid in (1, 2, 3, 4):
-        feed(row(xid, 1, xid))
-    assert feed.assembler.waiting_for_end()
-    feed(end(1, 10, (A, 1)))
-    assert not feed.assembler.waiting_for_end()
