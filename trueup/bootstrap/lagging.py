@@ -1,7 +1,7 @@
 """A look at lag without a daemon: positions of the servers, asked a few times over some seconds.
 
 The stream is not read (that is the daemon's, whose slot and offsets it must not touch): of it one learns what the
-leader's slot and Kafka Connect tell. Ages are told from when this look began, so a lag that is older shows as at
+leader's slot and Kafka Connect tell, and each hop's delay from the daemon if one runs. Ages are told from when this look began, so a lag that is older shows as at
 least that old; the daemon's metrics know the full age.
 """
 
@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from config.settings import Group
+from config.settings import Group, Settings
 from connectors.postgres.lag import LagReader
 from trueup.bootstrap.servers import Servers, open_group_servers, patterns_of
+from trueup.bootstrap.telling import stream_hops
 from trueup.clock import SystemClock
 from trueup.pool import Pool
 from trueup.services.group import GroupWorld, TableBook
@@ -26,6 +27,7 @@ _EVERY_SECONDS = 0.25
 class Lagging:
     """Open servers and the tracker that watches them."""
 
+    settings: Settings
     group: Group
     servers: Servers
     watch: WatchService
@@ -33,7 +35,7 @@ class Lagging:
     clock: SystemClock
 
     @classmethod
-    def open(cls, group: Group) -> Lagging:
+    def open(cls, settings: Settings, group: Group) -> Lagging:
         """Unreachable or Forbidden if the leader cannot be asked."""
         servers = open_group_servers(group, agree=False)
         clock, pool = SystemClock(), Pool(2)
@@ -41,7 +43,9 @@ class Lagging:
         world = GroupWorld(group.name, servers.leader, servers.followers, book, clock, pool.gather, None)
         tracker = LagTracker(interval_seconds=2.0, lagging_above=group.lag.warn)
         hindrances = {name: LagReader(one).hindrance for name, one in servers.followers.items()}
-        return cls(group, servers, WatchService(world, SharedLag(tracker), hindrances=hindrances), pool, clock)
+        return cls(
+            settings, group, servers, WatchService(world, SharedLag(tracker), hindrances=hindrances), pool, clock
+        )
 
     def look(self, seconds: float) -> None:
         """Ask everybody again and again for that long."""
@@ -56,7 +60,8 @@ class Lagging:
         """Every hop, the stream's first, and what the servers say hinders a follower."""
         followers, _ = self.watch.lag.told(self.clock.now())
         whys = {lag.hop: self.watch.why(lag.hop) for lag in followers if lag.state is not LagState.CAUGHT_UP}
-        return [*self._stream(), *followers], whys
+        hops = stream_hops(self.settings, self.group.name) if self.group.stream is not None else []
+        return [*self._stream(), *hops, *followers], whys
 
     def _stream(self) -> list[HopLag]:
         stream = self.group.stream

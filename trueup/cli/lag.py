@@ -30,8 +30,8 @@ def lag(
     from trueup.bootstrap.lagging import Lagging
     from trueup.cli.groups import chosen
 
-    _, wanted = chosen(config, group)
-    looking = Lagging.open(wanted)
+    settings, wanted = chosen(config, group)
+    looking = Lagging.open(settings, wanted)
     try:
         while True:
             looking.look(seconds)
