@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import pytest
 from fixtures.debezium_broker import MemoryBroker, MemoryConsumer, Source
 
 from connectors.debezium.decoder import Decoder
 from connectors.debezium.modes import RECOMMENDED
+from connectors.debezium.pending import Partition
 from connectors.kafka import offsets
 from connectors.kafka.dead_letters import DeadLetter
 from connectors.kafka.stream import KafkaStream
@@ -66,6 +67,27 @@ def test_the_first_start_is_at_the_present(bench: Bench) -> None:
     assert (batch.read_through, batch.events) == (Lsn(20), 2)
     assert (batch.connector_at, batch.broker_at) == (2000.0, 1003.0)
     assert batch.offsets == {"p.transaction:0": 4, "p.public.t:0": 3}
+
+
+class Busy(MemoryConsumer):
+    """A broker to which a whole transaction is appended right after the first question for ends."""
+
+    source: Source
+
+    def bounds(self, partitions: Collection[Partition]) -> Mapping[Partition, tuple[int, int]]:
+        found = super().bounds(partitions)
+        if self.source.xid == 0:
+            self.source.transaction(1)
+        return found
+
+
+def test_what_is_committed_while_the_ends_are_taken_is_not_delivered_in_part(bench: Bench) -> None:
+    consumer = Busy(bench.broker)
+    consumer.source = bench.source
+    stream = KafkaStream(consumer, Decoder("p", RECOMMENDED, TABLES.get), "p", seconds=lambda: consumer.waited)
+    stream.start({}, None)
+    bench.source.transaction(2)
+    assert keys(stream.poll(changes_max=9, seconds_max=1.0)) == [[2]]
 
 
 def test_a_restart_reads_from_the_first_row_that_was_not_delivered(bench: Bench) -> None:
