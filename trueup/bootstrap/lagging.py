@@ -1,8 +1,8 @@
 """A look at lag without a daemon: positions of the servers, asked a few times over some seconds.
 
 The stream is not read (that is the daemon's, whose slot and offsets it must not touch): of it one learns what the
-leader's slot and Kafka Connect tell, and each hop's delay from the daemon if one runs. Ages are told from when this look began, so a lag that is older shows as at
-least that old; the daemon's metrics know the full age.
+leader's slot and Kafka Connect tell, and each hop's delay from the daemon, if one runs. Ages are told from when this
+look began, so a lag that is older shows as at least that old; the daemon's metrics know the full age.
 """
 
 from __future__ import annotations
