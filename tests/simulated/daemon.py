@@ -9,14 +9,19 @@ from typing import Any
 
 from connectors.journal.opening import Journal, open_journal
 from connectors.memory.stream import MemoryStream
+from connectors.memory.writing import MemoryRepairSink
+from reconciler.events import Announcer
+from reconciler.policy import Mode, RepairPolicy
 from simulated.faults import Crash, Faults, Faulty
 from simulated.history import History
 from trueup.services.follow import FollowService
 from trueup.services.group import GroupWorld, Service, Sighted, TableBook
+from trueup.services.repair import RepairService
 from trueup.services.scan import Pace, ScanService
 from trueup.services.verify import Verified, VerifyService
 from verifier.drift import Certainty
 from verifier.errors import Temporary
+from verifier.look import Role
 from verifier.policy import ScanPolicy, SettlePolicy
 from verifier.ports import in_turn
 from verifier.table import Key, TableName
@@ -28,10 +33,12 @@ GROUP = "shop"
 class Daemon:
     """One process after another. `laws` of the run are asserted as it goes; `judged` counts keys by outcome."""
 
-    def __init__(self, history: History, random: Random, journal: Path, *, scans: bool, streams: bool) -> None:
+    def __init__(
+        self, history: History, random: Random, journal: Path, *, scans: bool, streams: bool, repairs: bool
+    ) -> None:
         self.history = history
         self.random = random
-        self.scans, self.streams = scans, streams
+        self.scans, self.streams, self.repairs = scans, streams, repairs
         self.faults = Faults(random, history.clock)
         self.path = journal
         self.judged = {"equal": 0, "drift": 0, "unsettled": 0}
@@ -39,6 +46,7 @@ class Daemon:
         self._retained = MemoryStream(history.leader)  # what the source remembers outlives our process
         self.journal: Journal | None = None
         self.services: list[Service] = []
+        self._mending: dict[str, RepairService] = {}
         self.start()
 
     def start(self) -> None:
@@ -67,7 +75,23 @@ class Daemon:
             policy = ScanPolicy(rows_first=4, rows_min=2, rows_max=6)
             drifts: Any = Faulty(self.journal.drifts, faults)
             services.append(ScanService(world, scan_journal, stream_journal, policy, pace, drifts=drifts))
-        self.services = services
+        self._mending = {}
+        if self.repairs:
+            self._mending = {name: self._repair(world, name) for name in followers}
+        self.services = [*services, *self._mending.values()]
+
+    def _repair(self, world: GroupWorld, name: str) -> RepairService:
+        assert self.journal is not None
+        follower = self.history.followers[name]
+        sink: Any = None
+        if follower.role is Role.SUBSCRIBER:
+            sink = Faulty(MemoryRepairSink(follower, happen=self.history.happen), self.faults)
+        policy = RepairPolicy(mode=Mode.APPLY, dry_run=False)
+        journal, faults = self.journal, self.faults
+        drifts: Any = Faulty(journal.drifts, faults)
+        repairs: Any = Faulty(journal.repairs, faults)
+        stream: Any = Faulty(journal.stream, faults)
+        return RepairService(world, name, drifts, repairs, stream, Announcer("test", GROUP), policy, sink)
 
     def run(self, ticks: int) -> None:
         """So many ticks of services taken at random."""
@@ -96,6 +120,8 @@ class Daemon:
         for drift in verified.drifts:
             assert (drift.table, drift.key) in tainted, f"false drift: {drift}"
             assert drift.evidence.certainty is Certainty.PROVEN
+        if verified.follower in self._mending:
+            self._mending[verified.follower].judged(verified.table, verified.since, verified.equal, verified.drifts)
 
     def _stream(self) -> MemoryStream:
         stream = MemoryStream(

@@ -20,6 +20,7 @@ from simulated.daemon import GROUP, Daemon
 from simulated.history import History
 
 from connectors.journal.opening import open_journal
+from reconciler.repair import State
 
 PARTS = 8  # so that several processes can share the work
 
@@ -56,7 +57,8 @@ def simulate(seed: int, path: Path) -> Counter[str]:
     random = Random(seed)
     history = History(random)
     streams, scans = random.choice(((True, True), (True, False), (False, True)))
-    daemon = Daemon(history, random, path, scans=scans, streams=streams)
+    repairs = random.random() < 0.3
+    daemon = Daemon(history, random, path, scans=scans, streams=streams, repairs=repairs)
     damaging = random.random() < 0.6
     if random.random() < 0.7:
         daemon.faults.temporary, daemon.faults.hang = random.choice((0.0, 0.01, 0.05)), random.choice((0.0, 0.01))
@@ -70,8 +72,9 @@ def simulate(seed: int, path: Path) -> Counter[str]:
     settle(daemon)
     check(daemon)
     assert daemon.journal is not None
+    mended = len(daemon.journal.repairs.listed(State.VERIFIED))
     daemon.journal.close()
-    return Counter(daemon.judged, seeds=1, crashes=daemon.crashes)
+    return Counter(daemon.judged, seeds=1, crashes=daemon.crashes, mended=mended)
 
 
 def settle(daemon: Daemon) -> None:
@@ -107,4 +110,16 @@ def check(daemon: Daemon) -> None:
         for (table, key), kind in daemon.history.differences(name).items()
     }
     assert found == expected
+    if daemon.repairs:
+        check_repairs(daemon)
     assert waiting(daemon) == 0
+
+
+def check_repairs(daemon: Daemon) -> None:
+    """Whoever can be written is mended, nothing is left half done, and the audit chain holds."""
+    assert daemon.journal is not None
+    repairs = daemon.journal.repairs
+    if "subscriber" in daemon.history.followers:
+        assert daemon.history.differences("subscriber") == {}
+    assert repairs.listed(State.APPROVED, State.APPLYING, State.APPLIED) == []
+    assert repairs.audit_broken_at() is None
