@@ -10,7 +10,7 @@ import trueup
 from dashboards import catalogue as c
 from dashboards.meter import Meter
 from dashboards.snapshot import FollowerState, GroupState, InvariantState, Snapshot, StreamState
-from reconciler.repair import State
+from reconciler.repair import RefusalReason, State
 from trueup.bootstrap.group import GroupRuntime
 from trueup.daemon import Post
 from trueup.services.verify import Verified
@@ -65,6 +65,12 @@ class Tally:
         for _ in verified.drifts:
             age = max(verified.ages, default=0.0)
             self.meter.observe(c.DETECTION, age, group=self.group, follower=verified.follower)
+
+    def repaired(self, state: State, count: int) -> None:
+        self.meter.add(c.REPAIRS, count, group=self.group, state=state.value)
+
+    def refused(self, reason: RefusalReason) -> None:
+        self.meter.add(c.REFUSALS, group=self.group, reason=reason.name.lower())
 
     def finished(self, table: TableName, at: float) -> None:
         self.scan_completed_at = at

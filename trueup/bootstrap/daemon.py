@@ -121,6 +121,8 @@ def _listen(runtime: GroupRuntime, tally: Tally, on_drift: Callable[[Verified], 
 
     for verify in runtime.verify.values():
         verify.settled = settled
+    for repair in runtime.repair.values():
+        repair.moved, repair.refused = tally.repaired, tally.refused
 
 
 def _lease(runtime: GroupRuntime, instance: str, clock: SystemClock) -> int:

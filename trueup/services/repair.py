@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections import Counter
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from reconciler.applying import Step, Taken, Target, apply_approved, within
@@ -12,7 +11,7 @@ from reconciler.casebook import Casebook
 from reconciler.events import Announcer
 from reconciler.policy import Mode, RepairPolicy
 from reconciler.ports import RepairJournal, RepairSink
-from reconciler.repair import State
+from reconciler.repair import RefusalReason, State
 from reconciler.repairing import Planned, Sighting, plan_repairs, verify_applied
 from trueup.services.group import GroupWorld
 from verifier.compare import Comparison
@@ -61,8 +60,8 @@ class RepairService:
     policy: RepairPolicy
     sink: RepairSink | None
     references: Mapping[TableName, Collection[TableName]] = field(default_factory=dict)
-    refusals: Counter[str] = field(default_factory=Counter)
-    taken: Counter[Step] = field(default_factory=Counter)
+    moved: Callable[[State, int], None] = lambda state, count: None
+    refused: Callable[[RefusalReason], None] = lambda reason: None
     _seen: tuple[str, ...] = ()
 
     @property
@@ -75,8 +74,7 @@ class RepairService:
             return 60.0
         self.plan(now)
         if self.sink is not None and self.policy.mode in (Mode.APPROVE, Mode.APPLY):
-            for taken in self.apply(now):
-                self.taken[taken.step] += 1
+            self.apply(now)
         return _EVERY_SECONDS
 
     def plan(self, now: float, *, actor: str = ACTOR) -> Planned | None:
@@ -95,8 +93,9 @@ class RepairService:
             now=now,
         )
         self._seen = found
+        self.moved(State.PLANNED, planned.new)
         for refusal in planned.refusals:
-            self.refusals[refusal.reason.name.lower()] += 1
+            self.refused(refusal.reason)
             logger.info(
                 "repair refused",
                 extra={"action": "repair_refused", "drift": refusal.drift_id, "why": refusal.reason.value},
@@ -118,8 +117,11 @@ class RepairService:
             reached=within(self.world.clock, _WAIT_SECONDS),
             time=self.world.clock.now,
         )
+        self.moved(State.FAILED, sum(one.step is Step.FAILED for one in taken))
+        self.moved(State.SUPERSEDED, sum(one.step is Step.SUPERSEDED for one in taken))
         written = [one for one in taken if one.step in (Step.APPLIED, Step.FOUND_APPLIED)]
         if written:
+            self.moved(State.APPLIED, len(written))
             position = self.world.leader.position()
             keys = {(one.repair.table, one.repair.key): position for one in written}
             self.stream.touch(keys, followers=[self.follower], at=self.world.clock.now())
@@ -132,6 +134,7 @@ class RepairService:
         sighting = Sighting(self.follower, table, since, equal, [drift.key for drift in drifts])
         moved = verify_applied(self.casebook(), sighting, actor=ACTOR, now=self.world.clock.now())
         for record in moved:
+            self.moved(record.state, 1)
             logger.info(
                 "repair judged",
                 extra={"action": f"repair_{record.state.value}", "repair": record.repair.id, "table": str(table)},
