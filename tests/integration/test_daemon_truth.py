@@ -1,0 +1,88 @@
+"""The daemon tells the truth about real servers: what is planted is named with its evidence, nothing else ever is."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fixtures.program import ok
+from fixtures.running import Served
+from jsonschema import Draft202012Validator
+
+pytestmark = pytest.mark.postgres
+
+SCHEMAS = Path(__file__).parent.parent.parent / "reconciler" / "schemas"
+PLANTED = {
+    ("subscriber", "public.orders", ("11",)): ("mismatched", {"amount": ("11.00", "12.00")}),
+    ("subscriber", "public.orders", ("22",)): ("missing", None),
+    ("subscriber", "public.orders", ("5000",)): ("extra", None),
+    ("subscriber", "public.items", ("7", "1")): ("mismatched", {"sku": ("sku-7", "SKU-7")}),
+}
+
+
+def plant(served: Served) -> None:
+    """Rows that are never touched again, so only the scan can find them."""
+    served.subscriber.sql("update orders set amount = 12 where id = 11")
+    served.subscriber.sql("delete from orders where id = 22")
+    served.subscriber.sql("insert into orders values (5000, 'rogue', 1, null)")
+    served.subscriber.sql("update items set sku = 'SKU-7' where order_id = 7")
+
+
+def validated(events: list[dict[str, Any]]) -> list[str]:
+    """The types of events that fit their schemas."""
+    checks = {
+        path.name.partition(".")[0]: Draft202012Validator(json.loads(path.read_text()))
+        for path in SCHEMAS.glob("*.v1.json")
+    }
+    for event in events:
+        checks[event["dataschema"].removeprefix("urn:trueup:events:").partition(".")[0]].validate(event)
+    return [event["type"] for event in events]
+
+
+def test_the_whole_loop_names_repairs_and_verifies_exactly_what_was_planted(served: Served) -> None:
+    served.write(mode="approve")
+    with served.daemon() as daemon:
+        daemon.until_ready()
+        served.leader.sql("update orders set status = 'paid' where id between 100 and 300")
+        daemon.until(lambda: (daemon.metric("trueup_touched_keys_verified_total", result="match") or 0) >= 402, "looks")
+        assert served.drift() == {}
+        plant(served)
+        daemon.until(lambda: daemon.metric("trueup_drift_rows") == len(PLANTED), "the planted rows")
+        found = served.drift()
+        assert found.keys() == PLANTED.keys()
+        for place, (kind, columns) in PLANTED.items():
+            told = found[place]
+            assert (told["kind"], told["evidence"]) == (kind, "proven"), told
+            assert told["method"] in ("visibility", "bracketed")
+            if columns is not None:
+                shown = {name: (both["leader"], both["follower"]) for name, both in told["columns"].items()}
+                assert shown == columns
+        daemon.until(lambda: daemon.metric("trueup_repairs_waiting", state="planned") == 4, "the plans")
+        assert served.repairs() == dict.fromkeys(((table, ", ".join(key)) for _, table, key in PLANTED), "planned")
+        preview = ok("repair", "apply", "--config", served.file)
+        assert "no approved repairs" in preview.out
+        done = ok("repair", "approve", "--all", "--reason", "seen by me", "--config", served.file)
+        assert "approve: 4 repair(s)" in done.err
+        daemon.until(lambda: daemon.metric("trueup_drift_rows") in (0, None), "no drift")
+        daemon.until(lambda: daemon.metric("trueup_repairs_waiting") == 0, "verified repairs")
+        assert list(served.repairs().values()) == ["verified"] * 4
+        assert served.drift() == {}
+        for table in ("orders", "items"):
+            question = f"select t::text from {table} t order by 1"
+            assert served.subscriber.sql(question) == served.leader.sql(question)
+        daemon.until(lambda: daemon.metric("trueup_outbox_pending") == 0, "an empty outbox")
+        kinds = validated(served.events())
+        for step in ("proposed", "approved", "applied", "verified"):
+            assert kinds.count(f"io.trueup.repair.{step}.v1") == 4, kinds
+        assert kinds.count("io.trueup.drift.opened.v1") == 4
+        assert kinds.count("io.trueup.drift.cleared.v1") == 4
+        ids = [event["id"] for event in served.events()]
+        assert len(ids) == len(set(ids))
+
+        served.leader.sql("update balances set balance = balance + 1 where account = 3")
+        daemon.until(lambda: daemon.metric("trueup_invariant_violations", invariant="books") == 1, "the violation")
+        daemon.until(lambda: "io.trueup.invariant.violated.v1" in validated(served.events()), "its event")
+        assert served.ask("check").code == 1
+        assert daemon.health("/livez") == (200, "")
