@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from config.settings import Group
 from connectors.postgres.agreement import Agreement
 from connectors.postgres.agreement import agree as agree_on
 from connectors.postgres.replica import Options, PostgresReplica
 from connectors.postgres.session import Limits
 from verifier.errors import Misconfigured, Permanent, Temporary
 from verifier.look import Role
+
+if TYPE_CHECKING:
+    from config.settings import Group
 
 HEARTBEAT_TABLE = "trueup_heartbeat"
 """What the connector template writes on the leader so that an idle stream can be told from a dead one."""
