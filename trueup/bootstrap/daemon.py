@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
-import socket
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -14,32 +12,13 @@ from dashboards.http import Health, Pages, Server
 from dashboards.meter import Meter
 from trueup import metrics
 from trueup.bootstrap.group import GroupRuntime, open_group
+from trueup.bootstrap.lease import LEASE, LeaseService, take
 from trueup.clock import SystemClock
 from trueup.daemon import Daemon, Post
 from trueup.metrics import Scrape, Tally
 from trueup.services.verify import Verified
-from verifier.errors import Permanent
 
 logger = logging.getLogger("trueup.daemon")
-
-LEASE = "daemon"
-_LEASE_SECONDS = 10.0
-_RENEW_SECONDS = 3.0
-
-
-@dataclass(slots=True)
-class LeaseService:
-    """Keeps the group's lease. Permanent once another daemon took it: then every write is refused as well."""
-
-    runtime: GroupRuntime
-    token: int
-    name: str = "lease"
-
-    def tick(self, now: float) -> float:
-        if not self.runtime.journal.leases.renew(LEASE, self.token, _LEASE_SECONDS, now):
-            raise Permanent("another daemon took over this group; this one writes nothing any more, stop it")
-        return _RENEW_SECONDS
-
 
 @dataclass(slots=True)
 class RunningDaemon:
@@ -80,11 +59,11 @@ def open_daemon(
         for group in settings.groups:
             runtime = open_group(settings, group)
             groups.append(runtime)
-            tokens[group.name] = _lease(runtime, settings.instance, clock)
+            tokens[group.name] = take(runtime.journal, settings.instance, clock)
             tally = Tally(meter, group.name)
             tallies[group.name] = (runtime, tally)
             _listen(runtime, tally, on_drift)
-            posts.append(Post(group.name, LeaseService(runtime, tokens[group.name])))
+            posts.append(Post(group.name, LeaseService(runtime.journal.leases, tokens[group.name])))
             posts.extend(Post(group.name, service) for service in runtime.services())
         daemon = Daemon(posts, clock, metrics.ticked(meter), metrics.failed(meter))
         server = None
@@ -123,25 +102,6 @@ def _listen(runtime: GroupRuntime, tally: Tally, on_drift: Callable[[Verified], 
         verify.settled = settled
     for repair in runtime.repair.values():
         repair.moved, repair.refused = tally.repaired, tally.refused
-
-
-def _lease(runtime: GroupRuntime, instance: str, clock: SystemClock) -> int:
-    owner = f"{instance}@{socket.gethostname()}:{os.getpid()}"
-    until = clock.now() + _LEASE_SECONDS + 2.0
-    token = runtime.journal.leases.acquire(LEASE, owner, _LEASE_SECONDS, clock.now())
-    if token is None:
-        # A daemon that was killed leaves its lease behind: it runs out by itself.
-        logger.warning("waiting for the lease of another daemon", extra={"action": "lease_held"})
-    while token is None and clock.now() < until:
-        clock.sleep(0.5)
-        token = runtime.journal.leases.acquire(LEASE, owner, _LEASE_SECONDS, clock.now())
-    if token is None:
-        raise Permanent(
-            f"group {runtime.settings.name!r}: another daemon runs on this journal; stop it, or give this one a "
-            "journal of its own"
-        )
-    runtime.journal.fence(LEASE, token)
-    return token
 
 
 def _live(daemon: Daemon) -> Health:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -43,6 +43,8 @@ from verifier.table import TableName
 from verifier.window import TransactionWindow
 
 logger = logging.getLogger("trueup.bootstrap")
+
+References = Mapping[TableName, Collection[TableName]]
 
 
 @dataclass(slots=True)
@@ -228,14 +230,30 @@ def _repair(
     address: Callable[[], str],
 ) -> RepairService:
     policy = repair_policy(group)
-    sink = None
-    if policy.mode in (Mode.APPROVE, Mode.APPLY) and servers.followers[follower].role() is Role.SUBSCRIBER:
-        sink = PostgresRepairSink(
-            address(), leader_system=servers.leader.identity().system, fire_triggers=policy.fire_triggers
-        )
-    references = sink.references() if sink is not None else {}
+
+    def opening() -> tuple[PostgresRepairSink | None, References]:
+        # Asked late: a follower that is away must not keep the daemon from starting.
+        if servers.followers[follower].role() is not Role.SUBSCRIBER:
+            return None, {}
+        system = servers.leader.identity().system
+        sink = PostgresRepairSink(address(), leader_system=system, fire_triggers=policy.fire_triggers)
+        try:
+            return sink, sink.references()
+        except BaseException:
+            sink.close()
+            raise
+
+    writes = policy.mode in (Mode.APPROVE, Mode.APPLY)
     return RepairService(
-        world, follower, journal.drifts, journal.repairs, journal.stream, announcer, policy, sink, references
+        world,
+        follower,
+        journal.drifts,
+        journal.repairs,
+        journal.stream,
+        announcer,
+        policy,
+        None,
+        opening=opening if writes else None,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -9,12 +10,15 @@ from typing import TYPE_CHECKING
 from config.settings import Group
 from config.stream import KafkaStream as KafkaSettings
 from config.stream import PgoutputStream as PgoutputSettings
+from trueup.bootstrap.deferred import Deferred
 from trueup.services.group import TableBook
 from verifier.errors import Misconfigured, Permanent, Temporary
 from verifier.ports import ChangeStream
 
 if TYPE_CHECKING:
-    from connectors.kafka.port import Consumer
+    from connectors.kafka.dead_letters import DeadLetter
+
+logger = logging.getLogger("trueup.follow")
 
 _CONNECT_SECONDS = 5.0
 
@@ -70,30 +74,48 @@ def _pgoutput(settings: PgoutputSettings, url: str, name: str, book: TableBook) 
 
 
 def _kafka(group: str, settings: KafkaSettings, book: TableBook) -> OpenStream:
-    from connectors.debezium.decoder import Decoder
-    from connectors.debezium.modes import RECOMMENDED, Modes
-    from connectors.kafka.stream import KafkaStream
-
     connector = settings.connector or group
-    modes = RECOMMENDED
-    if settings.connect_url is not None:
-        modes = Modes.of(_connector_config(settings.connect_url, connector))
-    reader = _consumer(settings.client, settings.bootstrap_servers, f"trueup-{group}")
-    stream = KafkaStream(reader, Decoder(settings.topic_prefix, modes, book.known_table), settings.topic_prefix)
+    stream = Deferred(lambda: _kafka_stream(group, connector, settings, book))
     heard = _Heard()
     health = _Connector(settings.connect_url, connector, heard)
     publication = settings.publication or "dbz_publication"
-    return OpenStream("kafka", stream, publication, health.alive, heard.note, stream.backlog)
+    return OpenStream("kafka", stream, publication, health.alive, heard.note, lambda: _backlog(stream))
 
 
-def _consumer(client: str, servers: str, group: str) -> Consumer:
-    if client == "kafka-python":
-        from connectors.kafka.kafka_python import KafkaPythonConsumer
+def _kafka_stream(group: str, connector: str, settings: KafkaSettings, book: TableBook) -> ChangeStream:
+    """Connect tells how the connector spells values, so it must answer once."""
+    from connectors.debezium.decoder import Decoder
+    from connectors.debezium.modes import RECOMMENDED, Modes
+    from connectors.kafka.clients import consumer_of
+    from connectors.kafka.stream import KafkaStream
 
-        return KafkaPythonConsumer(servers, group)
-    from connectors.kafka.confluent import ConfluentConsumer
+    modes = RECOMMENDED
+    if settings.connect_url is not None:
+        modes = Modes.of(_connector_config(settings.connect_url, connector))
+    reader = consumer_of(settings.client, settings.bootstrap_servers, f"trueup-{group}")
+    prefix = settings.topic_prefix
+    return KafkaStream(reader, Decoder(prefix, modes, book.known_table), prefix, on_dead_letter=_buried)
 
-    return ConfluentConsumer(servers, group)
+
+def _backlog(stream: Deferred) -> int | None:
+    from connectors.kafka.stream import KafkaStream
+
+    return stream.made.backlog() if isinstance(stream.made, KafkaStream) else None
+
+
+def _buried(letter: DeadLetter) -> None:
+    """Its table is unverified until it is scanned again; here people learn which message it was. No values."""
+    record = letter.record
+    logger.warning(
+        "message not understood",
+        extra={
+            "action": "dead_letter",
+            "topic": record.topic,
+            "partition": record.partition,
+            "offset": record.offset,
+            "why": letter.error,
+        },
+    )
 
 
 def _connector_config(url: str, name: str) -> Mapping[str, str]:

@@ -1,0 +1,39 @@
+"""A stream that is made when it is started: what it needs may be away at the start of the daemon, and come back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from verifier.change import Batch
+from verifier.errors import Misconfigured
+from verifier.ports import ChangeStream
+from verifier.position import Position
+
+
+@dataclass(slots=True)
+class Deferred:
+    """A `ChangeStream`. `make` may raise Temporary: the next `start` tries again."""
+
+    make: Callable[[], ChangeStream]
+    made: ChangeStream | None = None
+
+    def start(self, offsets: Mapping[str, int], read_through: Position | None) -> Position | None:
+        if self.made is None:
+            self.made = self.make()
+        return self.made.start(offsets, read_through)
+
+    def poll(self, *, changes_max: int, seconds_max: float) -> Batch:
+        return self._stream().poll(changes_max=changes_max, seconds_max=seconds_max)
+
+    def acknowledge(self, offsets: Mapping[str, int]) -> None:
+        self._stream().acknowledge(offsets)
+
+    def close(self) -> None:
+        if self.made is not None:
+            self.made.close()
+
+    def _stream(self) -> ChangeStream:
+        if self.made is None:
+            raise Misconfigured("the stream was not started")
+        return self.made
