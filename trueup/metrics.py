@@ -91,9 +91,15 @@ def _service(post: Post) -> str:
     return post.service.name.partition(":")[0]
 
 
+def _role(runtime: GroupRuntime, follower: str) -> str:
+    known = runtime.servers.followers[follower].known_role
+    return "unknown" if known is None else known.value
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Scrape:
-    """A `dashboards.snapshot.Source`: reads journal and services when a scrape comes."""
+    """A `dashboards.snapshot.Source`: reads journal and services when a scrape comes. Asks no server: a scrape must
+    come back, and show what is wrong, above all while one is away."""
 
     instance: str
     groups: Mapping[str, tuple[GroupRuntime, Tally]]
@@ -106,7 +112,7 @@ class Scrape:
     def _group(self, runtime: GroupRuntime, tally: Tally) -> GroupState:
         now = runtime.world.clock.now()
         followers, hops = runtime.lag.told(now)
-        names = runtime.world.book.names()
+        names = runtime.world.book.known_names()
         return GroupState(
             name=runtime.settings.name,
             leader=runtime.world.leader.name,
@@ -133,7 +139,7 @@ class Scrape:
             found.append(
                 FollowerState(
                     name=name,
-                    role=str(runtime.servers.followers[name].role().value),
+                    role=_role(runtime, name),
                     state=lag.state.value if lag else LagState.UNKNOWN.value,
                     lag_seconds=lag.seconds if lag else None,
                     lag_changes=lag.changes if lag else None,
@@ -147,7 +153,7 @@ class Scrape:
     def _unverified(self, runtime: GroupRuntime, follower: str) -> Mapping[str, int]:
         """Tables by reason: what the stream lost sight of, and what the scan could not compare."""
         counted: Counter[str] = Counter()
-        for blindness in runtime.journal.stream.blind(runtime.world.book.names()).values():
+        for blindness in runtime.journal.stream.blind(runtime.world.book.known_names()).values():
             counted[blindness.cause.name.lower()] += 1
         counted["incomparable"] += sum(1 for name, _ in runtime.scan.unverified if name == follower)
         return {reason: count for reason, count in counted.items() if count}
@@ -157,7 +163,7 @@ class Scrape:
             return None
         last = hops[-1] if hops else None
         blind = Counter(
-            one.cause.name.lower() for one in runtime.journal.stream.blind(runtime.world.book.names()).values()
+            one.cause.name.lower() for one in runtime.journal.stream.blind(runtime.world.book.known_names()).values()
         )
         return StreamState(
             kind=runtime.stream.kind,

@@ -76,6 +76,11 @@ class PostgresReplica:
             self._role = Role.STANDBY if recovering else Role.SUBSCRIBER
         return self._role
 
+    @property
+    def known_role(self) -> Role | None:
+        """The role as far as it was found out; asks nobody."""
+        return self._role
+
     def identity(self) -> Identity:
         with self.sessions.borrow("asking the identity") as session:
             version, system, timeline, recovering = session.one(_IDENTITY)

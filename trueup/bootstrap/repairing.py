@@ -14,10 +14,12 @@ from connectors.postgres.apply import PostgresRepairSink
 from reconciler.applying import Step, Taken
 from reconciler.events import Announcer
 from reconciler.policy import Mode
-from reconciler.repair import Repair
+from reconciler.ports import RepairRecord
+from reconciler.repair import Repair, State
 from reconciler.repairing import Planned
 from reconciler.repairing import approve as approve_repairs
 from reconciler.repairing import reject as reject_repairs
+from trueup.bootstrap import lease
 from trueup.bootstrap.group import announced_by, book_of, repair_policy
 from trueup.bootstrap.servers import Servers, open_group_servers
 from trueup.cli.groups import chosen
@@ -26,11 +28,13 @@ from trueup.pool import Pool
 from trueup.services.group import GroupWorld
 from trueup.services.repair import RepairService
 from trueup.services.verify import VerifyService
-from verifier.errors import Misconfigured
+from verifier.errors import Misconfigured, Permanent
 from verifier.look import Role
 from verifier.policy import SettlePolicy
 
 _LOOK_SECONDS = 30.0
+_APPLY = "apply"
+_APPLY_SECONDS = 600.0
 
 
 @dataclass(slots=True)
@@ -60,8 +64,6 @@ class Repairing:
 
     def decide(self, verb: str, ids: Sequence[str] | None, *, actor: str, note: str, now: float) -> list[Repair]:
         """Approve or reject these, or all that are planned."""
-        from reconciler.repair import State
-
         wanted = list(ids) if ids else [one.repair.id for one in self.journal.repairs.listed(State.PLANNED)]
         decided: list[Repair] = []
         for follower in self.servers.followers:
@@ -72,6 +74,41 @@ class Repairing:
         if strangers:
             raise Misconfigured(f"no repair {strangers[0]!r} (see: trueup repairs)")
         return decided
+
+    def daemon(self) -> str | None:
+        """The daemon that applies what is approved, for people; None if none runs, or if it only proposes."""
+        writes = repair_policy(self.group).mode in (Mode.APPROVE, Mode.APPLY)
+        return lease.holder(self.journal, time.time()) if writes else None
+
+    def watch(self, followers: Sequence[str]) -> list[RepairRecord]:
+        """Wait while the daemon applies what is approved, and return what became of it, or where it stands."""
+        under_way = (State.APPROVED, State.APPLYING, State.APPLIED)
+        waiting = [one for one in self.journal.repairs.listed(*under_way) if one.repair.follower in followers]
+        until = time.time() + _LOOK_SECONDS
+        while True:
+            found = [record for one in waiting if (record := self.journal.repairs.find(one.repair.id)) is not None]
+            if not any(record.state in under_way for record in found) or time.time() >= until:
+                return found
+            time.sleep(0.1)
+
+    @contextmanager
+    def writing(self, actor: str) -> Iterator[None]:
+        """Inside it nobody else applies by hand: two who resolve the same interrupted repair would undo each other's
+        notes. Permanent, naming the other."""
+        now = time.time()
+        token = self.journal.leases.acquire(_APPLY, lease.owner(actor), _APPLY_SECONDS, now)
+        other = None if token is not None else self.journal.leases.holder(_APPLY, now)
+        if token is None and other is not None and lease.alive(other.owner) is False:
+            self.journal.leases.release(_APPLY, other.token)
+            token = self.journal.leases.acquire(_APPLY, lease.owner(actor), _APPLY_SECONDS, now)
+        if token is None:
+            who = lease.shown(other.owner) if other is not None else "somebody else"
+            raise Permanent(f"{who} applies repairs of group {self.group.name!r} right now; try again when that ended")
+        self.journal.fence(_APPLY, token)
+        try:
+            yield
+        finally:
+            self.journal.leases.release(_APPLY, token)
 
     def apply(self, follower: str, *, dry_run: bool, actor: str) -> list[Taken]:
         """What is approved, within the policy's budgets. A person applies: modes below `approve` do not forbid it."""

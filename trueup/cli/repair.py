@@ -5,7 +5,7 @@ from __future__ import annotations
 import getpass
 import time
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -13,6 +13,10 @@ from trueup import exits
 from trueup.cli.known import ConfigOption, FormatOption, GroupOption, _listed
 from trueup.cli.output import Format, say, write
 from verifier.errors import Misconfigured
+
+if TYPE_CHECKING:
+    from reconciler.repair import Repair
+    from trueup.bootstrap.repairing import Repairing
 
 FollowerOption = Annotated[str | None, typer.Option(help="Only this follower.")]
 ReasonOption = Annotated[str, typer.Option("--reason", help="Why; kept in the audit table.")]
@@ -89,32 +93,54 @@ def apply(
     how: FormatOption = Format.TABLE,
 ) -> int:
     """Apply approved repairs as compare-and-set on freshly read rows, then look again by the rules of evidence."""
-    from reconciler.applying import Step
     from trueup.bootstrap.repairing import open_repairing
 
     with open_repairing(config, group) as repairing:
-        rows: list[dict[str, Any]] = []
-        failed = False
-        for name in repairing.followers(follower):
-            taken = repairing.apply(name, dry_run=not yes, actor=_actor())
-            outcomes = repairing.look_again(name, taken) if yes else {}
-            for one in taken:
-                state = outcomes.get(one.repair.id, one.step.value)
-                failed = failed or one.step in (Step.FAILED, Step.HELD, Step.WAITING) or state == "failed"
-                rows.append(
-                    {
-                        "id": one.repair.id,
-                        "result": state,
-                        "table": str(one.repair.table),
-                        "key": ", ".join(map(str, one.repair.key)),
-                        "note": one.note,
-                        "statement": one.statement,
-                    }
-                )
+        names = repairing.followers(follower)
+        daemon = repairing.daemon() if yes else None
+        if daemon is not None:
+            say(f"the daemon ({daemon}) applies what is approved; waiting for it")
+            rows, failed = _watched(repairing, names)
+        elif yes:
+            with repairing.writing(_actor()):
+                rows, failed = _applied(repairing, names, dry_run=False)
+        else:
+            rows, failed = _applied(repairing, names, dry_run=True)
     write({"version": 1, "dry_run": not yes, "repairs": rows}, how, None, lambda out: _statements(rows, out))
     if rows and not yes:
         say("nothing was written; with --yes it will be")
     return exits.DRIFT if failed else exits.EQUAL
+
+
+def _applied(repairing: Repairing, followers: list[str], *, dry_run: bool) -> tuple[list[dict[str, Any]], bool]:
+    """Apply here; the rows to show, and whether anything did not go well."""
+    from reconciler.applying import Step
+
+    rows: list[dict[str, Any]] = []
+    failed = False
+    for name in followers:
+        taken = repairing.apply(name, dry_run=dry_run, actor=_actor())
+        outcomes = {} if dry_run else repairing.look_again(name, taken)
+        for one in taken:
+            state = outcomes.get(one.repair.id, one.step.value)
+            failed = failed or one.step in (Step.FAILED, Step.HELD, Step.WAITING) or state == "failed"
+            rows.append(_row(one.repair, state, one.note, one.statement))
+    return rows, failed
+
+
+def _watched(repairing: Repairing, followers: list[str]) -> tuple[list[dict[str, Any]], bool]:
+    """Let the daemon apply; as `_applied`."""
+    from reconciler.repair import State
+
+    found = repairing.watch(followers)
+    rows = [_row(record.repair, record.state.value, record.note, "") for record in found]
+    return rows, any(record.state not in (State.VERIFIED, State.SUPERSEDED, State.REJECTED) for record in found)
+
+
+def _row(repair: Repair, result: str, note: str, statement: str) -> dict[str, Any]:
+    key = ", ".join(map(str, repair.key))
+    table = str(repair.table)
+    return {"id": repair.id, "result": result, "table": table, "key": key, "note": note, "statement": statement}
 
 
 def _decide(
@@ -135,7 +161,8 @@ def _statements(rows: list[dict[str, Any]], out: Any) -> None:
         print("no approved repairs (see: trueup repair plan, trueup repair approve)", file=out)
     for row in rows:
         print(f"-- {row['id']} {row['table']} {row['key']}: {row['result']} {row['note']}".rstrip(), file=out)
-        print(row["statement"], file=out)
+        if row["statement"]:
+            print(row["statement"], file=out)
 
 
 def _actor() -> str:

@@ -168,6 +168,10 @@ class TableBook:
             self._names_at = now
         return self._names
 
+    def known_names(self) -> tuple[TableName, ...]:
+        """The group's tables as last listed; asks nobody."""
+        return self._names
+
     def table(self, name: TableName) -> Table:
         """The leader's table, with the key that the configuration names where it has none."""
         known = self._tables.get(name)

@@ -49,7 +49,8 @@ class Comparisons(Mapping[TableName, Comparison]):
 
 @dataclass(slots=True)
 class RepairService:
-    """One follower. `sink` is None where nothing may be written (mode `off` or `propose`)."""
+    """One follower. `sink` is None where nothing may be written (mode `off` or `propose`, a standby); `opening` makes
+    it, and tells which tables refer to which, once the follower can be asked."""
 
     world: GroupWorld
     follower: str
@@ -60,6 +61,7 @@ class RepairService:
     policy: RepairPolicy
     sink: RepairSink | None
     references: Mapping[TableName, Collection[TableName]] = field(default_factory=dict)
+    opening: Callable[[], tuple[RepairSink | None, Mapping[TableName, Collection[TableName]]]] | None = None
     moved: Callable[[State, int], None] = lambda state, count: None
     refused: Callable[[RefusalReason], None] = lambda reason: None
     _seen: tuple[str, ...] = ()
@@ -104,8 +106,9 @@ class RepairService:
 
     def apply(self, now: float, *, policy: RepairPolicy | None = None, actor: str = ACTOR) -> list[Taken]:
         """Apply what is approved, then have the rows looked at again by the rules of evidence."""
-        if self.sink is None:
+        if not self.writable():
             raise Permanent(f"nothing may be written to {self.follower}: repair.mode is {self.policy.mode.value}")
+        assert self.sink is not None
         target = Target(self.world.leader, self.world.followers[self.follower], self.sink, self.references)
         taken = apply_approved(
             self.casebook(),
@@ -126,6 +129,13 @@ class RepairService:
             keys = {(one.repair.table, one.repair.key): position for one in written}
             self.stream.touch(keys, followers=[self.follower], at=self.world.clock.now())
         return taken
+
+    def writable(self) -> bool:
+        """Whether the follower can be written. Temporary while that cannot be asked."""
+        if self.opening is not None:
+            self.sink, self.references = self.opening()
+            self.opening = None
+        return self.sink is not None
 
     def judged(self, table: TableName, since: float, equal: Collection[Key], drifts: Collection[Drift]) -> int:
         """A rule of evidence looked at these keys since `since`: applied repairs of them are verified or failed."""
