@@ -67,8 +67,12 @@ class RunJournal(Protocol):
         """What `checkpoint` kept, in chunk order: resume goes on behind the last one."""
         ...
 
-    def drifts(self, run_id: str, table: TableName, limit: int) -> Sequence[Drift]:
-        """The drift that this run found in the table, in order of discovery."""
+    def drifts(self, run_id: str, table: TableName, limit: int, *, follower: str | None = None) -> Sequence[Drift]:
+        """The drift that this run found in the table (on one follower), in order of discovery."""
+        ...
+
+    def drift_counts(self, run_id: str, table: TableName) -> Mapping[tuple[str, str], int]:
+        """How much drift this run found in the table, by (follower, kind)."""
         ...
 
     def finish_table(self, run_id: str, table: TableName, summary: str) -> None:

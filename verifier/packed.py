@@ -11,6 +11,7 @@ import re
 import struct
 from collections.abc import Iterator, Mapping, Sequence
 
+from verifier.errors import Permanent
 from verifier.table import Key, KeyValue
 
 _RECORD = 16
@@ -36,7 +37,7 @@ class PackedDigests(Mapping[Key, int]):
         """From one sequence per key column (None: no rows) and the hashes, 8 bytes each, in the same order."""
         numbers = struct.unpack(f">{len(hashes) // 8}Q", hashes)
         columns = [column or () for column in keys]
-        return cls(None, dict(zip(zip(*columns, strict=True), numbers, strict=True)))
+        return cls(None, _unique(dict(zip(zip(*columns, strict=True), numbers, strict=True)), len(numbers)))
 
     def compare(self, other: PackedDigests) -> tuple[Sequence[Key], Sequence[Key], Sequence[Key]] | None:
         """Keys whose hashes differ, keys only here, keys only there; None if either is not packed."""
@@ -64,8 +65,18 @@ class PackedDigests(Mapping[Key, int]):
 
     def _dictionary(self) -> dict[Key, int]:
         if self._by_key is None:
-            self._by_key = {(key,): value for key, value in struct.iter_unpack(">qQ", self._packed or b"")}
+            found: dict[Key, int] = {(key,): value for key, value in struct.iter_unpack(">qQ", self._packed or b"")}
+            self._by_key = _unique(found, len(self))
         return self._by_key
+
+
+def _unique(found: dict[Key, int], rows: int) -> dict[Key, int]:
+    """A key that two rows share would hide one of them, and what differs in it."""
+    if len(found) != rows:
+        raise Permanent(
+            f"{rows - len(found)} of {rows} rows share their key with another row; name a key that is unique"
+        )
+    return found
 
 
 def _aligned(left: bytes, right: bytes) -> list[Key] | None:

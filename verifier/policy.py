@@ -20,7 +20,7 @@ class ScanPolicy:
     rows_first: int = 4_000
     rows_max: int = 100_000
     rows_min: int = 100
-    suspects_max: int = 50_000
+    suspects_max: int = 20_000
 
     def __post_init__(self) -> None:
         if self.chunk_seconds <= 0:

@@ -15,7 +15,7 @@ from verifier.chunk import ChunkSize
 from verifier.compare import Comparison
 from verifier.digest import Digest
 from verifier.drift import Kind, differing
-from verifier.errors import Temporary, Unsound
+from verifier.errors import Permanent, Temporary, Unsound
 from verifier.keyrange import Chunk, KeyRange
 from verifier.look import Look
 from verifier.ports import Clock, Gather, Replica
@@ -32,14 +32,15 @@ class FollowerChunk:
 
 @dataclass(frozen=True, slots=True)
 class ChunkRead:
-    """One chunk as read. `followers` lacks those that could not be read; `failed` says why. `seconds` is the slowest
-    side's digest."""
+    """One chunk as read. `followers` lacks those that could not be read; `failed` says why, and `refused` names those
+    of them for which trying again is useless. `seconds` is the slowest side's digest."""
 
     chunk: Chunk
     leader: Digest
     followers: Mapping[str, FollowerChunk]
     failed: Mapping[str, str]
     seconds: float
+    refused: frozenset[str] = frozenset()
 
 
 @dataclass(slots=True)
@@ -68,11 +69,18 @@ class TableScan:
         a follower's failure is reported in the result and the others go on."""
         index, remaining = self.todo[0]
         within = KeyRange(remaining.lower, self._upper(remaining))
-        looks, failed, seconds = self._digests(within, remaining)
+        read = self.read(index, within, ahead=within.upper is not None and remaining.upper is None)
+        self.size.learn(max(1, read.leader.rows), read.seconds)
+        self._advance(index, remaining, within)
+        return read
+
+    def read(self, index: int, within: KeyRange, *, ahead: bool = False) -> ChunkRead:
+        """Read exactly this range, and with `ahead` find the end of the chunk after it; the walk stays where it is."""
+        looks, troubles, seconds = self._digests(within, ahead)
         leader_looks = {columns: look for (side, columns), look in looks.items() if side is None}
         found: dict[str, FollowerChunk] = {}
         for name, (replica, compared) in self.sides.items():
-            if name in failed:
+            if name in troubles:
                 continue
             ours = leader_looks[compared.leader.columns].value
             theirs = looks[name, compared.leader.columns].value
@@ -80,15 +88,15 @@ class TableScan:
             if ours != theirs:
                 try:
                     suspects = self._suspects(replica, compared, within)
-                except Temporary as problem:
-                    failed[name] = str(problem)
+                except (Temporary, Permanent) as problem:
+                    troubles[name] = problem
                     continue
             found[name] = FollowerChunk(theirs, suspects)
         leader_digest = next(iter(leader_looks.values())).value
-        self.size.learn(max(1, leader_digest.rows), seconds)
-        self._advance(index, remaining, within)
         chunk = Chunk(next(iter(self.sides.values()))[1].leader.name, within, index)
-        return ChunkRead(chunk, leader_digest, found, failed, seconds)
+        refused = frozenset(name for name, problem in troubles.items() if isinstance(problem, Permanent))
+        failed = {name: str(problem) for name, problem in troubles.items()}
+        return ChunkRead(chunk, leader_digest, found, failed, seconds, refused)
 
     def retreat(self) -> None:
         """The last step ran into a time limit: try the same place again with half as many rows."""
@@ -110,34 +118,33 @@ class TableScan:
         return upper
 
     def _digests(
-        self, within: KeyRange, remaining: KeyRange
-    ) -> tuple[dict[tuple[str | None, object], Look[Digest]], dict[str, str], float]:
+        self, within: KeyRange, ahead: bool
+    ) -> tuple[dict[tuple[str | None, object], Look[Digest]], dict[str, Temporary | Permanent], float]:
         """Every side's digest at once, and the boundary after this chunk."""
         wanted: dict[tuple[str | None, object], Callable[[], object]] = {}
         for name, (replica, compared) in self.sides.items():
             wanted.setdefault((None, compared.leader.columns), _timed(self.clock, self.leader, compared.leader, within))
             wanted[name, compared.leader.columns] = _timed(self.clock, replica, compared.follower, within)
         calls = [_caught(call) for call in wanted.values()]
-        ahead = within.upper is not None and remaining.upper is None
         if ahead:
             table = next(iter(self.sides.values()))[1].leader
             calls.append(_caught(lambda: self.leader.boundary(table, within.upper, self.size.rows)))
         answers: Sequence[object] = self.gather(calls)
-        if ahead and not isinstance(answers[-1], Temporary):
+        if ahead and not isinstance(answers[-1], Temporary | Permanent):
             self._next_upper = (within.upper, answers[-1])  # type: ignore[assignment]
         looks: dict[tuple[str | None, object], Look[Digest]] = {}
-        failed: dict[str, str] = {}
+        troubles: dict[str, Temporary | Permanent] = {}
         seconds = 0.0
         for (side, columns), answer in zip(wanted, answers, strict=False):
-            if isinstance(answer, Temporary):
+            if isinstance(answer, Temporary | Permanent):
                 if side is None:
                     raise answer
-                failed[side] = str(answer)
+                troubles[side] = answer
                 continue
             assert isinstance(answer, _Timed)
             looks[side, columns] = answer.look
             seconds = max(seconds, answer.seconds)
-        return looks, failed, seconds
+        return looks, troubles, seconds
 
     def _suspects(self, replica: Replica, compared: Comparison, within: KeyRange) -> Mapping[Key, Kind]:
         ours, theirs = self.gather(
@@ -170,12 +177,12 @@ def _timed(clock: Clock, replica: Replica, table: Table, within: KeyRange) -> Ca
 
 
 def _caught(call: Callable[[], object]) -> Callable[[], object]:
-    """Run for its answer or its Temporary error: one side's trouble must not discard the others' answers."""
+    """Run for its answer or its error: one side's trouble must not discard the others' answers."""
 
     def caught() -> object:
         try:
             return call()
-        except Temporary as problem:
+        except (Temporary, Permanent) as problem:
             return problem
 
     return caught

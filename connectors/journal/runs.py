@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Row, and_, insert, select, update
+from sqlalchemy import Row, and_, func, insert, select, update
 
 from connectors.journal import drifts as drift_rows
 from connectors.journal import tables
@@ -102,7 +102,7 @@ class SqlRuns:
         with self._store.read() as connection:
             return [chunk_of(row) for row in connection.execute(query)]
 
-    def drifts(self, run_id: str, table: TableName, limit: int) -> Sequence[Drift]:
+    def drifts(self, run_id: str, table: TableName, limit: int, *, follower: str | None = None) -> Sequence[Drift]:
         """In order of discovery."""
         query = (
             select(tables.run_drifts)
@@ -111,8 +111,21 @@ class SqlRuns:
             .order_by(_DRIFTS.sequence)
             .limit(limit)
         )
+        if follower is not None:
+            query = query.where(_DRIFTS.follower == follower)
         with self._store.read() as connection:
             return [drift_rows.drift_of(row, self._store.group) for row in connection.execute(query)]
+
+    def drift_counts(self, run_id: str, table: TableName) -> Mapping[tuple[str, str], int]:
+        """By (follower, kind)."""
+        query = (
+            select(_DRIFTS.follower, _DRIFTS.kind, func.count())
+            .where(_DRIFTS.group_name == self._store.group, _DRIFTS.run_id == run_id)
+            .where(_DRIFTS.schema_name == table.schema, _DRIFTS.table_name == table.name)
+            .group_by(_DRIFTS.follower, _DRIFTS.kind)
+        )
+        with self._store.read() as connection:
+            return {(follower, kind): found for follower, kind, found in connection.execute(query)}
 
     def finish_table(self, run_id: str, table: TableName, summary: str) -> None:
         row = {
