@@ -93,6 +93,15 @@ class Daemon:
         stream: Any = Faulty(journal.stream, faults)
         return RepairService(world, name, drifts, repairs, stream, Announcer("test", GROUP), policy, sink)
 
+    def follow_from_now(self) -> None:
+        """Until the journal knows where the stream begins."""
+        assert self.journal is not None
+        while not self.journal.stream.state().offsets:
+            for service in self.services:
+                if service.name == "follow":
+                    self.tick(service)
+            self.history.clock.at += 1.0
+
     def run(self, ticks: int) -> None:
         """So many ticks of services taken at random."""
         for _ in range(ticks):

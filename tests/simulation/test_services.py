@@ -59,13 +59,15 @@ def simulate(seed: int, path: Path) -> Counter[str]:
     streams, scans = random.choice(((True, True), (True, False), (False, True)))
     repairs = random.random() < 0.3
     daemon = Daemon(history, random, path, scans=scans, streams=streams, repairs=repairs)
+    if not scans:
+        daemon.follow_from_now()  # without a scan only the stream tells, and only of what came after its beginning
     damaging = random.random() < 0.6
     if random.random() < 0.7:
         daemon.faults.temporary, daemon.faults.hang = random.choice((0.0, 0.01, 0.05)), random.choice((0.0, 0.01))
         daemon.faults.crash = random.choice((0.0, 0.005, 0.02))
-    for _ in range(random.randint(2, 5)):
-        daemon.run(random.randint(3, 8))
-        if damaging and random.random() < 0.5:
+    for _ in range(random.randint(2, 4)):
+        daemon.run(random.randint(3, 7))
+        for _ in range(random.choice((0, 1, 3)) if damaging else 0):
             history.damage(unseen=scans)
         if scans and streams and random.random() < 0.05:
             daemon.lose_stream()
