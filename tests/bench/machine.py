@@ -1,0 +1,116 @@
+"""The machine's shape, and what a process and a server used."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from connectors.embedded import Cluster
+
+_TICK = os.sysconf("SC_CLK_TCK")
+
+
+def shape() -> str:
+    """One sentence: processor, cores, memory, kernel, Python."""
+    model = "unknown processor"
+    for line in Path("/proc/cpuinfo").read_text().splitlines():
+        if line.startswith("model name"):
+            model = line.partition(":")[2].strip()
+            break
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    return (
+        f"{os.cpu_count()} cores of {model}, {memory:.0f} GiB of memory, Linux {platform.release()}, "
+        f"Python {platform.python_version()}"
+    )
+
+
+def load() -> str:
+    """The load average of the last minute: other work on the machine shows here."""
+    return f"{os.getloadavg()[0]:.1f}"
+
+
+def server_cpu(cluster: Cluster) -> float:
+    """CPU seconds of a server so far: the postmaster's, its ended children's, and those of its living ones."""
+    postmaster = int((cluster.data / "postmaster.pid").read_text().split()[0])
+    total = 0.0
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdigit():
+            continue
+        try:
+            fields = (entry / "stat").read_text().rpartition(")")[2].split()
+        except (FileNotFoundError, ProcessLookupError):
+            continue  # it ended while we looked
+        pid, parent = int(entry.name), int(fields[1])
+        own, children = sum(map(int, fields[11:13])), sum(map(int, fields[13:15]))
+        if pid == postmaster:
+            total += own + children
+        elif parent == postmaster:
+            total += own
+    return total / _TICK
+
+
+@dataclass(slots=True)
+class Used:
+    """Wall clock, the process's own CPU seconds and peak memory, and the servers' CPU seconds."""
+
+    seconds: float = 0.0
+    cpu: float = 0.0
+    servers: float = 0.0
+    peak_mib: float = 0.0
+    code: int = 0
+    output: str = ""
+
+
+@contextmanager
+def measured(clusters: Sequence[Cluster]) -> Iterator[Used]:
+    """Fills `seconds` and `servers` when the block ends."""
+    used = Used()
+    before = sum(map(server_cpu, clusters))
+    began = time.monotonic()
+    yield used
+    used.seconds = time.monotonic() - began
+    time.sleep(0.2)  # backends end a moment after their clients
+    used.servers = sum(map(server_cpu, clusters)) - before
+
+
+def run(command: Sequence[str], clusters: Sequence[Cluster], folder: Path) -> Used:
+    """A whole process from start to end. Its output goes to a file, as it would go to a pipe."""
+    output = folder / "output.txt"
+    with measured(clusters) as used, output.open("w") as out:
+        process = subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT, cwd=folder, env=_environment(folder))
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+    used.cpu = usage.ru_utime + usage.ru_stime
+    used.peak_mib = usage.ru_maxrss / 1024
+    used.code = process.returncode
+    used.output = output.read_text()
+    return used
+
+
+def _environment(folder: Path) -> dict[str, str]:
+    """As a user would have it: compiled modules are kept, here beside the output."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+    return kept | {"PYTHONPYCACHEPREFIX": str(folder / "compiled")}
+
+
+@dataclass(slots=True)
+class Series:
+    """Repeated measurements of one thing."""
+
+    name: str
+    runs: list[Used] = field(default_factory=list)
+
+    def median(self, what: str) -> float:
+        found = sorted(getattr(run, what) for run in self.runs)
+        middle = len(found) // 2
+        return found[middle] if len(found) % 2 else (found[middle - 1] + found[middle]) / 2
+
+    def span(self) -> str:
+        found = [run.seconds for run in self.runs]
+        return f"{min(found):.1f}-{max(found):.1f}"

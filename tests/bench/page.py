@@ -1,0 +1,42 @@
+"""Writes the measured tables into docs/benchmarks.md, between markers; the words around them stay."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from bench.machine import Series
+
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "benchmarks.md"
+
+
+def replace(section: str, text: str) -> None:
+    """Put `text` between the markers of `section`; ValueError if the page has none."""
+    opening, closing = f"<!-- {section}: measured -->", f"<!-- {section}: end -->"
+    page = PAGE.read_text()
+    before, found, rest = page.partition(opening)
+    _, also, after = rest.partition(closing)
+    if not found or not also:
+        raise ValueError(f"{PAGE.name} has no markers for {section!r}")
+    PAGE.write_text(f"{before}{opening}\n{text.strip()}\n{closing}{after}")
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A Markdown table."""
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def series_table(found: Sequence[Series], rival: str) -> str:
+    """Medians; the last column says how many times faster than the rival each is."""
+    slowest = next(series for series in found if series.name.startswith(rival)).median("seconds")
+    rows = []
+    for one in found:
+        memory = one.median("peak_mib")
+        rows.append([
+            one.name, f"{one.median('seconds'):.1f}", one.span(), f"{one.median('cpu'):.1f}",
+            f"{one.median('servers'):.1f}", f"{memory:.0f}" if memory else "", str(len(one.runs)),
+            f"{slowest / one.median('seconds'):.1f} x",
+        ])  # fmt: skip
+    header = ["", "wall s", "least-most", "its CPU s", "servers' CPU s", "peak MiB", "runs", f"{rival} / this"]
+    return table(header, rows)
