@@ -177,6 +177,10 @@ class StreamJournal(Protocol):
         clear the drift of those that were equal. One transaction."""
         ...
 
+    def forget(self, follower: str, keys: Sequence[Touched], because: Blindness, *, at: float) -> None:
+        """Drop touched keys without a verdict, and record why their table cannot be vouched for. One transaction."""
+        ...
+
     def blind(self, tables_of_group: Sequence[TableName] | None = None) -> Mapping[TableName | None, Blindness]:
         """Tables (None: all) that the stream cannot vouch for until they are scanned again. Given the group's tables,
         "all" is told as those of them that have not been scanned since, and None does not occur."""

@@ -100,16 +100,18 @@ class SqlStream:
 
     def settle(self, follower: str, settled: Sequence[Touched], drifts: Sequence[Drift], *, at: float) -> None:
         """Forget what was judged, unless touched again since; record the drift; clear the drift of the others."""
-        group = self._store.group
         drifted = {(drift.table, drift.key) for drift in drifts}
         equal = [(one.table, one.key) for one in settled if (one.table, one.key) not in drifted]
         with self._store.write() as connection:
-            mine = and_(_TOUCHED.group_name == group, _TOUCHED.follower == follower)
-            # a key that was touched again has another generation, and no two keys of a follower share one
-            for generations in paged([one.generation for one in settled]):
-                connection.execute(delete(tables.touched).where(mine, _TOUCHED.generation.in_(generations)))
+            self._drop(connection, follower, settled)
             record(self._store, connection, drifts, self._announce)
             clear(self._store, connection, follower, equal, at, self._announce)
+
+    def forget(self, follower: str, keys: Sequence[Touched], because: Blindness, *, at: float) -> None:
+        """Drop keys without a verdict; open drift of theirs stays open, and the table is blind until it is scanned."""
+        with self._store.write() as connection:
+            self._drop(connection, follower, keys)
+            self._blinded(connection, [because], at)
 
     def blind(self, tables_of_group: Sequence[TableName] | None = None) -> Mapping[TableName | None, Blindness]:
         """Tables (None: all) that the stream cannot vouch for until they are scanned again. Given the group's tables,
@@ -171,6 +173,12 @@ class SqlStream:
             rows += [shared | {"follower": follower} for follower in followers]
         self._store.upsert(connection, tables.touched, rows)
         return generation
+
+    def _drop(self, connection: Connection, follower: str, keys: Sequence[Touched]) -> None:
+        """Delete them, unless they were touched again: then they have another generation, and no two share one."""
+        mine = and_(_TOUCHED.group_name == self._store.group, _TOUCHED.follower == follower)
+        for generations in paged([one.generation for one in keys]):
+            connection.execute(delete(tables.touched).where(mine, _TOUCHED.generation.in_(generations)))
 
     def _blinded(self, connection: Connection, blind: Sequence[Blindness], at: float) -> None:
         rows = {}

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 
 from trueup.services.group import GroupWorld
 from verifier.bracketing import BracketJudging
+from verifier.change import Blindness, Cause
 from verifier.compare import Comparison
 from verifier.drift import Drift
 from verifier.errors import Permanent
@@ -29,6 +30,7 @@ from verifier.table import Key, TableName
 logger = logging.getLogger("trueup.verify")
 
 _IDLE_SECONDS = 0.05
+_ASIDE_SECONDS = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +60,7 @@ class VerifyService:
     reasons: Counter[str] = field(default_factory=Counter)
     _rooms: dict[TableName, Room[Touched]] = field(default_factory=dict)
     _held: set[tuple[TableName, Key]] = field(default_factory=set)
+    _aside: dict[TableName, float] = field(default_factory=dict)
     _blocked: Position | None = None
     """The commit that the follower must apply before the journal has anything new for us."""
 
@@ -72,16 +75,33 @@ class VerifyService:
             self.world.sight.latest(applied=(self.follower, applied))
         self._admit(applied, now)
         for table, room in self._rooms.items():
-            due = room.next_due()
-            while due is not None and due <= now:
-                leaving = room.advance(now)
-                if leaving:
-                    self._settle(table, leaving, self.world.clock.now())
-                now = self.world.clock.now()
-                following = room.next_due()
-                due = following if leaving else None
+            try:
+                now = self._advance(table, room, now)
+            except Permanent as problem:
+                self._put_aside(table, room, str(problem), now)
         dues = [due for due in (room.next_due() for room in self._rooms.values()) if due is not None]
         return max(0.0, min([_IDLE_SECONDS, *(due - now for due in dues)]))
+
+    def _advance(self, table: TableName, room: Room[Touched], now: float) -> float:
+        """Let one table's room do what is due; returns the time after it."""
+        due = room.next_due()
+        while due is not None and due <= now:
+            leaving = room.advance(now)
+            if leaving:
+                self._settle(table, leaving, self.world.clock.now())
+            now = self.world.clock.now()
+            following = room.next_due()
+            due = following if leaving else None
+        return now
+
+    def _put_aside(self, table: TableName, room: Room[Touched], why: str, now: float) -> None:
+        """One table's trouble (dropped, altered, a right taken away) must not stop the others: look at its description
+        anew, and leave it alone for a while. Its keys stay in the journal."""
+        self._held.difference_update((table, left.key) for left in room.give_up(why))
+        self._aside[table] = now + _ASIDE_SECONDS
+        self.world.book.forget(table)
+        told = {"action": "table_unverified", "follower": self.follower, "table": str(table), "why": why}
+        logger.warning("table not verified", extra=told)
 
     def _admit(self, applied: Position, now: float) -> None:
         """Take in what the follower has applied: before that a look could only find it late."""
@@ -89,17 +109,32 @@ class VerifyService:
         if spare <= 0 or (self._blocked is not None and not applied.covers(self._blocked)):
             return
         self._blocked = None
+        aside: list[Touched] = []
         touched = self.journal.touched(self.follower, limit=min(spare, 2_000), skip=frozenset(self._held))
         for one in touched:
             if not applied.covers(one.commit):
                 self._blocked = one.commit  # those behind it were committed later
-                return
+                break
+            if self._aside.get(one.table, 0.0) > now:
+                aside.append(one)
+                continue
             room = self._room(one)
             if room is None:
-                self.journal.settle(self.follower, [one], [], at=now)
+                aside.append(one)
                 continue
             self._held.add((one.table, one.key))
             room.admit([one.key], one, now, delay=0.0)
+        self._forget(aside, now)
+
+    def _forget(self, aside: list[Touched], now: float) -> None:
+        """Keys of tables that cannot be compared now: they would pile up before all others. No verdict is made of it;
+        the table stays blind until it has been scanned."""
+        for table in {one.table for one in aside}:
+            keys = [one for one in aside if one.table == table]
+            because = Blindness(Cause.GAP, table, f"changed while it could not be compared on {self.follower}")
+            self.journal.forget(self.follower, keys, because, at=now)
+        if aside:
+            self.world.refresh(self.journal)
 
     def _room(self, one: Touched) -> Room[Touched] | None:
         """The table's waiting room; None if the table cannot be compared at all (the scan reports why)."""

@@ -251,6 +251,21 @@ def test_suspects_of_a_scan_join_the_touched_keys(journal: Journal) -> None:
     assert [t.commit for t in journal.stream.touched("us", limit=10)] == [Lsn(100)]
 
 
+def test_keys_forgotten_without_a_verdict_leave_drift_open_and_their_table_blind(journal: Journal) -> None:
+    journal.drifts.record([a_drift((1,), at=1.0)])
+    touch(journal, [1, 2], offset=1, at=10.0)
+    looked = journal.stream.touched("eu", limit=10)
+    touch(journal, [2], offset=2, at=11.0)
+    because = Blindness(Cause.GAP, ORDERS, "it could not be compared")
+    journal.stream.forget("eu", looked, because, at=12.0)
+    assert [one.key for one in journal.stream.touched("eu", limit=10)] == [(2,)]
+    assert journal.stream.touched_count("us") == 2
+    assert [one.drift.key for one in journal.drifts.open()] == [(1,)]
+    assert journal.stream.blind() == {ORDERS: because}
+    journal.stream.sighted(ORDERS, 13.0)
+    assert journal.stream.blind() == {}
+
+
 def test_settling_records_drift_and_clears_what_was_equal(journal: Journal) -> None:
     journal.drifts.record([a_drift((1,), at=1.0), a_drift((2,), at=1.0), a_drift((3,), at=1.0)])
     touch(journal, [1, 2, 5], offset=1, at=10.0)
