@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from interleavings.model import FIRST_ID, See
-from verifier.bracket import Ask, Bracket, Outcome, Stage
+from verifier.bracket import Ask, Bracket, Outcome, Rows, Stage
 from verifier.change import Batch, Change, Operation, Transaction
 from verifier.look import Look, Publishes, Row
 from verifier.position import Tick
@@ -176,12 +176,12 @@ class BracketRule:
             return f"drift: {finding.kind.value}"
         return "equal" if finding.outcome is Outcome.EQUAL else "undecided"
 
-    def _leader_look(self, bracket: Bracket, version: int, position: int, view: View) -> Look[dict[Key, Row]]:
+    def _leader_look(self, bracket: Bracket, version: int, position: int, view: View) -> Look[Rows]:
         if self.without == "second leader read" and bracket.stage is Stage.R2 and bracket.r1 is not None:
             return Look(dict(bracket.r1.value), Tick(position), Tick(position), _ALL_ENDED)
         return Look(self._rows(version), Tick(position), Tick(position), view)
 
-    def _follower_look(self, bracket: Bracket, version: int, view: View) -> Look[dict[Key, Row]]:
+    def _follower_look(self, bracket: Bracket, version: int, view: View) -> Look[Rows]:
         assert bracket.position is not None  # the follower was seen to have applied it, a true lower bound
         rows = self._rows(version)
         if not isinstance(self.damaged, bool):

@@ -48,8 +48,9 @@ class History:
         self.tainted = {name: set() for name in self.followers}
         for name in (ITEMS, OTHERS):
             table = Table(name, _COLUMNS, ("id",))
-            for server in (self.leader, *self.followers.values()):
-                server.shelves.create(table)
+            self.leader.create(table)
+            for follower in self.followers.values():
+                follower.shelves.create(table)
         first = self.leader.begin()
         for number in range(0, self.keys, 2):
             first.insert(ITEMS, _row(number, "0"))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 
@@ -14,8 +14,9 @@ from connectors.memory.leader import Leader, Writing
 from connectors.memory.replica import MemoryReplica
 from connectors.memory.rows import key_of
 from verifier.look import Role
+from verifier.ports import Replica
 from verifier.table import Column, Table, TableName
-from worlds import WORLDS, Columns, Values
+from worlds import WORLDS, Columns, Values, World
 
 
 class MemoryWorld:
@@ -26,8 +27,8 @@ class MemoryWorld:
     def __init__(self, role: Role) -> None:
         self._source = Leader(VirtualClock().now)
         self._target = Follower(self._source, role)
-        self.leader = MemoryReplica("leader", self._source)
-        self.follower = MemoryReplica("follower", self._target, happen=self._target.catch_up)
+        self.leader: Replica = MemoryReplica("leader", self._source)
+        self.follower: Replica = MemoryReplica("follower", self._target, happen=self._target.catch_up)
 
     def create(self, name: str, columns: Columns, key: Sequence[str]) -> TableName:
         described = tuple(Column(n, family, family.value, nullable=n not in key) for n, family in columns)
@@ -71,10 +72,9 @@ class MemoryWorld:
         self._target.shelves.tables.clear()
 
 
-def _world(role: Role, request: pytest.FixtureRequest) -> Iterator[MemoryWorld]:
+def _world(role: Role, request: pytest.FixtureRequest) -> Iterator[World]:
     yield MemoryWorld(role)
 
 
 for _role in (Role.STANDBY, Role.SUBSCRIBER):
-    _made: Callable[[pytest.FixtureRequest], Iterator[MemoryWorld]] = partial(_world, _role)
-    WORLDS[f"memory-{_role.value}"] = _made
+    WORLDS[f"memory-{_role.value}"] = partial(_world, _role)
