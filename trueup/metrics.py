@@ -171,7 +171,7 @@ class Scrape:
             last_event_at=tally.last_event_at,
             hops={lag.hop: lag.seconds for lag in hops if lag.seconds is not None},
             blind=dict(blind),
-            backlog=runtime.backlog,
+            backlog=runtime.backlog.messages,
             retained=dict(runtime.watch.slots),
         )
 

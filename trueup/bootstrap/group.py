@@ -32,6 +32,7 @@ from trueup.services.repair import RepairService
 from trueup.services.scan import Pace, ScanService
 from trueup.services.verify import VerifyService
 from trueup.services.watch import SharedLag, WatchService
+from verifier.change import Batch
 from verifier.check import Checker, CheckPolicy
 from verifier.drift import Drift
 from verifier.errors import Misconfigured
@@ -44,7 +45,24 @@ from verifier.window import TransactionWindow
 
 logger = logging.getLogger("trueup.bootstrap")
 
+_BACKLOG_SECONDS = 5.0
+
 References = Mapping[TableName, Collection[TableName]]
+
+
+@dataclass(slots=True)
+class Backlog:
+    """Messages of the stream not read yet, asked now and then by the thread that owns the stream (its client allows no
+    other). None: not a matter of messages."""
+
+    ask: Callable[[], int | None] = lambda: None
+    messages: int | None = None
+    _asked_at: float = 0.0
+
+    def batch(self, batch: Batch, now: float) -> None:
+        """A `StreamWatcher`."""
+        if now - self._asked_at >= _BACKLOG_SECONDS:
+            self._asked_at, self.messages = now, self.ask()
 
 
 @dataclass(slots=True)
@@ -65,8 +83,7 @@ class GroupRuntime:
     relay: RelayService | None
     verify: dict[str, VerifyService] = field(default_factory=dict)
     repair: dict[str, RepairService] = field(default_factory=dict)
-    backlog: int | None = None
-    """Messages of the stream not read yet, as last asked by the thread that owns the stream."""
+    backlog: Backlog = field(default_factory=Backlog)
 
     def services(self) -> list[Service]:
         found: list[Service] = [self.watch]
@@ -136,8 +153,10 @@ def _wired(
     world = GroupWorld(group.name, servers.leader, servers.followers, book, clock, pool.gather, sight)
     lag = SharedLag(LagTracker(interval_seconds=2.0, lagging_above=group.lag.warn))
     follow = None
+    backlog = Backlog()
     if stream is not None:
-        follow = FollowService(world, stream.stream, journal.stream, watchers=(lag,), heard=stream.heard)
+        backlog = Backlog(stream.backlog)
+        follow = FollowService(world, stream.stream, journal.stream, watchers=(lag, backlog), heard=stream.heard)
     scan = ScanService(world, journal.scans, journal.stream, _scan_policy(group), _pace(group), drifts=journal.drifts)
     check = CheckService(_scheduled(group, servers), announcer, journal.outbox)
     watch = WatchService(
@@ -149,7 +168,9 @@ def _wired(
     )
     sink = _event_sink(group)
     relay = RelayService(journal.outbox, sink, clock, group.events.relay_every) if sink is not None else None
-    runtime = GroupRuntime(group, world, servers, journal, pool, lag, stream, follow, scan, check, watch, relay)
+    runtime = GroupRuntime(
+        group, world, servers, journal, pool, lag, stream, follow, scan, check, watch, relay, backlog=backlog
+    )
     patience = SettlePolicy(
         wait_first_seconds=0.02, give_up_seconds=group.verify.patience, batch_keys=group.verify.batch_keys
     )
