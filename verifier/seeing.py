@@ -114,7 +114,12 @@ class VisibilityJudging:
         )
         leader, follower = self.gather(calls)
         ticket = self.sight.opened(leader, follower, self.follower.name)
-        self._looks = _Looks(leader, follower, self.leader.position(), settled, ticket)
+        try:
+            barrier = self.leader.position()
+        except BaseException:
+            self.sight.closed(ticket)
+            raise
+        self._looks = _Looks(leader, follower, barrier, settled, ticket)
         self._looked_at = now
 
     def _flight(self, looks: _Looks) -> InFlight:

@@ -81,7 +81,14 @@ class Room(Generic[Tag]):
             keys = self._take_due(now)
             if not keys:
                 return []
-            self._attempt, self._attempt_began = (self.judge(keys), keys), now
+            try:
+                self._attempt, self._attempt_began = (self.judge(keys), keys), now
+            except Temporary as problem:
+                return self._close(dict.fromkeys(keys, Moving(str(problem))), now)
+            except BaseException:
+                for key in keys:  # still here, and still due
+                    self._push(now, key)
+                raise
         judging, keys = self._attempt
         try:
             answer = judging.advance(now)

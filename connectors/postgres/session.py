@@ -41,6 +41,7 @@ _MANNERS = {
     "default_transaction_read_only": "on",
     "default_transaction_isolation": "read committed",
     "default_transaction_deferrable": "off",
+    "row_security": "off",  # a row that a policy hides must be an error: hidden on both sides it would look equal
     "jit": "off",
     "max_parallel_workers_per_gather": "0",
     "idle_in_transaction_session_timeout": "60s",

@@ -13,7 +13,7 @@ from typing import Protocol
 
 from trueup.services.group import GroupWorld
 from verifier.change import Batch, Blindness, Cause
-from verifier.errors import Temporary
+from verifier.errors import TrueupError
 from verifier.journal import StreamJournal, StreamState
 from verifier.ports import ChangeStream
 from verifier.position import Position
@@ -59,7 +59,7 @@ class FollowService:
         now = self.world.clock.now()
         try:
             self._take(batch, now)
-        except Temporary:
+        except TrueupError:
             # The window is ahead of the journal: start again behind what the journal holds, or keys would be lost.
             self._started = False
             raise

@@ -8,7 +8,7 @@ complete ends the table's blindness, as far as it is older than the pass.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
@@ -16,7 +16,7 @@ from trueup.services.group import GroupWorld
 from verifier.chunk import ChunkSize
 from verifier.compare import Comparison
 from verifier.drift import Verdict
-from verifier.errors import Permanent, Temporary
+from verifier.errors import Permanent, Temporary, Unsound
 from verifier.journal import ChunkResult, DriftJournal, ScanJournal, StreamJournal
 from verifier.keyrange import KeyRange
 from verifier.policy import ScanPolicy
@@ -27,6 +27,7 @@ from verifier.table import TableName
 logger = logging.getLogger("trueup.scan")
 
 SUSPECTS = "keys handed to verification"
+_PAUSE_SECONDS = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +47,7 @@ class _Pass:
     scan: TableScan
     began_at: float
     unread: set[str] = field(default_factory=set)
-    """Followers that could not be read in some chunk: for them the pass does not end blindness."""
+    """Followers that were not read in some chunk, or cannot be compared: for them the pass does not end blindness."""
 
 
 @dataclass(slots=True)
@@ -65,7 +66,10 @@ class ScanService:
     unverified: dict[tuple[str, TableName], str] = field(default_factory=dict)
     _passes: dict[TableName, _Pass] = field(default_factory=dict)
     _current: TableName | None = None
-    _failed_at: dict[TableName, float] = field(default_factory=dict)
+    _again_at: dict[TableName, float] = field(default_factory=dict)
+    _owed: dict[TableName, frozenset[str]] = field(default_factory=dict)
+    """Followers of which some chunk was not read; in the journal's rows they show as missing when trueup starts."""
+    _passed_at: dict[TableName, float] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -89,7 +93,7 @@ class ScanService:
         except Temporary:
             walk.scan.retreat()
             raise
-        except Permanent as problem:
+        except (Permanent, Unsound) as problem:
             self._passes.pop(table, None)
             self._refuse(table, str(problem), now)
             self.world.book.forget(table)
@@ -110,16 +114,31 @@ class ScanService:
         """The table under way, else the one whose oldest chunk is oldest and due (never seen first)."""
         if self._current is not None and self._current in self._passes:
             return self._current
-        names = [name for name in self.world.book.names() if now - self._failed_at.get(name, -1e9) > 30.0]
+        names = [name for name in self.world.book.names() if now > self._again_at.get(name, -1e9)]
         oldest = self.journal.oldest(names)
         wanted = sorted(names, key=lambda name: (self._urgency(name, oldest[name]), str(name)))
         for name in wanted:
-            at = oldest[name]
-            if at is None or now - at >= self.pace.period_seconds or not self.world.vouched(name):
+            if self._due(name, oldest[name], now):
                 self._current = name
                 return name
         self._current = None
         return None
+
+    def _due(self, name: TableName, oldest: float | None, now: float) -> bool:
+        """Never seen, seen too long ago, or a pass can make up for what was lost sight of or not read."""
+        if oldest is None:
+            return True
+        if name not in self._owed:
+            self._owed[name] = _lacking(self.journal.chunks(name), self.world.followers)
+        if now - max(oldest, self._passed_at.get(name, oldest)) >= self.pace.period_seconds:
+            return True
+        owed = self._owed[name]
+        if not owed:
+            return not self.world.vouched(name)
+        try:
+            return any(self.world.book.pair(follower, name).compared is not None for follower in owed)
+        except Temporary:
+            return False
 
     def _urgency(self, name: TableName, oldest: float | None) -> tuple[int, float]:
         return (int(self.world.vouched(name)), -1.0 if oldest is None else oldest)
@@ -133,13 +152,13 @@ class ScanService:
             if pair.compared is not None:
                 sides[name] = (replica, pair.compared)
         if not sides:
-            self._failed_at[table] = now
+            self._again_at[table] = now + _PAUSE_SECONDS
             return None
         # Only this process knows which followers could not be read: a pass that is to end blindness is made in one go.
         vouched = self.world.vouched(table)
         todo, began = _unfinished(self.journal.chunks(table), now) if vouched else ([(0, KeyRange())], now)
         scan = TableScan(self.world.leader, sides, ChunkSize(self.policy), self.world.clock, self.world.gather, todo)
-        walk = self._passes[table] = _Pass(scan, began)
+        walk = self._passes[table] = _Pass(scan, began, set(self.world.followers) - sides.keys())
         return walk
 
     def _record(self, walk: _Pass, read: ChunkRead) -> None:
@@ -173,10 +192,13 @@ class ScanService:
         self._passes.pop(table, None)
         self._current = None
         self._hand_over_known(table)
+        now = self.world.clock.now()
+        self._owed[table], self._passed_at[table] = frozenset(walk.unread), now
         if walk.unread:
-            for name in walk.unread:
+            for name in walk.unread & walk.scan.sides.keys():
                 self._note(name, table, "the follower could not be read in the last scan")
-            self._failed_at[table] = self.world.clock.now()
+            # Half of the time is left to other tables, however long this one keeps failing.
+            self._again_at[table] = now + max(_PAUSE_SECONDS, min(now - walk.began_at, 20 * _PAUSE_SECONDS))
             return
         self.stream.sighted(table, walk.began_at)
         self.world.refresh(self.stream)
@@ -192,7 +214,7 @@ class ScanService:
                 self.stream.touch(known, followers=[name], at=now)
 
     def _refuse(self, table: TableName, reason: str, now: float) -> None:
-        self._failed_at[table] = now
+        self._again_at[table] = now + _PAUSE_SECONDS
         self._current = None
         for name in self.world.followers:
             self._note(name, table, reason)
@@ -206,6 +228,19 @@ class ScanService:
                 "table not verified",
                 extra={"action": "table_unverified", "follower": follower, "table": str(table), "why": problem},
             )
+
+
+def _lacking(known: Sequence[ChunkResult], followers: Collection[str]) -> frozenset[str]:
+    """Followers without a result of some chunk, or with one of another range than the others'."""
+    by_chunk: dict[int, dict[str, KeyRange]] = {}
+    for result in known:
+        by_chunk.setdefault(result.chunk.index, {})[result.follower] = result.chunk.range
+    lacking: set[str] = set()
+    for ranges in by_chunk.values():
+        lacking.update(name for name in followers if name not in ranges)
+        if len(set(ranges.values())) > 1:
+            lacking.update(name for name in followers)
+    return frozenset(lacking)
 
 
 def _unfinished(known: Sequence[ChunkResult], now: float) -> tuple[list[tuple[int, KeyRange]], float]:
