@@ -54,7 +54,8 @@ class Tally:
         for follower in read.failed:
             self.meter.add(c.CHUNKS, group=self.group, follower=follower, result="unverified")
 
-    def verified(self, verified: Verified) -> None:
+    def verified(self, verified: Verified, opened: int) -> None:
+        """`opened` of its drifts were not known before."""
         counts = {
             "match": len(verified.equal),
             "drift": len(verified.drifts),
@@ -62,7 +63,7 @@ class Tally:
         }
         for result, count in counts.items():
             self.meter.add(c.TOUCHED, count, group=self.group, follower=verified.follower, result=result)
-        for _ in verified.drifts:
+        for _ in range(opened):
             age = max(verified.ages, default=0.0)
             self.meter.observe(c.DETECTION, age, group=self.group, follower=verified.follower)
 

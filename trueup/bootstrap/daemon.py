@@ -17,8 +17,10 @@ from trueup.clock import SystemClock
 from trueup.daemon import Daemon, Post
 from trueup.metrics import Scrape, Tally
 from trueup.services.verify import Verified
+from verifier.drift import Drift
 
 logger = logging.getLogger("trueup.daemon")
+
 
 @dataclass(slots=True)
 class RunningDaemon:
@@ -87,11 +89,12 @@ def _listen(runtime: GroupRuntime, tally: Tally, on_drift: Callable[[Verified], 
     runtime.scan.finished = tally.finished
 
     def settled(verified: Verified) -> None:
-        tally.verified(verified)
+        fresh = [drift for drift in verified.drifts if _opened(runtime, drift)]
+        tally.verified(verified, len(fresh))
         owner = runtime.repair.get(verified.follower)
         if owner is not None:
             owner.judged(verified.table, verified.since, verified.equal, verified.drifts)
-        for drift in verified.drifts:
+        for drift in fresh:
             told = {"action": "drift_confirmed", "follower": drift.follower, "table": str(drift.table)}
             told |= {"kind": drift.kind.value, "method": drift.evidence.method.value}
             logger.warning("drift confirmed", extra=told)
@@ -102,6 +105,12 @@ def _listen(runtime: GroupRuntime, tally: Tally, on_drift: Callable[[Verified], 
         verify.settled = settled
     for repair in runtime.repair.values():
         repair.moved, repair.refused = tally.repaired, tally.refused
+
+
+def _opened(runtime: GroupRuntime, drift: Drift) -> bool:
+    """Whether this finding opened the drift: what is known and only found again is no news."""
+    known = runtime.journal.drifts.find(drift.id)
+    return known is None or known.first_found_at == drift.found_at
 
 
 def _live(daemon: Daemon) -> Health:

@@ -65,6 +65,7 @@ class RepairService:
     moved: Callable[[State, int], None] = lambda state, count: None
     refused: Callable[[RefusalReason], None] = lambda reason: None
     _seen: tuple[str, ...] = ()
+    _waiting: dict[str, str] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -75,7 +76,7 @@ class RepairService:
         if self.policy.mode is Mode.OFF:
             return 60.0
         self.plan(now)
-        if self.sink is not None and self.policy.mode in (Mode.APPROVE, Mode.APPLY):
+        if self.policy.mode in (Mode.APPROVE, Mode.APPLY) and self.writable():
             self.apply(now)
         return _EVERY_SECONDS
 
@@ -122,6 +123,7 @@ class RepairService:
         )
         self.moved(State.FAILED, sum(one.step is Step.FAILED for one in taken))
         self.moved(State.SUPERSEDED, sum(one.step is Step.SUPERSEDED for one in taken))
+        self._tell(taken)
         written = [one for one in taken if one.step in (Step.APPLIED, Step.FOUND_APPLIED)]
         if written:
             self.moved(State.APPLIED, len(written))
@@ -129,6 +131,17 @@ class RepairService:
             keys = {(one.repair.table, one.repair.key): position for one in written}
             self.stream.touch(keys, followers=[self.follower], at=self.world.clock.now())
         return taken
+
+    def _tell(self, taken: Collection[Taken]) -> None:
+        """Log what keeps repairs waiting, once; what the follower said of a failed one may hold values: only its id."""
+        held = {one.repair.id: one.note for one in taken if one.step in (Step.HELD, Step.WAITING)}
+        for repair, why in held.items():
+            if self._waiting.get(repair) != why:
+                logger.warning("repair waits", extra={"action": "repair_waits", "repair": repair, "why": why})
+        self._waiting = held
+        for one in taken:
+            if one.step is Step.FAILED:
+                logger.warning("repair failed", extra={"action": "repair_failed", "repair": one.repair.id})
 
     def writable(self) -> bool:
         """Whether the follower can be written. Temporary while that cannot be asked."""
