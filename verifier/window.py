@@ -91,6 +91,7 @@ class TransactionWindow:
 
     def __init__(self, *, changes_max: int = CHANGES_MAX) -> None:
         self._changes_max = changes_max
+        self._joined: dict[TableName, _Floor] = {}
         self.begin(None)
 
     def begin(self, valid_from: Position | None) -> None:
@@ -122,6 +123,11 @@ class TransactionWindow:
         for floor in self._floors.values():
             if floor.mark is None and floor.position is not None:
                 floor.mark = mark
+
+    def join(self, table: TableName, position: Position | None = None, mark: int | None = None) -> None:
+        """The stream tells of `table` from now on, and its source may have kept earlier changes of it to itself: those
+        of transactions with ids below `mark`, all of which had ended at `position`. Both None: not known yet."""
+        self._joined[table] = _Floor(position, mark, "the stream did not always tell of this table")
 
     def add(self, batch: Batch) -> None:
         """Take in what one poll brought. Unsound if the stream delivers behind a barrier that it has declared."""
@@ -262,8 +268,7 @@ class TransactionWindow:
         return exact if exact.count > bracket.count or not _covers(bracket.position, exact.position) else bracket
 
     def _refusal(self, table: TableName, view: View, shown: _Shown) -> str:
-        for scope in (None, table):
-            floor = self._floors.get(scope)
+        for floor in (self._floors[None], self._floors.get(table), self._joined.get(table)):
             if floor is None:
                 continue
             if floor.position is None or floor.mark is None:

@@ -138,6 +138,10 @@ _TELLS = """
 select t.schemaname, t.tablename from pg_publication p join pg_publication_tables t on t.pubname = p.pubname
 where p.pubname = %s and p.pubinsert and p.pubupdate and p.pubdelete and p.pubtruncate
   and to_jsonb(t) ->> 'rowfilter' is null
+  -- a select from a table that others inherit from shows their rows, whose changes are told under their own names
+  and not exists (
+    select from pg_inherits i join pg_class c on c.oid = i.inhparent join pg_namespace n on n.oid = c.relnamespace
+    where n.nspname = t.schemaname and c.relname = t.tablename and c.relkind <> 'p')
 """
 
 

@@ -148,7 +148,7 @@ def _wired(
     stream = open_stream(group, leader_url, book)
     sight = None
     if stream is not None:
-        published = Published(partial(checkup.told, servers.leader, stream.publication))
+        published = Published(partial(_told, servers, stream))
         sight = Sighted(TransactionWindow(), list(servers.followers), published)
     world = GroupWorld(group.name, servers.leader, servers.followers, book, clock, pool.gather, sight)
     lag = SharedLag(LagTracker(interval_seconds=2.0, lagging_above=group.lag.warn))
@@ -179,6 +179,11 @@ def _wired(
         if group.repair.mode != "off":
             runtime.repair[one.name] = _repair(group, one.name, world, journal, announcer, servers, one.repair_address)
     return runtime
+
+
+def _told(servers: Servers, stream: OpenStream) -> frozenset[TableName]:
+    """The tables of which every change reaches us: published, and passed on."""
+    return stream.captured(checkup.told(servers.leader, stream.publication))
 
 
 def book_of(group: Group, servers: Servers) -> TableBook:

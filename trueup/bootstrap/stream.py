@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ from trueup.bootstrap.deferred import Deferred
 from trueup.services.group import TableBook
 from verifier.errors import Misconfigured, Permanent, Temporary
 from verifier.ports import ChangeStream
+from verifier.table import TableName
 
 if TYPE_CHECKING:
     from connectors.kafka.dead_letters import DeadLetter
@@ -35,6 +37,8 @@ class OpenStream:
     alive: Callable[[], tuple[float, str] | None]
     heard: Callable[[float], None]
     backlog: Callable[[], int | None] = lambda: None
+    captured: Callable[[frozenset[TableName]], frozenset[TableName]] = lambda tables: tables
+    """Of these published tables those that the source passes on in full."""
 
 
 def open_stream(group: Group, leader_url: str, book: TableBook) -> OpenStream | None:
@@ -79,7 +83,8 @@ def _kafka(group: str, settings: KafkaSettings, book: TableBook) -> OpenStream:
     heard = _Heard()
     health = _Connector(settings.connect_url, connector, heard)
     publication = settings.publication or "dbz_publication"
-    return OpenStream("kafka", stream, publication, health.alive, heard.note, lambda: _backlog(stream))
+    capture = _Capture(settings.connect_url, connector)
+    return OpenStream("kafka", stream, publication, health.alive, heard.note, lambda: _backlog(stream), capture.of)
 
 
 def _kafka_stream(group: str, connector: str, settings: KafkaSettings, book: TableBook) -> ChangeStream:
@@ -122,6 +127,30 @@ def _connector_config(url: str, name: str) -> Mapping[str, str]:
     from connectors.debezium.connect import Connect
 
     return Connect(url).config(name)
+
+
+@dataclass(slots=True)
+class _Capture:
+    """What the connector's lists let through, read anew every few seconds. While Connect does not answer the last
+    known configuration holds; without `url` the connector is taken to be the template's."""
+
+    url: str | None
+    name: str
+    config: Mapping[str, str] | None = None
+    asked_at: float = 0.0
+
+    def of(self, tables: frozenset[TableName]) -> frozenset[TableName]:
+        from time import time
+
+        from connectors.debezium.capture import captured
+
+        if self.url is None:
+            return tables
+        if time() - self.asked_at > _CONNECT_SECONDS:
+            self.asked_at = time()
+            with suppress(Temporary, Permanent):  # whoever watches the connector's health reports it
+                self.config = _connector_config(self.url, self.name)
+        return frozenset() if self.config is None else captured(self.config, tables)
 
 
 @dataclass(slots=True)

@@ -1,7 +1,8 @@
 """Follow the change stream: into the window, into the journal, and only then acknowledged.
 
-What a batch causes (touched keys, blindness) is written in one transaction with the offsets that caused it. A barrier
-that merely moved is written once a second: losing it costs nothing but reading a little again.
+What batches cause (touched keys, blindness) is written in one transaction with the offsets that caused it: at once if
+nothing was written lately, else gathered for a moment, because every such transaction waits for the disk. A barrier that
+merely moved is written once a second: losing it costs nothing but reading a little again.
 """
 
 from __future__ import annotations
@@ -33,7 +34,8 @@ class StreamWatcher(Protocol):
 
 @dataclass(slots=True)
 class FollowService:
-    """One stream of one group. `poll_seconds` is the longest wait inside a tick, `changes_max` a batch's size."""
+    """One stream of one group. `poll_seconds` is the longest wait inside a tick, `changes_max` a batch's size,
+    `gather_seconds` the least time between two writes of touched keys."""
 
     world: GroupWorld
     stream: ChangeStream
@@ -41,11 +43,14 @@ class FollowService:
     watchers: tuple[StreamWatcher, ...] = ()
     poll_seconds: float = 0.2
     changes_max: int = 5_000
+    gather_seconds: float = 0.05
     heard: Callable[[float], None] = lambda _: None
     _started: bool = False
     _offsets: Mapping[str, int] = field(default_factory=dict)
     _recorded: StreamState = field(default_factory=StreamState)
     _recorded_at: float = 0.0
+    _touched: dict[tuple[TableName, Key], Position] = field(default_factory=dict)
+    """Keys of batches that are in the window and not in the journal yet, in order of their latest commits."""
 
     @property
     def name(self) -> str:
@@ -55,7 +60,8 @@ class FollowService:
         """Temporary while the source is away; nothing is lost by it."""
         if not self._started:
             self._start()
-        batch = self.stream.poll(changes_max=self.changes_max, seconds_max=self.poll_seconds)
+        wait = self.poll_seconds if not self._touched else min(self.poll_seconds, self._due(now))
+        batch = self.stream.poll(changes_max=self.changes_max, seconds_max=wait)
         now = self.world.clock.now()
         try:
             self._take(batch, now)
@@ -71,7 +77,7 @@ class FollowService:
     def close(self) -> None:
         """Record the last barrier, so that a restart reads nothing again."""
         if self._started:
-            self._record(StreamState(self._offsets, self._through()), {}, [], self.world.clock.now())
+            self._record(StreamState(self._offsets, self._through()), [], self.world.clock.now())
         self.stream.close()
 
     def _start(self) -> None:
@@ -81,11 +87,12 @@ class FollowService:
         valid_from = self.stream.start(state.offsets, state.read_through)
         sight.begin(valid_from)
         self._offsets, self._recorded = state.offsets, state
+        self._touched.clear()
         self.world.refresh(self.journal)
-        if sight.published is not None:
-            sight.published.refresh()
+        sight.refresh()
         if valid_from is not None:
             sight.marked(self.world.leader.mark())
+        sight.admit(self.world.leader)
         self._started = True
         logger.info("following", extra={"action": "stream_started", "from": valid_from.text() if valid_from else "now"})
 
@@ -98,10 +105,14 @@ class FollowService:
         if batch.offsets:
             self._offsets = batch.offsets
         state = StreamState(self._offsets, self._through())
-        if touched or blind:
-            self._record(state, touched, blind, now)
-        elif state != self._recorded and now - self._recorded_at >= _BARRIER_SECONDS:
-            self._record(state, {}, [], now)
+        for place, commit in touched.items():
+            self._touched.pop(place, None)
+            self._touched[place] = commit
+        full = len(self._touched) >= self.changes_max
+        if blind or full or (self._touched and not self._due(now)):
+            self._record(state, blind, now)
+        elif not self._touched and state != self._recorded and now - self._recorded_at >= _BARRIER_SECONDS:
+            self._record(state, [], now)
         for one in blind:
             logger.warning(
                 "stream is blind", extra={"action": "stream_blind", "table": str(one.table), "cause": one.cause.value}
@@ -125,14 +136,13 @@ class FollowService:
                     touched[change.table, change.key] = transaction.commit
         return touched, [one for one in blind if one.table is None or one.table in ours]
 
-    def _record(
-        self,
-        state: StreamState,
-        touched: Mapping[tuple[TableName, Key], Position],
-        blind: list[Blindness],
-        now: float,
-    ) -> None:
-        self.journal.advance(state, touched, blind, followers=list(self.world.followers), at=now)
+    def _due(self, now: float) -> float:
+        """Seconds until what was touched may be written."""
+        return max(0.0, self._recorded_at + self.gather_seconds - now)
+
+    def _record(self, state: StreamState, blind: list[Blindness], now: float) -> None:
+        self.journal.advance(state, self._touched, blind, followers=list(self.world.followers), at=now)
+        self._touched.clear()
         self._recorded, self._recorded_at = state, now
         if state.offsets:
             self.stream.acknowledge(state.offsets)

@@ -277,3 +277,19 @@ def test_a_transaction_bigger_than_the_window_is_refused_until_both_sides_are_pa
     assert held.in_flight(T, leader(3), follower(1), STANDBY, barrier=Tick(900)).all
     assert held.in_flight(T, leader(2), follower(2), STANDBY, barrier=Tick(900)).all
     assert keys(held, leader(3), follower(2), STANDBY) == set()
+
+
+def test_a_table_that_joined_the_stream_is_judged_once_both_looks_are_behind_what_was_not_told_of_it() -> None:
+    held = window(tx(1, 1), tx(2, 2), tx(3, 3))
+    held.join(T)
+    refused = held.in_flight(T, leader(4), follower(3), STANDBY, barrier=Tick(900))
+    assert (refused.all, refused.why) == (True, "the stream did not always tell of this table (not yet over)")
+    held.join(T, Tick(20), 103)  # transactions 1 and 2 may have changed more than was told
+    assert held.in_flight(T, leader(4), follower(1), STANDBY, barrier=Tick(900)).all
+    assert held.in_flight(T, leader(4, 2), follower(3), STANDBY, barrier=Tick(900)).all
+    assert keys(held, leader(4), follower(2), STANDBY) == {(3,)}
+    assert held.in_flight(U, leader(4), follower(1), STANDBY, barrier=Tick(900)).judgeable, "of others it always told"
+    held.begin(Tick(0))
+    held.set_mark(100)
+    held.add(Batch((tx(1, 1),), Tick(1000)))
+    assert held.in_flight(T, leader(4), follower(1), STANDBY, barrier=Tick(900)).all, "a new start changes nothing"
