@@ -159,8 +159,8 @@ class PostgresReplica:
 
         def read(session: Session, told: str) -> tuple[Record, Mapping[Key, int]]:
             records = session.all(*statements.points(wanted, told, whole_rows=False))
-            found = {wanted[i - 1]: h % MODULUS for *_, i, h in records if i is not None}
-            return records[0][:-2], found
+            present = [(wanted[i - 1], h % MODULUS) for *_, i, h in records if i is not None]
+            return records[0][:-2], _one_each(table, present)
 
         return self._look(f"reading digests of keys of {table.name}", read)
 
@@ -172,12 +172,13 @@ class PostgresReplica:
 
         def read(session: Session, told: str) -> tuple[Record, Mapping[Key, Row]]:
             records = session.all(*statements.points(wanted, told, whole_rows=True))
-            found: dict[Key, Row] = {}
+            present: list[tuple[Key, Row]] = []
             for record in records:
                 i, row_hash, version, *values = record[-width:]
                 if i is not None:
-                    found[wanted[i - 1]] = Row(dict(zip(names, values, strict=True)), row_hash % MODULUS, version)
-            return records[0][:-width], found
+                    row = Row(dict(zip(names, values, strict=True)), row_hash % MODULUS, version)
+                    present.append((wanted[i - 1], row))
+            return records[0][:-width], _one_each(table, present)
 
         return self._look(f"reading rows of {table.name}", read)
 
@@ -256,3 +257,12 @@ select current_setting('server_version'), (select system_identifier::text from p
             else ('x' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8))::bit(32)::int end,
        pg_is_in_recovery()
 """
+
+
+def _one_each(table: Table, present: Sequence[tuple[Key, T]]) -> dict[Key, T]:
+    """By key. A key that a user named for a table may be shared by rows: one would hide the other."""
+    found = dict(present)
+    if len(found) != len(present):
+        named = ", ".join(table.key)
+        raise Permanent(f"several rows of {table.name} share their key ({named}); name a key that is unique")
+    return found
