@@ -43,7 +43,8 @@ def test_nothing_listens_outside_and_no_port_is_given_twice() -> None:
 def test_images_are_pinned_or_built_here() -> None:
     for name, service in SERVICES.items():
         if "build" not in service:
-            assert re.search(r":v?\d+(\.\d+)*(\.Final)?$", service["image"]), f"{name}: {service['image']} has no version"
+            pinned = re.search(r":v?\d+(\.\d+)*(\.Final)?$", service["image"])
+            assert pinned, f"{name}: {service['image']} has no version"
 
 
 def test_every_mounted_file_and_volume_exists() -> None:
