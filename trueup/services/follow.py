@@ -1,7 +1,7 @@
 """Follow the change stream: into the window, into the journal, and only then acknowledged.
 
 What batches cause (touched keys, blindness) is written in one transaction with the offsets that caused it: at once if
-nothing was written lately, else gathered for a moment, because every such transaction waits for the disk. A barrier that
+nothing was written lately, else gathered for a moment, because each such transaction waits for the disk. A barrier that
 merely moved is written once a second: losing it costs nothing but reading a little again.
 """
 
@@ -89,10 +89,10 @@ class FollowService:
         self._offsets, self._recorded = state.offsets, state
         self._touched.clear()
         self.world.refresh(self.journal)
-        sight.refresh()
+        if sight.published is not None:
+            sight.published.refresh()
         if valid_from is not None:
             sight.marked(self.world.leader.mark())
-        sight.admit(self.world.leader)
         self._started = True
         logger.info("following", extra={"action": "stream_started", "from": valid_from.text() if valid_from else "now"})
 
