@@ -69,7 +69,10 @@ class Daemon:
         ]
         if self.streams:
             stream: Any = Faulty(_Watched(self._stream(), self.journal), faults)
-            services.append(FollowService(world, stream, stream_journal, poll_seconds=0.0, changes_max=20))
+            scanned: Any = Faulty(self.journal.scans, faults) if self.scans else None
+            services.append(
+                FollowService(world, stream, stream_journal, poll_seconds=0.0, changes_max=20, scans=scanned)
+            )
         if self.scans:
             pace = Pace(period_seconds=1.0, rest=0.0)
             policy = ScanPolicy(rows_first=4, rows_min=2, rows_max=6)

@@ -15,7 +15,7 @@ from typing import Protocol
 from trueup.services.group import GroupWorld
 from verifier.change import Batch, Blindness, Cause
 from verifier.errors import TrueupError
-from verifier.journal import StreamJournal, StreamState
+from verifier.journal import ScanJournal, StreamJournal, StreamState
 from verifier.ports import ChangeStream
 from verifier.position import Position
 from verifier.table import Key, TableName
@@ -45,7 +45,10 @@ class FollowService:
     changes_max: int = 5_000
     gather_seconds: float = 0.05
     heard: Callable[[float], None] = lambda _: None
+    scans: ScanJournal | None = None
+    """What was scanned before the stream began; None: nothing is scanned."""
     _started: bool = False
+    _began: bool = False
     _offsets: Mapping[str, int] = field(default_factory=dict)
     _recorded: StreamState = field(default_factory=StreamState)
     _recorded_at: float = 0.0
@@ -84,6 +87,9 @@ class FollowService:
         sight = self.world.sight
         assert sight is not None
         state = self.journal.state()
+        if not state.offsets or state.read_through is None:
+            self._begin_anew()
+        self._began = True
         valid_from = self.stream.start(state.offsets, state.read_through)
         sight.begin(valid_from)
         self._offsets, self._recorded = state.offsets, state
@@ -95,6 +101,18 @@ class FollowService:
         sight.admit(self.world.leader)
         self._started = True
         logger.info("following", extra={"action": "stream_started", "from": valid_from.text() if valid_from else "now"})
+
+    def _begin_anew(self) -> None:
+        """The journal does not say where to go on, so the stream begins at the present: what was scanned before, or
+        read and not recorded, may have changed unnoticed."""
+        names = self.world.book.names()
+        if not self._began:
+            seen = {} if self.scans is None else self.scans.oldest(names)
+            names = tuple(name for name in names if seen.get(name) is not None)
+        lost = [Blindness(Cause.GAP, name, "the stream began after the table was scanned") for name in names]
+        if lost:
+            now = self.world.clock.now()
+            self.journal.advance(self.journal.state(), {}, lost, followers=list(self.world.followers), at=now)
 
     def _take(self, batch: Batch, now: float) -> None:
         sight = self.world.sight
@@ -111,7 +129,7 @@ class FollowService:
         full = len(self._touched) >= self.changes_max
         if blind or full or (self._touched and not self._due(now)):
             self._record(state, blind, now)
-        elif not self._touched and state != self._recorded and now - self._recorded_at >= _BARRIER_SECONDS:
+        elif not self._touched and state != self._recorded and self._worth_recording(now):
             self._record(state, [], now)
         for one in blind:
             logger.warning(
@@ -122,6 +140,10 @@ class FollowService:
         if blind:
             self.world.refresh(self.journal)
         sight.prune()
+
+    def _worth_recording(self, now: float) -> bool:
+        """A barrier that merely moved can wait; where the stream began cannot."""
+        return not self._recorded.offsets or now - self._recorded_at >= _BARRIER_SECONDS
 
     def _caused(self, batch: Batch) -> tuple[dict[tuple[TableName, Key], Position], list[Blindness]]:
         """Keys of the group's own tables in order of their latest commits, and what the stream cannot vouch for."""

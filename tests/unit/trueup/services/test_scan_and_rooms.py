@@ -1,0 +1,190 @@
+"""What services do when a follower cannot be compared, a server is away for a moment, or a journal write is refused."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytest
+
+from connectors.journal.opening import Journal, open_journal
+from connectors.memory.clock import VirtualClock
+from connectors.memory.follower import Follower
+from connectors.memory.leader import Leader
+from connectors.memory.replica import MemoryReplica
+from connectors.memory.stream import MemoryStream
+from trueup.services.follow import FollowService
+from trueup.services.group import GroupWorld, Sighted, TableBook
+from trueup.services.scan import Pace, ScanService
+from verifier.change import Blindness, Cause
+from verifier.errors import Permanent, Temporary
+from verifier.journal import StreamState
+from verifier.look import Role
+from verifier.outcome import Equal, Judging
+from verifier.policy import ScanPolicy, SettlePolicy
+from verifier.ports import in_turn
+from verifier.settle import Room
+from verifier.table import Column, Family, Key, Table, TableName
+from verifier.window import TransactionWindow
+
+T = TableName("public", "t")
+TABLE = Table(T, (Column("id", Family.INTEGER, "bigint", False), Column("v", Family.TEXT, "text")), ("id",))
+
+
+class Shop:
+    """A leader with ten rows in one table, two followers that lag behind nothing, a journal."""
+
+    def __init__(self, folder: Path) -> None:
+        self.clock = VirtualClock()
+        self.server = Leader(self.clock.now)
+        self.server.create(TABLE)
+        self.followers = {name: Follower(self.server, Role.STANDBY) for name in ("one", "two")}
+        for follower in self.followers.values():
+            follower.shelves.create(TABLE)
+        self.write(*range(10))
+        self.journal: Journal = open_journal(folder / "journal.db", "shop")
+        self.leader = MemoryReplica("leader", self.server)
+        replicas = {name: MemoryReplica(name, follower) for name, follower in self.followers.items()}
+        self.book = TableBook(self.leader, replicas, ["*"], self.clock, fresh_seconds=0.0)
+        sight = Sighted(TransactionWindow(), list(replicas))
+        self.world = GroupWorld("shop", self.leader, replicas, self.book, self.clock, in_turn, sight)
+
+    def write(self, *keys: int) -> None:
+        writing = self.server.begin()
+        for key in keys:
+            writing.insert(T, {"id": str(key), "v": "x"})
+        writing.commit()
+        for follower in self.followers.values():
+            follower.catch_up()
+
+    def scan(self) -> ScanService:
+        policy = ScanPolicy(rows_first=4, rows_min=2, rows_max=4)
+        return ScanService(self.world, self.journal.scans, self.journal.stream, policy, Pace(1_000.0, rest=0.0))
+
+    def ticks(self, scan: ScanService, number: int = 8) -> None:
+        for _ in range(number):
+            scan.tick(self.clock.now())
+            self.clock.at += 1.0
+
+    def blind(self) -> set[TableName | None]:
+        return set(self.journal.stream.blind([T]))
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Iterator[Shop]:
+    made = Shop(tmp_path)
+    yield made
+    made.journal.close()
+
+
+def test_a_pass_without_one_follower_ends_no_blindness_and_is_made_up_for(shop: Shop) -> None:
+    lost = Blindness(Cause.GAP, T, "lost")
+    shop.journal.stream.advance(StreamState(), {}, [lost], followers=["one", "two"], at=shop.clock.now())
+    shop.clock.at += 1.0
+    shop.world.refresh(shop.journal.stream)
+    gone = shop.followers["two"].shelves.tables.pop(T)
+    scan = shop.scan()
+    shop.ticks(scan)
+    assert {one.follower for one in shop.journal.scans.chunks(T)} == {"one"}
+    assert shop.blind() == {T}, "nobody has read the table on the other follower"
+    assert ("two", T) in scan.unverified
+    shop.followers["two"].shelves.tables[T] = gone
+    shop.clock.at += 700.0  # less than the period, more than any pause
+    shop.ticks(scan)
+    assert {one.follower for one in shop.journal.scans.chunks(T)} == {"one", "two"}
+    assert shop.blind() == set()
+    assert scan.unverified == {}
+
+
+def test_what_one_follower_was_not_read_for_is_owed_over_a_restart_too(shop: Shop) -> None:
+    gone = shop.followers["two"].shelves.tables.pop(T)
+    shop.ticks(shop.scan())
+    shop.followers["two"].shelves.tables[T] = gone
+    shop.clock.at += 700.0
+    shop.ticks(shop.scan())
+    assert {one.follower for one in shop.journal.scans.chunks(T)} == {"one", "two"}
+
+
+def test_a_follower_that_cannot_be_compared_does_not_keep_the_scan_busy(shop: Shop) -> None:
+    del shop.followers["two"].shelves.tables[T]
+    scan = shop.scan()
+    shop.ticks(scan)
+    before = [one.at for one in shop.journal.scans.chunks(T)]
+    shop.clock.at += 700.0
+    shop.ticks(scan)
+    assert [one.at for one in shop.journal.scans.chunks(T)] == before
+
+
+class Ready:
+    """Judges every key as equal."""
+
+    def __init__(self, keys: list[Key]) -> None:
+        self.keys = keys
+
+    def advance(self, now: float) -> dict[Key, Equal]:
+        return dict.fromkeys(self.keys, Equal())
+
+
+@pytest.mark.parametrize("problem", [Temporary("away"), Permanent("dropped")])
+def test_keys_stay_due_when_the_attempt_at_them_cannot_even_begin(problem: Exception) -> None:
+    problems = [problem]
+
+    def judge(keys: list[Key]) -> Judging:
+        if problems:
+            raise problems.pop()
+        return Ready(keys)
+
+    room: Room[int] = Room(judge, SettlePolicy(wait_first_seconds=0.1, wait_max_seconds=0.1))
+    room.admit([(1,), (2,)], 7, 0.0, delay=0.0)
+    if isinstance(problem, Permanent):
+        with pytest.raises(Permanent):
+            room.advance(1.0)
+    else:
+        assert room.advance(1.0) == []
+    assert room.next_due() is not None
+    assert [(left.key, left.outcome) for left in room.advance(2.0)] == [((1,), Equal()), ((2,), Equal())]
+    assert len(room) == 0
+
+
+def test_a_batch_that_could_not_be_recorded_is_read_again_whatever_hindered_it(shop: Shop) -> None:
+    class Refusing(TableBook):
+        refuse = False
+
+        def names(self) -> tuple[TableName, ...]:
+            if self.refuse:
+                raise Permanent("may not list the tables")
+            return super().names()
+
+    book = Refusing(shop.leader, shop.world.followers, ["*"], shop.clock)
+    shop.world.book = book
+    follow = FollowService(shop.world, MemoryStream(shop.server), shop.journal.stream, poll_seconds=0.0)
+    follow.tick(shop.clock.now())
+    assert shop.journal.stream.state().offsets, "where it began is recorded at once"
+    shop.write(11)
+    Refusing.refuse = True
+    with pytest.raises(Permanent):
+        follow.tick(shop.clock.now())
+    Refusing.refuse = False
+    shop.write(12)
+    for _ in range(3):
+        follow.tick(shop.clock.now())
+        shop.clock.at += 1.0
+    assert touched(shop.journal.stream.touched("one", limit=10)) == [(11,), (12,)]
+
+
+def touched(found: Sequence[object]) -> list[Key]:
+    return [one.key for one in found]  # type: ignore[attr-defined]
+
+
+def test_a_stream_that_begins_after_a_scan_makes_up_for_what_came_between(shop: Shop) -> None:
+    scan = shop.scan()
+    shop.ticks(scan)
+    shop.write(11)  # by nobody noticed: the stream begins only now
+    follow = FollowService(
+        shop.world, MemoryStream(shop.server), shop.journal.stream, poll_seconds=0.0, scans=shop.journal.scans
+    )
+    follow.tick(shop.clock.now())
+    assert shop.blind() == {T}
+    shop.clock.at += 10.0
+    shop.ticks(scan)
+    assert shop.blind() == set()
