@@ -88,7 +88,7 @@ def test_it_starts_while_a_follower_is_away(served: Served) -> None:
             subscriber.start()
             daemon.until_ready()
             served.subscriber.sql("delete from orders where id = 9")
-            daemon.until(lambda: served.subscriber.sql("select from orders where id = 9"), "the repair")
+            daemon.until(lambda: served.subscriber.sql("select id from orders where id = 9"), "the repair")
     finally:
         if not subscriber.is_running():
             subscriber.start()
@@ -144,8 +144,9 @@ def test_a_service_that_dies_turns_liveness_red(served: Served) -> None:
         with sqlite3.connect(served.folder / "journal.db", timeout=10) as journal:
             # What trueup never writes: a fault that no retry mends, and that no supervisor may overlook.
             journal.execute(
-                "insert into trueup_touched (group_name, follower, key_hash, schema_name, table_name, key, commit_position, "
-                "generation, touched_at) values ('shop', 'subscriber', 'x', 'public', 'orders', 'no key', 'x', 0, 0)"
+                "insert into trueup_touched (group_name, follower, key_hash, schema_name, table_name, key, "
+                "commit_position, generation, touched_at) "
+                "values ('shop', 'subscriber', 'x', 'public', 'orders', 'no key', 'x', 0, 0)"
             )
         journal.close()
         daemon.until(lambda: daemon.health("/livez")[0] == 503, "liveness to turn red")

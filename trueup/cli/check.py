@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from trueup import exits
-from trueup.cli.output import Format, write
+from trueup.cli.output import Listing, write
 from verifier.errors import Misconfigured
 
 
@@ -20,7 +20,7 @@ def check(
     name: Annotated[list[str] | None, typer.Argument(help="Invariants (default: all).")] = None,
     config: Annotated[Path | None, typer.Option("--config", help="Configuration file.")] = None,
     group: Annotated[str | None, typer.Option(help="Group of the configuration (default: its only one).")] = None,
-    how: Annotated[Format, typer.Option("--format", help="table or json.")] = Format.TABLE,
+    how: Annotated[Listing, typer.Option("--format", help="table or json.")] = Listing.TABLE,
     output: Annotated[Path | None, typer.Option(help="File for the result instead of standard output.")] = None,
 ) -> int:
     """Evaluate the invariants now, waiting for their grace where something is unequal."""

@@ -45,7 +45,7 @@ def init(
         "kafka": KafkaSource("localhost:9092", "shop", "http://localhost:8083"),
     }
     if stream not in sources:
-        raise Misconfigured(f"--stream {stream!r}: must be none, pgoutput or kafka")
+        raise typer.BadParameter(f"--stream {stream!r}: must be none, pgoutput or kafka")
     if output.exists():
         raise Misconfigured(f"{output} exists; name another --output or move it away")
     text = draft(leader, followers, tables=tuple(table or ("public.*",)), stream=sources[stream])

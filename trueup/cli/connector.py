@@ -10,7 +10,7 @@ import typer
 
 from trueup import exits
 from trueup.cli.known import ConfigOption, FormatOption, GroupOption, _listed
-from trueup.cli.output import Format, say, write
+from trueup.cli.output import Listing, say, write
 from verifier.errors import Misconfigured
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def put(
     return exits.EQUAL if found.running else exits.UNVERIFIED
 
 
-def status(config: ConfigOption = None, group: GroupOption = None, how: FormatOption = Format.TABLE) -> int:
+def status(config: ConfigOption = None, group: GroupOption = None, how: FormatOption = Listing.TABLE) -> int:
     """A connector may be RUNNING with a FAILED task: this says so."""
     connecting = _open(config, group)
     try:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from trueup import exits
-from trueup.cli.output import Format, write
+from trueup.cli.output import Listing, write
 
 if TYPE_CHECKING:
     from connectors.postgres.checkup import Remark
@@ -25,7 +25,7 @@ def register(app: typer.Typer) -> None:
 def doctor(
     config: Annotated[Path | None, typer.Option("--config", help="Configuration file.")] = None,
     group: Annotated[str | None, typer.Option(help="Group of the configuration (default: its only one).")] = None,
-    how: Annotated[Format, typer.Option("--format", help="table or json.")] = Format.TABLE,
+    how: Annotated[Listing, typer.Option("--format", help="table or json.")] = Listing.TABLE,
 ) -> int:
     """Ask every server of the group what it allows; nothing is written anywhere but in the journal's own place."""
     from trueup.bootstrap.doctoring import examine

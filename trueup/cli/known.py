@@ -9,12 +9,12 @@ from typing import Annotated, Any, TextIO
 import typer
 
 from trueup import exits
-from trueup.cli.output import Format, write
+from trueup.cli.output import Listing, write
 
 ConfigOption = Annotated[Path | None, typer.Option("--config", help="Configuration file.")]
 GroupOption = Annotated[str | None, typer.Option(help="Group of the configuration (default: its only one).")]
 JournalOption = Annotated[str | None, typer.Option(help="Journal path or URL, instead of a configuration.")]
-FormatOption = Annotated[Format, typer.Option("--format", help="table or json.")]
+FormatOption = Annotated[Listing, typer.Option("--format", help="table or json.")]
 LimitOption = Annotated[int, typer.Option(min=1, help="At most this many.")]
 
 
@@ -28,7 +28,7 @@ def runs(
     config: ConfigOption = None,
     group: GroupOption = None,
     journal: JournalOption = None,
-    how: FormatOption = Format.TABLE,
+    how: FormatOption = Listing.TABLE,
     limit: LimitOption = 20,
 ) -> int:
     """Audits and whether they came to their end."""
@@ -54,7 +54,7 @@ def drift(
     config: ConfigOption = None,
     group: GroupOption = None,
     journal: JournalOption = None,
-    how: FormatOption = Format.TABLE,
+    how: FormatOption = Listing.TABLE,
     follower: Annotated[str | None, typer.Option(help="Only of this follower.")] = None,
     table: Annotated[str | None, typer.Option(help="Only of this table (schema.table).")] = None,
     limit: LimitOption = 1000,
@@ -99,7 +99,7 @@ def repairs(
     config: ConfigOption = None,
     group: GroupOption = None,
     journal: JournalOption = None,
-    how: FormatOption = Format.TABLE,
+    how: FormatOption = Listing.TABLE,
     state: Annotated[list[str] | None, typer.Option(help="Only in this state; repeatable.")] = None,
     limit: LimitOption = 1000,
 ) -> int:
@@ -107,12 +107,11 @@ def repairs(
     from reconciler.repair import State
     from trueup.audit.report import iso
     from trueup.bootstrap.journal import opened
-    from verifier.errors import Misconfigured
 
     try:
         states = [State(one) for one in state or ()]
     except ValueError:
-        raise Misconfigured(f"--state must be one of {', '.join(one.value for one in State)}") from None
+        raise typer.BadParameter(f"--state must be one of {', '.join(one.value for one in State)}") from None
     with opened(config, group, journal) as book:
         found = [
             {

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from trueup import exits
-from trueup.cli.output import Format, write
+from trueup.cli.output import Listing, write
 
 if TYPE_CHECKING:
     from verifier.lag import HopLag
@@ -22,7 +22,7 @@ def register(app: typer.Typer) -> None:
 def lag(
     config: Annotated[Path | None, typer.Option("--config", help="Configuration file.")] = None,
     group: Annotated[str | None, typer.Option(help="Group of the configuration (default: its only one).")] = None,
-    how: Annotated[Format, typer.Option("--format", help="table or json.")] = Format.TABLE,
+    how: Annotated[Listing, typer.Option("--format", help="table or json.")] = Listing.TABLE,
     seconds: Annotated[float, typer.Option(min=0.5, help="How long to look.")] = 3.0,
     watch: Annotated[bool, typer.Option("--watch", help="Go on until Ctrl-C.")] = False,
 ) -> int:

@@ -73,6 +73,11 @@ def outcome(arguments: Sequence[str] | None = None) -> int:
         return exits.INTERRUPTED
     except BrokenPipeError:
         return 0
+    except SystemExit as left:
+        # The command-line library's answer to a reader that went away, `trueup drift | head`: 1 would mean drift.
+        if isinstance(left.__context__, BrokenPipeError):
+            return 0
+        raise
     except Exception as error:
         return _usage_or_raise(error)
     return result if isinstance(result, int) else 0

@@ -21,6 +21,13 @@ class Format(StrEnum):
     HTML = "html"
 
 
+class Listing(StrEnum):
+    """How a list is written."""
+
+    TABLE = "table"
+    JSON = "json"
+
+
 @contextmanager
 def target(path: Path | None) -> Iterator[TextIO]:
     """Standard output, or the file (written whole or not at all). Misconfigured if it cannot be written."""
@@ -46,10 +53,10 @@ def writable(path: Path | None) -> None:
     path.with_name(path.name + ".try").unlink()
 
 
-def write(value: Any, how: Format, path: Path | None, as_text: Callable[[TextIO], None]) -> None:
+def write(value: Any, how: Format | Listing, path: Path | None, as_text: Callable[[TextIO], None]) -> None:
     """`value` as JSON, or whatever `as_text` writes."""
     with target(path) as out:
-        if how is Format.JSON:
+        if how.value == "json":
             json.dump(value, out, indent=2, ensure_ascii=False)
             out.write("\n")
         else:

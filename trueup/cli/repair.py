@@ -11,8 +11,7 @@ import typer
 
 from trueup import exits
 from trueup.cli.known import ConfigOption, FormatOption, GroupOption, _listed
-from trueup.cli.output import Format, say, write
-from verifier.errors import Misconfigured
+from trueup.cli.output import Listing, say, write
 
 if TYPE_CHECKING:
     from reconciler.repair import Repair
@@ -35,7 +34,7 @@ def plan(
     config: ConfigOption = None,
     group: GroupOption = None,
     follower: FollowerOption = None,
-    how: FormatOption = Format.TABLE,
+    how: FormatOption = Listing.TABLE,
 ) -> int:
     """A repair or a refusal with its reason for every open drift."""
     from trueup.bootstrap.repairing import open_repairing
@@ -90,7 +89,7 @@ def apply(
     group: GroupOption = None,
     follower: FollowerOption = None,
     yes: Annotated[bool, typer.Option("--yes", help="Really write.")] = False,
-    how: FormatOption = Format.TABLE,
+    how: FormatOption = Listing.TABLE,
 ) -> int:
     """Apply approved repairs as compare-and-set on freshly read rows, then look again by the rules of evidence."""
     from trueup.bootstrap.repairing import open_repairing
@@ -149,7 +148,7 @@ def _decide(
     from trueup.bootstrap.repairing import open_repairing
 
     if bool(ids) == everything:
-        raise Misconfigured(f"name the repairs to {verb}, or say --all (see: trueup repairs)")
+        raise typer.BadParameter(f"name the repairs to {verb}, or say --all (see: trueup repairs)")
     with open_repairing(config, group) as repairing:
         done = repairing.decide(verb, ids, actor=_actor(), note=reason, now=time.time())
     say(f"{verb}: {len(done)} repair(s)")

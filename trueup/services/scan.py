@@ -147,7 +147,11 @@ class ScanService:
         """Start a pass, or go on with the one that a restart cut off; None if no follower can be compared."""
         sides: dict[str, tuple[Replica, Comparison]] = {}
         for name, replica in self.world.followers.items():
-            pair = self.world.book.pair(name, table)
+            try:
+                pair = self.world.book.pair(name, table)
+            except Temporary as problem:
+                self._note(name, table, str(problem))  # the others are compared all the same
+                continue
             self._note(name, table, pair.problem)
             if pair.compared is not None:
                 sides[name] = (replica, pair.compared)
