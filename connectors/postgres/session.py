@@ -7,6 +7,7 @@ the binary protocol; as text they would be twice as long and decoded in Python.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from typing import Any
 import psycopg
 from sqlalchemy import create_engine, event
 from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import DisconnectionError
 
 from connectors.postgres.errors import translated
 from connectors.postgres.patience import GRACE_SECONDS, PatientConnection
@@ -22,6 +24,7 @@ from verifier.errors import Misconfigured
 
 Record = tuple[Any, ...]
 
+_TRUSTED_SECONDS = 1.0
 _BOOLEAN = 16  # pg_type.oid
 _TEXT = {
     "TimeZone": "UTC",
@@ -87,10 +90,12 @@ class Sessions:
             pool_size=self.limits.connections,
             max_overflow=0,
             pool_timeout=self.limits.pool_seconds,
-            pool_pre_ping=True,
             pool_use_lifo=True,
         )
+        self._lost_at = 0.0
         event.listen(self._engine, "connect", self._on_connect)
+        event.listen(self._engine, "checkout", self._on_checkout)
+        event.listen(self._engine, "checkin", self._on_checkin)
 
     @contextmanager
     def borrow(self, doing: str) -> Iterator[Session]:
@@ -104,6 +109,7 @@ class Sessions:
                 yield session
             finally:
                 if driver.closed or driver.broken:
+                    self._lost_at = time.monotonic()
                     lent.invalidate()
                 lent.close()
 
@@ -129,6 +135,23 @@ class Sessions:
     def _on_connect(self, driver: Any, _record: object) -> None:
         raw = getattr(driver, "driver_connection", driver)
         self.pin(Session(getattr(raw, "_connection", raw)))
+
+    def _on_checkout(self, driver: Any, record: Any, _proxy: object) -> None:
+        """Ask whether the server is still there, unless it answered on this connection just now and none was lost
+        since: asking before every question would double the round trips of short ones."""
+        used = record.info.get("used", time.monotonic())
+        if time.monotonic() - used < _TRUSTED_SECONDS and used > self._lost_at:
+            return
+        try:
+            alive = self._engine.dialect.do_ping(driver)
+        except psycopg.Error:
+            alive = False
+        if not alive:
+            self._lost_at = time.monotonic()
+            raise DisconnectionError("the connection was lost while nobody used it")
+
+    def _on_checkin(self, _driver: Any, record: Any) -> None:
+        record.info["used"] = time.monotonic()
 
 
 class Session:
