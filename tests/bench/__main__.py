@@ -6,9 +6,9 @@ import argparse
 import sys
 from datetime import UTC, datetime
 
-from bench import machine, page, speed
+from bench import live, machine, page, speed
 
-PARTS = ("speed",)
+PARTS = ("speed", "detect")
 
 
 def main(words: list[str] | None = None) -> int:
@@ -16,13 +16,15 @@ def main(words: list[str] | None = None) -> int:
     parser.add_argument("part", nargs="*", choices=[*PARTS, []], help="what to measure (default: everything)")
     parser.add_argument("--rows", type=int, default=3_000_000, help="rows of the audited table")
     parser.add_argument("--rounds", type=int, default=3, help="how often the audited and their rivals take turns")
+    parser.add_argument("--seconds", type=float, default=60.0, help="how long the leader is busy, per stream")
     parser.add_argument("--dry", action="store_true", help="print only, leave the page alone")
     told = parser.parse_args(words)
     for part in told.part or PARTS:
-        text = _speed(told.rows, told.rounds)
-        print(f"\n## {part}\n{text}")
-        if not told.dry:
-            page.replace(part, text)
+        found = {"speed": _speed(told.rows, told.rounds)} if part == "speed" else _live(told.seconds)
+        for section, text in found.items():
+            print(f"\n## {section}\n{text}")
+            if not told.dry:
+                page.replace(section, text)
     return 0
 
 
@@ -40,6 +42,17 @@ def _speed(rows: int, rounds: int) -> str:
         f"{speed.SPOILED:,} rows differ, evenly spread, all listed:", page.series_table(spoiled, "reladiff"),
         _when(before),
     ])  # fmt: skip
+
+
+def _live(seconds: float) -> dict[str, str]:
+    """The sections on detection and on cost: both come from the same runs."""
+    before = machine.load()
+    runs = [live.bench(stream, seconds) for stream in ("kafka", "pgoutput")]
+    when = _when(before)
+    found = page.table(live.FOUND, [run.found_row() for run in runs])
+    cost = page.table(live.COST, [run.cost_row() for run in runs])
+    without = "Servers: leader, standby and subscriber together, without Kafka and Connect."
+    return {"detect": f"{found}\n\n{seconds:g} s each. {when}", "cost": f"{cost}\n\n{without} {when}"}
 
 
 if __name__ == "__main__":

@@ -107,7 +107,7 @@ class Series:
     runs: list[Used] = field(default_factory=list)
 
     def median(self, what: str) -> float:
-        found = sorted(getattr(run, what) for run in self.runs)
+        found: list[float] = sorted(getattr(run, what) for run in self.runs)
         middle = len(found) // 2
         return found[middle] if len(found) % 2 else (found[middle - 1] + found[middle]) / 2
 

@@ -10,7 +10,12 @@ from connectors.embedded import Cluster, Workspace, find_binaries
 
 DATABASE = "bench"
 TABLE = "measured"
-_SETTINGS = {"shared_buffers": "800MB", "max_wal_size": "4GB", "autovacuum": "off", "max_parallel_workers": 0}
+_SETTINGS: dict[str, str | int] = {
+    "shared_buffers": "800MB",
+    "max_wal_size": "4GB",
+    "autovacuum": "off",
+    "max_parallel_workers": 0,
+}
 _SCHEMA = f"""
 create table {TABLE} (
   id bigint primary key, customer_id int not null, status varchar(20) not null, amount decimal(12,2) not null,
