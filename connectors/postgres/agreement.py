@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from connectors.postgres.expressions import Scheme, row_hash
 from connectors.postgres.replica import PostgresReplica
@@ -74,8 +75,14 @@ class Agreement:
     reasons: tuple[str, ...] = ()
 
 
-def agree(replicas: Sequence[PostgresReplica], tables: Sequence[Table] | None = None) -> Agreement:
-    """Probe the replicas, the leader first, have all of them adopt what they share, and return it.
+def agree(
+    replicas: Sequence[PostgresReplica],
+    tables: Sequence[Table] | None = None,
+    *,
+    later: Sequence[PostgresReplica] = (),
+) -> Agreement:
+    """Probe the replicas, the leader first, have all of them adopt what they share, and return it. Those that cannot be
+    asked now (`later`) adopt it too, and are probed when they first answer: Permanent if it does not hold for them.
 
     `tables` are the leader's tables that will be compared (None: all that it lets us read); a table that is not among
     them is walked by bytes where its key is text. Unsound if not even text hashes alike; Unreachable and the like as
@@ -83,6 +90,8 @@ def agree(replicas: Sequence[PostgresReplica], tables: Sequence[Table] | None = 
     """
     tables = list(_readable(replicas[0])) if tables is None else tables
     leader, *followers = [_facts(replica, tables) for replica in replicas]
+    for replica in later:
+        replica.on_first_contact = partial(_confirm, replica, leader, tables)
     reasons = [
         f"hash scheme text: {facts.name} runs {facts.version}, which has no record hash (14 and later do)"
         for facts in (leader, *followers)
@@ -101,7 +110,7 @@ def agree(replicas: Sequence[PostgresReplica], tables: Sequence[Table] | None = 
             native.add(table.name)
         else:
             reasons.append(f"{table.name} is walked by bytes, without its index: {problem}")
-    for replica in replicas:
+    for replica in (*replicas, *later):
         replica.adopt(scheme, frozenset(native))
     return Agreement(scheme, frozenset(native), tuple(reasons))
 
@@ -134,15 +143,30 @@ def _unlike(leader: _Facts, follower: _Facts, table: TableName) -> str | None:
 
 def _facts(replica: PostgresReplica, tables: Sequence[Table]) -> _Facts:
     with replica.sessions.borrow("probing hashes and collations") as session:
-        number, version = session.one(
-            "select current_setting('server_version_num')::int, current_setting('server_version')"
-        )
-        schemes = [Scheme.TEXT, Scheme.RECORD] if number >= RECORD_HASH_SINCE else [Scheme.TEXT]
-        hashes = [_probe(session, replica, scheme) for scheme in schemes]
-        record = hashes[1] if len(hashes) > 1 else None
-        default = _database_order(session, number)
-        orders = {table.name: _table_order(session, table, default) for table in tables}
-        return _Facts(replica.name, version, record, hashes[0], orders)
+        return _told(session, replica, tables)
+
+
+def _told(session: Session, replica: PostgresReplica, tables: Sequence[Table]) -> _Facts:
+    number, version = session.one(
+        "select current_setting('server_version_num')::int, current_setting('server_version')"
+    )
+    schemes = [Scheme.TEXT, Scheme.RECORD] if number >= RECORD_HASH_SINCE else [Scheme.TEXT]
+    hashes = [_probe(session, replica, scheme) for scheme in schemes]
+    record = hashes[1] if len(hashes) > 1 else None
+    default = _database_order(session, number)
+    orders = {table.name: _table_order(session, table, default) for table in tables}
+    return _Facts(replica.name, version, record, hashes[0], orders)
+
+
+def _confirm(replica: PostgresReplica, leader: _Facts, tables: Sequence[Table], session: Session) -> None:
+    """What was agreed without this replica must hold for it."""
+    facts = _told(session, replica, tables)
+    native = replica.options.native_order
+    problem = next(filter(None, (_unlike(leader, facts, table.name) for table in tables if table.name in native)), None)
+    if replica.options.scheme is Scheme.RECORD and facts.record != leader.record:
+        problem = f"{facts.name} hashes rows otherwise than {leader.name}"
+    if problem is not None:
+        raise Permanent(f"{problem}; it did not answer when the servers agreed on digests: start trueup again")
 
 
 def _probe(session: Session, replica: PostgresReplica, scheme: Scheme) -> str:

@@ -51,6 +51,10 @@ class PostgresReplica:
         self._name = name
         self.options = options or Options()
         self.sessions = Sessions(url, self.options.limits)
+        self.sessions.recognise = self._recognise
+        self._known: tuple[str, int] | None = None
+        self.on_first_contact: Callable[[Session], None] | None = None
+        """Asked once, at the next new connection; what it raises is raised there, and it is asked again."""
         self._role = self.options.role
         self._geometry: LogGeometry | None = None
         self._subscription: SubscriptionLink | None = None
@@ -227,6 +231,26 @@ class PostgresReplica:
             self._subscription = SubscriptionLink(session, self.options.subscriptions)
         return self._subscription.bounds(session)
 
+    def _recognise(self, session: Session) -> None:
+        """Behind the address there must always be the same server: positions and looks of another cluster, or of a
+        leader's other timeline, do not compare. A standby may follow its leader to another timeline."""
+        system, timeline, recovering = session.one(_SERVER)
+        found = (system, timeline if self.options.role is Role.LEADER and not recovering else 0)
+        known = self._known
+        confirm = self.on_first_contact
+        if confirm is not None:
+            self.sessions.pin(session)
+            confirm(session)
+            self.on_first_contact = None
+        if known is None:
+            self._known = found
+        elif known[0] != system or (0 not in (known[1], found[1]) and known != found):
+            was, now = (f"cluster {one}, timeline {line or 'any'}" for one, line in (known, found))
+            raise Permanent(
+                f"{self.sessions.where} is another server by now ({now}; it was {was}): nothing is compared with it; "
+                "check which server leads and start trueup again"
+            )
+
     def _shape(self, session: Session) -> LogGeometry:
         if self._geometry is None:
             self._geometry = positions.geometry(session)
@@ -249,6 +273,11 @@ def _split(record: Record, tail: int) -> tuple[Record, Record]:
     return record[:-tail], record[-tail:]
 
 
+_SERVER = """
+select system_identifier::text, case when pg_is_in_recovery() then 0
+       else ('x' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8))::bit(32)::int end, pg_is_in_recovery()
+from pg_control_system()
+"""
 _IDENTITY = """
 select current_setting('server_version'), (select system_identifier::text from pg_control_system()),
        case when pg_is_in_recovery()

@@ -8,7 +8,7 @@ the binary protocol; as text they would be twice as long and decoded in Python.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -82,6 +82,8 @@ class Sessions:
         self.limits = limits or Limits()
         self.url = _driver_url(url)
         self.where = place(self.url)
+        self.recognise: Callable[[Session], None] = lambda session: None
+        """Asked at each new connection; raises if another server answers than before."""
         self._pins = _TEXT | _MANNERS | _time_limits(self.limits.statement_seconds, self.limits.lock_seconds)
         self._engine = create_engine(
             self.url,
@@ -130,6 +132,11 @@ class Sessions:
         parameters = {**_CONNECTING, "connect_timeout": self.limits.connect_seconds, **of_url}
         made = PatientConnection.connect(*words, **parameters)
         made.patience = self.limits.statement_seconds + GRACE_SECONDS
+        try:
+            self.recognise(Session(made))
+        except BaseException:
+            made.close()
+            raise
         return made
 
     def _on_connect(self, driver: Any, _record: object) -> None:

@@ -40,18 +40,26 @@ class Servers:
 
     def settle(self) -> list[str]:
         """Let the servers that answer agree on scheme and text order; returns why it is not the fastest form.
-        Unreachable or Forbidden if the leader cannot be asked; a follower that cannot be asked stays out of it,
-        with the forms that are always sound."""
+        Unreachable or Forbidden if the leader cannot be asked; a follower that cannot be asked must fit what the
+        others agreed on when it comes back. Misconfigured if a standby belongs to another leader."""
+        leader = self.leader.identity()
         answering: list[PostgresReplica] = []
+        absent: list[PostgresReplica] = []
         silent: list[str] = []
         for name, replica in self.followers.items():
             try:
-                replica.identity()
-                answering.append(replica)
+                found = replica.identity()
             except (Temporary, Permanent) as problem:
                 silent.append(f"{name}: {problem}")
-        self.leader.identity()
-        self.agreement = agree_on([self.leader, *answering])
+                absent.append(replica)
+                continue
+            if found.role is Role.STANDBY and found.system != leader.system:
+                raise Misconfigured(
+                    f"{name} is a standby of another cluster ({found.system}) than {self.leader.name} "
+                    f"({leader.system}); correct one of the URLs"
+                )
+            answering.append(replica)
+        self.agreement = agree_on([self.leader, *answering], later=absent)
         return [*self.agreement.reasons, *silent]
 
     def schemes(self) -> dict[str, str]:
