@@ -57,7 +57,7 @@ def clear(done: Done, code: int, *words: str) -> None:
     ("text", "words", "code", "says"),
     [
         (GOOD, "lag --config missing.yaml", 3, ["no configuration file 'missing.yaml'", "'trueup init' writes one"]),
-        (GOOD.replace("leader: {", "leader: {{", 1), "lag", 3, ["trueup.yaml:4:"]),
+        (GOOD.replace("leader: {", "leader: {{", 1), "lag", 3, ["trueup.yaml:5:5: not YAML"]),
         (GOOD.replace("leader:", "leeder:"), "lag", 3, ["trueup.yaml:4:5", "did you mean 'leader'?"]),
         (GOOD, "lag --group nope", 3, ["no group 'nope'", "has shop"]),
         (TWO, "lag", 3, ["shop, other", "--group"]),
@@ -98,9 +98,7 @@ def test_all_problems_at_once_each_with_its_line(tmp_path: Path) -> None:
 
 def test_what_is_no_journal_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "trueup.yaml").write_text(GOOD)
-    (tmp_path / "journal.db").write_text(
-        "my diary, not a database, and longer than a header of SQLite would be, by far"
-    )
+    (tmp_path / "journal.db").write_text("my diary, not a database, and longer than a database's header is")
     before = (tmp_path / "journal.db").read_bytes()
     clear(trueup("drift", cwd=tmp_path), 3, "journal.db")
     assert (tmp_path / "journal.db").read_bytes() == before

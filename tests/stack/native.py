@@ -71,6 +71,10 @@ class KafkaStack:
         self.connect.rest.register(name, {**config, **(more or {})})
         return name
 
+    def adopt(self, name: str, leader: Cluster, database: str) -> None:
+        """A connector that somebody else registers, its slot and publication named `dbz_name`: released like ours."""
+        self._leaders[name] = (leader, database)
+
     def release(self, name: str) -> None:
         """Delete a connector, and its slot and publication on the leader."""
         with contextlib.suppress(Temporary):

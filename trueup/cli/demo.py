@@ -27,7 +27,8 @@ def demo(
     from trueup.demo.telling import Teller
 
     logs.set_up("error")
-    signal.signal(signal.SIGTERM, lambda number, frame: signal.raise_signal(signal.SIGINT))
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _interrupted)
     teller = Teller()
     try:
         Demo(fresh(output), teller).run()
@@ -35,3 +36,10 @@ def demo(
         teller.line(str(problem), "bold red")
         return exits.DRIFT
     return exits.EQUAL
+
+
+def _interrupted(number: int, frame: object) -> None:
+    """Once: what follows is the clearing away, which must not be interrupted too."""
+    for each in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(each, signal.SIG_IGN)
+    raise KeyboardInterrupt

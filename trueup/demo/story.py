@@ -50,26 +50,33 @@ class Demo:
         """Unexpected if something planted was not found or not repaired, or if anything else was named."""
         began = time.monotonic()
         with ExitStack() as undo:
-            with self.tell.step("starting a leader, a physical standby and a logical subscriber") as note:
-                servers = Servers.start(undo)
-                note(f"PostgreSQL {servers.version} ({servers.source}), 60,000 rows, replicating")
-            settings = servers.configure(self.folder)
-            shop = servers.open_shop(undo)
-            self._watch = Watch.start(settings, undo)
-            group = self._watch.group
-            self._first_scan(group, shop)
-            planted = self._damage(servers, group)
-            self._repair(group, planted)
-            self._invariant(servers, group)
-            self._events(group)
-            self._watch.stop()
-            shop.close()
-            if shop.error:
-                raise Unexpected(f"a writer of the demo's shop failed: {shop.error}")
-            self._report(settings)
+            try:
+                self._play(undo)
+            except KeyboardInterrupt:
+                self.tell.line("stopped by you: removing the servers")
+                raise
             with self.tell.step("stopping and removing the servers"):
                 undo.close()
         self.tell.end(f"all as it should be, in {time.monotonic() - began:.0f} s")
+
+    def _play(self, undo: ExitStack) -> None:
+        with self.tell.step("starting a leader, a physical standby and a logical subscriber") as note:
+            servers = Servers.start(undo)
+            note(f"PostgreSQL {servers.version} ({servers.source}), 60,000 rows, replicating")
+        settings = servers.configure(self.folder)
+        shop = servers.open_shop(undo)
+        self._watch = Watch.start(settings, undo)
+        group = self._watch.group
+        self._first_scan(group, shop)
+        planted = self._damage(servers, group)
+        self._repair(group, planted)
+        self._invariant(servers, group)
+        self._events(group)
+        self._watch.stop()
+        shop.close()
+        if shop.error:
+            raise Unexpected(f"a writer of the demo's shop failed: {shop.error}")
+        self._report(settings)
 
     def _first_scan(self, group: GroupRuntime, shop: Shop) -> None:
         with self.tell.step("the daemon follows, verifies and scans while the shop is open") as note:
