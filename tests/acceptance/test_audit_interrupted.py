@@ -128,7 +128,8 @@ def test_ctrl_c_prints_how_to_go_on_and_resuming_repeats_nothing(
     digests = len(re.findall(r"trueup LOG:.*count\(\*\)", log))
     total = by_table(again.report)["orders", "subscriber"]["chunks"]["total"]
     assert settled >= 3
-    assert 0 < digests <= total - settled + 1, (digests, total, settled)
+    # Each chunk that is left once, and the row digests of the two in which a row is wrong.
+    assert 0 < digests <= total - settled + 2, (digests, total, settled)
     finished = trueup(*words(shop, proxy), "--resume", run)
     assert (finished.code, finished.out) == (3, "")
     assert "is finished" in finished.err
@@ -222,13 +223,12 @@ def test_stop_after_settles_what_was_read(shop: TrioDatabase, proxy: TcpProxy, t
 
 def test_a_statement_time_limit_makes_parts_smaller(shop: TrioDatabase, tmp_path: Path) -> None:
     """A follower that needs half a millisecond a row cannot digest three thousand of them in 0.6 s."""
-    role = f"slow_{shop.name}"
-    for side in (shop.leader, shop.subscriber):
-        side.sql("create table zones (id int primary key); insert into zones select generate_series(1, 3000)")
+    shop.leader.sql(
+        "create unlogged table zones (id int primary key); insert into zones select generate_series(1, 3000)"
+    )
     shop.subscriber.sql(
         "create function slowly() returns boolean language sql volatile as 'select pg_sleep(0.0005) is not null';"
-        "alter table zones enable row level security; create policy slow on zones using (slowly());"
-        f"create role {role} login password '{shop.trio.subscriber.password}'; grant select on zones to {role}"
+        "create view zones as select id from generate_series(1, 3000) id where slowly()"
     )
     trueup = Program.knowing(tmp_path, shop.trio.leader, shop.trio.subscriber)
     (tmp_path / "trueup.yaml").write_text(
@@ -237,14 +237,11 @@ journal: trueup.db
 groups:
   - name: shop
     leader: {{url: "{url(shop.trio.leader, shop.name)}"}}
-    followers: [{{name: slow, url: "{url(shop.trio.subscriber, shop.name, user=role)}"}}]
+    followers: [{{name: slow, url: "{url(shop.trio.subscriber, shop.name)}"}}]
     scan: {{statement_timeout: 600ms}}
 """
     )
-    try:
-        run = trueup("audit", "--config", "trueup.yaml", "--format", "json", "--table", "public.zones")
-    finally:
-        shop.subscriber.sql(f"drop owned by {role}; drop role {role}")
+    run = trueup("audit", "--config", "trueup.yaml", "--format", "json", "--table", "public.zones")
     entry = by_table(run.report)["zones", "slow"]
     assert "trying again" in run.err
     assert (entry["rows"], entry["verdict"], entry["reason"]) == (

@@ -104,8 +104,7 @@ class TableAudit:
                 self._go_on(scan)
                 failing_since = None
             except Temporary as problem:
-                since = failing_since or self.tools.clock.now()
-                failing_since = self._endure(problem, since, scan)
+                failing_since = self._endure(problem, failing_since, scan)
 
     def _go_on(self, scan: TableScan) -> None:
         """One thing: settle what is due, then a chunk that a follower owes, the next chunk, or a moment's rest."""
@@ -285,19 +284,18 @@ class TableAudit:
         soonest = min((at for at in due if at is not None), default=now)
         self.tools.clock.sleep(min(max(soonest - now, 0.001), 0.2))
 
-    def _endure(self, problem: Temporary, since: float, scan: TableScan) -> float:
+    def _endure(self, problem: Temporary, since: float | None, scan: TableScan) -> float:
         """The leader could not be read: retry from the same place until patience ends, which begins anew as long as
         there are smaller chunks to try. Returns since when it fails."""
         now = self.tools.clock.now()
         rows = scan.size.rows
         if not isinstance(problem, Unreachable):
             scan.retreat()
-        if scan.size.rows < rows:
-            since = now
-        elif now - since > self.tools.retry_seconds:
+        if since is not None and scan.size.rows == rows and now - since > self.tools.retry_seconds:
             self.resumable = True
             raise problem
-        if now == since:
+        if since is None or scan.size.rows < rows:
+            since = now
             self.tools.watcher.note(f"{self.table.name}: {problem}; trying again")
         self.tools.clock.sleep(problem.delay_seconds)
         return since

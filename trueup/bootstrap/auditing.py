@@ -96,7 +96,9 @@ def open_audit(plan: Plan, *, run: str | None, watcher: Watcher, stop: Callable[
         journal=journal.runs,
         clock=clock,
         gather=pool.gather,
-        judge=lambda follower, compared, keys: BracketJudging(servers.leader, follower, compared, keys),
+        judge=lambda follower, compared, keys: BracketJudging(
+            servers.leader, follower, compared, keys, give_up_seconds=min(30.0, plan.settle.give_up_seconds)
+        ),
         watcher=watcher,
         scan=plan.scan,
         settle=plan.settle,

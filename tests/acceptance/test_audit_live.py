@@ -1,0 +1,118 @@
+"""An audit while writers write: exactly what was planted, on a subscriber and on a standby, and nothing else."""
+
+from __future__ import annotations
+
+import json
+import random
+import resource
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psycopg
+import pytest
+from fixtures.audit_program import Program, by_table, url
+from fixtures.databases import TrioDatabase
+
+pytestmark = [pytest.mark.postgres, pytest.mark.slow]
+
+ROWS = 40_000
+HOT = 60
+PLANTED = {"missing": range(100, 39_000, 5_000), "mismatched": range(1_700, 39_000, 4_000)}
+ROGUE = range(100_000, 100_005)
+
+
+@contextmanager
+def writing(shop: TrioDatabase, threads: int = 3) -> Iterator[list[int]]:
+    """Updates (a third on hot keys), deletes, reinserts and rollbacks, away from the planted keys; counts commits."""
+    planted = {key for keys in PLANTED.values() for key in keys}
+    stop, commits = threading.Event(), [0] * threads
+
+    def work(number: int) -> None:
+        chance = random.Random(number)
+        with psycopg.connect(shop.leader.dsn) as connection:
+            while not stop.is_set():
+                hot = chance.random() < 0.3
+                key = chance.randint(1, HOT) if hot else chance.choice(range(HOT + 1 + number, ROWS, threads))
+                if key in planted:
+                    continue
+                change = chance.random()
+                if change < 0.8:
+                    connection.execute("update orders set note = note || 'x', n = n + 1 where id = %s", (key,))
+                elif hot:
+                    continue
+                else:
+                    connection.execute("delete from orders where id = %s", (key,))
+                    if change < 0.95:
+                        connection.execute("insert into orders values (%s, 0, 'again')", (key,))
+                if chance.random() < 0.1:
+                    connection.rollback()
+                else:
+                    connection.commit()
+                    commits[number] += 1
+
+    workers = [threading.Thread(target=work, args=(i,)) for i in range(threads)]
+    for worker in workers:
+        worker.start()
+    try:
+        yield commits
+    finally:
+        stop.set()
+        for worker in workers:
+            worker.join()
+
+
+def test_exact_findings_under_writes(trio_database: TrioDatabase, tmp_path: Path) -> None:
+    shop = trio_database
+    shop.subscribe("create table orders (id int primary key, n int not null, note text)")
+    shop.leader.sql(f"insert into orders select i, 0, 'note' from generate_series(1, {ROWS}) i")
+    shop.caught_up()
+    shop.subscriber.sql(f"delete from orders where id in ({_listed(PLANTED['missing'])})")
+    shop.subscriber.sql(f"update orders set n = -1 where id in ({_listed(PLANTED['mismatched'])})")
+    shop.subscriber.sql(f"insert into orders select i, 0, 'rogue' from unnest(array[{_listed(ROGUE)}]) i")
+    trio = shop.trio
+    trueup = Program.knowing(tmp_path, trio.leader, trio.standby, trio.subscriber)
+    words = ["audit", "--leader", url(trio.leader, shop.name), "--format", "json", "--chunk-time", "0.05"]
+    for name in ("standby", "subscriber"):
+        words += ["--follower", f"{name}={url(getattr(trio, name), shop.name)}"]
+    with writing(shop) as commits:
+        run = trueup(*words, seconds=200)
+    assert run.code == 1, run.err
+    assert sum(commits) > 100
+    found = by_table(run.report)
+    standby, subscriber = found["orders", "standby"], found["orders", "subscriber"]
+    assert (standby["verdict"], standby["reason"], standby["rows_drifted"]) == ("match", None, [])
+    assert {(r["kind"], r["key"]["id"]) for r in subscriber["rows_drifted"]} == {
+        *(("missing", key) for key in PLANTED["missing"]),
+        *(("mismatched", key) for key in PLANTED["mismatched"]),
+        *(("extra", key) for key in ROGUE),
+    }
+    assert subscriber["reason"] is None
+    assert {r["evidence"] for r in subscriber["rows_drifted"]} == {"proven"}
+    assert {tuple(r["columns"]) for r in subscriber["rows_drifted"] if r["kind"] == "mismatched"} == {("n",)}
+
+
+def _listed(keys: range) -> str:
+    return ", ".join(map(str, keys))
+
+
+def test_memory_does_not_grow_with_rows_or_drift(trio_database: TrioDatabase, tmp_path: Path) -> None:
+    """A follower that has nothing of a large table: every row is drift."""
+    shop = trio_database
+    shop.subscribe("create table orders (id int primary key, n int not null, note text)")
+    shop.leader.sql("insert into orders select i, 0, repeat('note ', 10) from generate_series(1, 30000) i")
+    shop.caught_up()
+    shop.subscriber.sql("truncate orders")
+    trio = shop.trio
+    trueup = Program.knowing(tmp_path, trio.leader, trio.subscriber)
+    words = ("--leader", url(trio.leader, shop.name), "--follower", url(trio.subscriber, shop.name))
+    process = trueup.start("audit", *words, "--format", "json", "--output", "report.json")
+    _, err = process.communicate(timeout=200)
+    assert process.returncode == 1, err
+    report = json.loads((tmp_path / "report.json").read_text())
+    entry = by_table(report)["orders", "follower1"]
+    assert entry["drift"] == {"missing": 30_000, "extra": 0, "mismatched": 0}
+    assert (len(entry["rows_drifted"]), entry["truncated"]) == (1_000, True)
+    megabytes = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
+    assert megabytes < 150, megabytes
