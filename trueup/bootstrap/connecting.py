@@ -13,7 +13,7 @@ from config.stream import KafkaStream
 from connectors.debezium.connect import Connect, Status
 from connectors.debezium.template import Source, heartbeat_sql, postgres_connector
 from trueup.bootstrap.servers import Servers, open_group_servers, patterns_of
-from verifier.errors import Forbidden, Misconfigured, Unreachable
+from verifier.errors import Forbidden, Misconfigured, Permanent, Temporary, Unreachable
 
 
 @dataclass(slots=True)
@@ -57,12 +57,18 @@ class Connecting:
         return self.connect.status(self.name)
 
     def wait(self, seconds: float) -> Status:
-        """The status once all of it runs, or after that long."""
+        """The status once all of it runs, or after that long. A connector that was just registered has no status yet,
+        and a worker that rebalances gives none: both pass."""
         until = time.monotonic() + seconds
         while True:
-            found = self.status()
-            if found.running or found.failure or time.monotonic() >= until:
-                return found
+            last = time.monotonic() >= until
+            try:
+                found = self.status()
+                if found.running or found.failure or last:
+                    return found
+            except (Temporary, Permanent):
+                if last:
+                    raise
             time.sleep(0.2)
 
     def act(self, verb: str) -> None:
