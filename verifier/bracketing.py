@@ -15,6 +15,7 @@ from verifier.bracket import Outcome as Found
 from verifier.canonical import differing_columns
 from verifier.compare import Comparison
 from verifier.drift import Evidence, Kind
+from verifier.errors import Forbidden, Permanent
 from verifier.look import Publishes, Row
 from verifier.outcome import Again, Differs, Equal, Moving, Outcome
 from verifier.ports import Replica
@@ -70,7 +71,12 @@ class BracketJudging:
                 self._point = still_point(self._mark, bracket.r1.view, position)
             return bracket.stood(position)
         if bracket.ask is Ask.FOLLOWER_POSITION:
-            return bracket.stood(self.follower.position())
+            try:
+                return bracket.stood(self.follower.position())
+            except Forbidden:
+                raise
+            except Permanent:
+                return self._beside(bracket)
         if bracket.ask is Ask.FOLLOWER_MARK:
             mark = self.follower.mark()
             assert bracket.position is not None
@@ -94,6 +100,18 @@ class BracketJudging:
         evidence = snapshot_evidence(self._point, f1)
         return {key: self._compared(r1.value.get(key), f1.value.get(key), evidence) for key in self.keys}
 
+    def _beside(self, bracket: Bracket) -> dict[Key, Outcome]:
+        """The follower tells no position: it follows nobody, so it is never late, and compares plainly with a leader
+        that stood still. (A restored backup, an idle copy.)"""
+        assert bracket.r1 is not None
+        ours, look = bracket.r1.value, self.follower.rows(self.compared.follower, self.keys)
+        theirs = look.value
+        if self._point is not None and self.leader.mark() == self._point.mark:
+            evidence = snapshot_evidence(self._point, look)
+            return {key: self._compared(ours.get(key), theirs.get(key), evidence) for key in self.keys}
+        why = Moving("the follower follows nobody, and the leader was written to while they were read; compare at rest")
+        return {key: Equal() if _equal(ours.get(key), theirs.get(key)) else why for key in self.keys}
+
     def _outcome(self, finding: Finding) -> Outcome:
         if finding.outcome is Found.EQUAL:
             return Equal()
@@ -114,6 +132,10 @@ def compared(table: Table, ours: Row | None, theirs: Row | None, evidence: Evide
     if ours is None or theirs is None:
         return Differs(Kind.EXTRA if ours is None else Kind.MISSING, columns, evidence)
     return Differs(Kind.MISMATCHED, columns, evidence) if columns else Equal()
+
+
+def _equal(one: Row | None, other: Row | None) -> bool:
+    return one is other if one is None or other is None else one.digest == other.digest
 
 
 def _values(row: Row | None) -> Mapping[str, Value] | None:

@@ -227,7 +227,8 @@ def test_a_statement_time_limit_makes_parts_smaller(shop: TrioDatabase, tmp_path
         "create unlogged table zones (id int primary key); insert into zones select generate_series(1, 3000)"
     )
     shop.subscriber.sql(
-        "create function slowly() returns boolean language sql volatile as 'select pg_sleep(0.0005) is not null';"
+        "create function slowly() returns boolean language plpgsql cost 10000 as "
+        "'begin perform pg_sleep(0.0005); return true; end';"
         "create view zones as select id from generate_series(1, 3000) id where slowly()"
     )
     trueup = Program.knowing(tmp_path, shop.trio.leader, shop.trio.subscriber)
@@ -283,3 +284,51 @@ def test_an_audit_does_not_hold_up_a_lock_queue(shop: TrioDatabase, proxy: TcpPr
     run = ended(process)
     assert run.code == 1, run.err
     exact(run.report)
+
+
+def test_a_server_that_is_killed_and_started_again_meanwhile(
+    shop: TrioDatabase, proxy: TcpProxy, trueup: Program
+) -> None:
+    process = trueup.start(*words(shop, proxy))
+    half_way(trueup, process)
+    shop.trio.subscriber.kill()
+    time.sleep(1)
+    shop.trio.subscriber.start()
+    proxy.delay = 0.0
+    run = ended(process)
+    assert run.code == 1, run.err
+    assert "trying again" in run.err
+    exact(run.report)
+
+
+def test_statements_that_recovery_cancels_on_a_standby_are_tried_again(
+    shop: TrioDatabase, proxy: TcpProxy, trueup: Program
+) -> None:
+    """The standby may not wait for queries, and the leader vacuums what it has just updated, all the time."""
+    proxy.delay = 0.0
+    standby = shop.trio.standby
+    standby.sql("alter system set max_standby_streaming_delay = 0")
+    standby.sql("select pg_reload_conf()")
+    before = _conflicts(shop)
+    try:
+        deadline = time.monotonic() + 60
+        while _conflicts(shop) == before:
+            assert time.monotonic() < deadline, "recovery cancelled nothing"
+            told = [*words(shop, proxy, "standby"), "--chunk-time", "2", "--journal", f"{time.monotonic()}.db"]
+            process = trueup.start(*told)
+            while process.poll() is None:
+                shop.leader.sql("update orders set note = note where id % 20 = 0")
+                shop.leader.sql("vacuum orders")
+            run = ended(process)
+            assert run.code == 0, run.err
+            entry = by_table(run.report)["orders", "standby"]
+            assert (entry["verdict"], entry["reason"]) == ("match", None)
+    finally:
+        standby.sql("alter system reset max_standby_streaming_delay")
+        standby.sql("select pg_reload_conf()")
+
+
+def _conflicts(shop: TrioDatabase) -> int:
+    """Statements that recovery has cancelled in this database on the standby."""
+    question = "select sum(confl_snapshot + confl_lock) from pg_stat_database_conflicts where datname = %s"
+    return int(shop.trio.standby.sql(question, (shop.name,))[0][0])

@@ -256,3 +256,31 @@ def test_progress_is_a_bar_on_a_terminal_and_only_there(shop: TrioDatabase, true
     valid(json.loads(out))
     assert "\x1b[" in drawn.decode()
     assert "public.orders: match" in drawn.decode()
+
+
+def test_a_copy_that_follows_nobody_is_compared_at_rest(shop: TrioDatabase, trueup: Program) -> None:
+    """A restored backup: no subscription, no standby. Its differences are proven while the leader stands still."""
+    copy = f"{shop.name}_copy"
+    shop.trio.subscriber.sql(f'create database "{copy}"')
+    try:
+        shop.trio.subscriber.sql(SCHEMA + FILL, database=copy)
+        words = [*servers(shop), "--follower", f"copy={url(shop.trio.subscriber, copy)}", "--format", "json"]
+        equal = trueup("audit", *words)
+        assert equal.code == 0, equal.err
+        shop.trio.subscriber.sql(
+            "delete from orders where id = 5; update orders set note = '' where id = 6", database=copy
+        )
+        run = trueup("audit", *words)
+        assert run.code == 1, run.err
+        rows = by_table(run.report)["orders", "copy"]["rows_drifted"]
+        assert sorted((r["key"]["id"], r["kind"], r["evidence"], r["method"]) for r in rows) == [
+            (5, "missing", "proven", "snapshot"),
+            (6, "mismatched", "proven", "snapshot"),
+        ]
+        with psycopg.connect(shop.leader.dsn) as writer:
+            writer.execute("update orders set note = 'open' where id = 9")  # and stays open
+            busy = trueup("audit", *words, "--settle", "1")
+        assert busy.code == 4, busy.err
+        assert "compare at rest" in by_table(busy.report)["orders", "copy"]["reason"]
+    finally:
+        shop.trio.subscriber.sql(f'drop database "{copy}" with (force)')
