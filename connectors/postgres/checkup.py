@@ -150,3 +150,19 @@ def told(replica: PostgresReplica, publication: str) -> frozenset[TableName]:
     stream that reads it knows too little to vouch for."""
     with replica.sessions.borrow("asking what is published") as session:
         return frozenset(TableName(schema, name) for schema, name in session.all(_TELLS, (publication,)))
+
+
+_ALL = "select pubname::text from pg_publication where puballtables"
+_SCHEMA = """
+union select p.pubname::text from pg_publication p join pg_publication_namespace n on n.pnpubid = p.oid
+join pg_namespace s on s.oid = n.pnnspid where s.nspname = %s
+"""
+
+
+def tells_of_new(replica: PostgresReplica, schema: str) -> list[str]:
+    """The publications that will tell of every table that is made in `schema`: a subscriber without a table of that
+    name stops at its first change."""
+    with replica.sessions.borrow("asking for publications of all tables") as session:
+        (version,) = session.one("select current_setting('server_version_num')::int")
+        found = session.all(_ALL + _SCHEMA, (schema,)) if version >= 150000 else session.all(_ALL, ())
+    return sorted(name for (name,) in found)

@@ -59,6 +59,12 @@ class Loop:
         served.subscriber.sql(BEND)
 
     def register(self) -> None:
+        """The shop is published as a whole, so a new table on the leader would stop the subscriber."""
+        stops = self.served.ask("connector", "register", "--create-heartbeat")
+        assert stops.code == 4, stops
+        assert "subscriber has no public.trueup_heartbeat: it would stop applying" in stops.err
+        assert self.served.leader.sql("select to_regclass('public.trueup_heartbeat')") == [(None,)]
+        self.served.subscriber.sql(stops.err.rpartition("then again: ")[2])
         done = self.served.ask("connector", "register", "--create-heartbeat", "--wait", "60")
         assert (done.code, "running" in done.err) == (0, True), done
 

@@ -11,9 +11,11 @@ import psycopg
 from config.settings import Group
 from config.stream import KafkaStream
 from connectors.debezium.connect import Connect, Status
-from connectors.debezium.template import Source, heartbeat_sql, postgres_connector
+from connectors.debezium.template import HEARTBEAT, Source, heartbeat_sql, postgres_connector
+from connectors.postgres import checkup
 from trueup.bootstrap.servers import Servers, open_group_servers, patterns_of
 from verifier.errors import Forbidden, Misconfigured, Permanent, Temporary, Unreachable
+from verifier.look import Role
 
 
 @dataclass(slots=True)
@@ -84,7 +86,16 @@ class Connecting:
         return heartbeat_sql() + ";"
 
     def create_heartbeat(self) -> None:
-        """The one thing that is ever written on a leader, and only because the operator asked."""
+        """The one thing that is ever written on a leader, and only because the operator asked. Permanent if it would
+        stop a subscriber: one that is told of a table that it does not have applies nothing any more."""
+        telling = checkup.tells_of_new(self.servers.leader, HEARTBEAT.schema)
+        lacking = [name for name in self.servers.followers if telling and self._stops(name)]
+        if lacking:
+            raise Permanent(
+                f"publication {', '.join(telling)} tells subscribers of every table, and {', '.join(lacking)} has no "
+                f"{HEARTBEAT}: it would stop applying; run this there (and on every other subscriber), then again: "
+                f"{self.heartbeat_sql()}"
+            )
         url = self.group.leader.address().replace("+psycopg", "", 1)
         try:
             with psycopg.connect(url, connect_timeout=5, autocommit=True) as connection:
@@ -93,6 +104,10 @@ class Connecting:
             raise Forbidden(f"may not create the heartbeat table: {problem}; let the owner run it") from problem
         except psycopg.OperationalError as problem:
             raise Unreachable(f"cannot reach the leader to create the heartbeat table: {problem}") from problem
+
+    def _stops(self, follower: str) -> bool:
+        replica = self.servers.followers[follower]
+        return replica.role() is Role.SUBSCRIBER and not replica.tables([str(HEARTBEAT)])
 
     def close(self) -> None:
         self.servers.close()

@@ -36,7 +36,10 @@ def render(config: ConfigOption = None, group: GroupOption = None) -> int:
     connecting = _open(config, group)
     try:
         typer.echo(json.dumps(redacted(connecting.configuration()), indent=2))
-        say(f"the heartbeat table that it writes, once, by the leader's owner:\n{connecting.heartbeat_sql()}")
+        say(
+            f"the heartbeat table that it writes, once, by the leader's owner (and before that on every "
+            f"subscriber of a publication for all tables, or it stops):\n{connecting.heartbeat_sql()}"
+        )
     finally:
         connecting.close()
     return exits.EQUAL

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import traceback
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -79,12 +80,13 @@ def outcome(arguments: Sequence[str] | None = None) -> int:
             return 0
         raise
     except Exception as error:
-        return _usage_or_raise(error)
+        return _usage_or_fault(error)
     return result if isinstance(result, int) else 0
 
 
-def _usage_or_raise(error: Exception) -> int:
-    """Typer's own errors (wrong option, missing argument, abort) print themselves; anything else is a bug."""
+def _usage_or_fault(error: Exception) -> int:
+    """Typer's own errors (wrong option, missing argument, abort) print themselves; anything else is a fault of trueup:
+    never exit code 1, which says that a row differs."""
     show, code = getattr(error, "show", None), getattr(error, "exit_code", None)
     if type(error).__name__ == "Abort":
         return exits.INTERRUPTED
@@ -93,7 +95,11 @@ def _usage_or_raise(error: Exception) -> int:
         return exits.USAGE
     if isinstance(code, int):
         return code
-    raise error
+    from trueup.logs import redacted
+
+    print(redacted("".join(traceback.format_exception(error))), file=sys.stderr, end="")
+    print("trueup: this is a fault of trueup itself; nothing was verified", file=sys.stderr)
+    return exits.UNVERIFIED
 
 
 def guard_rooms() -> None:
