@@ -52,6 +52,8 @@ def page(report: dict[str, Any]) -> str:
         settings=_settings(report.get("settings", {})),
         excluded=sorted({f"{e['table']}.{c}" for e in tables for c in e["excluded_columns"]}),
         open_rows=_OPEN_ROWS,
+        noteworthy=[(place, entry) for place, entry in enumerate(tables, 1) if not _uneventful(entry)],
+        equal=[(place, entry) for place, entry in enumerate(tables, 1) if _uneventful(entry)],
     )
 
 
@@ -69,6 +71,12 @@ def _template() -> Template:
         verdicts=VERDICTS, methods=METHODS, standings=STANDINGS, chunk_map=chunk_map, cells=row_cells, single=single
     )
     return environment.get_template("audit.html.j2")
+
+
+def _uneventful(entry: Mapping[str, Any]) -> bool:
+    """Equal, and nothing else to be said: such tables share a section."""
+    told = (entry["reason"], entry["schema"], entry["excluded_columns"], entry["rows_drifted"])
+    return entry["verdict"] == "match" and not any(told)
 
 
 def row_cells(row: Mapping[str, Any]) -> list[tuple[str, Shown, Shown]]:

@@ -173,3 +173,13 @@ def test_labels_are_one_line_of_visible_text() -> None:
     assert plain("a\u202eb") == "a⟨U+202E⟩b"
     assert plain(None) == "NULL"
     assert single("masked:0011").state == "masked"
+
+
+def test_equal_tables_share_a_section_and_every_link_leads_somewhere() -> None:
+    tables = [entry(f"s.t{i}", "f", "match") for i in range(5)]
+    tables.insert(2, entry("s.bad", "f", "unverified", reason="no key"))
+    tables.append(entry("s.less", "f", "match", excluded_columns=["note"]))
+    shown = page(report("unverified", tables))
+    assert sorted(re.findall(r'href="#(t\d+)"', shown)) == sorted(re.findall(r' id="(t\d+)"', shown))
+    assert shown.count('<section class="table') == 3
+    assert "The other tables are equal throughout" in shown
