@@ -16,7 +16,8 @@ from connectors.postgres import checkup
 from connectors.postgres.agreement import agree
 from connectors.postgres.expressions import Scheme
 from connectors.postgres.replica import Options, PostgresReplica
-from trueup.services.group import Published, Sighted
+from trueup.services.group import Sighted
+from trueup.services.published import Published
 from verifier.errors import Forbidden, Permanent, TrueupError
 from verifier.keyrange import ALL
 from verifier.look import Role
@@ -65,8 +66,9 @@ def test_a_table_that_joins_the_publication_waits_for_what_was_not_told(
     database: Database, leader: PostgresReplica
 ) -> None:
     database.sql("create table t (id int primary key); create publication told")
-    sight = Sighted(TransactionWindow(), [], Published(lambda: checkup.told(leader, "told")))
-    sight.refresh()
+    published = Published(lambda: checkup.told(leader, "told"))
+    sight = Sighted(TransactionWindow(), [], published)
+    published.refresh()
     assert not sight.tells(T)
     with_untold = psycopg.connect(database.dsn, autocommit=True)
     try:
@@ -74,10 +76,10 @@ def test_a_table_that_joins_the_publication_waits_for_what_was_not_told(
         with_untold.execute("insert into t values (1)")
         database.sql("alter publication told add table t")
         assert not sight.tells(T)
-        sight.admit(leader)
+        published.admit(leader)
         assert not sight.tells(T), "a transaction is open that began before the table joined"
         with_untold.execute("commit")
-        sight.admit(leader)
+        published.admit(leader)
         assert sight.tells(T)
     finally:
         with_untold.close()

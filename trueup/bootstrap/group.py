@@ -26,7 +26,8 @@ from trueup.clock import SystemClock
 from trueup.pool import Pool
 from trueup.services.check import CheckService, Scheduled
 from trueup.services.follow import FollowService
-from trueup.services.group import GroupWorld, Published, Service, Sighted, TableBook
+from trueup.services.group import GroupWorld, Service, Sighted, TableBook
+from trueup.services.published import Published
 from trueup.services.relay import RelayService
 from trueup.services.repair import RepairService
 from trueup.services.scan import Pace, ScanService

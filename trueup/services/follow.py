@@ -95,10 +95,12 @@ class FollowService:
         self._offsets, self._recorded = state.offsets, state
         self._touched.clear()
         self.world.refresh(self.journal)
-        sight.refresh()
+        if sight.published is not None:
+            sight.published.refresh()
         if valid_from is not None:
             sight.marked(self.world.leader.mark())
-        sight.admit(self.world.leader)
+        if sight.published is not None:
+            sight.published.admit(self.world.leader)
         self._started = True
         logger.info("following", extra={"action": "stream_started", "from": valid_from.text() if valid_from else "now"})
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 from threading import RLock
 from typing import Any, Protocol
 
+from trueup.services.published import Published
 from verifier.change import Batch
 from verifier.compare import Comparison, comparison
 from verifier.errors import Permanent, Temporary
@@ -28,19 +29,6 @@ class Service(Protocol):
     def tick(self, now: float) -> float: ...
 
 
-@dataclass(slots=True)
-class Published:
-    """Of which tables the stream tells everything. `ask` asks its source; a table can leave a publication and come
-    back without a word in the stream, so a verdict of drift asks again, and a table that is new in the answer is
-    `joining`: what was not told of it before must be behind both looks. Its value is a mark of the leader, asked
-    after it was noticed (None: not yet)."""
-
-    ask: Callable[[], frozenset[TableName]]
-    lately: frozenset[TableName] = frozenset()
-    """The last answer."""
-    joining: dict[TableName, int | None] = field(default_factory=dict)
-
-
 class Sighted:
     """The transaction window behind a lock, kept as small as the looks that are still open allow.
 
@@ -58,6 +46,8 @@ class Sighted:
         self.window = window
         self.published = published
         self._lock = RLock()
+        if published is not None:
+            published.guard(window, self._lock)
         self._tickets = count(1)
         self._open: dict[int, tuple[View, Position, str]] = {}
         self._view: View | None = None
@@ -95,41 +85,7 @@ class Sighted:
         return self.window.read_through
 
     def tells(self, table: TableName) -> bool:
-        if self.published is None:
-            return True
-        told = self.refresh()
-        with self._lock:
-            return table in told and table not in self.published.joining
-
-    def refresh(self) -> frozenset[TableName]:
-        """Ask what is published; whatever is new in the answer is joining."""
-        published = self.published
-        if published is None:
-            return frozenset()
-        told = published.ask()
-        with self._lock:
-            for table in told - published.lately:
-                self.window.join(table)
-                published.joining[table] = None
-            published.lately = told
-        return told
-
-    def admit(self, leader: Replica) -> None:
-        """Let in the joining tables of which nothing untold can be in flight on the leader any more."""
-        published = self.published
-        with self._lock:
-            unmarked = [] if published is None else [one for one, mark in published.joining.items() if mark is None]
-        if published is None or not published.joining:
-            return
-        mark = leader.mark() if unmarked else 0
-        with self._lock:
-            published.joining.update(dict.fromkeys(unmarked, mark))
-        look = leader.ask("select 1", rows_max=1, seconds_max=5.0)
-        with self._lock:
-            for table, asked in list(published.joining.items()):
-                if asked is not None and look.view.ended_below(asked):
-                    self.window.join(table, look.high, asked)
-                    del published.joining[table]
+        return self.published is None or self.published.tells(table)
 
     def opened(self, leader: Look[Any], follower: Look[Any], name: str) -> int:
         with self._lock:
@@ -273,8 +229,7 @@ class GroupWorld:
         """May the visibility rule judge this table now?"""
         if self.sight is None or not self.vouched(table):
             return False
-        published = self.sight.published
-        return published is None or (table in published.lately and table not in published.joining)
+        return self.sight.published is None or self.sight.published.lately(table)
 
     def vouched(self, table: TableName) -> bool:
         """False while the stream has lost sight of the table and no scan has made up for it."""

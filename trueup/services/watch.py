@@ -59,8 +59,9 @@ class WatchService:
         look = self.world.leader.ask("select 1", rows_max=1, seconds_max=5.0)
         if self.world.sight is not None:
             self.world.sight.latest(view=look.view)
-            self.world.sight.refresh()
-            self.world.sight.admit(self.world.leader)
+            if self.world.sight.published is not None:
+                self.world.sight.published.refresh()
+                self.world.sight.published.admit(self.world.leader)
         at = clock.now()
         self.lag.observe(lambda tracker: tracker.leader_at(look.high, at))
         for name in self.world.followers:
