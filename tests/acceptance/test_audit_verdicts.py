@@ -182,6 +182,11 @@ def test_a_follower_that_is_down_stops_nobody_and_is_made_up_for(shop: TrioDatab
     assert {found[t, "gone"]["verdict"] for t in ("orders", "items")} == {"unverified"}
     assert "nobody answers" in found["orders", "gone"]["reason"]
     assert f"--resume {run.report['run']}" in run.err.splitlines()[-1]
+    back = ("--follower", f"gone={url(shop.trio.standby, shop.name)}", "--resume", str(run.report["run"]))
+    again = trueup(*("audit", *servers(shop, "subscriber"), *back, "--format", "json"))
+    assert again.code == 0, again.err
+    assert {e["rows"]["follower"] for (t, _), e in by_table(again.report).items() if t == "orders"} == {3000}
+    assert again.report["finished_at"] is not None
 
 
 def test_every_follower_down_is_exit_code_5(shop: TrioDatabase, trueup: Program) -> None:

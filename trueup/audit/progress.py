@@ -74,10 +74,10 @@ class Lines:
 
     def table_ends(self, table: TableName, verdict: str) -> None:
         seconds = self._time() - self._began
-        print(f"{table}: {verdict}, {self._rows:,} rows in {seconds:.1f} s", file=self.out, flush=True)
+        print(visible(f"{table}: {verdict}, {self._rows:,} rows in {seconds:.1f} s"), file=self.out, flush=True)
 
     def note(self, message: str) -> None:
-        print(message, file=self.out, flush=True)
+        print(visible(message), file=self.out, flush=True)
 
     def close(self) -> None:
         return
@@ -108,21 +108,23 @@ class Bar:
         )
 
         self._progress = Progress(
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=24),
             TaskProgressColumn(),
             MofNCompleteColumn(),
             TextColumn("{task.fields[rate]}"),
             TimeRemainingColumn(),
             TextColumn("{task.fields[state]}"),
-            console=Console(stderr=True),
+            console=Console(stderr=True, markup=False, emoji=False, highlight=False),
             transient=True,
         )
         self._task = self._progress.add_task("starting", total=None, rate="", state="")
         self._progress.start()
 
     def table_begins(self, table: TableName, estimated_rows: int | None) -> None:
-        self._progress.reset(self._task, description=str(table), total=estimated_rows or None, rate="", state="")
+        self._progress.reset(
+            self._task, description=visible(str(table)), total=estimated_rows or None, rate="", state=""
+        )
 
     def rows_read(self, rows: int, *, suspects: int, drifted: int) -> None:
         task = self._progress.tasks[0]
@@ -133,13 +135,18 @@ class Bar:
         self._progress.update(self._task, advance=rows, rate=rate, state=state)
 
     def table_ends(self, table: TableName, verdict: str) -> None:
-        self._progress.console.print(f"{table}: {verdict}")
+        self._progress.console.print(visible(f"{table}: {verdict}"))
 
     def note(self, message: str) -> None:
-        self._progress.console.print(message, highlight=False)
+        self._progress.console.print(visible(message))
 
     def close(self) -> None:
         self._progress.stop()
+
+
+def visible(text: str) -> str:
+    """The text with everything unprintable escaped: a name from a database must not steer a terminal."""
+    return "".join(one if one.isprintable() else repr(one)[1:-1] for one in text)
 
 
 def duration(seconds: float) -> str:

@@ -11,6 +11,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from trueup.audit.progress import visible
+
 _STYLE = {"match": "green", "drift": "bold red", "unverified": "yellow", "holds": "green", "violated": "bold red"}
 _ROWS_SHOWN = 20
 _VALUE_WIDTH = 48
@@ -18,7 +20,7 @@ _VALUE_WIDTH = 48
 
 def render(report: dict[str, Any], out: TextIO, *, rows_shown: int = _ROWS_SHOWN) -> None:
     """Write the report as text; colours only where `out` is a terminal."""
-    console = Console(file=out, highlight=False, width=None if out.isatty() else 160)
+    console = Console(file=out, highlight=False, markup=False, emoji=False, width=None if out.isatty() else 160)
     _head(report, console)
     _tables(report, console)
     for entry in report["tables"]:
@@ -30,7 +32,7 @@ def render(report: dict[str, Any], out: TextIO, *, rows_shown: int = _ROWS_SHOWN
 
 def render_invariants(result: dict[str, Any], out: TextIO) -> None:
     """The invariants alone, for `trueup check`."""
-    console = Console(file=out, highlight=False, width=None if out.isatty() else 160)
+    console = Console(file=out, highlight=False, markup=False, emoji=False, width=None if out.isatty() else 160)
     _invariants(result, console)
     console.print(Text(result["verdict"], style=_STYLE[result["verdict"]]))
 
@@ -53,8 +55,8 @@ def _tables(report: dict[str, Any], console: Console) -> None:
     for entry in report["tables"]:
         drift = entry["drift"]
         table.add_row(
-            entry["table"],
-            entry["follower"],
+            visible(entry["table"]),
+            visible(entry["follower"]),
             Text(entry["verdict"], style=_STYLE[entry["verdict"]]),
             f"{entry['rows']['leader']:,}",
             str(entry["chunks"]["total"]),
@@ -64,29 +66,33 @@ def _tables(report: dict[str, Any], console: Console) -> None:
     console.print(table)
     for entry in report["tables"]:
         if entry["reason"]:
-            console.print(f"  {entry['table']} on {entry['follower']}: {entry['reason']}", style="yellow")
+            line = f"  {entry['table']} on {entry['follower']}: {entry['reason']}"
+            console.print(visible(line), style="yellow")
 
 
 def _schema(entry: dict[str, Any], console: Console) -> None:
     for finding in entry["schema"]:
-        console.print(
+        line = (
             f"  {entry['table']} on {entry['follower']}: {finding['what']} of {finding['object']}: "
             f"leader {finding['leader'] or 'absent'}, follower {finding['follower'] or 'absent'}"
         )
+        console.print(visible(line))
 
 
 def _rows(entry: dict[str, Any], console: Console, rows_shown: int) -> None:
     rows = entry["rows_drifted"]
     if not rows:
         return
-    console.print(Text(f"{entry['table']} on {entry['follower']}", style="bold"))
+    console.print(Text(visible(f"{entry['table']} on {entry['follower']}"), style="bold"))
     for row in rows[:rows_shown]:
-        key = ", ".join(f"{name}={value}" for name, value in row["key"].items())
+        key = visible(", ".join(f"{name}={value}" for name, value in row["key"].items()))
         line = Text("  ").append(row["kind"], style="red").append(f" {key}  [{row['evidence']}, {row['method']}]")
         console.print(line)
         for name, both in row["columns"].items():
             if row["kind"] == "mismatched":
-                console.print(Text(f"      {name}: leader {shown(both['leader'])}, follower {shown(both['follower'])}"))
+                console.print(
+                    Text(f"      {visible(name)}: leader {shown(both['leader'])}, follower {shown(both['follower'])}")
+                )
     counted = sum(entry["drift"].values())
     if counted > min(len(rows), rows_shown):
         console.print(f"  ... {counted - min(len(rows), rows_shown)} more (--format json has up to {len(rows)})")

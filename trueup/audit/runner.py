@@ -189,8 +189,7 @@ class Audit:
             except (Permanent, Temporary) as problem:
                 entries.append(self._failed(table.name, name, problem))
                 continue
-            kept = {column.name for column in compared.leader.columns}
-            if not table.key or not kept.issuperset(table.key):
+            if not compared.addressable:
                 reason = compared.problem or "no column can be compared"
                 entries.append(self._failed(table.name, name, Permanent(reason), compared))
                 continue

@@ -5,10 +5,11 @@ from __future__ import annotations
 import io
 
 import pytest
+from fixtures.reports import drifted_row, entry, report
 
 from connectors.memory.clock import VirtualClock
 from trueup.audit.progress import Lines, duration
-from trueup.audit.render import shown
+from trueup.audit.render import render, shown
 from trueup.audit.report import Tally, iso, key_object, overall
 from trueup.audit.runner import Request, continues
 from trueup.cli.discretion import without_passwords
@@ -102,6 +103,19 @@ def test_values_for_people() -> None:
 def test_times_for_people_and_programs() -> None:
     assert [duration(s) for s in (0.4, 75, 3_720)] == ["0.4s", "1m15s", "1h02m"]
     assert iso(0.0015) == "1970-01-01T00:00:00.001Z"
+
+
+def test_names_from_a_database_do_not_steer_the_terminal() -> None:
+    hostile = "x[/red][bold] :smile: \x1b[2J\u202e"
+    row = drifted_row("mismatched", {hostile: hostile}, {hostile: (hostile, None)})
+    finding = {"object": hostile, "what": "type", "leader": hostile, "follower": None}
+    told = entry(hostile, hostile, "drift", reason=hostile, schema=[finding], rows_drifted=[row])
+    out = io.StringIO()
+    invariant = {"name": "x", "verdict": "holds", "violations": 0, "sample": []}
+    render(report("drift", [told], [invariant]), out)
+    text = out.getvalue()
+    assert not {"\x1b", "\u202e"} & set(text)
+    assert "[/red][bold] :smile: \\x1b[2J\\u202e" in text
 
 
 def test_keys_by_name_or_by_place() -> None:
