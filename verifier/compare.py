@@ -15,6 +15,7 @@ _INTERCHANGEABLE = (
     frozenset({Family.TEXT, Family.CHAR, Family.ENUM}),
     frozenset({Family.INTEGER, Family.DECIMAL}),
 )
+_SPELLED_BY_TYPE = frozenset({Family.DECIMAL, Family.FLOAT, Family.ARRAY, Family.OTHER})
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,13 +31,19 @@ class SchemaFinding:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """The two tables cut down to the columns that are compared. `problem` says why the verdict cannot be match."""
+    """The two tables cut down to the columns that are compared. `problem` says why the verdict cannot be match. Unless
+    `addressable` no row can be compared at all."""
 
     leader: Table
     follower: Table
     findings: tuple[SchemaFinding, ...]
     excluded: tuple[str, ...]
     problem: str | None = None
+
+    @property
+    def addressable(self) -> bool:
+        """Both sides have the whole key, and it names the same rows there."""
+        return bool(self.leader.key) and {c.name for c in self.leader.columns}.issuperset(self.leader.key)
 
 
 def comparison(leader: Table, follower: Table, excluded: frozenset[str] = frozenset()) -> Comparison:
@@ -58,6 +65,8 @@ def comparison(leader: Table, follower: Table, excluded: frozenset[str] = frozen
             )
         else:
             kept.append(column)
+    if problem is not None and _key_problem(leader, theirs) is not None:
+        kept = [column for column in kept if column.name not in leader.key]
     left = Table(leader.name, tuple(kept), leader.key, leader.estimated_rows)
     right = Table(follower.name, tuple(theirs[c.name] for c in kept), leader.key, follower.estimated_rows)
     gone = tuple(c.name for c in leader.columns if c.name in excluded and c.name not in leader.key)
@@ -77,7 +86,20 @@ def _key_problem(leader: Table, theirs: dict[str, Column]) -> str | None:
     for name in leader.key:
         if name not in theirs or not comparable(leader.column(name), theirs[name]):
             return f"key column {name!r} is missing on the follower or has another type there"
+        ours, other = leader.column(name), theirs[name]
+        if not _spelled_alike(ours, other):
+            return (
+                f"key column {name!r} is {other.declared} on the follower and {ours.declared} on the leader, which "
+                "spell the same key differently (align the types, or name another key)"
+            )
     return None
+
+
+def _spelled_alike(one: Column, other: Column) -> bool:
+    """Do equal keys have one text on both sides? Keys are matched by it, and the change stream names them by it."""
+    if one.family is not other.family:
+        return {one.family, other.family} == {Family.TEXT, Family.ENUM}
+    return one.declared == other.declared or one.family not in _SPELLED_BY_TYPE
 
 
 def _findings(leader: Table, follower: Table) -> Iterator[SchemaFinding]:

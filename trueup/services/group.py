@@ -177,8 +177,7 @@ class TableBook:
             excluded = frozenset(self.excluded.get(str(name), ()))
             theirs = self._keyed(self.followers[follower].table(name))
             compared = comparison(self.table(name), theirs, excluded)
-            usable = bool(compared.leader.key) and bool(compared.leader.columns)
-            pair = Pair(compared if usable else None, compared.problem)
+            pair = Pair(compared if compared.addressable else None, compared.problem)
         except Permanent as problem:
             pair = Pair(None, str(problem))
         self._pairs[follower, name] = (now, pair)
