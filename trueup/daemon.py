@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from apscheduler.executors.pool import ThreadPoolExecutor
+from apscheduler.jobstores.base import JobLookupError
 from apscheduler.schedulers.background import BackgroundScheduler
 
 from trueup.services.group import Service
@@ -48,6 +49,22 @@ class Post:
         return f"{self.group}: {self.service.name}"
 
 
+class _Turns(BackgroundScheduler):  # type: ignore[misc]
+    """The scheduler, which tells when its thread has ended."""
+
+    ended = False
+
+    def _main_loop(self) -> None:
+        try:
+            super()._main_loop()
+        except JobLookupError:
+            # Stopping takes the jobs away, also one that the thread was just about to hand out.
+            if self.running:
+                raise
+        finally:
+            self.ended = True
+
+
 @dataclass(slots=True)
 class Daemon:
     """Runs `posts` until `stop`. `ticked` and `failed` are told for metrics."""
@@ -57,11 +74,11 @@ class Daemon:
     ticked: Callable[[Post, float], None] = lambda post, seconds: None
     failed: Callable[[Post], None] = lambda post: None
     _stopping: threading.Event = field(default_factory=threading.Event)
-    _scheduler: BackgroundScheduler | None = None
+    _scheduler: _Turns | None = None
 
     def start(self) -> None:
         """Return at once; the services run in threads of the scheduler's pool, one turn each at a time."""
-        self._scheduler = BackgroundScheduler(
+        self._scheduler = _Turns(
             executors={"default": ThreadPoolExecutor(max(1, len(self.posts)))},
             job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
             timezone=UTC,
@@ -91,7 +108,7 @@ class Daemon:
             if since is not None and now - since > _STUCK_SECONDS:
                 found.append(f"{post.title} has been busy for {now - since:.0f} s")
         scheduler = self._scheduler
-        if scheduler is not None and not self._stopping.is_set() and not scheduler.running:
+        if scheduler is not None and not self._stopping.is_set() and scheduler.ended:
             found.append("the scheduler stopped")
         return found
 

@@ -107,19 +107,22 @@ def tables(replica: PostgresReplica, names: Sequence[TableName]) -> Iterator[Rem
 
 
 def stream(
-    replica: PostgresReplica, slot: str, publication: str | None, names: Sequence[TableName]
+    replica: PostgresReplica, slot: str, publication: str, names: Sequence[TableName], cure: str = ""
 ) -> Iterator[Remark]:
-    """Slot and publication of a change stream on the leader."""
+    """Slot and publication of a change stream on the leader; `cure`: what makes both, unless by hand."""
     with replica.sessions.borrow("asking for slot and publication") as session:
         found = session.all(_SLOT, (slot,))
         if not found:
-            yield Remark("warning", f"no logical slot {slot!r}",
-                         f"select pg_create_logical_replication_slot('{slot}', 'pgoutput')")  # fmt: skip
+            yield Remark("error", f"no logical slot {slot!r}",
+                         cure or f"select pg_create_logical_replication_slot('{slot}', 'pgoutput')")  # fmt: skip
         else:
             plugin, active, status = found[0]
             level = "ok" if status in ("reserved", "extended") and plugin == "pgoutput" else "error"
             yield Remark(level, f"slot {slot}: {plugin}, {'active' if active else 'not read by anybody'}, {status}")
-        if publication is None:
+        if not session.all("select 1 from pg_publication where pubname = %s", (publication,)):
+            listed = _some([str(name) for name in names])
+            yield Remark("error", f"no publication {publication!r}",
+                         cure or f"create publication {publication} for table {listed}")  # fmt: skip
             return
         published = {TableName(schema, name) for schema, name in session.all(_PUBLISHED, (publication,))}
     missing = [str(name) for name in names if name not in published]

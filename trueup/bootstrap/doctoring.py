@@ -81,9 +81,8 @@ def _stream(group: Group, servers: Servers, tables: Sequence[TableName]) -> Iter
         yield from checkup.stream(servers.leader, slot, publication, tables)
         return
     assert stream.kafka is not None
-    yield from checkup.stream(
-        servers.leader, stream.kafka.slot or "debezium", stream.kafka.publication or "dbz_publication", tables
-    )
+    slot, publication = stream.kafka.slot or "debezium", stream.kafka.publication or "dbz_publication"
+    yield from checkup.stream(servers.leader, slot, publication, tables, "trueup connector register")
     yield _connector(stream.kafka.connect_url, stream.kafka.connector or group.name)
 
 

@@ -83,7 +83,11 @@ class Lagging:
             return [HopLag("stream", None, None, LagState.UNKNOWN, f"slot {name} lost its log: the stream has a gap")]
         if not slot.active:
             return [HopLag("stream", None, None, LagState.UNKNOWN, f"nobody reads slot {name}; {detail}")]
-        return [HopLag("stream", 0.0, None, LagState.CAUGHT_UP, detail), *self._connector()]
+        connector = self._connector()
+        if any(hop.state is LagState.UNKNOWN for hop in connector):
+            # A paused connector keeps its slot: somebody holds it, and reads nothing.
+            return [HopLag("stream", None, None, LagState.UNKNOWN, f"the connector does not run; {detail}"), *connector]
+        return [HopLag("stream", 0.0, None, LagState.CAUGHT_UP, detail), *connector]
 
     def _connector(self) -> list[HopLag]:
         kafka = self.group.stream.kafka if self.group.stream is not None else None

@@ -1,0 +1,131 @@
+"""The daemon's turns: what a tick raises decides what the world is told, and nobody else is held up."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from trueup.clock import SystemClock
+from trueup.daemon import Daemon, Post
+from verifier.errors import Permanent, Temporary, Unsound
+
+
+@dataclass
+class Scripted:
+    """Raises what it is told to, one after the other, and is content ever after."""
+
+    name: str
+    troubles: list[Exception] = field(default_factory=list)
+    ticks: int = 0
+
+    def tick(self, now: float) -> float:
+        self.ticks += 1
+        if self.troubles:
+            raise self.troubles.pop(0)
+        return 0.01
+
+
+def until(holds: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 10
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_a_fault_of_trueup_kills_one_service_and_says_which_and_why() -> None:
+    broken, healthy = Scripted("scan", [Unsound("a law does not hold")]), Scripted("follow")
+    failed: list[str] = []
+    posts = [Post("shop", broken), Post("shop", healthy)]
+    daemon = Daemon(posts, SystemClock(), failed=lambda post: failed.append(post.title))
+    daemon.start()
+    try:
+        until(lambda: bool(daemon.dead()) and healthy.ticks > 3)
+        assert daemon.dead() == ["shop: scan died: Unsound: a law does not hold"]
+        assert failed == ["shop: scan"]
+        ticks = healthy.ticks
+        until(lambda: healthy.ticks > ticks)
+        assert broken.ticks == 1, "a broken service is not called again"
+    finally:
+        daemon.stop()
+    assert daemon.dead() == ["shop: scan died: Unsound: a law does not hold"]
+
+
+def test_what_passes_is_tried_again_and_forgotten() -> None:
+    service = Scripted("lag", [Temporary("the leader is away", delay_seconds=0.3), Temporary("still away")])
+    daemon = Daemon([Post("shop", service)], SystemClock())
+    daemon.start()
+    try:
+        until(lambda: daemon.troubled() == ["shop: lag: the leader is away"])
+        assert daemon.dead() == []
+        until(lambda: service.ticks > 3)
+        assert daemon.troubled() == []
+    finally:
+        daemon.stop()
+
+
+def test_what_somebody_must_mend_stays_visible() -> None:
+    service = Scripted("lease", [Permanent("another daemon took over")])
+    daemon = Daemon([Post("shop", service)], SystemClock())
+    daemon.start()
+    until(lambda: bool(daemon.troubled()))
+    time.sleep(0.2)
+    assert (daemon.troubled(), daemon.dead(), service.ticks) == (["shop: lease: another daemon took over"], [], 1)
+    began = time.monotonic()
+    daemon.stop()
+    assert time.monotonic() - began < 2, "nobody waits for a turn that is far away"
+
+
+def test_stopping_lets_the_tick_in_progress_end() -> None:
+    inside, ended = threading.Event(), threading.Event()
+
+    class Slow:
+        name = "check"
+
+        def tick(self, now: float) -> float:
+            inside.set()
+            time.sleep(0.4)
+            ended.set()
+            return 0.0
+
+    daemon = Daemon([Post("shop", Slow())], SystemClock())
+    daemon.start()
+    assert inside.wait(5)
+    daemon.stop()
+    assert ended.is_set()
+
+
+def test_a_tick_that_does_not_end_is_as_good_as_dead() -> None:
+    inside, leave = threading.Event(), threading.Event()
+
+    class Stuck:
+        name = "verify:eu"
+
+        def tick(self, now: float) -> float:
+            inside.set()
+            leave.wait(10)
+            return 60.0
+
+    clock = Shifted()
+    daemon = Daemon([Post("shop", Stuck())], clock)
+    daemon.start()
+    assert inside.wait(5)
+    assert daemon.dead() == []
+    clock.ahead = 700.0
+    assert [reason.rpartition(" for ")[0] for reason in daemon.dead()] == ["shop: verify:eu has been busy"]
+    leave.set()
+    daemon.stop()
+
+
+@dataclass
+class Shifted:
+    """The system's clock, moved ahead at will."""
+
+    ahead: float = 0.0
+
+    def now(self) -> float:
+        return time.time() + self.ahead
+
+    def sleep(self, seconds: float) -> None:
+        time.sleep(seconds)
