@@ -2,7 +2,8 @@
 
 Keys are admitted with a tag (a chunk's index, a touched key's generation: whatever the caller must know when they
 leave). A key leaves as equal, as drift, or, when it has been in flight for too long, as unsettled with the last
-reason. The room holds suspects of one table on one follower and runs one batch at a time.
+reason. The room holds suspects of one table on one follower. Batches follow each other; where looks must wait for long
+before they can be judged, the next batches are looked at meanwhile.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ from verifier.policy import SettlePolicy
 from verifier.table import Key
 
 Tag = TypeVar("Tag")
+_ATTEMPTS_MAX = 8
+_ASIDE_SECONDS = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +42,16 @@ class _Waiting(Generic[Tag]):
     tries: int = 0
 
 
+@dataclass(slots=True, eq=False)
+class _Attempt:
+    """Looks that wait to be judged: for the stream, or for the follower."""
+
+    judging: Judging
+    keys: list[Key]
+    began: float
+    due: float
+
+
 @dataclass(slots=True)
 class Room(Generic[Tag]):
     """Suspects of one table on one follower. `judge` starts an attempt at a batch of keys."""
@@ -47,9 +60,7 @@ class Room(Generic[Tag]):
     policy: SettlePolicy
     _waiting: dict[Key, _Waiting[Tag]] = field(default_factory=dict)
     _due: list[tuple[float, int, Key]] = field(default_factory=list)
-    _attempt: tuple[Judging, list[Key]] | None = None
-    _attempt_due: float = 0.0
-    _attempt_began: float = 0.0
+    _attempts: list[_Attempt] = field(default_factory=list)
     _ticket: Iterator[int] = field(default_factory=count)
 
     def __len__(self) -> int:
@@ -70,43 +81,65 @@ class Room(Generic[Tag]):
 
     def next_due(self) -> float | None:
         """When `advance` will have something to do; None if the room is empty."""
-        if self._attempt is not None:
-            return self._attempt_due
-        return self._due[0][0] if self._due else None
+        dues = [attempt.due for attempt in self._attempts]
+        if self._due:
+            free = self._free_at()
+            dues += [] if free is None else [max(self._due[0][0], free)]
+        return min(dues, default=None)
 
     def advance(self, now: float) -> list[Leaving[Tag]]:
-        """Do what is due; returns the keys that leave. A Temporary error postpones the batch and is not raised: its
-        text is the reason of whoever runs out of time by it."""
-        if self._attempt is None:
-            keys = self._take_due(now)
-            if not keys:
-                return []
-            try:
-                self._attempt, self._attempt_began = (self.judge(keys), keys), now
-            except Temporary as problem:
-                return self._close(dict.fromkeys(keys, Moving(str(problem))), now)
-            except BaseException:
-                for key in keys:  # still here, and still due
-                    self._push(now, key)
-                raise
-        judging, keys = self._attempt
-        try:
-            answer = judging.advance(now)
-        except Temporary as problem:
-            self._attempt = None
-            return self._close(dict.fromkeys(keys, Moving(str(problem))), now)
-        if isinstance(answer, Again):
-            self._attempt_due = answer.at
+        """Do what is due; returns the keys that leave, of one batch at a time (what is due still: call again, so that
+        no other batch's error takes these with it). A Temporary error postpones the batch and is not raised: its text
+        is the reason of whoever runs out of time by it."""
+        for attempt in [one for one in self._attempts if one.due <= now]:
+            if leaving := self._continue(attempt, now):
+                return leaving
+        return self._begin(now)
+
+    def _begin(self, now: float) -> list[Leaving[Tag]]:
+        """Look at those who are due, if another attempt may begin."""
+        free = self._free_at()
+        keys = [] if free is None or free > now else self._take_due(now)
+        if not keys:
             return []
-        self._attempt = None
-        return self._close(answer, now)
+        try:
+            attempt = _Attempt(self.judge(keys), keys, now, now)
+        except Temporary as problem:
+            return self._close(dict.fromkeys(keys, Moving(str(problem))), now, now)
+        except BaseException:
+            for key in keys:  # still here, and still due
+                self._push(now, key)
+            raise
+        self._attempts.append(attempt)
+        return self._continue(attempt, now)
+
+    def _free_at(self) -> float | None:
+        """When another attempt may begin (None: not before one ends). At once if there is none; beside others only
+        after a moment, so that a stream or a follower that is a little late makes neither many small looks nor a
+        queue behind one of them."""
+        if not self._attempts:
+            return 0.0
+        if len(self._attempts) >= _ATTEMPTS_MAX:
+            return None
+        return max(attempt.began for attempt in self._attempts) + _ASIDE_SECONDS
+
+    def _continue(self, attempt: _Attempt, now: float) -> list[Leaving[Tag]]:
+        try:
+            answer = attempt.judging.advance(now)
+        except Temporary as problem:
+            answer = dict.fromkeys(attempt.keys, Moving(str(problem)))
+        if isinstance(answer, Again):
+            attempt.due = answer.at
+            return []
+        self._attempts.remove(attempt)
+        return self._close(answer, attempt.began, now)
 
     def give_up(self, reason: str) -> list[Leaving[Tag]]:
         """Everybody leaves unsettled, now."""
         leaving = [Leaving(key, one.tag, Moving(reason), one.since) for key, one in self._waiting.items()]
         self._waiting.clear()
         self._due.clear()
-        self._attempt = None
+        self._attempts.clear()
         return leaving
 
     def _take_due(self, now: float) -> list[Key]:
@@ -117,7 +150,7 @@ class Room(Generic[Tag]):
                 keys.append(key)
         return keys
 
-    def _close(self, outcomes: Mapping[Key, Outcome], now: float) -> list[Leaving[Tag]]:
+    def _close(self, outcomes: Mapping[Key, Outcome], began: float, now: float) -> list[Leaving[Tag]]:
         leaving: list[Leaving[Tag]] = []
         for key, outcome in outcomes.items():
             waiting = self._waiting.get(key)
@@ -128,7 +161,7 @@ class Room(Generic[Tag]):
                 self._push(now + self.policy.wait(waiting.tries), key)
                 continue
             del self._waiting[key]
-            leaving.append(Leaving(key, waiting.tag, outcome, self._attempt_began))
+            leaving.append(Leaving(key, waiting.tag, outcome, began))
         return leaving
 
     def _push(self, at: float, key: Key) -> None:
