@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from connectors.postgres.replica import PostgresReplica
@@ -138,21 +138,26 @@ def _some(names: Sequence[str], shown: int = 5) -> str:
 
 
 _TELLS = """
-select t.schemaname, t.tablename from pg_publication p join pg_publication_tables t on t.pubname = p.pubname
+select t.schemaname, t.tablename, c.oid::text || '.' || c.relfilenode::text || coalesce((
+    select string_agg(l.oid::text || '.' || l.relfilenode::text, ',' order by l.oid)
+    from pg_partition_tree(c.oid) part join pg_class l on l.oid = part.relid where c.relkind = 'p'), '')
+from pg_publication p join pg_publication_tables t on t.pubname = p.pubname
+join pg_namespace n on n.nspname = t.schemaname
+join pg_class c on c.relnamespace = n.oid and c.relname = t.tablename
 where p.pubname = %s and p.pubinsert and p.pubupdate and p.pubdelete and p.pubtruncate
   and to_jsonb(t) ->> 'rowfilter' is null
   -- a select from a table that others inherit from shows their rows, whose changes are told under their own names
-  and not exists (
-    select from pg_inherits i join pg_class c on c.oid = i.inhparent join pg_namespace n on n.oid = c.relnamespace
-    where n.nspname = t.schemaname and c.relname = t.tablename and c.relkind <> 'p')
+  and (c.relkind = 'p' or not exists (select from pg_inherits i where i.inhparent = c.oid))
 """
 
 
-def told(replica: PostgresReplica, publication: str) -> frozenset[TableName]:
+def told(replica: PostgresReplica, publication: str) -> Mapping[TableName, str]:
     """The tables of which the publication tells every change of every row, asked of the leader now. Of any other a
-    stream that reads it knows too little to vouch for."""
+    stream that reads it knows too little to vouch for. The text changes where rows came or went without a row's change:
+    another table took the name, it was rewritten, a partition came or went."""
     with replica.sessions.borrow("asking what is published") as session:
-        return frozenset(TableName(schema, name) for schema, name in session.all(_TELLS, (publication,)))
+        rows = session.all(_TELLS, (publication,))
+    return {TableName(schema, name): made_of for schema, name, made_of in rows}
 
 
 _ALL = "select pubname::text from pg_publication where puballtables"

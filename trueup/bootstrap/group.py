@@ -158,7 +158,6 @@ def _wired(
     if stream is not None:
         backlog = Backlog(stream.backlog)
         follow = FollowService(world, stream.stream, journal.stream, watchers=(lag, backlog), heard=stream.heard)
-        follow.scans = journal.scans
     scan = ScanService(world, journal.scans, journal.stream, _scan_policy(group), _pace(group), drifts=journal.drifts)
     check = CheckService(_scheduled(group, servers), announcer, journal.outbox)
     watch = WatchService(
@@ -183,9 +182,11 @@ def _wired(
     return runtime
 
 
-def _told(servers: Servers, stream: OpenStream) -> frozenset[TableName]:
-    """The tables of which every change reaches us: published, and passed on."""
-    return stream.captured(checkup.told(servers.leader, stream.publication))
+def _told(servers: Servers, stream: OpenStream) -> dict[TableName, str]:
+    """The tables of which every change reaches us: published, and passed on. With what they are made of."""
+    told = checkup.told(servers.leader, stream.publication)
+    captured = stream.captured(frozenset(told))
+    return {table: made_of for table, made_of in told.items() if table in captured}
 
 
 def book_of(group: Group, servers: Servers) -> TableBook:

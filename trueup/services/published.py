@@ -1,13 +1,14 @@
 """Of which tables the stream tells everything, as its source says, and since when.
 
 A table can leave a publication and come back without a word in the stream, so a verdict of drift asks again. A table
-that is new in the answer is *joining*: changes of it that nobody told of must lie behind both looks before the
-visibility rule may judge it. They belong to transactions that began before it was noticed.
+that is new in the answer, or made of something else than before, is *joining*: changes of it that nobody told of must
+lie behind both looks before the visibility rule may judge it. They belong to transactions that began before it was
+noticed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from threading import RLock
 
@@ -18,10 +19,11 @@ from verifier.window import TransactionWindow
 
 @dataclass(slots=True)
 class Published:
-    """`ask` asks the source. Safe for several threads."""
+    """`ask` asks the source; its text changes where rows came or went without a row's change (another table took the
+    name, a partition came). Safe for several threads."""
 
-    ask: Callable[[], frozenset[TableName]]
-    _told: frozenset[TableName] = frozenset()
+    ask: Callable[[], Mapping[TableName, str]]
+    _told: Mapping[TableName, str] = field(default_factory=dict)
     _joining: dict[TableName, int | None] = field(default_factory=dict)
     """With a mark of the leader, asked after the table was noticed (None: not yet)."""
     _window: TransactionWindow | None = None
@@ -31,11 +33,11 @@ class Published:
         """Where joining tables are held up, and the lock that the window is behind."""
         self._window, self._lock = window, lock
 
-    def refresh(self) -> frozenset[TableName]:
+    def refresh(self) -> Mapping[TableName, str]:
         """Ask; returns the answer. Whatever is new in it is joining."""
         told = self.ask()
         with self._lock:
-            for table in told - self._told:
+            for table in [one for one, made_of in told.items() if self._told.get(one) != made_of]:
                 if self._window is not None:
                     self._window.join(table)
                 self._joining[table] = None
