@@ -1,7 +1,7 @@
 # The commands of a working day. `make` alone lists them. Everything goes into .venv and a cache outside the repository.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check servers bench sim stack-up stack-down stack-status constraints clean
+.PHONY: help demo test check servers bench truth sim stack-up stack-down stack-status constraints clean
 SHELL := /bin/sh
 
 VENV := .venv
@@ -32,6 +32,9 @@ servers: $(VENV)/.test ## install and download the servers that the tests run ag
 
 bench: $(VENV)/.bench servers ## measure speed, memory and time to detect; writes the tables
 	PYTHONPATH=tests $(BIN)/python -m bench $(ARGS)
+
+truth: $(VENV)/.test servers ## verdicts held against the facts on real servers, 200,000 keys per method and follower; writes the table
+	PYTHONPATH=tests $(BIN)/python -m bench truth $(ARGS)
 
 sim: $(VENV)/.test ## the simulation with many seeds: make sim SEEDS=10000
 	$(BIN)/python -m pytest tests/simulation --seeds $(SEEDS) $(ARGS)

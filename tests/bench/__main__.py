@@ -6,21 +6,28 @@ import argparse
 import sys
 from datetime import UTC, datetime
 
-from bench import live, machine, page, speed
+from bench import live, machine, page, speed, truth
 
 PARTS = ("speed", "detect")
 
 
 def main(words: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("part", nargs="*", choices=[*PARTS, []], help="what to measure (default: everything)")
+    choices = [*PARTS, "truth", []]
+    parser.add_argument("part", nargs="*", choices=choices, help="what to measure (default: all but truth)")
     parser.add_argument("--rows", type=int, default=3_000_000, help="rows of the audited table")
     parser.add_argument("--rounds", type=int, default=3, help="how often the audited and their rivals take turns")
     parser.add_argument("--seconds", type=float, default=60.0, help="how long the leader is busy, per stream")
+    parser.add_argument("--keys", type=int, default=200_000, help="keys judged per method and follower, for truth")
     parser.add_argument("--dry", action="store_true", help="print only, leave the page alone")
     told = parser.parse_args(words)
     for part in told.part or PARTS:
-        found = {"speed": _speed(told.rows, told.rounds)} if part == "speed" else _live(told.seconds)
+        if part == "speed":
+            found = {part: _speed(told.rows, told.rounds)}
+        elif part == "truth":
+            found = {part: _truth(told.keys)}
+        else:
+            found = _live(told.seconds)
         for section, text in found.items():
             print(f"\n## {section}\n{text}")
             if not told.dry:
@@ -42,6 +49,11 @@ def _speed(rows: int, rounds: int) -> str:
         f"{speed.SPOILED:,} rows differ, evenly spread, all listed:", page.series_table(spoiled, "reladiff"),
         _when(before),
     ])  # fmt: skip
+
+
+def _truth(keys: int) -> str:
+    before = machine.load()
+    return f"{page.table(truth.HEADER, truth.bench(keys))}\n\n{_when(before)}"
 
 
 def _live(seconds: float) -> dict[str, str]:

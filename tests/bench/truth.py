@@ -1,0 +1,41 @@
+"""The tests of truth at full size, and their numbers as a table."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+_TESTS = Path(__file__).resolve().parents[1]
+HEADER = (
+    "method", "follower", "seconds", "row changes/s", "keys judged", "of them by the daemon", "in flight",
+    "rows scanned", "planted", "found", "missed", "false drift", "disturbed",
+)  # fmt: skip
+
+
+def bench(keys: int, seconds: float = 60.0) -> list[list[str]]:
+    """Rows of the table; CalledProcessError if a test fails, which says what was false or missed."""
+    with tempfile.TemporaryDirectory() as folder:
+        output = Path(folder) / "truth.jsonl"
+        wanted = {
+            "TRUEUP_TRUTH_KEYS": str(keys),
+            "TRUEUP_TRUTH_SECONDS": str(seconds),
+            "TRUEUP_TRUTH_OUTPUT": str(output),
+        }
+        command = [sys.executable, "-m", "pytest", "-q", "--show-capture=no", str(_TESTS / "integration/test_truth.py")]
+        subprocess.run(command, env=os.environ | wanted, check=True, cwd=_TESTS.parent)
+        return [_row(json.loads(line)) for line in output.read_text().splitlines()]
+
+
+def _row(told: dict[str, Any]) -> list[str]:
+    judged = told["judged_in_batches"] + told["judged_by_daemon"]
+    return [
+        told["method"], told["follower"], f"{told['seconds']:.0f}", f"{told['changes_per_second']:.0f}",
+        f"{judged:,}", f"{told['judged_by_daemon']:,}", f"{told['moving']:,}", f"{told['scanned']:,}",
+        str(told["planted"]), str(told["found"]), str(len(told["missed"])), str(len(told["false"])),
+        ", ".join(f"{count} {what}" for what, count in sorted(told["disturbed"].items())),
+    ]  # fmt: skip
