@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol, TypeAlias
+from typing import Protocol, TypeAlias, runtime_checkable
 
 from verifier.drift import Difference, Evidence, Kind
 from verifier.table import Key
@@ -49,3 +49,12 @@ class Judging(Protocol):
     """One attempt at a batch of keys of one table on one follower. Temporary errors of the world leave it usable."""
 
     def advance(self, now: float) -> Again | Mapping[Key, Outcome]: ...
+
+
+@runtime_checkable
+class Holding(Protocol):
+    """A `Judging` that makes others keep something for its open looks."""
+
+    def abandon(self) -> None:
+        """Let go of it: nobody will call `advance` again."""
+        ...

@@ -15,7 +15,7 @@ from itertools import count
 from typing import Generic, TypeVar
 
 from verifier.errors import Temporary
-from verifier.outcome import Again, Judging, Moving, Outcome
+from verifier.outcome import Again, Holding, Judging, Moving, Outcome
 from verifier.policy import SettlePolicy
 from verifier.table import Key
 
@@ -139,6 +139,9 @@ class Room(Generic[Tag]):
         leaving = [Leaving(key, one.tag, Moving(reason), one.since) for key, one in self._waiting.items()]
         self._waiting.clear()
         self._due.clear()
+        for attempt in self._attempts:
+            if isinstance(attempt.judging, Holding):
+                attempt.judging.abandon()
         self._attempts.clear()
         return leaving
 

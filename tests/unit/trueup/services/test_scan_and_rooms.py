@@ -20,7 +20,7 @@ from verifier.change import Blindness, Cause
 from verifier.errors import Permanent, Temporary
 from verifier.journal import StreamState
 from verifier.look import Role
-from verifier.outcome import Equal, Judging
+from verifier.outcome import Again, Equal, Judging
 from verifier.policy import ScanPolicy, SettlePolicy
 from verifier.ports import in_turn
 from verifier.settle import Room
@@ -188,3 +188,21 @@ def test_a_stream_that_begins_after_a_scan_makes_up_for_what_came_between(shop: 
     shop.clock.at += 10.0
     shop.ticks(scan)
     assert shop.blind() == set()
+
+
+def test_whoever_gives_up_lets_go_of_open_looks() -> None:
+    class Waiting:
+        held = True
+
+        def advance(self, now: float) -> Again:
+            return Again(now + 1.0)
+
+        def abandon(self) -> None:
+            self.held = False
+
+    waiting = Waiting()
+    room: Room[int] = Room(lambda keys: waiting, SettlePolicy())
+    room.admit([(1,)], 7, 0.0, delay=0.0)
+    assert room.advance(1.0) == []
+    assert [left.key for left in room.give_up("dropped")] == [(1,)]
+    assert not waiting.held
