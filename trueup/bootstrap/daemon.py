@@ -122,6 +122,8 @@ def _ready(daemon: Daemon, groups: list[GroupRuntime]) -> Health:
     """Red while anything keeps trueup from telling the truth about some table in time."""
     reasons = [*daemon.dead(), *daemon.troubled()]
     for group in groups:
-        for table in sorted(map(str, group.world.blind)):
+        # What cannot be compared at all is told by metrics and doctor: no waiting makes it ready.
+        blind = [name for name in group.world.blind if name is None or not group.world.book.hopeless(name)]
+        for table in sorted(map(str, blind)):
             reasons.append(f"{group.settings.name}: the stream is blind for {table} until it is scanned again")
     return Health(not reasons, tuple(reasons))

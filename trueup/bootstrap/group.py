@@ -158,6 +158,7 @@ def _wired(
     if stream is not None:
         backlog = Backlog(stream.backlog)
         follow = FollowService(world, stream.stream, journal.stream, watchers=(lag, backlog), heard=stream.heard)
+        follow.scans = journal.scans
     scan = ScanService(world, journal.scans, journal.stream, _scan_policy(group), _pace(group), drifts=journal.drifts)
     check = CheckService(_scheduled(group, servers), announcer, journal.outbox)
     watch = WatchService(

@@ -46,9 +46,8 @@ class FollowService:
     gather_seconds: float = 0.05
     heard: Callable[[float], None] = lambda _: None
     scans: ScanJournal | None = None
-    """What was scanned before the stream began; None: nothing is scanned."""
+    """Where scans are recorded; None: nothing is scanned."""
     _started: bool = False
-    _began: bool = False
     _offsets: Mapping[str, int] = field(default_factory=dict)
     _recorded: StreamState = field(default_factory=StreamState)
     _recorded_at: float = 0.0
@@ -87,10 +86,10 @@ class FollowService:
         sight = self.world.sight
         assert sight is not None
         state = self.journal.state()
+        valid_from = self.stream.start(state.offsets, state.read_through)
         if not state.offsets or state.read_through is None:
             self._begin_anew()
-        self._began = True
-        valid_from = self.stream.start(state.offsets, state.read_through)
+            state = self.journal.state()
         sight.begin(valid_from)
         self._offsets, self._recorded = state.offsets, state
         self._touched.clear()
@@ -105,16 +104,13 @@ class FollowService:
         logger.info("following", extra={"action": "stream_started", "from": valid_from.text() if valid_from else "now"})
 
     def _begin_anew(self) -> None:
-        """The journal does not say where to go on, so the stream begins at the present: what was scanned before, or
-        read and not recorded, may have changed unnoticed."""
-        names = self.world.book.names()
-        if not self._began:
-            seen = {} if self.scans is None else self.scans.oldest(names)
-            names = tuple(name for name in names if seen.get(name) is not None)
+        """The journal does not say where to go on, so the stream began at the present: what was scanned before, or is
+        being scanned, or was read and not recorded, may have changed unnoticed. Called when it has begun, because
+        that may take seconds."""
+        names = self.world.book.names() if self.scans is not None else ()
         lost = [Blindness(Cause.GAP, name, "the stream began after the table was scanned") for name in names]
-        if lost:
-            now = self.world.clock.now()
-            self.journal.advance(self.journal.state(), {}, lost, followers=list(self.world.followers), at=now)
+        now = self.world.clock.now()
+        self.journal.advance(self.journal.state(), {}, lost, followers=list(self.world.followers), at=now)
 
     def _take(self, batch: Batch, now: float) -> None:
         sight = self.world.sight

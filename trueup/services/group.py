@@ -183,6 +183,11 @@ class TableBook:
         self._pairs[follower, name] = (now, pair)
         return pair
 
+    def hopeless(self, name: TableName) -> bool:
+        """Whether the table is known to be comparable on no follower; asks nobody."""
+        known = [pair for (_, table), (_, pair) in list(self._pairs.items()) if table == name]
+        return bool(known) and all(pair.compared is None for pair in known)
+
     def known_table(self, name: TableName) -> Table | None:
         """The table if it can be described; for decoders, which must not fail."""
         try:
