@@ -36,6 +36,8 @@ def test_drift_is_exactly_what_differs(trio_database: TrioDatabase, tmp_path: Pa
     assert told.found == told.planted
     assert told.planted >= SECONDS * 2
     assert told.judged >= JUDGED
-    assert set(told.methods) <= ({"visibility"} if method == "visibility" else {"bracketed", "snapshot"})
+    by_stream = told.methods["visibility"] / told.methods.total()
+    # Beside a stream, too, the bracket judges while the stream (re)joins: what it finds is as true.
+    assert by_stream > 0.5 if method == "visibility" else by_stream == 0
     assert told.disturbed["pauses"] >= 1
     assert told.disturbed["big tables dropped"] >= 1
