@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
-from fixtures.program import ok
+from fixtures.program import DaemonProcess, ok
 from fixtures.running import Served
 from jsonschema import Draft202012Validator
 
@@ -39,6 +40,11 @@ def validated(events: list[dict[str, Any]]) -> list[str]:
     for event in events:
         checks[event["dataschema"].removeprefix("urn:trueup:events:").partition(".")[0]].validate(event)
     return [event["type"] for event in events]
+
+
+def command(daemon: DaemonProcess) -> str:
+    """What a list of processes shows of it."""
+    return Path(f"/proc/{daemon.process.pid}/cmdline").read_text().replace("\0", " ")
 
 
 def test_the_whole_loop_names_repairs_and_verifies_exactly_what_was_planted(served: Served) -> None:
@@ -86,3 +92,26 @@ def test_the_whole_loop_names_repairs_and_verifies_exactly_what_was_planted(serv
         daemon.until(lambda: "io.trueup.invariant.violated.v1" in validated(served.events()), "its event")
         assert served.ask("check").code == 1
         assert daemon.health("/livez") == (200, "")
+        for place in (daemon.log.read_text(), daemon.get("/metrics")[1], daemon.get("/readyz")[1], command(daemon)):
+            assert served.password_free(place)
+            assert "rogue" not in place
+            assert "SKU-7" not in place, "row values are never logged"
+        assert served.password_free(ok("config", "show", "--config", served.file).out)
+
+
+def test_an_idle_leader_is_caught_up_and_stays_so(served: Served) -> None:
+    with served.daemon() as daemon:
+        daemon.until_ready()
+        lag = ok("lag", "--seconds", "1", "--format", "json", "--config", served.file).json
+        assert {hop["hop"]: hop["state"] for hop in lag["hops"]} == dict.fromkeys(
+            ("stream", "standby", "subscriber"), "caught_up"
+        )
+        time.sleep(2)  # nothing is written; silence is neither lag nor trouble
+        for follower in ("standby", "subscriber"):
+            assert daemon.metric("trueup_replication_state", follower=follower, state="caught_up") == 1
+            assert daemon.metric("trueup_replication_lag_seconds", follower=follower) == 0
+        assert daemon.metric("trueup_stream_state", state="caught_up") == 1
+    stopped = served.ask("lag", "--seconds", "1", "--format", "json")
+    assert stopped.code == 4
+    (stream,) = [hop for hop in stopped.json["hops"] if hop["hop"] == "stream"]
+    assert (stream["state"], f"nobody reads slot {served.slot}" in stream["detail"]) == ("unknown", True)
