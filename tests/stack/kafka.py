@@ -57,7 +57,8 @@ class Broker:
     def _format(self) -> None:
         cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
         options = ["-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", *self.server.options(self._jars.libs)]
-        words = ["kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(self._settings)]
+        # One word: the id may begin with a hyphen.
+        words = ["kafka.tools.StorageTool", "format", f"--cluster-id={cluster}", "-c", str(self._settings)]
         done = subprocess.run([java(), *options, *words], capture_output=True, text=True, timeout=120, check=False)
         if done.returncode != 0:
             raise Permanent(f"kafka storage could not be formatted: {(done.stdout + done.stderr)[-800:]}")
