@@ -122,6 +122,8 @@ def _ready(daemon: Daemon, groups: list[GroupRuntime]) -> Health:
     """Red while anything keeps trueup from telling the truth about some table in time."""
     reasons = [*daemon.dead(), *daemon.troubled()]
     for group in groups:
+        if group.follow is not None and not group.follow.started:
+            reasons.append(f"{group.settings.name}: the stream has not begun yet")
         # What cannot be compared at all is told by metrics and doctor: no waiting makes it ready.
         blind = [name for name in group.world.blind if name is None or not group.world.book.hopeless(name)]
         for table in sorted(map(str, blind)):

@@ -58,6 +58,11 @@ class FollowService:
     def name(self) -> str:
         return "follow"
 
+    @property
+    def started(self) -> bool:
+        """Whether the stream is being read: before that nobody knows what it will have missed."""
+        return self._started
+
     def tick(self, now: float) -> float:
         """Temporary while the source is away; nothing is lost by it."""
         if not self._started:
