@@ -1,7 +1,8 @@
-"""Judge a batch of keys by the visibility rule (DESIGN 3.1): two looks, then the stream, then verdicts.
+"""Judge a batch of keys by the visibility rule (DESIGN 3.1): looks, then the stream, then verdicts.
 
-First cheap looks at row hashes: most keys are equal and done. Only keys that differ are looked at again as whole
-rows, and that second pair of looks is judged by the rule on its own, so that the columns shown are the proven ones.
+First cheap looks at row hashes: most keys are equal. Only keys that differ are looked at again at once, as whole rows,
+and that second pair of looks is judged by the rule on its own, so that the columns shown are the proven ones. Both
+pairs wait for the stream together: a stream that is late costs its delay once.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import Any, Protocol
 
 from verifier.bracketing import compared
 from verifier.compare import Comparison
+from verifier.drift import differing
 from verifier.look import Look, Publishes, Row
 from verifier.outcome import Again, Equal, Moving, Outcome
 from verifier.ports import Gather, Replica
@@ -53,13 +55,24 @@ class Sight(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class _Looks:
-    """A pair of looks with what the rule asks for around them."""
+    """A pair of looks with what the rule asks for around them, the barrier aside."""
 
     leader: Look[Any]
     follower: Look[Any]
-    barrier: Position
     settled: Settled
     ticket: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    """All looks of an attempt, and the leader's position taken after the last of them. `closer` are the keys whose
+    hashes differed; `rows` the looks at them (None: none differed)."""
+
+    hashes: _Looks
+    rows: _Looks | None
+    closer: frozenset[Key]
+    barrier: Position
+    since: float
 
 
 @dataclass(slots=True)
@@ -74,80 +87,84 @@ class VisibilityJudging:
     sight: Sight
     gather: Gather[Any]
     give_up_seconds: float = 30.0
-    _looks: _Looks | None = None
-    _looked_at: float = 0.0
-    _closer: frozenset[Key] = frozenset()
-    _done: dict[Key, Outcome] = field(default_factory=dict)
+    _waiting: _Waiting | None = None
+    _tickets: list[int] = field(default_factory=list)
 
     def advance(self, now: float) -> Again | Mapping[Key, Outcome]:
-        if self._looks is None:
-            self._look(now)
-        looks = self._looks
-        assert looks is not None
-        flight = self._flight(looks)
-        if not flight.ready:
-            if now - self._looked_at < self.give_up_seconds:
+        if self._waiting is None:
+            try:
+                self._waiting = self._look(now)
+            except BaseException:
+                self.abandon()
+                raise
+        waiting = self._waiting
+        flights = [self._flight(looks, waiting) for looks in (waiting.hashes, waiting.rows) if looks is not None]
+        late = [flight.why for flight in flights if not flight.ready]
+        if late:
+            if now - waiting.since < self.give_up_seconds:
                 return Again(now + _STREAM_POLL_SECONDS)
-            flight = InFlight(all=True, why=flight.why)
-        self.sight.closed(looks.ticket)
-        self._looks = None
-        if self._closer:
-            self._judge_rows(looks, flight)
-            return self._done
-        self._judge_digests(looks, flight)
-        return self.advance(now) if self._closer else self._done
+            flights = [InFlight(all=True, why=late[0])] * len(flights)
+        done = self._judge_hashes(waiting, flights[0])
+        if waiting.rows is not None:
+            done |= self._judge_rows(waiting, waiting.rows, flights[1])
+        self.abandon()
+        return done
 
     def abandon(self) -> None:
         """Forget the open looks: the window need not keep anything for them."""
-        if self._looks is not None:
-            self.sight.closed(self._looks.ticket)
-            self._looks = None
+        for ticket in self._tickets:
+            self.sight.closed(ticket)
+        self._tickets.clear()
+        self._waiting = None
 
-    def _look(self, now: float) -> None:
-        keys = self._closer or self.keys
-        ours, theirs = self.compared.leader, self.compared.follower
-        settled = Settled(self.follower.position(), self.follower.mark())
-        calls: list[Callable[[], Look[Any]]] = (
-            [lambda: self.leader.rows(ours, keys), lambda: self.follower.rows(theirs, keys)]
-            if self._closer
-            else [lambda: self.leader.point_digests(ours, keys), lambda: self.follower.point_digests(theirs, keys)]
+    def _look(self, now: float) -> _Waiting:
+        ours, theirs, keys = self.compared.leader, self.compared.follower, self.keys
+        hashes = self._pair(
+            [lambda: self.leader.point_digests(ours, keys), lambda: self.follower.point_digests(theirs, keys)]
         )
+        closer = frozenset(key for key, _ in differing(hashes.leader.value, hashes.follower.value))
+        rows = None
+        if closer:
+            rows = self._pair([lambda: self.leader.rows(ours, closer), lambda: self.follower.rows(theirs, closer)])
+        return _Waiting(hashes, rows, closer, self.leader.position(), now)
+
+    def _pair(self, calls: list[Callable[[], Look[Any]]]) -> _Looks:
+        settled = Settled(self.follower.position(), self.follower.mark())
         leader, follower = self.gather(calls)
         ticket = self.sight.opened(leader, follower, self.follower.name)
-        try:
-            barrier = self.leader.position()
-        except BaseException:
-            self.sight.closed(ticket)
-            raise
-        self._looks = _Looks(leader, follower, barrier, settled, ticket)
-        self._looked_at = now
+        self._tickets.append(ticket)
+        return _Looks(leader, follower, settled, ticket)
 
-    def _flight(self, looks: _Looks) -> InFlight:
+    def _flight(self, looks: _Looks, waiting: _Waiting) -> InFlight:
         return self.sight.in_flight(
             self.compared.leader.name,
             looks.leader,
             looks.follower,
             self.follower.publishes,
-            barrier=looks.barrier,
+            barrier=waiting.barrier,
             settled=looks.settled,
         )
 
-    def _judge_digests(self, looks: _Looks, flight: InFlight) -> None:
-        verdicts = judge(looks.leader.value, looks.follower.value, flight, self.keys)
-        self._done.update(dict.fromkeys(verdicts.matched, Equal()))
-        self._done.update(dict.fromkeys(verdicts.in_flight, Moving(verdicts.why or "in flight")))
-        self._closer = frozenset(verdicts.drifted)
+    def _judge_hashes(self, waiting: _Waiting, flight: InFlight) -> dict[Key, Outcome]:
+        """The keys whose hashes were equal: they match, or are in flight even though both sides look alike."""
+        equal = frozenset(self.keys) - waiting.closer
+        verdicts = judge(waiting.hashes.leader.value, waiting.hashes.follower.value, flight, equal)
+        done: dict[Key, Outcome] = dict.fromkeys(verdicts.matched, Equal())
+        done.update(dict.fromkeys(verdicts.in_flight, Moving(verdicts.why or "in flight")))
+        return done
 
-    def _judge_rows(self, looks: _Looks, flight: InFlight) -> None:
+    def _judge_rows(self, waiting: _Waiting, looks: _Looks, flight: InFlight) -> dict[Key, Outcome]:
+        """The keys whose hashes differed, by the later looks alone."""
         ours: Mapping[Key, Row] = looks.leader.value
         theirs: Mapping[Key, Row] = looks.follower.value
-        verdicts = judge(digests(ours), digests(theirs), flight, self._closer)
-        self._done.update(dict.fromkeys(verdicts.matched, Equal()))
-        self._done.update(dict.fromkeys(verdicts.in_flight, Moving(verdicts.why or "in flight")))
+        verdicts = judge(digests(ours), digests(theirs), flight, waiting.closer)
+        done: dict[Key, Outcome] = dict.fromkeys(verdicts.matched, Equal())
+        done.update(dict.fromkeys(verdicts.in_flight, Moving(verdicts.why or "in flight")))
         if verdicts.drifted and not self.sight.tells(self.compared.leader.name):
-            self._done.update(dict.fromkeys(verdicts.drifted, Moving("the stream does not tell of this table")))
-            return
+            done.update(dict.fromkeys(verdicts.drifted, Moving("the stream does not tell of this table")))
+            return done
         through = self.sight.read_through()
-        evidence = visibility_evidence(looks.leader, looks.follower, through or looks.barrier)
+        evidence = visibility_evidence(looks.leader, looks.follower, through or waiting.barrier)
         for key in verdicts.drifted:
-            self._done[key] = compared(self.compared.leader, ours.get(key), theirs.get(key), evidence)
+            done[key] = compared(self.compared.leader, ours.get(key), theirs.get(key), evidence)
+        return done

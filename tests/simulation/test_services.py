@@ -80,14 +80,17 @@ def simulate(seed: int, path: Path) -> Counter[str]:
 
 
 def settle(daemon: Daemon) -> None:
-    """Nobody writes, nothing fails: every service gets its turns over two passes of the scan, and until no touched key
-    waits; waiting for ever shows in `check`."""
+    """Nobody writes, nothing fails: every service gets its turns over several passes of the scan (the stream may begin
+    only now, and what was scanned before is then scanned again), and until no touched key waits; waiting for ever
+    shows in `check`."""
     daemon.history.quiet()
     daemon.faults.off()
     daemon.history.clock.at += 40.0  # longer than the scan leaves a table alone that it could not read
     others = [service for service in daemon.services if service.name != "scan"]
+    for service in others:
+        daemon.tick(service)
     for scan in (service for service in daemon.services if service.name == "scan"):
-        for _ in range(8):
+        for _ in range(16):
             daemon.tick(scan)
             daemon.history.clock.at += 0.4
     for _ in range(20):

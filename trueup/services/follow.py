@@ -48,6 +48,7 @@ class FollowService:
     scans: ScanJournal | None = None
     """Where scans are recorded; None: nothing is scanned."""
     _started: bool = False
+    _began: bool = False
     _offsets: Mapping[str, int] = field(default_factory=dict)
     _recorded: StreamState = field(default_factory=StreamState)
     _recorded_at: float = 0.0
@@ -91,9 +92,10 @@ class FollowService:
         sight = self.world.sight
         assert sight is not None
         state = self.journal.state()
+        again, self._began = self._began, True
         valid_from = self.stream.start(state.offsets, state.read_through)
         if not state.offsets or state.read_through is None:
-            self._begin_anew()
+            self._begin_anew(again)
             state = self.journal.state()
         sight.begin(valid_from)
         self._offsets, self._recorded = state.offsets, state
@@ -108,11 +110,11 @@ class FollowService:
         self._started = True
         logger.info("following", extra={"action": "stream_started", "from": valid_from.text() if valid_from else "now"})
 
-    def _begin_anew(self) -> None:
+    def _begin_anew(self, again: bool) -> None:
         """The journal does not say where to go on, so the stream began at the present: what was scanned before, or is
         being scanned, or was read and not recorded, may have changed unnoticed. Called when it has begun, because
         that may take seconds."""
-        names = self.world.book.names() if self.scans is not None else ()
+        names = self.world.book.names() if self.scans is not None or again else ()
         lost = [Blindness(Cause.GAP, name, "the stream began after the table was scanned") for name in names]
         now = self.world.clock.now()
         self.journal.advance(self.journal.state(), {}, lost, followers=list(self.world.followers), at=now)
