@@ -85,14 +85,15 @@ def settle(daemon: Daemon) -> None:
     shows in `check`."""
     daemon.history.quiet()
     daemon.faults.off()
-    daemon.history.clock.at += 40.0  # longer than the scan leaves a table alone that it could not read
     others = [service for service in daemon.services if service.name != "scan"]
     for service in others:
         daemon.tick(service)
-    for scan in (service for service in daemon.services if service.name == "scan"):
-        for _ in range(16):
-            daemon.tick(scan)
-            daemon.history.clock.at += 0.4
+    for pause in (40.0, 100.0):  # longer than the scan leaves a table alone that it could not read, now and again
+        daemon.history.clock.at += pause
+        for scan in (service for service in daemon.services if service.name == "scan"):
+            for _ in range(8):
+                daemon.tick(scan)
+                daemon.history.clock.at += 0.4
     for _ in range(20):
         for service in others:
             daemon.tick(service)
