@@ -1,4 +1,18 @@
-"""Table of contents of the fixtures. Each module says what it offers; none is imported by a test directly."""
+"""Table of contents of the fixtures. Each module says what it offers; none is imported by a test directly.
+
+Tests against real servers wait for what other processes do, and a machine that is busy elsewhere can make any wait too
+short. In those folders a test that failed is run once more, and the summary names it (`-rR`); a fault of ours fails
+twice. Laws, exploration and simulation get no second chance.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+_REAL_SERVERS = ("acceptance", "conformance", "integration")
+_TESTS = Path(__file__).parent
 
 pytest_plugins = [
     "fixtures.servers",  # pg_trio, postgres_server, versioned_server: PostgreSQL, started once per session
@@ -7,3 +21,9 @@ pytest_plugins = [
     "fixtures.kafka",  # kafka_stack: broker and Kafka Connect with Debezium, started once per session
     "fixtures.running",  # served: a shop on three servers, and the configuration of a daemon that watches it
 ]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.path.relative_to(_TESTS).parts[0] in _REAL_SERVERS:
+            item.add_marker(pytest.mark.flaky(reruns=1, reruns_delay=2))
