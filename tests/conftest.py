@@ -1,8 +1,9 @@
 """Table of contents of the fixtures. Each module says what it offers; none is imported by a test directly.
 
-Tests against real servers wait for what other processes do, and a machine that is busy elsewhere can make any wait too
-short. In those folders a test that failed is run once more, and the summary names it (`-rR`); a fault of ours fails
-twice. Laws, exploration and simulation get no second chance.
+Tests against real servers wait for what other processes do, and a machine that is busy elsewhere can make a wait too
+short. There a test whose wait ran out is run once more, and the summary names it (`-rR`). What was found wrong is never
+forgiven: any other failure counts at once, and so does every failure of the tests that hold verdicts against facts or
+kill us, of the conformance suites, of laws, exploration and simulation.
 """
 
 from __future__ import annotations
@@ -11,7 +12,9 @@ from pathlib import Path
 
 import pytest
 
-_REAL_SERVERS = ("acceptance", "conformance", "integration")
+_REAL_SERVERS = ("acceptance", "integration")
+_WAITED = [r"not within \d", r"TimeoutExpired", r"in vain"]
+_NO_SECOND_CHANCE = ("truth", "killed", "live", "evidence", "standby", "apply", "interrupted")
 _TESTS = Path(__file__).parent
 
 pytest_plugins = [
@@ -25,5 +28,6 @@ pytest_plugins = [
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        if item.path.relative_to(_TESTS).parts[0] in _REAL_SERVERS:
-            item.add_marker(pytest.mark.flaky(reruns=1, reruns_delay=2))
+        waits = item.path.relative_to(_TESTS).parts[0] in _REAL_SERVERS
+        if waits and not any(word in item.path.stem for word in _NO_SECOND_CHANCE):
+            item.add_marker(pytest.mark.flaky(reruns=1, reruns_delay=2, only_rerun=_WAITED))

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from fixtures.missing import missing
 from fixtures.program import PROGRAM, Done, trueup
 
 pytestmark = [pytest.mark.postgres, pytest.mark.slow]
@@ -115,7 +116,7 @@ def test_as_an_ordinary_user(place: Place) -> None:
         # The interpreter lies in root's own home: this user may look into it, and is ordinary in all else.
         drop += ["--inh-caps=+dac_read_search", "--ambient-caps=+dac_read_search"]
         if not runs(drop):
-            pytest.skip("no other user can run this interpreter, nor may be given the right to look into root's home")
+            missing("no other user can run this interpreter", "a Python outside root's home, or util-linux's setpriv")
     done = subprocess.run(
         [*drop, PROGRAM, "demo", "--output", str(place.output)],
         env={**os.environ, **place.env},
