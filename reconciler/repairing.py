@@ -7,7 +7,7 @@ so if a person rejected it, nor once it has failed `FAILURES_MAX` times with the
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from reconciler.casebook import Casebook
@@ -38,11 +38,11 @@ class Planned:
 
 @dataclass(frozen=True, slots=True)
 class Sighting:
-    """What a rule of evidence found by looks that began at `since` (seconds since the epoch)."""
+    """What a rule of evidence found. `since`: when the looks that judged each key began (seconds since the epoch)."""
 
     follower: str
     table: TableName
-    since: float
+    since: Mapping[Key, float]
     equal: Collection[Key]
     drifted: Collection[Key]
 
@@ -93,7 +93,8 @@ def verify_applied(casebook: Casebook, sighting: Sighting, *, actor: str, now: f
     equal, drifted = frozenset(sighting.equal), frozenset(sighting.drifted)
     moved = []
     for record in casebook.live(sighting.follower, State.APPLIED):
-        if record.repair.table != sighting.table or record.changed_at >= sighting.since:
+        since = sighting.since.get(record.repair.key)
+        if record.repair.table != sighting.table or since is None or record.changed_at >= since:
             continue
         if record.repair.key in drifted:
             after = casebook.move(

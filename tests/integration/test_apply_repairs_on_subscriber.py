@@ -171,9 +171,9 @@ def test_every_kind_is_repaired_and_verified_only_by_a_later_look(bench: Bench) 
     assert bench.apply() == []
 
     now = time.time()
-    early = Sighting("sub", TableName("public", "things"), since=0.0, equal={(1,), (2,)}, drifted=())
+    early = Sighting("sub", TableName("public", "things"), since={(1,): 0.0, (2,): 0.0}, equal={(1,), (2,)}, drifted=())
     assert verify_applied(bench.casebook, early, actor="look", now=now) == []
-    later = replace(early, since=now + 1, equal={(1,)}, drifted={(2,)})
+    later = replace(early, since=dict.fromkeys([(1,), (2,)], now + 1), equal={(1,)}, drifted={(2,)})
     verify_applied(bench.casebook, later, actor="look", now=now + 2)
     assert [bench.state(r) for r in repairs] == [State.VERIFIED, State.FAILED, State.APPLIED]
     assert bench.journal.repairs.audit_broken_at() is None

@@ -106,7 +106,8 @@ def test_killed_again_and_again_it_skips_nothing_and_repairs_everything_once(ser
         daemon.until_ready()
         written = Counter(served.subscriber.sql("select id, what from written"))
         assert written == Counter((row, "UPDATE") for row in damaged)
-        assert served.repairs() == {("public.orders", str(row)): "verified" for row in damaged}
+        verified = {("public.orders", str(row)): "verified" for row in damaged}
+        daemon.until(lambda: served.repairs() == verified, "verified repairs")
         question = "select id, status, amount, note from orders order by 1"
         assert served.subscriber.sql(question) == served.leader.sql(question)
         events = {event["id"]: event for event in served.events()}

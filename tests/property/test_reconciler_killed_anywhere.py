@@ -181,7 +181,8 @@ def run(journal: Journal, leader: Server, follower: Server, sink: Sink, fuse: Fu
     )
     wrong = {drift.key for drift in drifts(leader, follower)}
     equal = {(key,) for key in KEYS} - wrong
-    verify_applied(casebook, Sighting(follower.name, NAME, now + 1, equal, wrong), actor="v", now=now + 2)
+    since = dict.fromkeys([*equal, *wrong], now + 1)
+    verify_applied(casebook, Sighting(follower.name, NAME, since, equal, wrong), actor="v", now=now + 2)
     return [each.step for each in taken]
 
 

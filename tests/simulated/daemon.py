@@ -133,6 +133,7 @@ class Daemon:
             assert (drift.table, drift.key) in tainted, f"false drift: {drift}"
             assert drift.evidence.certainty is Certainty.PROVEN
         if verified.follower in self._mending:
+            self.faults.strike("between the look and the repair's verdict", only_crash=True)
             self._mending[verified.follower].judged(verified.table, verified.since, verified.equal, verified.drifts)
 
     def _stream(self) -> MemoryStream:

@@ -11,7 +11,7 @@ from reconciler.casebook import Casebook
 from reconciler.events import Announcer
 from reconciler.policy import Mode, RepairPolicy
 from reconciler.ports import RepairJournal, RepairSink
-from reconciler.repair import RefusalReason, State
+from reconciler.repair import RefusalReason, Repair, State
 from reconciler.repairing import Planned, Sighting, plan_repairs, verify_applied
 from trueup.services.group import GroupWorld
 from verifier.compare import Comparison
@@ -26,6 +26,7 @@ ACTOR = "trueup"
 _DRIFTS = 500
 _EVERY_SECONDS = 1.0
 _WAIT_SECONDS = 2.0
+_REMIND_SECONDS = 15.0
 
 
 class Comparisons(Mapping[TableName, Comparison]):
@@ -66,6 +67,7 @@ class RepairService:
     refused: Callable[[RefusalReason], None] = lambda reason: None
     _seen: tuple[str, ...] = ()
     _waiting: dict[str, str] = field(default_factory=dict)
+    _remind_at: float = 0.0
 
     @property
     def name(self) -> str:
@@ -73,6 +75,7 @@ class RepairService:
 
     def tick(self, now: float) -> float:
         """Plan for new drift; apply what is approved. Temporary while a server is away."""
+        self._remind(now)
         if self.policy.mode is Mode.OFF:
             return 60.0
         self.plan(now)
@@ -127,10 +130,25 @@ class RepairService:
         written = [one for one in taken if one.step in (Step.APPLIED, Step.FOUND_APPLIED)]
         if written:
             self.moved(State.APPLIED, len(written))
-            position = self.world.leader.position()
-            keys = {(one.repair.table, one.repair.key): position for one in written}
-            self.stream.touch(keys, followers=[self.follower], at=self.world.clock.now())
+            self._look_again([one.repair for one in written])
         return taken
+
+    def _remind(self, now: float) -> None:
+        """Have applied repairs looked at that nobody may be going to look at: a process can be killed between the write
+        and the note that asks for the look, and between the look and its verdict on the repair."""
+        if now < self._remind_at:
+            return
+        began = self._remind_at == 0.0
+        applied = self.casebook().live(self.follower, State.APPLIED)
+        late = [one.repair for one in applied if began or one.changed_at <= now - _REMIND_SECONDS]
+        if late:
+            self._look_again(late)
+        self._remind_at = now + _REMIND_SECONDS
+
+    def _look_again(self, repairs: Collection[Repair]) -> None:
+        position = self.world.leader.position()
+        keys = {(repair.table, repair.key): position for repair in repairs}
+        self.stream.touch(keys, followers=[self.follower], at=self.world.clock.now())
 
     def _tell(self, taken: Collection[Taken]) -> None:
         """Log what keeps repairs waiting, once; what the follower said of a failed one may hold values: only its id."""
@@ -150,8 +168,11 @@ class RepairService:
             self.opening = None
         return self.sink is not None
 
-    def judged(self, table: TableName, since: float, equal: Collection[Key], drifts: Collection[Drift]) -> int:
-        """A rule of evidence looked at these keys since `since`: applied repairs of them are verified or failed."""
+    def judged(
+        self, table: TableName, since: Mapping[Key, float], equal: Collection[Key], drifts: Collection[Drift]
+    ) -> int:
+        """A rule of evidence looked at these keys, at each since `since`: applied repairs of them are verified or
+        failed."""
         if not self.repairs.listed(State.APPLIED, limit=1):
             return 0
         sighting = Sighting(self.follower, table, since, equal, [drift.key for drift in drifts])

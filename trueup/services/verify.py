@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from trueup.services.group import GroupWorld
@@ -35,12 +35,12 @@ _ASIDE_SECONDS = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Verified:
-    """What was settled of one table by looks that began at `since`: the keys that were equal, the drift, how many keys
-    were given up, and how long ago (seconds) each settled key had been touched."""
+    """What was settled of one table: the keys that were equal, the drift, how many keys were given up, and how long ago
+    (seconds) each settled key had been touched. `since`: when the looks that judged each key began."""
 
     follower: str
     table: TableName
-    since: float
+    since: Mapping[Key, float]
     equal: tuple[Key, ...] = ()
     drifts: tuple[Drift, ...] = ()
     unsettled: int = 0
@@ -174,7 +174,7 @@ class VerifyService:
                 "keys stay in flight",
                 extra={"action": "keys_unsettled", "follower": self.follower, "table": str(table), "keys": unsettled},
             )
-        since = min(left.since for left in leaving)
+        since = {left.key: left.since for left in leaving}
         ages = tuple(now - one.touched_at for one in settled)
         self.settled(Verified(self.follower, table, since, tuple(equal), tuple(drifts), unsettled, ages))
 
