@@ -7,6 +7,7 @@ and plain on the leader.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 
 from reconciler.repair import Repair
 from verifier.canonical import differing_columns
@@ -34,7 +35,7 @@ def plain(table: Table) -> Table:
 def only(table: Table, names: Collection[str]) -> Table:
     """The table with these columns alone (names that it does not have are ignored)."""
     columns = tuple(column for column in table.columns if column.name in names)
-    return Table(table.name, columns, tuple(name for name in table.key if name in names), table.estimated_rows)
+    return replace(table, columns=columns, key=tuple(name for name in table.key if name in names))
 
 
 def equal_rows(table: Table, one: Mapping[str, Value] | None, other: Mapping[str, Value] | None) -> bool:

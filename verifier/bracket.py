@@ -27,6 +27,7 @@ from verifier.drift import Certainty, Evidence, Kind, Method
 from verifier.look import Look, Publishes, Row
 from verifier.position import Position
 from verifier.table import Key
+from verifier.view import Mark
 
 T = TypeVar("T")
 Rows = Mapping[Key, Row]
@@ -105,7 +106,7 @@ class Bracket:
     publishes: Publishes
     stage: Stage = Stage.R1
     position: Position | None = None
-    mark: int | None = None
+    mark: Mark | None = None
     r1: Look[Rows] | None = None
     f1: Look[Rows] | None = None
     r2: Look[Rows] | None = None
@@ -130,7 +131,7 @@ class Bracket:
         if self.stage is Stage.R1:
             return replace(self, r1=look, stage=Stage.P1)
         if self.stage is Stage.R2:
-            if not look.view.ended_below(_told(self.mark)):
+            if not look.view.ended_below(self._marked()):
                 return self
             return replace(self, r2=look, mark=None, stage=Stage.P2 if self._absent_twice(look) else Stage.DONE)
         if not self._shows_everything(look):
@@ -148,7 +149,7 @@ class Bracket:
         local, read = (Stage.LOCAL, Stage.F1) if self.stage is Stage.APPLIED else (Stage.LOCAL_2, Stage.F2)
         return replace(self, stage=local if self.publishes is Publishes.BEFORE_SHOWING else read)
 
-    def marked(self, mark: int) -> Bracket:
+    def marked(self, mark: Mark) -> Bracket:
         """The answer to LEADER_MARK and FOLLOWER_MARK."""
         following = {Stage.LOCAL: Stage.F1, Stage.X: Stage.R2, Stage.LOCAL_2: Stage.F2}
         return replace(self, mark=mark, stage=following[self.stage])
@@ -164,7 +165,12 @@ class Bracket:
         """Everything at or below `position` is shown by this follower look."""
         if not look.low.covers(_told(self.position)):
             return False  # the follower went back, or is another server by now
-        return self.publishes is not Publishes.BEFORE_SHOWING or look.view.ended_below(_told(self.mark))
+        return self.publishes is not Publishes.BEFORE_SHOWING or look.view.ended_below(self._marked())
+
+    def _marked(self) -> Mark:
+        if self.mark is None:
+            raise ValueError("the bracket was not told the mark that this stage waits for")
+        return self.mark
 
     def _differing(self, f1: Look[Rows]) -> frozenset[Key]:
         ours, theirs = _told(self.r1).value, f1.value

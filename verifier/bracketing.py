@@ -1,8 +1,12 @@
 """Judge a batch of keys without a change stream: drives `verifier.bracket` over two replicas, and recognises stillness.
 
-The leader's next transaction id is asked before the first read. If it is the same after the follower's read, and
+The leader's next mark is asked before the first read. If it is the same after the follower's read, and
 nothing was running at the first read, the leader stood still all the while, and plain comparison is proof
 (`verifier.stillness`): the second leader read is saved. Otherwise the bracket goes on as it was.
+
+Engines without row versions cannot prove that a row stood still between two equal reads. There the same difference
+must be found by `REPEATS` brackets one after the other, with the same contents on both sides each time, and is then
+`probable`, by method `repeated`.
 """
 
 from __future__ import annotations
@@ -21,9 +25,12 @@ from verifier.outcome import Again, Differs, Equal, Moving, Outcome
 from verifier.ports import Replica
 from verifier.stillness import StillPoint, snapshot_evidence, still_point, unsettled
 from verifier.table import Key, Table, Value
+from verifier.view import Mark
 from verifier.window import Settled
 
 _POLL_SECONDS = 0.02
+_PAUSE_SECONDS = 0.15
+REPEATS = 3
 
 
 @dataclass(slots=True)
@@ -37,11 +44,14 @@ class BracketJudging:
     keys: Collection[Key]
     give_up_seconds: float = 30.0
     _bracket: Bracket | None = None
-    _mark: int = 0
+    _mark: Mark = 0
     _point: StillPoint | None = None
     _began: float = 0.0
     _settled: Settled | None = None
     _polls: int = field(default=0)
+    _steady: dict[Key, tuple[int, Finding]] = field(default_factory=dict)
+    """How many brackets found the key to differ in the same way, one after the other, and what they found."""
+    _done: dict[Key, Outcome] = field(default_factory=dict)
 
     def advance(self, now: float) -> Again | Mapping[Key, Outcome]:
         if self._bracket is None:
@@ -50,13 +60,16 @@ class BracketJudging:
         while True:
             bracket = self._bracket
             if bracket.stage is Stage.DONE:
-                return {key: self._outcome(finding) for key, finding in bracket.findings().items()}
+                if again := self._conclude(bracket.findings()):
+                    self._start_over(again, now)
+                    return Again(now + _PAUSE_SECONDS)
+                return self._done
             following = self._answer(bracket)
             if isinstance(following, dict):
-                return following
+                return self._done | following
             if following is bracket:
                 if now - self._began > self.give_up_seconds:
-                    return dict.fromkeys(self.keys, Moving(f"waited for: {bracket.stage.value}"))
+                    return self._done | dict.fromkeys(bracket.keys, Moving(f"waited for: {bracket.stage.value}"))
                 self._polls += 1
                 return Again(now + min(0.5, _POLL_SECONDS * 1.3 ** min(self._polls, 20)))
             self._bracket = following
@@ -84,10 +97,11 @@ class BracketJudging:
             return bracket.marked(mark)
         if bracket.ask is Ask.FOLLOWER_ROWS:
             return bracket.looked(self.follower.rows(self.compared.follower, bracket.wanted))
-        mark = self.leader.mark()
+        assert bracket.f1 is not None
+        mark = self.leader.mark(bracket.f1.high)
         return self._still(bracket, mark) or bracket.marked(mark)
 
-    def _still(self, bracket: Bracket, mark_after: int) -> dict[Key, Outcome] | None:
+    def _still(self, bracket: Bracket, mark_after: Mark) -> dict[Key, Outcome] | None:
         """Every outcome at once, if the leader stood still from the first read to this mark."""
         if self._point is None or bracket.r1 is None or bracket.f1 is None:
             return None
@@ -98,24 +112,43 @@ class BracketJudging:
         if unsettled(self._point, r1, f1, publishes, mark_after=mark_after, settled=self._settled):
             return None
         evidence = snapshot_evidence(self._point, f1)
-        return {key: self._compared(r1.value.get(key), f1.value.get(key), evidence) for key in self.keys}
+        return {key: self._compared(r1.value.get(key), f1.value.get(key), evidence) for key in bracket.keys}
 
     def _beside(self, bracket: Bracket) -> dict[Key, Outcome]:
         """The follower tells no position: it follows nobody, so it is never late, and compares plainly with a leader
         that stood still. (A restored backup, an idle copy.)"""
         assert bracket.r1 is not None
-        ours, look = bracket.r1.value, self.follower.rows(self.compared.follower, self.keys)
+        ours, look = bracket.r1.value, self.follower.rows(self.compared.follower, bracket.keys)
         theirs = look.value
         if self._point is not None and self.leader.mark() == self._point.mark:
             evidence = snapshot_evidence(self._point, look)
-            return {key: self._compared(ours.get(key), theirs.get(key), evidence) for key in self.keys}
+            return {key: self._compared(ours.get(key), theirs.get(key), evidence) for key in bracket.keys}
         why = Moving("the follower follows nobody, and the leader was written to while they were read; compare at rest")
-        return {key: Equal() if _equal(ours.get(key), theirs.get(key)) else why for key in self.keys}
+        return {key: Equal() if _equal(ours.get(key), theirs.get(key)) else why for key in bracket.keys}
+
+    def _conclude(self, findings: Mapping[Key, Finding]) -> list[Key]:
+        """Take in what one bracket found; returns the keys that need another one before anything is said."""
+        again: list[Key] = []
+        for key, finding in findings.items():
+            if finding.outcome is Found.STEADY:
+                times, before = self._steady.get(key, (0, finding))
+                times = times + 1 if _alike(before, finding) else 1
+                self._steady[key] = (times, finding)
+                if times < REPEATS:
+                    again.append(key)
+                    continue
+            self._done[key] = self._outcome(finding)
+        return again
+
+    def _start_over(self, keys: Collection[Key], now: float) -> None:
+        self._bracket = Bracket(frozenset(keys), self.follower.publishes)
+        self._mark, self._point, self._settled = self.leader.mark(), None, None
+        self._began, self._polls = now, 0
 
     def _outcome(self, finding: Finding) -> Outcome:
         if finding.outcome is Found.EQUAL:
             return Equal()
-        if finding.outcome is Found.DRIFT and finding.evidence is not None:
+        if finding.outcome in (Found.DRIFT, Found.STEADY) and finding.evidence is not None:
             return self._compared(finding.leader, finding.follower, finding.evidence)
         return Moving("the row kept changing while it was looked at")
 
@@ -132,6 +165,11 @@ def compared(table: Table, ours: Row | None, theirs: Row | None, evidence: Evide
     if ours is None or theirs is None:
         return Differs(Kind.EXTRA if ours is None else Kind.MISSING, columns, evidence)
     return Differs(Kind.MISMATCHED, columns, evidence) if columns else Equal()
+
+
+def _alike(one: Finding, other: Finding) -> bool:
+    """The same contents on both sides."""
+    return _equal(one.leader, other.leader) and _equal(one.follower, other.follower)
 
 
 def _equal(one: Row | None, other: Row | None) -> bool:

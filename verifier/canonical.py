@@ -54,7 +54,7 @@ def differing_columns(
         if column.name not in ours and column.name not in theirs:
             continue
         left, right = ours.get(column.name), theirs.get(column.name)
-        if leader is not None and follower is not None and _equal(column.family, left, right, strict_scale):
+        if leader is not None and follower is not None and _equal(column.meets_as, left, right, strict_scale):
             continue
         found[column.name] = Difference(left, right)
     return found
@@ -160,7 +160,7 @@ def _timestamptz(text: str) -> str:
 
 
 def _uuid(text: str) -> str:
-    digits = re.sub(r"[-{}]", "", text.strip()).lower()
+    digits = re.sub(r"^\\x|[-{}]", "", text.strip()).lower()
     if not re.fullmatch(r"[0-9a-f]{32}", digits):
         return text
     return "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]))

@@ -22,6 +22,7 @@ from verifier.invariant import (
 from verifier.look import Look
 from verifier.ports import Answer, Clock, Replica
 from verifier.table import Value
+from verifier.view import Mark
 
 _POLL_SECONDS = 0.05
 
@@ -164,7 +165,7 @@ class Checker:
         ours = {key: value for key, value in first.items() if key not in moved}
         return answer.columns, ours, {key: value for key, value in theirs.items() if key not in moved}
 
-    def _ask_behind(self, side: Side, mark: int) -> Look[Answer]:
+    def _ask_behind(self, side: Side, mark: Mark) -> Look[Answer]:
         """An answer whose statement began when every transaction with an id below `mark` had ended (0: at once)."""
         deadline = self.clock.now() + self.policy.wait_max_seconds
         while True:

@@ -6,15 +6,37 @@ the table `unverified`, by name, unless the user excluded it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 
-from verifier.table import Column, Family, Table
+from verifier.table import Column, Family, Scheme, Table
 
-_INTERCHANGEABLE = (
-    frozenset({Family.TEXT, Family.CHAR, Family.ENUM}),
-    frozenset({Family.INTEGER, Family.DECIMAL}),
-)
+_MEETINGS: Mapping[frozenset[Family], Family | None] = {
+    frozenset({Family.TEXT, Family.ENUM}): None,
+    frozenset({Family.TEXT, Family.CHAR}): None,
+    frozenset({Family.CHAR, Family.ENUM}): None,
+    frozenset({Family.INTEGER, Family.DECIMAL}): None,
+}
+"""Families that one engine's columns may have on the two sides, and the form in which both are compared (None: their
+own forms agree)."""
+
+_MEETINGS_ABROAD: Mapping[frozenset[Family], Family | None] = {
+    frozenset({Family.BOOLEAN, Family.INTEGER}): Family.BOOLEAN,
+    frozenset({Family.BOOLEAN, Family.BIT}): Family.BOOLEAN,
+    frozenset({Family.TIMESTAMP, Family.TIMESTAMPTZ}): Family.TIMESTAMPTZ,  # without a zone: taken as UTC
+    frozenset({Family.UUID, Family.TEXT}): Family.UUID,
+    frozenset({Family.UUID, Family.CHAR}): Family.UUID,
+    frozenset({Family.UUID, Family.BYTES}): Family.UUID,
+    frozenset({Family.JSON, Family.TEXT}): Family.JSON,
+    frozenset({Family.XML, Family.TEXT}): Family.TEXT,
+    frozenset({Family.INET, Family.TEXT}): Family.INET,
+    frozenset({Family.SET, Family.TEXT}): Family.SET,
+    frozenset({Family.CHAR, Family.TEXT}): Family.CHAR,
+}
+"""The same for columns of two engines, which have no type in common for such values."""
+
+_OWN_KIND = frozenset({Family.OTHER, Family.ARRAY, Family.RANGE, Family.COMPOSITE, Family.GEOMETRY})
+"""Families without a canonical form: compared as the engine's own text, between equal engines only."""
 _SPELLED_BY_TYPE = frozenset({Family.DECIMAL, Family.FLOAT, Family.ARRAY, Family.OTHER})
 
 
@@ -46,48 +68,91 @@ class Comparison:
         return bool(self.leader.key) and {c.name for c in self.leader.columns}.issuperset(self.leader.key)
 
 
-def comparison(leader: Table, follower: Table, excluded: frozenset[str] = frozenset()) -> Comparison:
-    """Line up two tables by column name; the follower's columns come in the leader's order, under the leader's key."""
-    findings = list(_findings(leader, follower))
+def comparison(
+    leader: Table,
+    follower: Table,
+    excluded: frozenset[str] = frozenset(),
+    *,
+    renamed: Mapping[str, str] | None = None,
+    abroad: bool = False,
+) -> Comparison:
+    """Line up two tables by column name; the follower's columns come in the leader's order, under the leader's key and
+    names. `renamed`: the follower's name of a leader's column, where it has another; `abroad`: the two are of
+    different engines, whose types for the same values differ."""
+    follower = _under_our_names(leader, follower, renamed or {})
+    findings = list(_findings(leader, follower, abroad=abroad))
     theirs = {column.name: column for column in follower.columns}
-    problem = _key_problem(leader, theirs)
-    kept: list[Column] = []
+    problem = _key_problem(leader, theirs, abroad)
+    kept: list[tuple[Column, Column]] = []
     for column in leader.columns:
         if column.name in excluded and column.name not in leader.key:
             continue
         other = theirs.get(column.name)
         if other is None:
             problem = problem or f"column {column.name!r} is missing on the follower (exclude it or add it there)"
-        elif not comparable(column, other):
+        elif (met := meeting(column, other, abroad=abroad)) is None:
             problem = problem or (
                 f"column {column.name!r} is {other.declared} on the follower and {column.declared} on the leader; "
                 "the values cannot be compared (exclude the column or align the types)"
             )
         else:
-            kept.append(column)
-    if problem is not None and _key_problem(leader, theirs) is not None:
-        kept = [column for column in kept if column.name not in leader.key]
-    left = Table(leader.name, tuple(kept), leader.key, leader.estimated_rows)
-    right = Table(follower.name, tuple(theirs[c.name] for c in kept), leader.key, follower.estimated_rows)
+            kept.append(met)
+    if problem is not None and _key_problem(leader, theirs, abroad) is not None:
+        kept = [pair for pair in kept if pair[0].name not in leader.key]
+    left = replace(leader, columns=tuple(ours for ours, _ in kept))
+    right = replace(follower, columns=tuple(other for _, other in kept), key=leader.key)
     gone = tuple(c.name for c in leader.columns if c.name in excluded and c.name not in leader.key)
     return Comparison(left, right, tuple(findings), gone, problem)
 
 
 def comparable(one: Column, other: Column) -> bool:
-    """True if equal values of the two columns have equal canonical forms."""
+    """True if equal values of the two columns, of one engine, have equal canonical forms."""
+    return meeting(one, other) is not None
+
+
+def meeting(one: Column, other: Column, *, abroad: bool = False) -> tuple[Column, Column] | None:
+    """The two columns in the form in which they are compared; None if their values cannot be."""
     if one.family is other.family:
-        return one.family is not Family.OTHER or one.declared == other.declared
-    return any({one.family, other.family} <= group for group in _INTERCHANGEABLE)
+        if one.family in _OWN_KIND and abroad:
+            return None
+        return (one, other) if one.family is not Family.OTHER or one.declared == other.declared else None
+    families = frozenset({one.family, other.family})
+    table = {**_MEETINGS, **_MEETINGS_ABROAD} if abroad else _MEETINGS
+    if families not in table:
+        return None
+    form = table[families]
+    return replace(one, form=form), replace(other, form=form)
 
 
-def _key_problem(leader: Table, theirs: dict[str, Column]) -> str | None:
+def using(compared: Comparison, scheme: Scheme, where: str | None = None) -> Comparison:
+    """The comparison by this scheme, of the rows for which the user's condition is true."""
+    return replace(
+        compared,
+        leader=replace(compared.leader, scheme=scheme, where=where),
+        follower=replace(compared.follower, scheme=scheme, where=where),
+    )
+
+
+def _under_our_names(leader: Table, follower: Table, renamed: Mapping[str, str]) -> Table:
+    """The follower's table as the leader names it; what the server calls it stays beside it."""
+    ours = {theirs: name for name, theirs in renamed.items()}
+    columns = tuple(
+        replace(column, name=ours[column.name], source=column.name) if column.name in ours else column
+        for column in follower.columns
+    )
+    key = tuple(ours.get(name, name) for name in follower.key)
+    source = follower.name if follower.name != leader.name else follower.source
+    return replace(follower, name=leader.name, columns=columns, key=key, source=source)
+
+
+def _key_problem(leader: Table, theirs: dict[str, Column], abroad: bool) -> str | None:
     if not leader.key:
         return "no primary key and no unique not-null key: rows cannot be addressed (add one, or name a key)"
     for name in leader.key:
-        if name not in theirs or not comparable(leader.column(name), theirs[name]):
+        if name not in theirs or meeting(leader.column(name), theirs[name], abroad=abroad) is None:
             return f"key column {name!r} is missing on the follower or has another type there"
         ours, other = leader.column(name), theirs[name]
-        if not _spelled_alike(ours, other):
+        if not abroad and not _spelled_alike(ours, other):
             return (
                 f"key column {name!r} is {other.declared} on the follower and {ours.declared} on the leader, which "
                 "spell the same key differently (align the types, or name another key)"
@@ -102,14 +167,14 @@ def _spelled_alike(one: Column, other: Column) -> bool:
     return one.declared == other.declared or one.family not in _SPELLED_BY_TYPE
 
 
-def _findings(leader: Table, follower: Table) -> Iterator[SchemaFinding]:
+def _findings(leader: Table, follower: Table, *, abroad: bool) -> Iterator[SchemaFinding]:
     theirs = {column.name: column for column in follower.columns}
     for column in leader.columns:
         other = theirs.pop(column.name, None)
         if other is None:
             yield SchemaFinding(column.name, "column", column.declared, None)
             continue
-        if column.declared != other.declared:
+        if column.declared != other.declared and not (abroad and meeting(column, other, abroad=True)):
             yield SchemaFinding(column.name, "type", column.declared, other.declared)
         if column.nullable != other.nullable:
             yield SchemaFinding(column.name, "nullability", _null(column), _null(other))

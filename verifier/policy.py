@@ -45,3 +45,14 @@ class SettlePolicy:
     def wait(self, tries: int) -> float:
         """Seconds before look number `tries` + 1 (the first look is number 0)."""
         return min(self.wait_max_seconds, self.wait_first_seconds * (2.0 ** min(tries, 30)))
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one replica's sessions may take. Seconds; `connections` is the size of the pool."""
+
+    connections: int = 4
+    connect_seconds: int = 5
+    statement_seconds: float = 60.0
+    lock_seconds: float = 1.0
+    pool_seconds: float = 60.0

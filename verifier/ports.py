@@ -16,7 +16,8 @@ from verifier.digest import Digest
 from verifier.keyrange import KeyRange
 from verifier.look import Look, Publishes, Role, Row
 from verifier.position import Position
-from verifier.table import Key, Table, TableName, Value
+from verifier.table import Column, Key, Table, TableName, Value
+from verifier.view import Mark
 
 T = TypeVar("T")
 
@@ -54,6 +55,16 @@ class Answer:
     truncated: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """What a replica would run for the digest of a range: the SQL as sent, its parameters as text, and the lines of the
+    server's plan (planned, not executed)."""
+
+    sql: str
+    parameters: tuple[str, ...]
+    plan: tuple[str, ...]
+
+
 class Replica(Protocol):
     """One server, leader or follower, seen through the few questions trueup asks. Never writes.
 
@@ -64,6 +75,19 @@ class Replica(Protocol):
     def name(self) -> str: ...
     @property
     def publishes(self) -> Publishes: ...
+    @property
+    def dialect(self) -> str:
+        """The engine whose native row hash this is: two replicas of one dialect may use the `native` scheme."""
+        ...
+
+    @property
+    def default_schema(self) -> str | None:
+        """The schema that stands for the other servers' default one; None if there is none."""
+        ...
+
+    def canonical(self, column: Column) -> bool:
+        """Whether this engine's SQL can write the column's canonical form (`verifier.encoding`, as `meets_as`)."""
+        ...
 
     def identity(self) -> Identity:
         """Asked afresh at each call. Unreachable if nobody answers, Forbidden if the login is refused."""
@@ -82,9 +106,11 @@ class Replica(Protocol):
         """Leader: written so far. Follower: applied so far, in the leader's coordinates."""
         ...
 
-    def mark(self) -> int:
-        """The next transaction id of this very server: a later look whose `view.ended_below(mark)` holds sees all
-        that had begun by now. A standby, whose views tell nothing, returns 0."""
+    def mark(self, shown: Position | None = None) -> Mark:
+        """A moment of this very server: a later look whose `view.ended_below(mark)` holds sees all that had begun (or,
+        where transactions have no ids before they commit, all that had been logged) by now. A standby, whose views tell
+        nothing, returns 0. `shown`: what a follower's look showed at most (`Look.high`); the mark then covers it too,
+        on engines whose own account of their log lags behind what followers can show."""
         ...
 
     def boundary(self, table: Table, after: Key | None, rows: int) -> Key | None:

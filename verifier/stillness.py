@@ -21,7 +21,7 @@ from typing import TypeVar
 from verifier.drift import Certainty, Evidence, Method
 from verifier.look import Look, Publishes
 from verifier.position import Position
-from verifier.view import View
+from verifier.view import Mark, View
 from verifier.window import Settled
 
 T = TypeVar("T")
@@ -31,11 +31,11 @@ T = TypeVar("T")
 class StillPoint:
     """From when on nothing began on the leader: its next transaction id, and a position behind the last commit."""
 
-    mark: int
+    mark: Mark
     position: Position
 
 
-def still_point(mark: int, view: View, position: Position) -> StillPoint | None:
+def still_point(mark: Mark, view: View, position: Position) -> StillPoint | None:
     """The point, or None if a transaction was running. `mark`, the look with `view`, and `position` must have been
     asked of the leader in this order."""
     return StillPoint(mark, position) if view.ended_below(mark) else None
@@ -47,7 +47,7 @@ def unsettled(
     follower: Look[T],
     publishes: Publishes,
     *,
-    mark_after: int,
+    mark_after: Mark,
     settled: Settled | None = None,
 ) -> str:
     """Why these two looks do not compare plainly; '' if they do.

@@ -9,7 +9,7 @@ they go to the engine verbatim, as parameters cast to the column's type, and are
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 KeyValue: TypeAlias = int | str
@@ -36,8 +36,23 @@ class Family(enum.Enum):
     UUID = "uuid"
     JSON = "json"
     ENUM = "enum"
+    SET = "set"
+    BIT = "bit"
+    XML = "xml"
+    INET = "inet"
+    GEOMETRY = "geometry"
+    RANGE = "range"
+    COMPOSITE = "composite"
     ARRAY = "array"
     OTHER = "other"  # compared as the engine's own text, between equal engines only
+
+
+class Scheme(enum.Enum):
+    """How the two sides of a comparison hash their rows, cheapest first (DESIGN 4)."""
+
+    NATIVE = "native"  # each engine's own cheapest sound form; both sides are the same engine
+    CANONICAL = "canonical"  # the same canonical text, hashed inside both engines
+    CLIENT = "client"  # the canonical encoding hashed by trueup, which reads every row
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -59,7 +74,12 @@ class TableName:
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column as its engine describes it. `declared` is the engine's full type, for example `numeric(12,2)`."""
+    """A column as its engine describes it. `declared` is the engine's full type, for example `numeric(12,2)`.
+
+    `name` is the column's name in the comparison, which is the leader's; `source` its name on this server where that
+    differs. `form` is the family in whose canonical form the two sides meet, where that is not the column's own: a
+    `tinyint(1)` beside a `boolean`, a `char(36)` beside a `uuid`.
+    """
 
     name: str
     family: Family
@@ -67,20 +87,42 @@ class Column:
     nullable: bool = True
     collation: str | None = None
     generated: bool = False
+    source: str | None = None
+    form: Family | None = None
+
+    @property
+    def stored(self) -> str:
+        """The name to use in this server's SQL."""
+        return self.source or self.name
+
+    @property
+    def meets_as(self) -> Family:
+        """The family whose canonical form is compared."""
+        return self.form or self.family
 
 
 @dataclass(frozen=True, slots=True)
 class Table:
     """What is compared: all columns in table order, and the names of the key columns in key order.
 
-    An empty `key` means that rows cannot be addressed; callers report the table as unverified.
-    `estimated_rows` is the planner's guess, for progress only; None if there is none.
+    An empty `key` means that rows cannot be addressed: such a table is compared as a multiset.
+    `estimated_rows` is the planner's guess, for progress only; None if there is none. `source`: the table's name on
+    this server where it differs from the leader's. `scheme`: how its rows are hashed in this comparison. `where`: the
+    user's own SQL condition; rows for which it is not true do not exist for any question.
     """
 
     name: TableName
     columns: tuple[Column, ...]
     key: tuple[str, ...]
     estimated_rows: int | None = None
+    source: TableName | None = None
+    scheme: Scheme = Scheme.NATIVE
+    where: str | None = None
+
+    @property
+    def stored(self) -> TableName:
+        """The name to use in this server's SQL."""
+        return self.source or self.name
 
     def column(self, name: str) -> Column:
         """The column of that name; KeyError if there is none."""
@@ -95,4 +137,4 @@ class Table:
     def without(self, excluded: frozenset[str]) -> Table:
         """The same table minus the excluded columns; key columns always stay."""
         kept = tuple(c for c in self.columns if c.name not in excluded or c.name in self.key)
-        return Table(self.name, kept, self.key, self.estimated_rows)
+        return replace(self, columns=kept)

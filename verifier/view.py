@@ -12,7 +12,13 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeAlias
+
+from verifier.position import Position
+
+Mark: TypeAlias = int | Position
+"""A moment of one server, as `Replica.mark` tells it: a transaction id, or a position where transactions have none
+before they commit. Only that server's own views can be held against it."""
 
 _HALF = 1 << 31
 _MASK = (1 << 32) - 1
@@ -33,8 +39,9 @@ class View(Protocol):
         """Whether the statement saw the (committed) transaction `xid`, an id of this same server."""
         ...
 
-    def ended_below(self, mark: int, /) -> bool:
-        """True if every transaction of this server with an id below `mark` had ended before the statement began."""
+    def ended_below(self, mark: Mark, /) -> bool:
+        """True if every transaction of this server that had begun (an id below `mark`), or that had been written to its
+        log (a position at or below `mark`), had ended before the statement began: the statement shows it."""
         ...
 
 
@@ -63,8 +70,8 @@ class Snapshot:
             return Seen.NO
         return Seen.YES
 
-    def ended_below(self, mark: int, /) -> bool:
-        return widen(mark, near=self.xmax) <= self.xmin
+    def ended_below(self, mark: Mark, /) -> bool:
+        return isinstance(mark, int) and widen(mark, near=self.xmax) <= self.xmin
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +81,22 @@ class NoView:
     def saw(self, xid: int, /) -> Seen:
         return Seen.UNKNOWN
 
-    def ended_below(self, mark: int, /) -> bool:
+    def ended_below(self, mark: Mark, /) -> bool:
         return False
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A read that surely shows everything at or below `through`, and of which nothing else is known (GTID sets, binlog
+    positions: MySQL, MariaDB)."""
+
+    through: Position
+
+    def saw(self, xid: int, /) -> Seen:
+        return Seen.UNKNOWN
+
+    def ended_below(self, mark: Mark, /) -> bool:
+        return not isinstance(mark, int) and self.through.covers(mark)
 
 
 def widen(xid: int, *, near: int) -> int:

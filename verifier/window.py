@@ -27,7 +27,7 @@ from verifier.errors import Unsound
 from verifier.look import Look, Publishes
 from verifier.position import Position
 from verifier.table import Key, TableName
-from verifier.view import Seen, View, widen
+from verifier.view import Mark, Seen, View, widen
 
 T = TypeVar("T")
 
@@ -40,7 +40,7 @@ class Settled:
     `view.ended_below(mark)` holds shows every transaction at or below `position`, whatever it publishes first."""
 
     position: Position
-    mark: int
+    mark: Mark
 
     def holds_for(self, look: Look[T]) -> bool:
         return look.view.ended_below(self.mark)
@@ -78,7 +78,7 @@ class _Entry:
 @dataclass(slots=True)
 class _Floor:
     position: Position | None
-    mark: int | None
+    mark: Mark | None
     why: str
 
 
@@ -98,7 +98,7 @@ class TransactionWindow:
         """Forget everything: the stream starts at `valid_from` (None: its first `read_through` will say where)."""
         self._entries: list[_Entry] = []
         self._commits: list[Position] = []  # ascending, parallel to the entries
-        self._marks: list[int] = []  # marks[i]: one more than the highest id among entries[0..i]
+        self._marks: list[Mark] = []  # marks[i]: one more than the highest id among entries[0..i]
         self._changes = 0
         self._read_through: Position | None = valid_from
         self._floors: dict[TableName | None, _Floor] = {
@@ -118,13 +118,13 @@ class TransactionWindow:
     def needs_mark(self) -> bool:
         return any(floor.mark is None and floor.position is not None for floor in self._floors.values())
 
-    def set_mark(self, mark: int) -> None:
+    def set_mark(self, mark: Mark) -> None:
         """The leader's `mark()`, asked once `needs_mark` is true: what committed below the floor has a lower id."""
         for floor in self._floors.values():
             if floor.mark is None and floor.position is not None:
                 floor.mark = mark
 
-    def join(self, table: TableName, position: Position | None = None, mark: int | None = None) -> None:
+    def join(self, table: TableName, position: Position | None = None, mark: Mark | None = None) -> None:
         """The stream tells of `table` from now on, and its source may have kept earlier changes of it to itself: those
         of transactions with ids below `mark`, all of which had ended at `position`. Both None: not known yet."""
         self._joined[table] = _Floor(position, mark, "the stream did not always tell of this table")
@@ -316,8 +316,12 @@ def _covers(position: Position | None, other: Position | None) -> bool:
     return position is not None and other is not None and position.covers(other)
 
 
-def _later(mark: int | None, other: int) -> int:
-    return other if mark is None else max(mark, widen(other, near=mark))
+def _later(mark: Mark | None, other: Mark) -> Mark:
+    if isinstance(mark, int) and isinstance(other, int):
+        return max(mark, widen(other, near=mark))
+    if mark is None or isinstance(mark, int) or isinstance(other, int):
+        return other
+    return mark if mark.covers(other) else other
 
 
 def _first(size: int, holds: Callable[[int], bool]) -> int:

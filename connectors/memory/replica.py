@@ -19,7 +19,7 @@ from verifier.keyrange import KeyRange
 from verifier.look import Look, Publishes, Role, Row
 from verifier.ports import Answer, Identity
 from verifier.position import Position
-from verifier.table import Key, Table, TableName
+from verifier.table import Column, Key, Table, TableName
 
 T = TypeVar("T")
 
@@ -53,6 +53,17 @@ class MemoryReplica:
         standby = self._role() is Role.STANDBY
         return Publishes.AFTER_SHOWING if standby else Publishes.BEFORE_SHOWING
 
+    @property
+    def dialect(self) -> str:
+        return "memory"
+
+    @property
+    def default_schema(self) -> str | None:
+        return "public"
+
+    def canonical(self, column: Column) -> bool:
+        return False
+
     def identity(self) -> Identity:
         with self._lock:
             self._happen()
@@ -75,7 +86,7 @@ class MemoryReplica:
             self._happen()
             return self._server.tick()
 
-    def mark(self) -> int:
+    def mark(self, shown: Position | None = None) -> int:
         with self._lock:
             self._happen()
             return self._server.mark()

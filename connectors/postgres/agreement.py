@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from connectors.postgres.expressions import Scheme, row_hash
+from connectors.postgres.expressions import RowForm, row_hash
 from connectors.postgres.replica import PostgresReplica
 from connectors.postgres.session import Session
 from connectors.postgres.statements import ORDERED_BY_COLLATION
@@ -70,7 +70,7 @@ class Agreement:
     """What all replicas of a group share: the hash scheme, the tables whose keys are walked in their own order (the
     others by bytes), and why anything is not the fastest form (empty where it is)."""
 
-    scheme: Scheme
+    form: RowForm
     native_order: frozenset[TableName]
     reasons: tuple[str, ...] = ()
 
@@ -102,7 +102,7 @@ def agree(
             raise Unsound(f"{facts.name} and {leader.name} hash the same constant text differently")
         if None not in (facts.record, leader.record) and facts.record != leader.record:
             reasons.append(f"hash scheme text: {facts.name} hashes a constant row otherwise than {leader.name}")
-    scheme = Scheme.TEXT if reasons else Scheme.RECORD
+    form = RowForm.TEXT if reasons else RowForm.RECORD
     native: set[TableName] = set()
     for table in tables:
         problem = next(filter(None, (_unlike(leader, facts, table.name) for facts in followers)), None)
@@ -111,8 +111,8 @@ def agree(
         else:
             reasons.append(f"{table.name} is walked by bytes, without its index: {problem}")
     for replica in (*replicas, *later):
-        replica.adopt(scheme, frozenset(native))
-    return Agreement(scheme, frozenset(native), tuple(reasons))
+        replica.adopt(form, frozenset(native))
+    return Agreement(form, frozenset(native), tuple(reasons))
 
 
 def _readable(leader: PostgresReplica) -> Iterator[Table]:
@@ -150,8 +150,8 @@ def _told(session: Session, replica: PostgresReplica, tables: Sequence[Table]) -
     number, version = session.one(
         "select current_setting('server_version_num')::int, current_setting('server_version')"
     )
-    schemes = [Scheme.TEXT, Scheme.RECORD] if number >= RECORD_HASH_SINCE else [Scheme.TEXT]
-    hashes = [_probe(session, replica, scheme) for scheme in schemes]
+    forms = [RowForm.TEXT, RowForm.RECORD] if number >= RECORD_HASH_SINCE else [RowForm.TEXT]
+    hashes = [_probe(session, replica, form) for form in forms]
     record = hashes[1] if len(hashes) > 1 else None
     default = _database_order(session, number)
     orders = {table.name: _table_order(session, table, default) for table in tables}
@@ -163,17 +163,17 @@ def _confirm(replica: PostgresReplica, leader: _Facts, tables: Sequence[Table], 
     facts = _told(session, replica, tables)
     native = replica.options.native_order
     problem = next(filter(None, (_unlike(leader, facts, table.name) for table in tables if table.name in native)), None)
-    if replica.options.scheme is Scheme.RECORD and facts.record != leader.record:
+    if replica.options.form is RowForm.RECORD and facts.record != leader.record:
         problem = f"{facts.name} hashes rows otherwise than {leader.name}"
     if problem is not None:
         raise Permanent(f"{problem}; it did not answer when the servers agreed on digests: start trueup again")
 
 
-def _probe(session: Session, replica: PostgresReplica, scheme: Scheme) -> str:
+def _probe(session: Session, replica: PostgresReplica, form: RowForm) -> str:
     """The hash of the constant row, built by the very function that the comparisons use."""
     quote = replica.sessions.quote
     columns = tuple(Column(name, family, declared) for name, (family, declared, _value) in _PROBED.items())
-    probed = row_hash(Table(TableName("", "probe"), columns, ("c", "q", "g")), quote, scheme)
+    probed = row_hash(Table(TableName("", "probe"), columns, ("c", "q", "g")), quote, form)
     row = ", ".join(f"%s::{declared} as {quote(name)}" for name, (_f, declared, _value) in _PROBED.items())
     values = [value for _family, _declared, value in _PROBED.values()]
     return str(session.one(f"select ({probed})::text from (select {row}) probe", values)[0])

@@ -26,7 +26,7 @@ import psycopg
 from sqlalchemy import create_engine
 
 from connectors.postgres.errors import translated
-from connectors.postgres.session import Limits, Session, Sessions
+from connectors.postgres.session import Session, Sessions
 from connectors.postgres.writing import guarded, still_there
 from reconciler.ports import Applied, Outcome
 from reconciler.repair import Action, Repair
@@ -34,6 +34,7 @@ from reconciler.rows import plain
 from verifier.canonical import differing_columns
 from verifier.errors import Permanent, Unsound
 from verifier.identity import key_text
+from verifier.policy import Limits
 from verifier.table import Table, TableName, Value
 
 APPLICATION = "trueup-repair"

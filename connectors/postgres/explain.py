@@ -32,4 +32,4 @@ def explain_digest(replica: PostgresReplica, table: Table, within: KeyRange = AL
     sql, values = statements.digest(within, told[replica.role()])
     with replica.sessions.borrow(f"explaining {table.name}") as session:
         plan = tuple(str(line) for (line,) in session.all(f"explain {sql}", values))
-    return Explanation(sql, tuple(map(str, values)), plan, replica.options.scheme.value, statements.order.value)
+    return Explanation(sql, tuple(map(str, values)), plan, replica.options.form.value, statements.order.value)

@@ -7,8 +7,9 @@ timestamps are folded to 32 bits, jsonb and arrays ignore where a container ends
 hashes to the seed. So each type has a rule that hands the server something it does hash in full, the seed is a hash of
 the key, and the key is in the row as well (a row of NULLs would hash to 0 whatever the seed).
 
-Two schemes, and both sides of a comparison must use the same one (`connectors.postgres.agreement` sees to that):
-`record` is the fast one, `text` hashes the record's text and exists on every version (13 has no record hash).
+Two forms of the native row hash, and both sides of a comparison must use the same one
+(`connectors.postgres.agreement` sees to that): `record` is the fast one, `text` hashes the record's text and exists on
+every version (13 has no record hash).
 Equality is by value, as `verifier.canonical` says: 1.0 = 1.00 unless scale is strict, -0 = 0, blanks that pad do not
 count, text by bytes and never by collation.
 """
@@ -24,7 +25,7 @@ from verifier.table import Column, Family, Table
 Quote = Callable[[str], str]
 
 
-class Scheme(enum.Enum):
+class RowForm(enum.Enum):
     RECORD = "record"
     TEXT = "text"
 
@@ -56,18 +57,18 @@ def cast_type(column: Column) -> str:
     return "bpchar" if bare == "character" else bare
 
 
-def row_hash(table: Table, quote: Quote, scheme: Scheme, *, of: str = "", strict_scale: bool = False) -> str:
+def row_hash(table: Table, quote: Quote, form: RowForm, *, of: str = "", strict_scale: bool = False) -> str:
     """SQL of type bigint: the hash of one row of `table`, whose columns are qualified by `of` (an alias).
 
     Columns are taken key first and then by name, so that two servers need not agree on the order of columns.
     """
 
     def named(column: Column) -> str:
-        return f"{of}.{quote(column.name)}" if of else quote(column.name)
+        return f"{of}.{quote(column.stored)}" if of else quote(column.stored)
 
     keys = table.key_columns()
     others = sorted((c for c in table.columns if c.name not in table.key), key=lambda c: c.name)
-    if scheme is Scheme.TEXT:
+    if form is RowForm.TEXT:
         texts = ", ".join(_spelled(c, named(c), strict_scale) for c in (*keys, *others))
         return f'hashtextextended(row({texts})::text collate "C", 0)'
     key_parts = ", ".join(hardened(c, named(c)) for c in keys)

@@ -13,18 +13,19 @@ from typing import TypeVar
 
 from connectors.postgres import catalog, positions
 from connectors.postgres.answers import ask_once
-from connectors.postgres.expressions import Scheme
+from connectors.postgres.expressions import RowForm
 from connectors.postgres.positions import Bounds, LogGeometry, SubscriptionLink
-from connectors.postgres.session import Limits, Record, Session, Sessions
+from connectors.postgres.session import Record, Session, Sessions
 from connectors.postgres.statements import PACKED_ROWS_MAX, Statements, TextOrder, missing_parts
 from verifier.digest import MODULUS, Digest
 from verifier.errors import Permanent, Temporary
 from verifier.keyrange import KeyRange
 from verifier.look import Look, Publishes, Role, Row
 from verifier.packed import PackedDigests
+from verifier.policy import Limits
 from verifier.ports import Answer, Identity
-from verifier.position import Lsn
-from verifier.table import Key, Table, TableName
+from verifier.position import Lsn, Position
+from verifier.table import Column, Key, Scheme, Table, TableName
 from verifier.view import NoView, Snapshot, View
 
 T = TypeVar("T")
@@ -33,13 +34,14 @@ T = TypeVar("T")
 @dataclass(frozen=True, slots=True)
 class Options:
     """How one replica is read. `role` None: a follower that finds out by itself. `subscriptions`: those that carry
-    the group's tables (empty: all of the database). Scheme and order of text keys (`native_order`: tables walked in
-    their own) must be the same on all sides; until `agreement.agree` says better they are those that always work."""
+    the group's tables (empty: all of the database). Form of the native row hash and order of text keys
+    (`native_order`: tables walked in their own) must be the same on all sides; until `agreement.agree` says better they
+    are those that always work."""
 
     role: Role | None = None
     subscriptions: tuple[str, ...] = ()
     limits: Limits = field(default_factory=Limits)
-    scheme: Scheme = Scheme.TEXT
+    form: RowForm = RowForm.TEXT
     native_order: frozenset[TableName] = frozenset()
     strict_scale: bool = False
 
@@ -85,6 +87,17 @@ class PostgresReplica:
         """The role as far as it was found out; asks nobody."""
         return self._role
 
+    @property
+    def dialect(self) -> str:
+        return "postgresql"
+
+    @property
+    def default_schema(self) -> str | None:
+        return "public"
+
+    def canonical(self, column: Column) -> bool:
+        return False
+
     def identity(self) -> Identity:
         with self.sessions.borrow("asking the identity") as session:
             version, system, timeline, recovering = session.one(_IDENTITY)
@@ -119,7 +132,7 @@ class PostgresReplica:
             )
         return bounds.low
 
-    def mark(self) -> int:
+    def mark(self, shown: Position | None = None) -> int:
         with self.sessions.borrow("reading the next transaction id") as session:
             if self.role(session) is Role.STANDBY:
                 return 0
@@ -196,17 +209,18 @@ class PostgresReplica:
     def close(self) -> None:
         self.sessions.close()
 
-    def adopt(self, scheme: Scheme, native_order: frozenset[TableName]) -> None:
+    def adopt(self, form: RowForm, native_order: frozenset[TableName]) -> None:
         """Use what `agreement.agree` found all sides to share; before the first comparison."""
-        self.options = replace(self.options, scheme=scheme, native_order=native_order)
+        self.options = replace(self.options, form=form, native_order=native_order)
 
     def statements(self, table: Table) -> Statements:
         """The SQL that this replica uses for the table; Permanent if it has no key."""
         if not table.key:
             raise Permanent(f"{table.name} has no primary key and no unique not-null key: its rows cannot be addressed")
         o = self.options
-        order = TextOrder.NATIVE if table.name in o.native_order else TextOrder.BYTES
-        return Statements(table, self.sessions.quote, o.scheme, order, o.strict_scale)
+        native = table.scheme is Scheme.NATIVE and table.name in o.native_order
+        order = TextOrder.NATIVE if native else TextOrder.BYTES
+        return Statements(table, self.sessions.quote, o.form, order, o.strict_scale)
 
     def _look(self, doing: str, read: Callable[[Session, str], tuple[Record, T]]) -> Look[T]:
         with self.sessions.borrow(doing) as session:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
 import psycopg
@@ -21,6 +20,7 @@ from sqlalchemy.exc import DisconnectionError
 from connectors.postgres.errors import translated
 from connectors.postgres.patience import GRACE_SECONDS, PatientConnection
 from verifier.errors import Misconfigured
+from verifier.policy import Limits
 
 Record = tuple[Any, ...]
 
@@ -62,17 +62,6 @@ _CONNECTING: dict[str, Any] = {
     "prepare_threshold": None,
     "autocommit": True,
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What one replica's sessions may take. Seconds; `connections` is the size of the pool."""
-
-    connections: int = 4
-    connect_seconds: int = 5
-    statement_seconds: float = 60.0
-    lock_seconds: float = 1.0
-    pool_seconds: float = 60.0
 
 
 class Sessions:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Collection, Sequence
 
-from connectors.postgres.expressions import Quote, Scheme, cast_type, row_hash
+from connectors.postgres.expressions import Quote, RowForm, cast_type, row_hash
 from verifier.keyrange import KeyRange
 from verifier.table import Column, Family, Key, Table
 
@@ -31,10 +31,10 @@ class TextOrder(enum.Enum):
 class Statements:
     """SQL for one table on one server."""
 
-    def __init__(self, table: Table, quote: Quote, scheme: Scheme, order: TextOrder, strict_scale: bool) -> None:
+    def __init__(self, table: Table, quote: Quote, scheme: RowForm, order: TextOrder, strict_scale: bool) -> None:
         self._table, self._quote, self._scheme, self._strict = table, quote, scheme, strict_scale
         self.order = order
-        self._source = f"{quote(table.name.schema)}.{quote(table.name.name)}"
+        self._source = f"{quote(table.stored.schema)}.{quote(table.stored.name)}"
         self._keys = table.key_columns()
         self._whole = len(self._keys) == 1 and self._keys[0].family is Family.INTEGER
 
@@ -52,19 +52,19 @@ class Statements:
         """One row: what was told, count, then packed hashes: with the key in 16 bytes each, or 8 bytes each followed by
         one array per key column in the same order."""
         where, values = self._range(within)
-        columns = ", ".join(self._quote(c.name) for c in self._table.columns)
+        columns = ", ".join(self._quote(c.stored) for c in self._table.columns)
         rows = f"(select {columns} from {self._source} as walked{where} limit {PACKED_ROWS_MAX + 1}) r"
         hashed = f"int8send({self._hash('r')})"
         if self._whole:
-            key = f"r.{self._quote(self._keys[0].name)}::bigint"
+            key = f"r.{self._quote(self._keys[0].stored)}::bigint"
             return f"select {told}, count(*), string_agg(int8send({key}) || {hashed}, ''::bytea) from {rows}", values
-        arrays = ", ".join(f"array_agg({_as_value(c, f'r.{self._quote(c.name)}')})" for c in self._keys)
+        arrays = ", ".join(f"array_agg({_as_value(c, f'r.{self._quote(c.stored)}')})" for c in self._keys)
         return f"select {told}, count(*), string_agg({hashed}, ''::bytea), {arrays} from {rows}", values
 
     def boundary(self, after: Key | None, rows: int) -> Statement:
         """At most one row: the key columns of the row `rows` rows on."""
         where, values = self._range(KeyRange(after, None))
-        wanted = ", ".join(f"{_as_value(c, self._quote(c.name))} as key_{n}" for n, c in enumerate(self._keys))
+        wanted = ", ".join(f"{_as_value(c, self._quote(c.stored))} as key_{n}" for n, c in enumerate(self._keys))
         # A bare name in ORDER BY would mean an output column, that is the key as text: hence the aliases.
         order = ", ".join(self._ordered(c) for c in self._keys)
         return f"select {wanted} from {self._source} as walked{where} order by {order} offset %s limit 1", [
@@ -75,18 +75,21 @@ class Statements:
     def points(self, keys: Sequence[Key], told: str, *, whole_rows: bool) -> Statement:
         """Rows of: what was told, index of the key (NULL if none exists), hash, and for whole rows the version and
         every column as text. At least one row comes back, so that what was told always does."""
-        columns = [f"hash_of.{self._quote(c.name)}::text" for c in self._table.columns] if whole_rows else []
+        columns = [f"hash_of.{self._quote(c.stored)}::text" for c in self._table.columns] if whole_rows else []
         version = ["hash_of.tableoid::text || ':' || hash_of.xmin::text || ':' || hash_of.ctid::text"]
-        wanted = ["wanted.i", self._hash("hash_of"), *(version + columns if whole_rows else [])]
+        wanted = ["wanted.trueup_i", self._hash("hash_of"), *(version + columns if whole_rows else [])]
         names = [f"c{n}" for n in range(len(wanted))]
         arrays = ", ".join("%s::text[]" for _ in self._keys)
         match = " and ".join(
-            f"hash_of.{self._quote(c.name)} = wanted.k{n}::{cast_type(c)}" for n, c in enumerate(self._keys)
+            f"hash_of.{self._quote(c.stored)} = wanted.trueup_k{n}::{cast_type(c)}" for n, c in enumerate(self._keys)
         )
-        aliases = ", ".join(f"k{n}" for n in range(len(self._keys)))
+        aliases = ", ".join(f"trueup_k{n}" for n in range(len(self._keys)))  # no name that a condition could mean
+        if self._table.where is not None:
+            match += f" and {self._condition()}"
         found = (
             f"select {', '.join(f'{sql} as {name}' for sql, name in zip(wanted, names, strict=True))} "
-            f"from unnest({arrays}) with ordinality as wanted({aliases}, i) join {self._source} as hash_of on {match}"
+            f"from unnest({arrays}) with ordinality as wanted({aliases}, trueup_i) "
+            f"join {self._source} as hash_of on {match}"
         )
         read = ", ".join(f"found.{name}" for name in names)
         sql = f"select told.*, {read} from (select {told}) told left join ({found}) found on true"
@@ -104,10 +107,16 @@ class Statements:
                 right = ", ".join(self._parameter(c) for c in self._keys)
                 conditions.append(f"({left}) {comparison} ({right})")
                 values.extend(bound)
+        if self._table.where is not None:
+            conditions.append(self._condition())
         return (" where " + " and ".join(conditions) if conditions else ""), values
 
+    def _condition(self) -> str:
+        """The user's own condition; a percent sign in it is no parameter. The line break ends a comment in it."""
+        return f"({(self._table.where or 'true').replace('%', '%%')}\n)"
+
     def _ordered(self, column: Column) -> str:
-        name = f"walked.{self._quote(column.name)}"
+        name = f"walked.{self._quote(column.stored)}"
         if self.order is TextOrder.BYTES and column.family in ORDERED_BY_COLLATION:
             return f'{name} collate "C"' if _collatable(column) else f'{name}::text collate "C"'
         return name

@@ -58,14 +58,14 @@ def still_there(table: Table, repair: Repair) -> Written:
 
 def row_as_text(table: Table) -> sql.Composed:
     """Every column that can be written, as reads spell it."""
-    return sql.SQL(", ").join(sql.SQL("{}::text").format(sql.Identifier(c.name)) for c in plain(table).columns)
+    return sql.SQL(", ").join(sql.SQL("{}::text").format(sql.Identifier(c.stored)) for c in plain(table).columns)
 
 
 def _insert(table: Table, repair: Repair, spell: Spell) -> sql.Composed:
     wanted = writable(table, _row(repair, repair.wanted))
-    columns = sql.SQL(", ").join(map(sql.Identifier, wanted))
+    columns = sql.SQL(", ").join([sql.Identifier(table.column(name).stored) for name in wanted])
     values = sql.SQL(", ").join([spell(value) for value in wanted.values()])
-    key = sql.SQL(", ").join(map(sql.Identifier, table.key))
+    key = sql.SQL(", ").join([sql.Identifier(column.stored) for column in table.key_columns()])
     return sql.SQL("insert into {} ({}) overriding system value values ({}) on conflict ({}) do nothing").format(
         _name(table), columns, values, key
     )
@@ -76,7 +76,7 @@ def _update(table: Table, repair: Repair, spell: Spell) -> sql.Composed:
     changed = changed_columns(table, repair)
     if not changed:
         raise Unsound(f"repair {repair.id} of {table.name} key {key_text(repair.key)} changes no column")
-    settings = [sql.SQL("{} = {}").format(sql.Identifier(c.name), spell(wanted[c.name])) for c in changed]
+    settings = [sql.SQL("{} = {}").format(sql.Identifier(c.stored), spell(wanted[c.name])) for c in changed]
     return sql.SQL("update {} set {} where {} and {}").format(
         _name(table), sql.SQL(", ").join(settings), _key(table, repair, spell), _seen(table, repair, spell)
     )
@@ -90,7 +90,7 @@ def _delete(table: Table, repair: Repair, spell: Spell) -> sql.Composed:
 
 def _key(table: Table, repair: Repair, spell: Spell) -> sql.Composed:
     """The key as the column's own type compares it, so that the index is used."""
-    pairs = zip(table.key, repair.key, strict=True)
+    pairs = zip((column.stored for column in table.key_columns()), repair.key, strict=True)
     return sql.SQL(" and ").join(
         [sql.SQL("{} = {}").format(sql.Identifier(name), spell(str(value))) for name, value in pairs]
     )
@@ -101,7 +101,7 @@ def _seen(table: Table, repair: Repair, spell: Spell) -> sql.Composed:
     expected = _row(repair, repair.expected)
 
     def same(column: Column) -> sql.Composed:
-        name, value = sql.Identifier(column.name), expected[column.name]
+        name, value = sql.Identifier(column.stored), expected[column.name]
         if value is None:
             return sql.SQL("{}::text is null").format(name)  # of a composite, `is null` would ask for its fields
         return sql.SQL('{}::text collate "C" = {}').format(name, spell(value))
@@ -116,4 +116,4 @@ def _row(repair: Repair, row: Mapping[str, Value] | None) -> Mapping[str, Value]
 
 
 def _name(table: Table) -> sql.Identifier:
-    return sql.Identifier(table.name.schema, table.name.name)
+    return sql.Identifier(table.stored.schema, table.stored.name)

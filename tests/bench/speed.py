@@ -16,7 +16,7 @@ import psycopg
 from bench.machine import Series, Used, measured, run
 from bench.pair import DATABASE, TABLE, Pair, both
 from connectors.embedded import Cluster, Workspace
-from connectors.postgres.expressions import Scheme
+from connectors.postgres.expressions import RowForm
 from connectors.postgres.replica import PostgresReplica
 from connectors.postgres.statements import Statements, TextOrder
 from verifier.keyrange import KeyRange
@@ -85,7 +85,7 @@ def _floor(pair: Pair) -> Used:
     replica = PostgresReplica("leader", pair.leader.url(DATABASE))
     try:
         table = replica.table(TableName("public", TABLE))
-        statements = Statements(table, replica.sessions.quote, Scheme.RECORD, TextOrder.NATIVE, False)
+        statements = Statements(table, replica.sessions.quote, RowForm.RECORD, TextOrder.NATIVE, False)
         sql, values = statements.digest(KeyRange(), "1")
     finally:
         replica.close()

@@ -7,7 +7,7 @@ from fixtures.databases import Database
 from fixtures.servers import Servers
 
 from connectors.postgres.agreement import agree
-from connectors.postgres.expressions import Scheme
+from connectors.postgres.expressions import RowForm
 from connectors.postgres.replica import Options, PostgresReplica
 from verifier.keyrange import ALL
 from verifier.look import Role
@@ -20,11 +20,11 @@ def test_one_old_server_makes_all_hash_text(database: Database, postgres_server:
     leader = PostgresReplica("leader", database.url, Options(role=Role.LEADER))
     old = PostgresReplica("old", postgres_server(13).url())
     new = PostgresReplica("new", postgres_server(18).url())
-    assert agree([leader, new]).scheme is Scheme.RECORD
+    assert agree([leader, new]).scheme is RowForm.RECORD
     agreement = agree([leader, new, old])
-    assert agreement.scheme is Scheme.TEXT
+    assert agreement.form is RowForm.TEXT
     assert any("old runs 13" in reason for reason in agreement.reasons)
-    assert {replica.options.scheme for replica in (leader, new, old)} == {Scheme.TEXT}
+    assert {replica.options.form for replica in (leader, new, old)} == {RowForm.TEXT}
     for replica in (leader, old, new):
         replica.close()
 

@@ -13,10 +13,10 @@ from fixtures.proxy import TcpProxy
 from sqlalchemy.engine import make_url
 
 from connectors.postgres.replica import Options, PostgresReplica
-from connectors.postgres.session import Limits
 from verifier.errors import Forbidden, Permanent, Temporary, Unreachable
 from verifier.keyrange import ALL
 from verifier.look import Publishes, Role
+from verifier.policy import Limits
 from verifier.position import Lsn, Position
 from verifier.table import TableName
 

@@ -9,7 +9,7 @@ from fixtures.databases import Database
 from sqlalchemy.engine import make_url
 
 from connectors.postgres.agreement import agree
-from connectors.postgres.expressions import Scheme
+from connectors.postgres.expressions import RowForm
 from connectors.postgres.replica import Options, PostgresReplica
 from verifier.digest import EMPTY, Digest
 from verifier.errors import Forbidden, Permanent
@@ -171,7 +171,7 @@ def test_a_nondeterministic_collation_hides_nothing(database: Database) -> None:
     database.sql("create table b (id int primary key, s text); insert into b values (1, 'abc')")
     database.sql("create table c (id int primary key, s text); insert into c values (1, 'ABC')")
     replica = PostgresReplica("leader", database.url, Options(role=Role.LEADER))
-    for scheme in Scheme:
+    for scheme in RowForm:
         replica.adopt(scheme, frozenset())
         a, b, c = (replica.digest(replica.table(TableName("public", n)), ALL).value for n in "abc")
         assert a == c != b

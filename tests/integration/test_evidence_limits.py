@@ -14,7 +14,7 @@ from sqlalchemy.engine import make_url
 
 from connectors.postgres import checkup
 from connectors.postgres.agreement import agree
-from connectors.postgres.expressions import Scheme
+from connectors.postgres.expressions import RowForm
 from connectors.postgres.replica import Options, PostgresReplica
 from trueup.services.group import Sighted
 from trueup.services.published import Published
@@ -122,7 +122,7 @@ def test_a_server_that_was_away_must_fit_what_the_others_agreed_on(trio_database
     back = PostgresReplica("back", trio_database.subscriber.url)
     agreed = agree([leader], later=[back])
     table = leader.table(T)
-    assert agreed.scheme is Scheme.RECORD
+    assert agreed.scheme is RowForm.RECORD
     assert back.digest(table, ALL).value == leader.digest(table, ALL).value
     leader.close()
     back.close()

@@ -16,7 +16,7 @@ import pytest
 from fixtures.servers import Servers
 
 from connectors.embedded import Cluster
-from connectors.postgres.expressions import Scheme, row_hash
+from connectors.postgres.expressions import RowForm, row_hash
 from connectors.postgres.session import Sessions
 from verifier.digest import MODULUS
 from verifier.table import Column, Family, Table, TableName
@@ -95,7 +95,7 @@ INFINITE: Groups = [["Infinity"], ["-Infinity"]]  # numeric infinities exist sin
 KEYS = (1, -4294967296)
 
 
-def hashes(sessions: Sessions, declared: str, groups: Groups, scheme: Scheme, key: int) -> list[list[int]]:
+def hashes(sessions: Sessions, declared: str, groups: Groups, scheme: RowForm, key: int) -> list[list[int]]:
     """The row hash, unsigned, of a row (key, value) for each value of each group."""
     table = Table(
         TableName("", "x"),
@@ -123,10 +123,10 @@ def moody(versioned_server: Cluster) -> Cluster:
 
 
 @pytest.mark.postgres
-@pytest.mark.parametrize("scheme", Scheme)
-def test_hostile_values_stay_apart_everywhere(moody: Cluster, scheme: Scheme) -> None:
+@pytest.mark.parametrize("scheme", RowForm)
+def test_hostile_values_stay_apart_everywhere(moody: Cluster, scheme: RowForm) -> None:
     version = moody.binaries.version
-    if scheme is Scheme.RECORD and version < 14:
+    if scheme is RowForm.RECORD and version < 14:
         return
     sessions = Sessions(moody.url())
     told: dict[str, dict[str, str]] = {}
@@ -152,7 +152,7 @@ def test_hostile_values_stay_apart_everywhere(moody: Cluster, scheme: Scheme) ->
 
 
 @pytest.mark.postgres
-@pytest.mark.parametrize("scheme", Scheme)
+@pytest.mark.parametrize("scheme", RowForm)
 @pytest.mark.parametrize(
     ("narrow", "wide", "spelled"),
     [
@@ -162,7 +162,7 @@ def test_hostile_values_stay_apart_everywhere(moody: Cluster, scheme: Scheme) ->
     ],
 )
 def test_a_wider_type_hashes_the_same_value_alike(
-    postgres_server: Servers, scheme: Scheme, narrow: str, wide: str, spelled: list[str | None]
+    postgres_server: Servers, scheme: RowForm, narrow: str, wide: str, spelled: list[str | None]
 ) -> None:
     sessions = Sessions(postgres_server(15).url())
     groups = [[text] for text in spelled]

@@ -11,8 +11,10 @@ from typing import Any
 from connectors.journal.opening import open_journal
 from simulated.faults import Crash, Faults, Faulty
 from simulated.history import History
+from trueup.audit.lineup import Lineup
 from trueup.audit.progress import Silent
-from trueup.audit.runner import Audit, Request
+from trueup.audit.request import Request
+from trueup.audit.runner import Audit
 from trueup.audit.table import Tools
 from verifier.bracketing import BracketJudging
 from verifier.errors import Misconfigured, Temporary
@@ -77,4 +79,4 @@ class Auditor:
             scan=ScanPolicy(rows_first=3, rows_min=2, rows_max=6),
             settle=SettlePolicy(wait_first_seconds=0.01, wait_max_seconds=0.2, give_up_seconds=10.0),
         )
-        return Audit(tools, leader, followers, Request(), dict.fromkeys(followers, "native"))
+        return Audit(tools, Lineup(leader, followers, Request()))

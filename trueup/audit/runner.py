@@ -8,68 +8,47 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
+from trueup.audit.lineup import Lineup, Side
 from trueup.audit.report import Json, Tally, overall, report, table_entry
+from trueup.audit.request import Request, continues
 from trueup.audit.table import TableAudit, Tools
-from verifier.compare import Comparison, comparison
+from verifier.compare import Comparison
 from verifier.drift import Drift, Verdict
 from verifier.errors import Misconfigured, Permanent, Temporary, TrueupError, Unsound
-from verifier.identity import stable_id
 from verifier.journal import Run
 from verifier.ports import Identity, Replica
-from verifier.table import Table, TableName
+from verifier.table import Scheme, Table, TableName
 
 _SHOWN_CHARACTERS = 4_000_000
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
-    """What the user asked for. `patterns` select tables on the leader; `excluded` columns by table pattern text;
-    `keys` names key columns of tables that have none; `rows_max` ends the audit early (None: whole tables)."""
-
-    patterns: tuple[str, ...] = ("*",)
-    excluded: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    keys: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    rows_max: int | None = None
-
-    def fingerprint(self, leader: Identity, followers: Mapping[str, Identity | None]) -> str:
-        """What runs that continue each other share: the request and the servers (None: it did not answer)."""
-        wanted = {
-            "patterns": list(self.patterns),
-            "excluded": {name: list(columns) for name, columns in sorted(self.excluded.items())},
-            "keys": {name: list(columns) for name, columns in sorted(self.keys.items())},
-            "leader": leader.system,
-        }
-        systems = {name: identity.system if identity else None for name, identity in sorted(followers.items())}
-        return json.dumps({"request": stable_id(json.dumps(wanted, sort_keys=True)), "followers": systems})
-
-
-def continues(earlier: str, later: str) -> bool:
-    """May a run with the fingerprint `later` go on with one that has `earlier`? A server that did not answer once may
-    be any server; one that did must be the same."""
-    one, other = json.loads(earlier), json.loads(later)
-    if one["request"] != other["request"] or one["followers"].keys() != other["followers"].keys():
-        return False
-    pairs = ((system, other["followers"][name]) for name, system in one["followers"].items())
-    return all(before == now or before is None or now is None for before, now in pairs)
-
-
 @dataclass(slots=True)
 class Audit:
-    """One run over `leader` and `followers` (by name). `schemes`: the digest scheme that each follower is read with."""
+    """One run over the servers and tables of `lineup`."""
 
     tools: Tools
-    leader: Replica
-    followers: Mapping[str, Replica]
-    request: Request
-    schemes: Mapping[str, str]
+    lineup: Lineup
     invariants: Callable[[], list[Json]] = list
     interrupted: bool = False
     _resumable: bool = False
     _missed: bool = False
     _identities: dict[str, Identity] = field(default_factory=dict)
+    _remarks: set[str] = field(default_factory=set)
+
+    @property
+    def leader(self) -> Replica:
+        return self.lineup.leader
+
+    @property
+    def followers(self) -> Mapping[str, Replica]:
+        return self.lineup.followers
+
+    @property
+    def request(self) -> Request:
+        return self.lineup.request
 
     @property
     def unfinished(self) -> bool:
@@ -109,8 +88,8 @@ class Audit:
                 f"no table on {self.leader.name} matches {', '.join(self.request.patterns)} (patterns are schema.table "
                 "with * and ?, and the login must be allowed to see the tables)"
             )
-        for named in sorted({*self.request.excluded, *self.request.keys} - set(map(str, names))):
-            self.tools.watcher.note(f"note: {named} has excluded columns or a named key, but is not among the tables")
+        for named in sorted(self.request.named() - set(map(str, names))):
+            self.tools.watcher.note(f"note: {named} has options of its own, but is not among the tables")
         for name in names:
             if name in finished:
                 entries.extend(json.loads(finished[name]))
@@ -139,85 +118,78 @@ class Audit:
         began = self.tools.clock.now()
         self._missed = False
         try:
-            table = self._keyed(self.leader.table(name))
+            table = self.lineup.table(name)
         except (Permanent, Temporary) as problem:
             entries = [self._failed(name, follower, problem) for follower in self.followers]
             self._finish_table(run, name, entries)
             return entries, rows_left
         self.tools.watcher.table_begins(name, table.estimated_rows)
         sides, entries = self._sides(table)
-        audit = TableAudit(self.tools, table, sides, rows_left)
-        problem_text: str | None = None
-        if sides:
-            try:
-                audit.run()
-            except (Permanent, Temporary, Unsound) as problem:
-                problem_text = str(problem)
-        seconds = self.tools.clock.now() - began
-        kinds = self.tools.journal.drift_counts(run.id, name)
-        for follower, (_, compared) in sides.items():
-            tally = audit.tallies[follower]
-            tally.kinds.update({kind: found for (one, kind), found in kinds.items() if one == follower})
-            trouble = audit.problems.get(follower) or problem_text
-            entries.append(self._entry(run, table, follower, compared, tally, trouble, audit.interrupted, seconds))
-        self.interrupted = self.interrupted or audit.interrupted
-        self._missed = self._missed or audit.resumable
-        if not audit.interrupted:
+        interrupted = False
+        for scheme in Scheme:
+            alike = {follower: side for follower, side in sides.items() if side.scheme is scheme}
+            if alike and not interrupted:
+                audit = self._walk(table, alike, rows_left)
+                rows_left, interrupted = audit.rows_left, audit.interrupted
+                self._missed = self._missed or audit.resumable
+                seconds = self.tools.clock.now() - began
+                entries += [self._entry(run, table, one, side, audit, seconds) for one, side in alike.items()]
+        self.interrupted = self.interrupted or interrupted
+        if not interrupted:
             self._finish_table(run, name, entries)
         self.tools.watcher.table_ends(name, overall(entries, ()))
-        return entries, audit.rows_left
+        return entries, rows_left
 
-    def _keyed(self, table: Table) -> Table:
-        """The table with the key that the user named for it, where it has none of its own."""
-        named = self.request.keys.get(str(table.name))
-        if not named or table.key:
-            return table
-        known = {column.name for column in table.columns}
-        for name in named:
-            if name not in known:
-                raise Permanent(f"{table.name} has no column {name!r}, which was named as its key; check --key")
-        return replace(table, key=named)
+    def _walk(self, table: Table, sides: Mapping[str, Side], rows_left: int | None) -> TableAudit:
+        """Followers that are read by the same scheme share one walk over the leader's table."""
+        pairs = {follower: (side.replica, side.compared) for follower, side in sides.items()}
+        audit = TableAudit(self.tools, table, pairs, rows_left)
+        try:
+            audit.run()
+        except (Permanent, Temporary, Unsound) as problem:
+            audit.problems.update({name: str(problem) for name in sides if name not in audit.problems})
+        return audit
 
-    def _sides(self, table: Table) -> tuple[dict[str, tuple[Replica, Comparison]], list[Json]]:
+    def _sides(self, table: Table) -> tuple[dict[str, Side], list[Json]]:
         """Followers on which the table can be compared, and entries for those where it cannot."""
-        sides: dict[str, tuple[Replica, Comparison]] = {}
+        sides: dict[str, Side] = {}
         entries: list[Json] = []
-        excluded = frozenset(self.request.excluded.get(str(table.name), ()))
-        for name, replica in self.followers.items():
+        for name in self.followers:
             try:
-                compared = comparison(table, self._keyed(replica.table(table.name)), excluded)
+                side = self.lineup.side(table, name)
             except (Permanent, Temporary) as problem:
                 entries.append(self._failed(table.name, name, problem))
                 continue
-            if not compared.addressable:
-                reason = compared.problem or "no column can be compared"
-                entries.append(self._failed(table.name, name, Permanent(reason), compared))
+            if not side.compared.addressable:
+                reason = side.compared.problem or "no column can be compared"
+                entries.append(self._failed(table.name, name, Permanent(reason), side.compared))
                 continue
-            sides[name] = (replica, compared)
+            if side.why:
+                self._remark(f"scheme {side.scheme.value} for {name}: {side.why}")
+            sides[name] = side
         return sides, entries
 
-    def _entry(
-        self,
-        run: Run,
-        table: Table,
-        follower: str,
-        compared: Comparison,
-        tally: Tally,
-        problem: str | None,
-        interrupted: bool,
-        seconds: float,
-    ) -> Json:
-        stopped = "stopped before the whole table was read" if interrupted else None
+    def _remark(self, text: str) -> None:
+        """Tell it once."""
+        if text not in self._remarks:
+            self._remarks.add(text)
+            self.tools.watcher.note(f"note: {text}")
+
+    def _entry(self, run: Run, table: Table, follower: str, side: Side, audit: TableAudit, seconds: float) -> Json:
+        tally, compared = audit.tallies[follower], side.compared
+        kinds = self.tools.journal.drift_counts(run.id, table.name)
+        tally.kinds.update({kind: found for (one, kind), found in kinds.items() if one == follower})
+        stopped = "stopped before the whole table was read" if audit.interrupted else None
         return table_entry(
             table.name,
             follower,
             tally,
-            scheme=self.schemes[follower],
+            scheme=side.scheme.value,
             excluded=compared.excluded,
             findings=compared.findings,
             drifts=self._shown(run, table.name, follower),
             key=table.key,
-            problem=problem or compared.problem or stopped,
+            problem=audit.problems.get(follower) or compared.problem or stopped,
             seconds=seconds,
         )
 
@@ -242,8 +214,13 @@ class Audit:
         self.tools.watcher.note(f"{table} on {follower}: not verified: {problem}")
         found = compared.findings if compared else ()
         return table_entry(
-            table, follower, Tally(), scheme=self.schemes[follower], findings=found, problem=str(problem)
+            table, follower, Tally(), scheme=self._scheme(follower), findings=found, problem=str(problem)
         )
+
+    def _scheme(self, follower: str) -> str:
+        """The scheme that a table which was not read would have had, as far as that can be told."""
+        scheme = Scheme.NATIVE if self.lineup.native(follower) else Scheme.CANONICAL
+        return str(scheme.value)
 
     def _finish_table(self, run: Run, name: TableName, entries: Sequence[Json]) -> None:
         """Done, unless a server was away: then a resumed run makes up for what is missing."""
@@ -285,7 +262,11 @@ class Audit:
         return {
             "tables": list(self.request.patterns),
             "excluded_columns": {name: list(columns) for name, columns in self.request.excluded.items()},
+            "included_columns": {name: list(columns) for name, columns in self.request.included.items()},
             "keys": {name: list(columns) for name, columns in self.request.keys.items()},
+            "where": dict(self.request.conditions),
+            "renamed_tables": dict(self.request.table_names),
+            "renamed_columns": {name: dict(names) for name, names in self.request.column_names.items()},
             "chunk_seconds": self.tools.scan.chunk_seconds,
             "settle_seconds": self.tools.settle.give_up_seconds,
         }

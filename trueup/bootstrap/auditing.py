@@ -9,16 +9,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from connectors.journal.opening import Journal, open_journal
-from connectors.postgres.session import Limits
+from trueup.audit.lineup import Lineup
 from trueup.audit.progress import Watcher
 from trueup.audit.report import Json, finding_entry
-from trueup.audit.runner import Audit, Request
+from trueup.audit.request import Request
+from trueup.audit.runner import Audit
 from trueup.audit.table import Tools
-from trueup.bootstrap.servers import Address, Servers, open_servers
+from trueup.bootstrap.engines import Endpoints, open_endpoints
+from trueup.bootstrap.servers import Address
 from trueup.clock import SystemClock
 from trueup.pool import Pool
 from verifier.bracketing import BracketJudging
-from verifier.policy import ScanPolicy, SettlePolicy
+from verifier.policy import Limits, ScanPolicy, SettlePolicy
 
 if TYPE_CHECKING:  # an audit of plain URLs starts in half the time without the settings' libraries
     from config.settings import Group
@@ -46,7 +48,7 @@ class OpenAudit:
     """A wired audit and what must be closed after it."""
 
     audit: Audit
-    servers: Servers
+    servers: Endpoints
     journal: Journal
     pool: Pool
     remarks: Sequence[str]
@@ -79,7 +81,7 @@ def plan_of(group: Group, journal: str, request: Request) -> Plan:
 
 def open_audit(plan: Plan, *, run: str | None, watcher: Watcher, stop: Callable[[], bool]) -> OpenAudit:
     """Connect, agree on digests and open the journal. Whatever was opened is closed again on error."""
-    servers = open_servers(plan.leader, list(plan.followers), plan.limits)
+    servers = open_endpoints(plan.leader, plan.followers, plan.limits)
     pool = Pool(workers=max(4, 2 * len(plan.followers)))
     clock = SystemClock()
     try:
@@ -105,13 +107,12 @@ def open_audit(plan: Plan, *, run: str | None, watcher: Watcher, stop: Callable[
         drifts_shown=plan.drifts_shown,
         stop=stop,
     )
-    audit = Audit(
-        tools, servers.leader, servers.followers, plan.request, servers.schemes(), _invariants(plan.checked, servers)
-    )
+    lineup = Lineup(servers.leader, servers.followers, plan.request, servers.agreed.__contains__)
+    audit = Audit(tools, lineup, _invariants(plan.checked, servers))
     return OpenAudit(audit, servers, journal, pool, remarks)
 
 
-def _invariants(group: Group | None, servers: Servers) -> Callable[[], list[Json]]:
+def _invariants(group: Group | None, servers: Endpoints) -> Callable[[], list[Json]]:
     """Checks the group's invariants once, with their grace."""
     if group is None:
         return list

@@ -8,7 +8,7 @@ from config.settings import Group, Settings
 from connectors.journal.opening import open_journal
 from connectors.postgres import checkup
 from connectors.postgres.checkup import Remark
-from connectors.postgres.expressions import Scheme
+from connectors.postgres.expressions import RowForm
 from trueup.bootstrap.servers import Servers, open_group_servers, patterns_of
 from verifier.errors import Permanent, Temporary
 from verifier.look import Role
@@ -60,8 +60,8 @@ def _digests(servers: Servers) -> Iterator[Remark]:
         yield Remark("error", str(problem))
         return
     assert servers.agreement is not None
-    fast = servers.agreement.scheme is Scheme.RECORD
-    yield Remark("ok" if fast else "note", f"native digests, {servers.agreement.scheme.value} form")
+    fast = servers.agreement.form is RowForm.RECORD
+    yield Remark("ok" if fast else "note", f"native digests, {servers.agreement.form.value} form")
     for reason in reasons:
         yield Remark("note", reason)
 

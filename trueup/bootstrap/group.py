@@ -16,10 +16,10 @@ from connectors.postgres import checkup
 from connectors.postgres.apply import PostgresRepairSink
 from connectors.postgres.invariants import non_negative
 from connectors.postgres.lag import LagReader
-from connectors.postgres.session import Limits
 from reconciler.events import Announcer, DriftNews, drift_event
 from reconciler.policy import Mode, RepairPolicy
 from reconciler.ports import Event, EventSink
+from trueup.bootstrap.engines import Endpoints
 from trueup.bootstrap.servers import Address, Servers, open_servers, patterns_of
 from trueup.bootstrap.stream import OpenStream, open_stream
 from trueup.clock import SystemClock
@@ -40,7 +40,8 @@ from verifier.errors import Misconfigured
 from verifier.invariant import EqualByKey, Invariant, Side, Violations
 from verifier.lag import LagTracker
 from verifier.look import Role
-from verifier.policy import ScanPolicy, SettlePolicy
+from verifier.policy import Limits, ScanPolicy, SettlePolicy
+from verifier.ports import Replica
 from verifier.table import TableName
 from verifier.window import TransactionWindow
 
@@ -210,9 +211,9 @@ def _pace(group: Group) -> Pace:
     return Pace(period_seconds=group.scan.period, rows_per_second=group.scan.rows_per_second)
 
 
-def checkers(group: Group, servers: Servers) -> dict[str, Checker]:
+def checkers(group: Group, servers: Servers | Endpoints) -> dict[str, Checker]:
     """A checker for each invariant of the group, by name."""
-    endpoints = {servers.leader.name: servers.leader, **servers.followers}
+    endpoints: dict[str, Replica] = {servers.leader.name: servers.leader, **servers.followers}
     policy = CheckPolicy(seconds_max=group.scan.statement_timeout)
     clock = SystemClock()
     return {

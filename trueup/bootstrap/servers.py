@@ -10,9 +10,9 @@ from urllib.parse import urlsplit
 from connectors.postgres.agreement import Agreement
 from connectors.postgres.agreement import agree as agree_on
 from connectors.postgres.replica import Options, PostgresReplica
-from connectors.postgres.session import Limits
 from verifier.errors import Misconfigured, Permanent, Temporary
 from verifier.look import Role
+from verifier.policy import Limits
 
 if TYPE_CHECKING:
     from config.settings import Group

@@ -87,7 +87,7 @@ class _Words:
 
 
 def _plan(words: _Words) -> Plan:
-    from trueup.audit.runner import Request
+    from trueup.audit.request import Request
     from trueup.bootstrap.auditing import Plan, plan_of
     from trueup.bootstrap.servers import HEARTBEAT_TABLE, Address, patterns_of
     from trueup.cli.groups import chosen

@@ -17,7 +17,7 @@ from reconciler.repair import State
 from reconciler.repairing import approve
 from trueup.audit.progress import Silent
 from trueup.audit.render import shown
-from trueup.audit.runner import Request
+from trueup.audit.request import Request
 from trueup.bootstrap.auditing import open_audit, plan_of
 from trueup.bootstrap.group import GroupRuntime, repair_policy
 from trueup.demo import damage

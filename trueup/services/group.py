@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import count
 from threading import RLock
 from typing import Any, Protocol
@@ -17,7 +17,7 @@ from verifier.look import Look, Publishes
 from verifier.ports import Clock, Gather, Replica
 from verifier.position import Position
 from verifier.table import Table, TableName
-from verifier.view import View
+from verifier.view import Mark, View
 from verifier.window import InFlight, Settled, TransactionWindow
 
 
@@ -64,7 +64,7 @@ class Sighted:
             self.window.add(batch)
             return self.window.needs_mark
 
-    def marked(self, mark: int) -> None:
+    def marked(self, mark: Mark) -> None:
         with self._lock:
             self.window.set_mark(mark)
 
@@ -212,7 +212,7 @@ class TableBook:
         named = self.keys.get(str(table.name))
         if not named or table.key:
             return table
-        return Table(table.name, table.columns, tuple(named), table.estimated_rows)
+        return replace(table, key=tuple(named))
 
 
 @dataclass(slots=True)

@@ -14,6 +14,7 @@ from threading import RLock
 
 from verifier.ports import Replica
 from verifier.table import TableName
+from verifier.view import Mark
 from verifier.window import TransactionWindow
 
 
@@ -24,7 +25,7 @@ class Published:
 
     ask: Callable[[], Mapping[TableName, str]]
     _told: Mapping[TableName, str] = field(default_factory=dict)
-    _joining: dict[TableName, int | None] = field(default_factory=dict)
+    _joining: dict[TableName, Mark | None] = field(default_factory=dict)
     """With a mark of the leader, asked after the table was noticed (None: not yet)."""
     _window: TransactionWindow | None = None
     _lock: RLock = field(default_factory=RLock)

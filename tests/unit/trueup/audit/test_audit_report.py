@@ -11,7 +11,7 @@ from connectors.memory.clock import VirtualClock
 from trueup.audit.progress import Lines, duration
 from trueup.audit.render import render, shown
 from trueup.audit.report import Tally, iso, key_object, overall
-from trueup.audit.runner import Request, continues
+from trueup.audit.request import Request, continues
 from trueup.cli.discretion import without_passwords
 from verifier.digest import Digest
 from verifier.drift import Verdict

@@ -1,0 +1,67 @@
+"""What the user asked an audit for."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from verifier.identity import stable_id
+from verifier.ports import Identity
+from verifier.table import TableName
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """`patterns` select tables on the leader; `excluded` and `included` (nothing: all) columns by table; `keys` names
+    key columns of tables that have none; `conditions` SQL conditions by table (`*`: for all that have none of their
+    own); `table_names` followers' names of leader's tables and `column_names` of their columns, by leader's names;
+    `rows_max` ends the audit early (None: whole tables)."""
+
+    patterns: tuple[str, ...] = ("*",)
+    excluded: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    keys: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    rows_max: int | None = None
+    included: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    conditions: Mapping[str, str] = field(default_factory=dict)
+    table_names: Mapping[str, str] = field(default_factory=dict)
+    column_names: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+
+    def condition(self, table: TableName) -> str | None:
+        """The SQL condition for this table, if there is one."""
+        return self.conditions.get(str(table), self.conditions.get("*"))
+
+    def named(self) -> set[str]:
+        """The tables that some option speaks of by name."""
+        return {*self.excluded, *self.keys, *self.included, *self.table_names, *self.column_names} | (
+            self.conditions.keys() - {"*"}
+        )
+
+    def fingerprint(self, leader: Identity, followers: Mapping[str, Identity | None]) -> str:
+        """What runs that continue each other share: the request and the servers (None: it did not answer)."""
+        wanted = {
+            "patterns": list(self.patterns),
+            "excluded": _listed(self.excluded),
+            "included": _listed(self.included),
+            "keys": _listed(self.keys),
+            "conditions": dict(self.conditions),
+            "tables": dict(self.table_names),
+            "columns": {table: dict(names) for table, names in self.column_names.items()},
+            "leader": leader.system,
+        }
+        systems = {name: identity.system if identity else None for name, identity in sorted(followers.items())}
+        return json.dumps({"request": stable_id(json.dumps(wanted, sort_keys=True)), "followers": systems})
+
+
+def continues(earlier: str, later: str) -> bool:
+    """May a run with the fingerprint `later` go on with one that has `earlier`? A server that did not answer once may
+    be any server; one that did must be the same."""
+    one, other = json.loads(earlier), json.loads(later)
+    if one["request"] != other["request"] or one["followers"].keys() != other["followers"].keys():
+        return False
+    pairs = ((system, other["followers"][name]) for name, system in one["followers"].items())
+    return all(before == now or before is None or now is None for before, now in pairs)
+
+
+def _listed(by_table: Mapping[str, tuple[str, ...]]) -> dict[str, list[str]]:
+    return {name: list(columns) for name, columns in sorted(by_table.items())}

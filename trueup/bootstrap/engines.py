@@ -1,0 +1,108 @@
+"""Servers of any engine, opened by URL: the scheme of the URL tells the engine.
+
+Drivers are imported only for the engines that are used: a command starts in the time that its own servers need.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+
+from trueup.bootstrap.servers import Address
+from verifier.errors import Misconfigured, Permanent, Temporary
+from verifier.look import Role
+from verifier.policy import Limits
+from verifier.ports import Replica
+
+Opening = Callable[[Address, Role | None, Limits], Replica]
+Agreeing = Callable[[Sequence[Replica], Sequence[Replica]], Sequence[str]]
+"""Have these replicas, all of one dialect and the leader first, agree on a native row hash; the second ones did not
+answer and are to be probed when they do. Returns why it is not the fastest form. Permanent if they cannot agree."""
+
+
+@dataclass(slots=True)
+class Endpoints:
+    """Open replicas of one audit. `agreed` names the followers that share a native row hash with the leader."""
+
+    leader: Replica
+    followers: Mapping[str, Replica]
+    agreed: set[str] = field(default_factory=set)
+
+    def settle(self) -> list[str]:
+        """Let the servers of the leader's dialect agree; returns why anything is not the fastest form. Unreachable or
+        Forbidden if the leader cannot be asked; Misconfigured if a standby belongs to another leader."""
+        leader = self.leader.identity()
+        answering: list[Replica] = []
+        absent: list[Replica] = []
+        remarks: list[str] = []
+        for name, replica in self.followers.items():
+            try:
+                found = replica.identity()
+            except (Temporary, Permanent) as problem:
+                remarks.append(f"{name}: {problem}")
+                absent.append(replica)
+                continue
+            if found.role is Role.STANDBY and replica.dialect == self.leader.dialect and found.system != leader.system:
+                raise Misconfigured(
+                    f"{name} is a standby of another cluster ({found.system}) than {self.leader.name} "
+                    f"({leader.system}); correct one of the URLs"
+                )
+            answering.append(replica)
+        alike = [one for one in answering if one.dialect == self.leader.dialect]
+        later = [one for one in absent if one.dialect == self.leader.dialect]
+        agree = _AGREEING.get(self.leader.dialect)
+        if agree is None or not (alike or later):
+            return remarks
+        try:
+            remarks = [*agree([self.leader, *alike], later), *remarks]
+        except Permanent as problem:
+            return [f"no native row hash: {problem}", *remarks]
+        self.agreed = {one.name for one in (*alike, *later)}
+        return remarks
+
+    def close(self) -> None:
+        for replica in (self.leader, *self.followers.values()):
+            replica.close()
+
+
+def open_endpoints(leader: Address, followers: Sequence[Address], limits: Limits) -> Endpoints:
+    """Nothing is connected yet. Misconfigured if a URL's engine is not one that we read, or two names are equal."""
+    names = [leader.name, *(follower.name for follower in followers)]
+    twice = {name for name in names if names.count(name) > 1}
+    if twice:
+        raise Misconfigured(f"two servers are called {sorted(twice)[0]!r}; every server needs a name of its own")
+    return Endpoints(
+        open_replica(leader, Role.LEADER, limits), {one.name: open_replica(one, None, limits) for one in followers}
+    )
+
+
+def open_replica(address: Address, role: Role | None, limits: Limits) -> Replica:
+    """One server; `role` None: a follower that finds out by itself. Misconfigured if the URL tells no engine."""
+    scheme = urlsplit(address.url).scheme.partition("+")[0].lower()
+    opening = _OPENING.get(scheme)
+    if opening is None:
+        raise Misconfigured(
+            f"{address.name}: URL scheme {scheme or 'missing'!r} is not one that trueup reads; use one of "
+            f"{', '.join(f'{known}://' for known in sorted(_OPENING))}"
+        )
+    return opening(address, role, limits)
+
+
+def _postgres(address: Address, role: Role | None, limits: Limits) -> Replica:
+    from connectors.postgres.replica import Options, PostgresReplica
+
+    subscriptions = (address.subscription,) if address.subscription else ()
+    return PostgresReplica(address.name, address.url, Options(role=role, subscriptions=subscriptions, limits=limits))
+
+
+def _postgres_agree(replicas: Sequence[Replica], later: Sequence[Replica]) -> Sequence[str]:
+    from connectors.postgres.agreement import agree
+    from connectors.postgres.replica import PostgresReplica
+
+    ours = [one for one in replicas if isinstance(one, PostgresReplica)]
+    return agree(ours, later=[one for one in later if isinstance(one, PostgresReplica)]).reasons
+
+
+_OPENING: Mapping[str, Opening] = {"postgresql": _postgres, "postgres": _postgres}
+_AGREEING: Mapping[str, Agreeing] = {"postgresql": _postgres_agree}
