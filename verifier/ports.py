@@ -57,12 +57,13 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """What a replica would run for the digest of a range: the SQL as sent, its parameters as text, and the lines of the
-    server's plan (planned, not executed)."""
+    """What a replica would run for the digest of a range: the SQL as sent, its parameters as text, the lines of the
+    server's plan (planned, not executed), and in words what the engine chose: form of hash, order of text keys."""
 
     sql: str
     parameters: tuple[str, ...]
     plan: tuple[str, ...]
+    notes: tuple[str, ...] = ()
 
 
 class Replica(Protocol):
@@ -130,6 +131,10 @@ class Replica(Protocol):
 
     def rows(self, table: Table, keys: Collection[Key]) -> Look[Mapping[Key, Row]]:
         """Those of `keys` that exist."""
+        ...
+
+    def explain(self, table: Table, within: KeyRange) -> Explanation:
+        """The digest of this range as it would be asked; nothing is executed."""
         ...
 
     def ask(self, sql: str, *, rows_max: int, seconds_max: float) -> Look[Answer]:

@@ -17,7 +17,7 @@ from verifier.digest import Digest
 from verifier.errors import Permanent
 from verifier.keyrange import KeyRange
 from verifier.look import Look, Publishes, Role, Row
-from verifier.ports import Answer, Identity
+from verifier.ports import Answer, Explanation, Identity
 from verifier.position import Position
 from verifier.table import Column, Key, Table, TableName
 
@@ -109,6 +109,14 @@ class MemoryReplica:
 
     def rows(self, table: Table, keys: Collection[Key]) -> Look[Mapping[Key, Row]]:
         return self._look(table, lambda: self._rows(table, keys))
+
+    def explain(self, table: Table, within: KeyRange) -> Explanation:
+        with self._lock:
+            self._happen()
+            self._known(table.name)
+            rows = len(self._server.shelves.tables[table.name].within(within))
+            bounds = [*(within.lower or ()), *(within.upper or ())]
+            return Explanation(f"digest of {table.name}", tuple(map(str, bounds)), (f"walk of {rows} rows in memory",))
 
     def ask(self, sql: str, *, rows_max: int, seconds_max: float) -> Look[Answer]:
         raise Permanent(f"{self._name}: the world in memory speaks no SQL, asked {sql[:40]!r}")

@@ -5,31 +5,36 @@ Planning only: nothing is executed.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from connectors.postgres.expressions import RowForm
 from connectors.postgres.positions import TOLD_BY_LEADER, TOLD_BY_STANDBY, TOLD_BY_SUBSCRIBER
-from connectors.postgres.replica import PostgresReplica
-from verifier.keyrange import ALL, KeyRange
+from connectors.postgres.session import Session
+from connectors.postgres.statements import ORDERED_BY_COLLATION, Statements, TextOrder
+from verifier.keyrange import KeyRange
 from verifier.look import Role
-from verifier.table import Table
+from verifier.ports import Explanation
+from verifier.table import Scheme, Table
+
+_TOLD = {Role.LEADER: TOLD_BY_LEADER, Role.STANDBY: TOLD_BY_STANDBY, Role.SUBSCRIBER: TOLD_BY_SUBSCRIBER}
+_FORMS = {
+    RowForm.RECORD: "rows are hashed by hash_record_extended, seeded with the key: the cheapest sound form",
+    RowForm.TEXT: "rows are hashed as text, because not every server has the same hash of a record",
+}
 
 
-@dataclass(frozen=True, slots=True)
-class Explanation:
-    """The statement as sent (`%s` are parameters), its parameters, the plan's lines, and the choices behind it."""
-
-    sql: str
-    parameters: tuple[str, ...]
-    plan: tuple[str, ...]
-    scheme: str
-    key_order: str
-
-
-def explain_digest(replica: PostgresReplica, table: Table, within: KeyRange = ALL) -> Explanation:
+def explain_digest(
+    session: Session, table: Table, statements: Statements, form: RowForm, role: Role, within: KeyRange
+) -> Explanation:
     """The digest of one chunk of `table`. Errors as from any question."""
-    told = {Role.LEADER: TOLD_BY_LEADER, Role.STANDBY: TOLD_BY_STANDBY, Role.SUBSCRIBER: TOLD_BY_SUBSCRIBER}
-    statements = replica.statements(table)
-    sql, values = statements.digest(within, told[replica.role()])
-    with replica.sessions.borrow(f"explaining {table.name}") as session:
-        plan = tuple(str(line) for (line,) in session.all(f"explain {sql}", values))
-    return Explanation(sql, tuple(map(str, values)), plan, replica.options.form.value, statements.order.value)
+    sql, values = statements.digest(within, _TOLD[role])
+    plan = tuple(str(line) for (line,) in session.all(f"explain {sql}", values))
+    return Explanation(sql, tuple(map(str, values)), plan, tuple(_notes(table, statements, form)))
+
+
+def _notes(table: Table, statements: Statements, form: RowForm) -> list[str]:
+    notes = [_FORMS[form]] if table.scheme is Scheme.NATIVE else []
+    named = [column.name for column in table.key_columns() if column.family in ORDERED_BY_COLLATION]
+    if not named:
+        return [*notes, "the key has no text: its own order is the same on every server"]
+    if statements.order is TextOrder.NATIVE:
+        return [*notes, f"key {', '.join(named)} is walked in the order of its own index, which sorts alike everywhere"]
+    return [*notes, f'key {", ".join(named)} is walked by bytes (collate "C"), which an index in another order misses']

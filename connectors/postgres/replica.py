@@ -13,6 +13,7 @@ from typing import TypeVar
 
 from connectors.postgres import catalog, positions
 from connectors.postgres.answers import ask_once
+from connectors.postgres.explain import explain_digest
 from connectors.postgres.expressions import RowForm
 from connectors.postgres.positions import Bounds, LogGeometry, SubscriptionLink
 from connectors.postgres.session import Record, Session, Sessions
@@ -23,7 +24,7 @@ from verifier.keyrange import KeyRange
 from verifier.look import Look, Publishes, Role, Row
 from verifier.packed import PackedDigests
 from verifier.policy import Limits
-from verifier.ports import Answer, Identity
+from verifier.ports import Answer, Explanation, Identity
 from verifier.position import Lsn, Position
 from verifier.table import Column, Key, Scheme, Table, TableName
 from verifier.view import NoView, Snapshot, View
@@ -198,6 +199,11 @@ class PostgresReplica:
             return records[0][:-width], _one_each(table, present)
 
         return self._look(f"reading rows of {table.name}", read)
+
+    def explain(self, table: Table, within: KeyRange) -> Explanation:
+        statements = self.statements(table)
+        with self.sessions.borrow(f"explaining {table.name}") as session:
+            return explain_digest(session, table, statements, self.options.form, self.role(session), within)
 
     def ask(self, sql: str, *, rows_max: int, seconds_max: float) -> Look[Answer]:
         def read(session: Session, told: str) -> tuple[Record, Answer]:

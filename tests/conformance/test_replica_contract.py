@@ -6,6 +6,7 @@ import itertools
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
 import worlds.memory
@@ -305,3 +306,15 @@ def test_a_users_question_is_answered_within_bounds(world: World) -> None:
         assert (none.rows, none.truncated) == ((), False)
         with pytest.raises(Permanent):
             side.ask("select nothing from items", rows_max=2, seconds_max=5)
+
+
+def test_what_would_run_is_told_without_running_it(world: World) -> None:
+    ours, theirs = filled(world)
+    for side, table in ((world.leader, ours), (world.follower, theirs)):
+        told = side.explain(table, KeyRange((7,), (9,)))
+        assert table.name.name in told.sql
+        assert told.parameters == ("7", "9")
+        assert told.plan
+        assert side.explain(table, ALL).parameters == ()
+    with pytest.raises(Permanent):
+        world.leader.explain(replace(ours, name=TableName("public", "gone")), ALL)
