@@ -5,13 +5,17 @@ Everything that other formats show (table, HTML) is in here; they add nothing of
 
 from __future__ import annotations
 
+import getpass
+import os
+import socket
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import groupby
 from typing import Any, TypeAlias
 
-from verifier.compare import SchemaFinding
+import trueup
+from verifier.compare import Comparison, SchemaFinding
 from verifier.drift import Drift, Verdict
 from verifier.invariant import Finding
 from verifier.journal import ChunkResult
@@ -76,8 +80,10 @@ def table_entry(
     key: Sequence[str] = (),
     problem: str | None = None,
     seconds: float = 0.0,
+    how: Mapping[str, Any] | None = None,
 ) -> Json:
-    """One element of `tables`. `drifts` may be fewer than the tally counted: `truncated` says so."""
+    """One element of `tables`. `drifts` may be fewer than the tally counted: `truncated` says so. `how`: what
+    `how_compared` told of it."""
     counted = sum(tally.kinds.values())
     return {
         "table": str(table),
@@ -85,6 +91,7 @@ def table_entry(
         "verdict": tally.verdict(problem).value,
         "reason": problem or tally.reason,
         "scheme": scheme,
+        **(how or {}),
         "excluded_columns": list(excluded),
         "rows": {"leader": tally.leader_rows, "follower": tally.follower_rows},
         "chunks": {
@@ -101,6 +108,28 @@ def table_entry(
         "schema": [{"object": f.object, "what": f.what, "leader": f.leader, "follower": f.follower} for f in findings],
         "rows_drifted": [drift_entry(drift, key) for drift in drifts],
     }
+
+
+def how_compared(compared: Comparison, why: str = "") -> Json:
+    """How a table was read: key, number of columns, filter, names on the follower; `why` the scheme is no cheaper."""
+    ours, theirs = compared.leader, compared.follower
+    return {
+        "scheme_why": why or None,
+        "key": list(ours.key),
+        "columns_compared": len(ours.columns),
+        "where": ours.where,
+        "table_on_follower": None if theirs.stored == ours.name else str(theirs.stored),
+        "renamed_columns": {column.name: column.stored for column in theirs.columns if column.stored != column.name},
+    }
+
+
+def ran_by(command: str) -> dict[str, str]:
+    """Who runs this, where, with which trueup. `command` is the command line without its secrets."""
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):  # a container's user without a name
+        user = str(os.getuid())
+    return {"user": user, "host": socket.gethostname(), "trueup": trueup.__version__, "command": command}
 
 
 def drift_entry(drift: Drift, key: Sequence[str]) -> Json:
@@ -144,8 +173,10 @@ def report(
     tables: Sequence[Json],
     invariants: Sequence[Json] = (),
     settings: Mapping[str, Any] | None = None,
+    by: Mapping[str, str] | None = None,
 ) -> Json:
-    """The whole report. `leader` and `followers` hold name, engine, server_version (and role)."""
+    """The whole report. `leader` and `followers` hold name, engine, server_version (and role); `by` is what `ran_by`
+    told."""
     return {
         "version": VERSION,
         "run": run,
@@ -155,6 +186,7 @@ def report(
         "leader": dict(leader),
         "followers": [dict(f) for f in followers],
         "settings": dict(settings or {}),
+        **({"by": dict(by)} if by else {}),
         "tables": list(tables),
         "invariants": list(invariants),
     }

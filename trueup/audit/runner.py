@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from trueup.audit.lineup import Lineup, Side
-from trueup.audit.report import Json, Tally, overall, report, table_entry
+from trueup.audit.report import Json, Tally, how_compared, overall, report, table_entry
 from trueup.audit.request import Request, continues
 from trueup.audit.table import TableAudit, Tools
 from verifier.compare import Comparison
@@ -33,6 +33,8 @@ class Audit:
     lineup: Lineup
     invariants: Callable[[], list[Json]] = list
     interrupted: bool = False
+    by: Mapping[str, str] = field(default_factory=dict)
+    """Who runs it: `trueup.audit.report.ran_by`."""
     _resumable: bool = False
     _missed: bool = False
     _identities: dict[str, Identity] = field(default_factory=dict)
@@ -191,6 +193,7 @@ class Audit:
             key=table.key,
             problem=audit.problems.get(follower) or compared.problem or stopped,
             seconds=seconds,
+            how=how_compared(compared, side.why),
         )
 
     def _shown(self, run: Run, table: TableName, follower: str) -> list[Drift]:
@@ -213,8 +216,9 @@ class Audit:
         self._missed = self._missed or isinstance(problem, Temporary)
         self.tools.watcher.note(f"{table} on {follower}: not verified: {problem}")
         found = compared.findings if compared else ()
+        how = how_compared(compared) if compared else None
         return table_entry(
-            table, follower, Tally(), scheme=self._scheme(follower), findings=found, problem=str(problem)
+            table, follower, Tally(), scheme=self._scheme(follower), findings=found, problem=str(problem), how=how
         )
 
     def _scheme(self, follower: str) -> str:
@@ -241,6 +245,7 @@ class Audit:
             tables=entries,
             invariants=invariants,
             settings=self._settings(),
+            by=self.by,
         )
         if not self.unfinished:
             verdict = Verdict(whole["verdict"])

@@ -44,6 +44,7 @@ def audit(
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
 ) -> int:
     """Compare every row of every chosen table on every follower with the leader, while writers write."""
+    from trueup.audit.report import ran_by
     from trueup.bootstrap.auditing import open_audit
 
     hide_arguments()
@@ -54,6 +55,7 @@ def audit(
     with stopping() as stop:
         try:
             opened = open_audit(plan, run=resume, watcher=watcher, stop=stop)
+            opened.audit.by = ran_by(f"trueup audit {_again(sys.argv[2:])}")
             try:
                 for remark in opened.remarks:
                     watcher.note(f"note: {remark}")
