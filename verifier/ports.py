@@ -141,6 +141,10 @@ class Replica(Protocol):
         """A user's own SELECT, in a read-only statement of its own. Permanent if the SQL is wrong."""
         ...
 
+    def running(self) -> int:
+        """How many statements run on the server now, trueup's own aside. Forbidden if the login may not see it."""
+        ...
+
     def close(self) -> None: ...
 
 

@@ -56,6 +56,11 @@ class Follower:
         while self.behind() and not self.held:
             self.step()
 
+    @property
+    def running(self) -> int:
+        """Nobody asks a follower anything but trueup."""
+        return 0
+
     def mark(self) -> int:
         return 0 if self.role is Role.STANDBY else self._next_local
 

@@ -153,6 +153,11 @@ class Leader:
         del self._running[writing.xid]
         self._latest_ended = max(self._latest_ended, writing.xid)
 
+    @property
+    def running(self) -> int:
+        """How many transactions are open."""
+        return len(self._running)
+
     def mark(self) -> int:
         return self.next_id
 

@@ -121,6 +121,12 @@ class MemoryReplica:
     def ask(self, sql: str, *, rows_max: int, seconds_max: float) -> Look[Answer]:
         raise Permanent(f"{self._name}: the world in memory speaks no SQL, asked {sql[:40]!r}")
 
+    def running(self) -> int:
+        """Transactions that are open on the server: nothing else runs in this world."""
+        with self._lock:
+            self._happen()
+            return self._server.running
+
     def close(self) -> None:
         """Nothing is held open."""
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from connectors.postgres import catalog, positions
+from connectors.postgres.activity import running_statements
 from connectors.postgres.answers import ask_once
 from connectors.postgres.explain import explain_digest
 from connectors.postgres.expressions import RowForm
@@ -211,6 +212,10 @@ class PostgresReplica:
             return said, answer
 
         return self._look("asking", read)
+
+    def running(self) -> int:
+        with self.sessions.borrow("counting the statements that run") as session:
+            return running_statements(session, self.sessions.where)
 
     def close(self) -> None:
         self.sessions.close()

@@ -318,3 +318,11 @@ def test_what_would_run_is_told_without_running_it(world: World) -> None:
         assert side.explain(table, ALL).parameters == ()
     with pytest.raises(Permanent):
         world.leader.explain(replace(ours, name=TableName("public", "gone")), ALL)
+
+
+def test_what_runs_on_the_server_is_counted_without_ourselves(world: World) -> None:
+    world.create("items", COLUMNS, ["id"])
+    assert world.follower.running() >= 0
+    with ThreadPoolExecutor(4) as pool:
+        told = [future.result() for future in [pool.submit(world.leader.running) for _ in range(8)]]
+    assert max(told) <= 1, "trueup counts itself"
