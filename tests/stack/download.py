@@ -1,4 +1,4 @@
-"""`python -m stack.download [kafka] [postgres]`: fetch everything the tests need, once."""
+"""`python -m stack.download [kafka] [postgres] [mysql]`: fetch everything the tests need, once."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from stack.cache import alone, maven
+from stack.mysql_packed import VERSION, fetch_mysql
 from stack.packed_postgres import PACKED, fetch
 
 _POM = Path(__file__).with_name("pom.xml")
@@ -43,6 +44,8 @@ def main(wanted: list[str]) -> None:
     if "postgres" in wanted or not wanted:
         for version in PACKED:
             print(f"postgresql {version}: {fetch(version)}", file=sys.stderr)
+    if "mysql" in wanted or not wanted:
+        print(f"mysql {VERSION}: {fetch_mysql()}", file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -13,6 +13,10 @@ has prometheus && has promtool || want prometheus
 has chromium || want chromium
 has java || want default-jre-headless
 has mvn || want maven
+has mariadbd || [ -x /usr/sbin/mariadbd ] || want mariadb-server
+# MySQL comes from a jar and needs these two from the system.
+ls /usr/lib/*/libaio.so.1* >/dev/null 2>&1 || want libaio1
+ls /usr/lib/*/libnuma.so.1* >/dev/null 2>&1 || want libnuma1
 [ -n "$packages" ] || exit 0
 
 if [ "$(id -u)" != 0 ] || ! has apt-get; then
