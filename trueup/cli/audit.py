@@ -6,16 +6,17 @@ import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from trueup import exits
+from trueup.cli.asking import Words, planned
 from trueup.cli.discretion import hide_arguments, without_passwords
-from trueup.cli.output import Format, say, target, writable, write
-from verifier.errors import Misconfigured
+from trueup.cli.output import Format, say, writable
+from trueup.cli.reports import write_report
 
 if TYPE_CHECKING:
     from trueup.audit.progress import Watcher
@@ -48,8 +49,8 @@ def audit(
     from trueup.bootstrap.auditing import open_audit
 
     hide_arguments()
-    words = _Words(config, group, leader, follower or [], table or [], exclude or [], key or [], journal, stop_after)
-    plan = _tuned(_plan(words), settle, chunk_time)
+    words = Words(config, group, leader, follower or [], table or [], exclude or [], key or [], journal, stop_after)
+    plan = _tuned(planned(words), settle, chunk_time)
     writable(output)
     watcher = _watcher(quiet)
     with stopping() as stop:
@@ -66,7 +67,7 @@ def audit(
                 opened.close()
         finally:
             watcher.close()
-    _write(report, how, output)
+    write_report(report, how, output)
     if opened.audit.unfinished:
         why = "stopped" if opened.audit.interrupted else "not everything could be reached"
         say(f"{why}; go on with: trueup audit {_again(sys.argv[2:])} --resume {run.id}")
@@ -75,80 +76,12 @@ def audit(
     return exits.of_verdict(report["verdict"])
 
 
-@dataclass(frozen=True, slots=True)
-class _Words:
-    config: Path | None
-    group: str | None
-    leader: str | None
-    followers: list[str]
-    tables: list[str]
-    excluded: list[str]
-    keys: list[str]
-    journal: str | None
-    rows_max: int | None
-
-
-def _plan(words: _Words) -> Plan:
-    from trueup.audit.request import Request
-    from trueup.bootstrap.auditing import Plan, plan_of
-    from trueup.bootstrap.servers import HEARTBEAT_TABLE, Address, patterns_of
-    from trueup.cli.groups import chosen
-
-    excluded = _by_table(words.excluded)
-    keys = {name: tuple(columns.split(",")) for name, columns in map(_pair, words.keys)}
-    if words.leader is not None or words.followers:
-        if words.config is not None:
-            raise Misconfigured("give either --config or --leader and --follower, not both")
-        if words.leader is None or not words.followers:
-            raise Misconfigured("an audit without configuration needs --leader URL and at least one --follower URL")
-        request = Request(tuple(words.tables) or ("*", f"!*.{HEARTBEAT_TABLE}"), excluded, keys, words.rows_max)
-        followers = tuple(_address(text, f"follower{i}") for i, text in enumerate(words.followers, 1))
-        return Plan("audit", Address("leader", words.leader), followers, request, words.journal or "trueup.db")
-    settings, group = chosen(words.config, words.group)
-    configured = {**group.tables.exclude_columns, **excluded}
-    request = Request(
-        tuple(words.tables) or patterns_of(group),
-        {name: tuple(columns) for name, columns in configured.items()},
-        {**{name: tuple(columns) for name, columns in group.tables.keys.items()}, **keys},
-        words.rows_max,
-    )
-    plan = plan_of(group, words.journal or settings.journal.address(), request)
-    return plan if words.tables else replace(plan, checked=group)
-
-
 def _tuned(plan: Plan, settle: float | None, chunk_time: float | None) -> Plan:
     if settle is not None:
         plan = replace(plan, settle=replace(plan.settle, give_up_seconds=settle))
     if chunk_time is not None:
         plan = replace(plan, scan=replace(plan.scan, chunk_seconds=chunk_time))
     return plan
-
-
-def _by_table(words: list[str]) -> dict[str, tuple[str, ...]]:
-    """`schema.table.column` texts as columns by table."""
-    found: dict[str, tuple[str, ...]] = {}
-    for word in words:
-        name, dot, column = word.rpartition(".")
-        if not dot or "." not in name:
-            raise Misconfigured(f"--exclude {word!r}: needs schema.table.column")
-        found[name] = (*found.get(name, ()), column)
-    return found
-
-
-def _pair(word: str) -> tuple[str, str]:
-    name, equals, value = word.partition("=")
-    if not equals or not value:
-        raise Misconfigured(f"{word!r}: needs schema.table=column,column")
-    return name, value
-
-
-def _address(text: str, default: str) -> Any:
-    from trueup.bootstrap.servers import Address
-
-    name, equals, url = text.partition("=")
-    if equals and "://" not in name:
-        return Address(name, url)
-    return Address(default, text)
 
 
 def _watcher(quiet: bool) -> Watcher:
@@ -161,18 +94,6 @@ def _watcher(quiet: bool) -> Watcher:
         return Bar()
     clock = SystemClock()
     return Lines(clock.now(), clock)
-
-
-def _write(report: dict[str, Any], how: Format, output: Path | None) -> None:
-    from trueup.audit.render import render
-
-    if how is Format.HTML:
-        from dashboards.report.html import page
-
-        with target(output) as out:
-            out.write(page(report))
-        return
-    write(report, how, output, lambda out: render(report, out))
 
 
 def _again(words: list[str]) -> str:

@@ -19,6 +19,7 @@ class Format(StrEnum):
     TABLE = "table"
     JSON = "json"
     HTML = "html"
+    JUNIT = "junit"
 
 
 class Listing(StrEnum):
