@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from verifier.digest import Digest
@@ -33,6 +33,28 @@ def test_packed_and_plain_find_the_same(left: dict[int, int], right: dict[int, i
         assert set(differing(packed(left), packed(other))) == expected
         assert set(differing(packed(left), plain(other))) == expected
         assert set(differing(plain(left), packed(other))) == expected
+
+
+places = st.sets(st.integers(0, 1_000), max_size=30)
+
+
+@settings(max_examples=50)
+@given(st.integers(0, 1_000), places, places, places)
+def test_long_chunks_in_key_order(length: int, gone: set[int], changed: set[int], added: set[int]) -> None:
+    """Long enough for equal stretches to be skipped."""
+    left = {key: 7 + key for key in range(-3, length)}
+    right = left | dict.fromkeys(changed, 1) | dict.fromkeys((key + length for key in added), 2)
+    right = {key: right[key] for key in sorted(right.keys() - gone)}
+    assert set(differing(packed(left), packed(right))) == set(differing(plain(left), plain(right)))
+    assert set(differing(packed(right), packed(left))) == set(differing(plain(right), plain(left)))
+
+
+@given(chunks)
+def test_the_digest_of_packed_rows(rows: dict[int, int]) -> None:
+    assert packed(rows).digest() == Digest.of(rows.values())
+    columns = [[str(key) for key in rows]]
+    beside = PackedDigests.beside(columns, b"".join(struct.pack(">Q", value) for value in rows.values()))
+    assert beside.digest() == Digest.of(rows.values())
 
 
 @given(chunks)
