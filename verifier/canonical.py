@@ -4,18 +4,19 @@
 Digests find rows that may differ cheaply; whether and where they do is decided here, column by column. Equality is by
 value: 1.0 is 1.00 (unless scale is strict), -0 is 0, instants count and not their offsets, JSON by structure, blanks
 that only pad do not count, text by code points. A text that its family cannot read stands for itself: it is never
-equal to a value that can be read, and never an error.
+equal to a value that can be read, and never an error. `docs/canonical.md` has the law as a table.
 """
 
 from __future__ import annotations
 
+import ipaddress
 import json
 import re
 from collections.abc import Callable, Mapping
-from datetime import datetime, timedelta
-from decimal import Decimal, InvalidOperation
+from decimal import Context, Decimal, InvalidOperation
 from typing import Any
 
+from verifier import moments
 from verifier.drift import Difference
 from verifier.table import Family, Table, Value
 
@@ -24,9 +25,10 @@ _FALSE = {"f", "false", "0", "n", "no", "off"}
 _DECIMAL = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 _NOT_FINITE = {"nan": "NaN", "infinity": "Infinity", "inf": "Infinity", "-infinity": "-Infinity", "-inf": "-Infinity"}
 _EXPONENT_MAX = 200_000  # beyond what any engine stores; keeps a hostile text from being written out in full
-_CLOCK = re.compile(r"(\d\d:\d\d:\d\d)(\.\d*)?", re.ASCII)
-_STAMP = re.compile(r"(\d{4,6}-\d\d-\d\d)[ T](\d\d:\d\d:\d\d)(\.\d*)?(.*)", re.ASCII | re.DOTALL)
-_OFFSET = re.compile(r"\s*(?:(Z)|([+-])(\d\d)(?::?(\d\d))?(?::?(\d\d))?)( BC)?", re.ASCII)
+_INTEGER = re.compile(r"[+-]?\d{1,4000}", re.ASCII)
+_HEX = re.compile(r"\\x(?:[0-9a-f]{2})*", re.IGNORECASE | re.ASCII)
+_UUID = re.compile(r"\\x([0-9a-f]{32})|\{?([0-9a-f]{8}(?:-?[0-9a-f]{4}){3}-?[0-9a-f]{12})\}?", re.IGNORECASE | re.ASCII)
+_ADDRESS = re.compile(r"[0-9a-f:.]{2,45}(/\d{1,3})?", re.IGNORECASE | re.ASCII)
 
 
 def canonical(family: Family, value: Value, *, strict_scale: bool = False) -> Value:
@@ -69,10 +71,7 @@ def _equal(family: Family, left: Value, right: Value, strict_scale: bool) -> boo
 
 
 def _integer(text: str) -> str:
-    try:
-        return str(int(text))
-    except ValueError:
-        return _decimal(text)  # the other side's column may be a decimal
+    return str(int(text)) if _INTEGER.fullmatch(text) else _decimal(text)  # the other side's column may be a decimal
 
 
 def _decimal(text: str) -> str:
@@ -93,19 +92,19 @@ def _plain(number: Decimal) -> str:
     if not number:
         return "0"
     if abs(number.adjusted()) > _EXPONENT_MAX:
-        return str(number)
+        return str(number.normalize(Context(prec=len(number.as_tuple().digits))))
     text = format(number, "f")
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def _float(text: str) -> str:
-    try:
-        number = float(text)
-    except ValueError:
+    spelled = text.strip().lower()
+    if spelled in _NOT_FINITE:
+        return _NOT_FINITE[spelled]
+    if not _DECIMAL.fullmatch(spelled):
         return text
-    if number != number:
-        return "NaN"
-    return repr(number + 0.0)  # -0.0 + 0.0 is 0.0
+    number = float(spelled) + 0.0  # -0.0 + 0.0 is 0.0
+    return {"inf": "Infinity", "-inf": "-Infinity"}.get(repr(number), repr(number))
 
 
 def _boolean(text: str) -> str:
@@ -118,52 +117,36 @@ def _char(text: str) -> str:
 
 
 def _bytes(text: str) -> str:
-    return text.lower() if text[:2].lower() == "\\x" else text
-
-
-def _time(text: str) -> str:
-    match = _CLOCK.fullmatch(text)
-    if not match:
-        return text
-    return match[1] + _fraction(match[2])
-
-
-def _fraction(digits: str | None) -> str:
-    """`.500000` is `.5`; none and `.000` are nothing."""
-    return (digits or "").rstrip("0").rstrip(".")
-
-
-def _timestamp(text: str) -> str:
-    match = _STAMP.fullmatch(text)
-    if not match or match[4] not in ("", " BC"):
-        return text
-    return f"{match[1]} {match[2]}{_fraction(match[3])}{match[4]}"
-
-
-def _timestamptz(text: str) -> str:
-    match = _STAMP.fullmatch(text)
-    zone = _OFFSET.fullmatch(match[4]) if match else None
-    if not match or not zone:
-        return text
-    day, clock, fraction, era = match[1], match[2], _fraction(match[3]), zone[6] or ""
-    offset = timedelta(hours=int(zone[3] or 0), minutes=int(zone[4] or 0), seconds=int(zone[5] or 0))
-    if offset:
-        try:
-            local = datetime.strptime(f"{day} {clock}", "%Y-%m-%d %H:%M:%S")
-            shifted = local - offset if zone[2] == "+" else local + offset
-        except (ValueError, OverflowError):
-            return text  # outside of the years 1 to 9999
-        if era:
-            return text
-        day, clock = f"{shifted.year:04d}-{shifted:%m-%d}", f"{shifted:%H:%M:%S}"
-    return f"{day} {clock}{fraction}+00{era}"
+    return text.lower() if _HEX.fullmatch(text) else text
 
 
 def _uuid(text: str) -> str:
-    digits = re.sub(r"^\\x|[-{}]", "", text.strip()).lower()
-    if not re.fullmatch(r"[0-9a-f]{32}", digits):
+    match = _UUID.fullmatch(text.strip(" "))
+    if not match:
         return text
+    digits = (match[1] or match[2].replace("-", "")).lower()
     return "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]))
+
+
+def _inet(text: str) -> str:
+    """The address as RFC 5952 writes it, and the length of its network unless that is the whole address. An IPv4
+    address mapped into IPv6 is that IPv4 address: columns that hold only IPv6 have no other way to hold it."""
+    if not _ADDRESS.fullmatch(text):
+        return text
+    try:
+        found = ipaddress.ip_interface(text)
+    except ValueError:
+        return text
+    length = found.network.prefixlen
+    if length != found.max_prefixlen:
+        return f"{found.ip.compressed}/{length}"
+    mapped = found.ip.ipv4_mapped if isinstance(found.ip, ipaddress.IPv6Address) else None
+    return (mapped or found.ip).compressed
+
+
+def _set(text: str) -> str:
+    """Members in the order of their code points: the order of a set's declaration is no part of its value."""
+    return ",".join(sorted(set(text.split(","))))
 
 
 def _json(text: str) -> str:
@@ -174,7 +157,7 @@ def _json(text: str) -> str:
 
 
 def _structure(node: Any) -> str:
-    """Compact JSON with sorted keys and plain numbers."""
+    """Compact JSON with sorted keys and plain numbers; of a key given twice the last one counts."""
     if isinstance(node, dict):
         members = (f"{json.dumps(key)}:{_structure(node[key])}" for key in sorted(node))
         return "{" + ",".join(members) + "}"
@@ -196,9 +179,12 @@ _FORMS: Mapping[Family, Callable[[str], str]] = {
     Family.BOOLEAN: _boolean,
     Family.CHAR: _char,
     Family.BYTES: _bytes,
-    Family.TIME: _time,
-    Family.TIMESTAMP: _timestamp,
-    Family.TIMESTAMPTZ: _timestamptz,
+    Family.TIME: moments.time,
+    Family.TIMESTAMP: moments.timestamp,
+    Family.TIMESTAMPTZ: moments.timestamptz,
+    Family.INTERVAL: moments.interval,
     Family.UUID: _uuid,
     Family.JSON: _json,
+    Family.INET: _inet,
+    Family.SET: _set,
 }
