@@ -6,6 +6,7 @@ the table `unverified`, by name, unless the user excluded it.
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
@@ -40,15 +41,25 @@ _OWN_KIND = frozenset({Family.OTHER, Family.ARRAY, Family.RANGE, Family.COMPOSIT
 _SPELLED_BY_TYPE = frozenset({Family.DECIMAL, Family.FLOAT, Family.ARRAY, Family.OTHER})
 
 
+class Severity(enum.Enum):
+    """How much a finding of schema weighs; none of them is drift."""
+
+    NOTICE = "notice"  # may well be meant: an index that only one side needs, a sequence that nobody uses yet
+    WARNING = "warning"  # values may not fit, or what one side refuses the other accepts
+
+
 @dataclass(frozen=True, slots=True)
 class SchemaFinding:
-    """A difference of description: `what` is `column`, `type`, `nullability` or `key`; a side is None where the
-    object is absent."""
+    """A difference of description, or with a `note` what is wrong by itself on one side. `what` is `column`, `type`,
+    `nullability`, `key`, or a feature's (`verifier.features`); a side is None where the object is absent, or is not
+    spoken of."""
 
     object: str
     what: str
     leader: str | None
     follower: str | None
+    severity: Severity = Severity.WARNING
+    note: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

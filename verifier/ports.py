@@ -13,6 +13,7 @@ from typing import Protocol, TypeVar
 
 from verifier.change import Batch
 from verifier.digest import Digest
+from verifier.features import Feature
 from verifier.keyrange import KeyRange
 from verifier.look import Look, Publishes, Role, Row
 from verifier.position import Position
@@ -96,11 +97,16 @@ class Replica(Protocol):
 
     def tables(self, patterns: Sequence[str]) -> Sequence[TableName]:
         """Tables that match any `schema.table` glob (`*`, `?`; a pattern without a dot means any schema that the
-        user sees, system schemas aside), sorted. A pattern with a leading `!` excludes."""
+        user sees, system schemas aside), sorted. A pattern with a leading `!` excludes. Views and foreign tables only
+        where a pattern names them without `*` and `?`: what stands in them is compared elsewhere already."""
         ...
 
     def table(self, name: TableName) -> Table:
         """Permanent if there is no such table; Forbidden if it may not be read."""
+        ...
+
+    def features(self, name: TableName) -> Sequence[Feature]:
+        """What the table has beside its columns, by its name on this server. Errors as from `table`."""
         ...
 
     def position(self) -> Position:
@@ -119,7 +125,14 @@ class Replica(Protocol):
         walk; None if fewer rows follow."""
         ...
 
-    def digest(self, table: Table, within: KeyRange) -> Look[Digest]: ...
+    def digest(self, table: Table, within: KeyRange) -> Look[Digest]:
+        """Of a table without a key only the whole: the range must be `ALL`."""
+        ...
+
+    def multiset(self, table: Table) -> Look[Mapping[int, int]]:
+        """Of a table without a key: how often each row hash (unsigned 64 bits) occurs. Permanent if there are more than
+        `MULTISET_MAX` of them."""
+        ...
 
     def row_digests(self, table: Table, within: KeyRange) -> Look[Mapping[Key, int]]:
         """Every key in the range with its row hash (unsigned 64 bits), as one packed value."""

@@ -101,6 +101,16 @@ class Column:
         return self.form or self.family
 
 
+class Kind(enum.Enum):
+    """What a table's name stands for on its server."""
+
+    TABLE = "table"
+    PARTITIONED = "partitioned"  # one table of many parts; the parts are not compared by themselves
+    PARENT = "parent"  # others inherit from it and are compared by themselves: only its own rows are its rows
+    VIEW = "view"  # also materialised; its rows have no versions
+    FOREIGN = "foreign"  # rows, or some of them, are read from another server and have no versions
+
+
 @dataclass(frozen=True, slots=True)
 class Table:
     """What is compared: all columns in table order, and the names of the key columns in key order.
@@ -118,6 +128,7 @@ class Table:
     source: TableName | None = None
     scheme: Scheme = Scheme.NATIVE
     where: str | None = None
+    kind: Kind = Kind.TABLE
 
     @property
     def stored(self) -> TableName:

@@ -7,8 +7,9 @@ Positions count bytes of the log; records that are no commits make it grow too.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from itertools import count
 
 from connectors.memory.rows import Shelves, Values, key_of
 from verifier.change import Blindness, Change, Operation
@@ -47,7 +48,8 @@ class Writing:
     logged: bool = False
 
     def insert(self, table: TableName, row: Values) -> None:
-        key = key_of(self.leader.shelves.tables[table].table, row)
+        described = self.leader.shelves.tables[table].table
+        key = key_of(described, row) if described.key else (next(self.leader.numbers),)
         self._write(table, key, dict(row), Operation.INSERT)
 
     def update(self, table: TableName, key: Key, values: Values) -> bool:
@@ -100,6 +102,8 @@ class Leader:
     position: int = 1_000
     next_id: int = FIRST_ID
     writes: int = 0
+    numbers: Iterator[int] = field(default_factory=lambda: count(1))
+    """Where rows without a key are kept."""
     _running: dict[int, Writing] = field(default_factory=dict)
     _locks: dict[tuple[TableName, Key], int] = field(default_factory=dict)
     _latest_ended: int = FIRST_ID - 1

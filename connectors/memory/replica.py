@@ -6,6 +6,7 @@ position, its statement and its second position. A statement itself is one momen
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from threading import RLock
 from typing import TypeVar
@@ -15,8 +16,10 @@ from connectors.memory.leader import Leader
 from connectors.memory.rows import matches, row_hash
 from verifier.digest import Digest
 from verifier.errors import Permanent
-from verifier.keyrange import KeyRange
+from verifier.features import Feature
+from verifier.keyrange import ALL, KeyRange
 from verifier.look import Look, Publishes, Role, Row
+from verifier.multiset import HashCounts
 from verifier.ports import Answer, Explanation, Identity
 from verifier.position import Position
 from verifier.table import Column, Key, Table, TableName
@@ -81,6 +84,12 @@ class MemoryReplica:
             self._known(name)
             return self._server.shelves.tables[name].table
 
+    def features(self, name: TableName) -> Sequence[Feature]:
+        with self._lock:
+            self._happen()
+            self._known(name)
+            return self._server.shelves.tables[name].features
+
     def position(self) -> Position:
         with self._lock:
             self._happen()
@@ -103,6 +112,9 @@ class MemoryReplica:
 
     def row_digests(self, table: Table, within: KeyRange) -> Look[Mapping[Key, int]]:
         return self._look(table, lambda: self._hashes(table, within))
+
+    def multiset(self, table: Table) -> Look[Mapping[int, int]]:
+        return self._look(table, lambda: HashCounts.of(Counter(self._hashes(table, ALL).values())))
 
     def point_digests(self, table: Table, keys: Collection[Key]) -> Look[Mapping[Key, int]]:
         return self._look(table, lambda: {key: row.digest for key, row in self._rows(table, keys).items()})

@@ -9,6 +9,7 @@ from hashlib import blake2b
 from itertools import count
 
 from verifier.canonical import canonical
+from verifier.features import Feature
 from verifier.keyrange import KeyRange
 from verifier.look import Row
 from verifier.table import Family, Key, Table, TableName, Value
@@ -18,10 +19,11 @@ Values = Mapping[str, Value]
 
 @dataclass(slots=True)
 class Shelf:
-    """One table's rows: values and version by key."""
+    """One table's rows: values and version by key; of a table without one, by a number of this world's own."""
 
     table: Table
     rows: dict[Key, tuple[Values, str]] = field(default_factory=dict)
+    features: tuple[Feature, ...] = ()
 
     def within(self, within: KeyRange) -> list[Key]:
         """Keys of the range in key order; integers by value, texts by code points."""

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 from connectors.postgres.session import Session
 from verifier.errors import Forbidden, Permanent
-from verifier.table import Column, Family, Table, TableName
+from verifier.table import Column, Family, Kind, Table, TableName
 
 _FAMILIES = {
     "int2": Family.INTEGER,
@@ -34,8 +34,8 @@ _FAMILIES = {
 }
 
 _TABLES = """
-select n.nspname, c.relname from pg_class c join pg_namespace n on n.oid = c.relnamespace
-where c.relkind in ('r', 'p') and not c.relispartition and c.relpersistence <> 't'
+select n.nspname, c.relname, c.relkind in ('r', 'p') from pg_class c join pg_namespace n on n.oid = c.relnamespace
+where c.relkind in ('r', 'p', 'v', 'm', 'f') and not c.relispartition and c.relpersistence <> 't'
   and n.nspname <> 'information_schema' and n.nspname not like 'pg\\_%%' and has_schema_privilege(n.oid, 'usage')
 """
 
@@ -44,7 +44,13 @@ select c.oid::bigint, c.reltuples::bigint, c.relkind::text,
        has_schema_privilege(n.oid, 'usage')
        and (has_table_privilege(c.oid, 'select') or has_any_column_privilege(c.oid, 'select')),
        (select sum(greatest(p.reltuples, 0))::bigint from pg_partition_tree(c.oid) t join pg_class p on p.oid = t.relid
-         where t.isleaf and c.relkind = 'p')
+         where t.isleaf and c.relkind = 'p'),
+       case when c.relkind in ('v', 'm') then 'view'
+            when c.relkind = 'f' or c.relkind = 'p' and exists (
+                 select from pg_partition_tree(c.oid) t join pg_class p on p.oid = t.relid where p.relkind = 'f')
+            then 'foreign'
+            when c.relkind = 'p' then 'partitioned'
+            when exists (select from pg_inherits i where i.inhparent = c.oid) then 'parent' else 'table' end
 from pg_class c join pg_namespace n on n.oid = c.relnamespace
 where n.nspname = %s and c.relname = %s and c.relkind in ('r', 'p', 'v', 'm', 'f')
 """
@@ -85,8 +91,9 @@ order by i.indisprimary desc, i.indnkeyatts, i.indexrelid limit 1
 def list_tables(session: Session, patterns: Sequence[str]) -> list[TableName]:
     """Tables that match the patterns (`Replica.tables` says how), sorted."""
     matches = matcher(patterns)
-    names = (TableName(schema, name) for schema, name in session.all(_TABLES, ()))
-    return sorted(name for name in names if matches(name))
+    exactly = set(patterns)
+    names = [(TableName(schema, name), plain) for schema, name, plain in session.all(_TABLES, ())]
+    return sorted(name for name, plain in names if matches(name) and (plain or not exactly.isdisjoint(_named(name))))
 
 
 def describe(session: Session, name: TableName, where: str) -> Table:
@@ -94,7 +101,7 @@ def describe(session: Session, name: TableName, where: str) -> Table:
     found = session.all(_RELATION, (name.schema, name.name))
     if not found:
         raise Permanent(f"there is no table {name} on {where}; check schema and name (case counts)")
-    oid, guessed, kind, readable, guessed_parts = found[0]
+    oid, guessed, relkind, readable, guessed_parts, kind = found[0]
     if not readable:
         raise Forbidden(f"table {name} on {where} may not be read; grant select on it to trueup's user")
     columns = tuple(
@@ -111,8 +118,14 @@ def describe(session: Session, name: TableName, where: str) -> Table:
         )
     )
     key = session.all(_KEY, (oid,))
-    rows = guessed_parts if kind == "p" else guessed
-    return Table(name, columns, tuple(key[0][0]) if key else (), rows if rows is not None and rows >= 0 else None)
+    rows = guessed_parts if relkind == "p" else guessed
+    estimate = rows if rows is not None and rows >= 0 and relkind != "v" else None
+    return Table(name, columns, tuple(key[0][0]) if key else (), estimate, kind=Kind(kind))
+
+
+def _named(name: TableName) -> tuple[str, str]:
+    """The patterns that name this table and no other of the same name in its schema."""
+    return str(name), name.name
 
 
 def family(type_name: str, builtin: bool, type_kind: str, category: str) -> Family:

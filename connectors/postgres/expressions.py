@@ -60,7 +60,8 @@ def cast_type(column: Column) -> str:
 def row_hash(table: Table, quote: Quote, form: RowForm, *, of: str = "", strict_scale: bool = False) -> str:
     """SQL of type bigint: the hash of one row of `table`, whose columns are qualified by `of` (an alias).
 
-    Columns are taken key first and then by name, so that two servers need not agree on the order of columns.
+    Columns are taken key first and then by name, so that two servers need not agree on the order of columns. Without a
+    key nothing seeds the record's hash, which is linear in its columns then: such rows are always hashed as text.
     """
 
     def named(column: Column) -> str:
@@ -68,7 +69,7 @@ def row_hash(table: Table, quote: Quote, form: RowForm, *, of: str = "", strict_
 
     keys = table.key_columns()
     others = sorted((c for c in table.columns if c.name not in table.key), key=lambda c: c.name)
-    if form is RowForm.TEXT:
+    if form is RowForm.TEXT or not keys:
         texts = ", ".join(_spelled(c, named(c), strict_scale) for c in (*keys, *others))
         return f'hashtextextended(row({texts})::text collate "C", 0)'
     key_parts = ", ".join(hardened(c, named(c)) for c in keys)
@@ -77,7 +78,7 @@ def row_hash(table: Table, quote: Quote, form: RowForm, *, of: str = "", strict_
         key = named(keys[0])
         seed = f"hashint8extended({key}::bigint, {key}::bigint)"
     else:
-        seed = f"hash_record_extended(row({key_parts}), 0)" if keys else "1"
+        seed = f"hash_record_extended(row({key_parts}), 0)"
     return f"hash_record_extended(row({parts}), {seed})"
 
 

@@ -16,13 +16,16 @@ from connectors.postgres.activity import running_statements
 from connectors.postgres.answers import ask_once
 from connectors.postgres.explain import explain_digest
 from connectors.postgres.expressions import RowForm
+from connectors.postgres.features import features_of
 from connectors.postgres.positions import Bounds, LogGeometry, SubscriptionLink
 from connectors.postgres.session import Record, Session, Sessions
 from connectors.postgres.statements import PACKED_ROWS_MAX, Statements, TextOrder, missing_parts
 from verifier.digest import MODULUS, Digest
 from verifier.errors import Permanent, Temporary
+from verifier.features import Feature
 from verifier.keyrange import KeyRange
 from verifier.look import Look, Publishes, Role, Row
+from verifier.multiset import MULTISET_MAX, HashCounts
 from verifier.packed import PackedDigests
 from verifier.policy import Limits
 from verifier.ports import Answer, Explanation, Identity
@@ -122,6 +125,10 @@ class PostgresReplica:
                     raise Temporary(f"the first copy of {name} to {self.sessions.where} is still running; wait for it")
             return table
 
+    def features(self, name: TableName) -> Sequence[Feature]:
+        with self.sessions.borrow(f"reading indexes, constraints and sequences of {name}") as session:
+            return features_of(session, name, self.sessions.quote)
+
     def position(self) -> Lsn:
         with self.sessions.borrow("reading the position") as session:
             if self.role(session) is Role.LEADER:
@@ -150,13 +157,24 @@ class PostgresReplica:
         return tuple(found[0]) if found else None
 
     def digest(self, table: Table, within: KeyRange) -> Look[Digest]:
-        statements = self.statements(table)
+        statements = self.statements(table, keyless=True)
 
         def read(session: Session, told: str) -> tuple[Record, Digest]:
             *said, rows, total = session.one(*statements.digest(within, told))
             return tuple(said), Digest(rows, int(total or 0) % MODULUS)
 
         return self._look(f"digesting {table.name}", read)
+
+    def multiset(self, table: Table) -> Look[Mapping[int, int]]:
+        statements = self.statements(table, keyless=True)
+
+        def read(session: Session, told: str) -> tuple[Record, Mapping[int, int]]:
+            *said, different, packed = session.one(*statements.multiset(told), binary=True)
+            if different > MULTISET_MAX:
+                raise Permanent(f"{table.name} has more than {MULTISET_MAX:,} different rows, too many to count each")
+            return tuple(said), HashCounts(packed or b"")
+
+        return self._look(f"counting rows of {table.name}", read)
 
     def row_digests(self, table: Table, within: KeyRange) -> Look[Mapping[Key, int]]:
         statements = self.statements(table)
@@ -224,9 +242,9 @@ class PostgresReplica:
         """Use what `agreement.agree` found all sides to share; before the first comparison."""
         self.options = replace(self.options, form=form, native_order=native_order)
 
-    def statements(self, table: Table) -> Statements:
-        """The SQL that this replica uses for the table; Permanent if it has no key."""
-        if not table.key:
+    def statements(self, table: Table, *, keyless: bool = False) -> Statements:
+        """The SQL that this replica uses for the table; Permanent if it has no key, unless the question needs none."""
+        if not (table.key or keyless):
             raise Permanent(f"{table.name} has no primary key and no unique not-null key: its rows cannot be addressed")
         o = self.options
         native = table.scheme is Scheme.NATIVE and table.name in o.native_order

@@ -12,12 +12,15 @@ import enum
 from collections.abc import Collection, Sequence
 
 from connectors.postgres.expressions import Quote, RowForm, cast_type, row_hash
-from verifier.keyrange import KeyRange
-from verifier.table import Column, Family, Key, Table
+from verifier.keyrange import ALL, KeyRange
+from verifier.multiset import MULTISET_MAX
+from verifier.table import Column, Family, Key, Kind, Table
 
 Statement = tuple[str, list[object]]
 
 PACKED_ROWS_MAX = 4_000_000
+_VERSION = "hash_of.tableoid::text || ':' || hash_of.xmin::text || ':' || hash_of.ctid::text"
+_VERSIONED = (Kind.TABLE, Kind.PARTITIONED, Kind.PARENT)
 ORDERED_BY_COLLATION = (Family.TEXT, Family.CHAR, Family.ENUM, Family.OTHER, Family.ARRAY)
 
 
@@ -34,7 +37,8 @@ class Statements:
     def __init__(self, table: Table, quote: Quote, scheme: RowForm, order: TextOrder, strict_scale: bool) -> None:
         self._table, self._quote, self._scheme, self._strict = table, quote, scheme, strict_scale
         self.order = order
-        self._source = f"{quote(table.stored.schema)}.{quote(table.stored.name)}"
+        only = "only " if table.kind is Kind.PARENT else ""
+        self._source = f"{only}{quote(table.stored.schema)}.{quote(table.stored.name)}"
         self._keys = table.key_columns()
         self._whole = len(self._keys) == 1 and self._keys[0].family is Family.INTEGER
 
@@ -47,6 +51,17 @@ class Statements:
         """One row: what was told, count, sum of hashes (numeric, or NULL of no rows)."""
         where, values = self._range(within)
         return f"select {told}, count(*), sum({self._hash()})::text from {self._source} as walked{where}", values
+
+    def multiset(self, told: str) -> Statement:
+        """One row: what was told, how many different hashes, and each with its count, in their order, 16 bytes each."""
+        where, values = self._range(ALL)
+        grouped = (
+            f"(select {self._hash()} as h, count(*) as n from {self._source} as walked{where} "
+            f"group by 1 limit {MULTISET_MAX + 1}) m"
+        )
+        # int8send of a signed number sorts as the unsigned one.
+        packed = "string_agg(int8send(m.h) || int8send(m.n), ''::bytea order by int8send(m.h))"
+        return f"select {told}, count(*), {packed} from {grouped}", values
 
     def packed(self, within: KeyRange, told: str) -> Statement:
         """One row: what was told, count, then packed hashes: with the key in 16 bytes each, or 8 bytes each followed by
@@ -76,7 +91,7 @@ class Statements:
         """Rows of: what was told, index of the key (NULL if none exists), hash, and for whole rows the version and
         every column as text. At least one row comes back, so that what was told always does."""
         columns = [f"hash_of.{self._quote(c.stored)}::text" for c in self._table.columns] if whole_rows else []
-        version = ["hash_of.tableoid::text || ':' || hash_of.xmin::text || ':' || hash_of.ctid::text"]
+        version = [_VERSION if self._table.kind in _VERSIONED else "null::text"]
         wanted = ["wanted.trueup_i", self._hash("hash_of"), *(version + columns if whole_rows else [])]
         names = [f"c{n}" for n in range(len(wanted))]
         arrays = ", ".join("%s::text[]" for _ in self._keys)
@@ -85,7 +100,7 @@ class Statements:
         )
         aliases = ", ".join(f"trueup_k{n}" for n in range(len(self._keys)))  # no name that a condition could mean
         if self._table.where is not None:
-            match += f" and {self._condition()}"
+            match += f" and {self._condition('hash_of')}"
         found = (
             f"select {', '.join(f'{sql} as {name}' for sql, name in zip(wanted, names, strict=True))} "
             f"from unnest({arrays}) with ordinality as wanted({aliases}, trueup_i) "
@@ -108,12 +123,18 @@ class Statements:
                 conditions.append(f"({left}) {comparison} ({right})")
                 values.extend(bound)
         if self._table.where is not None:
-            conditions.append(self._condition())
+            conditions.append(self._condition("walked"))
         return (" where " + " and ".join(conditions) if conditions else ""), values
 
-    def _condition(self) -> str:
-        """The user's own condition; a percent sign in it is no parameter. The line break ends a comment in it."""
-        return f"({(self._table.where or 'true').replace('%', '%%')}\n)"
+    def _condition(self, of: str) -> str:
+        """The user's own condition; a percent sign in it is no parameter. The line break ends a comment in it. It knows
+        columns by their names on the leader."""
+        condition = f"({(self._table.where or 'true').replace('%', '%%')}\n)"
+        renamed = [column for column in self._table.columns if column.stored != column.name]
+        if not renamed:
+            return condition
+        names = ", ".join(f"{of}.{self._quote(c.stored)} as {self._quote(c.name)}" for c in renamed)
+        return f"(select {condition} from (select {names}) as renamed)"
 
     def _ordered(self, column: Column) -> str:
         name = f"walked.{self._quote(column.stored)}"

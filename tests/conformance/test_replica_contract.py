@@ -100,6 +100,37 @@ def test_both_sides_agree_once_applied(world: World) -> None:
     assert world.leader.digest(ours, ALL).value.rows == 40
 
 
+def test_rows_without_a_key_are_counted_by_their_hash(world: World) -> None:
+    made = world.create("events", (("kind", Family.TEXT), ("n", Family.INTEGER)), [])
+    seen: list[dict[str, str | None]] = [{"kind": "a", "n": "1"}, {"kind": "b", "n": "2"}, {"kind": None, "n": None}]
+    world.insert(made, [seen[0], seen[1], seen[0], seen[2], seen[0]])
+    world.applied()
+    ours, theirs = world.leader.table(made), world.follower.table(made)
+    assert ours.key == theirs.key == ()
+    left, right = world.leader.multiset(ours).value, world.follower.multiset(theirs).value
+    assert sorted(left.values()) == [1, 1, 3]
+    assert dict(left) == dict(right)
+    assert list(left) == sorted(left)
+    whole = Digest(sum(left.values()), sum(value * count for value, count in left.items()) % 2**64)
+    assert world.leader.digest(ours, ALL).value == world.follower.digest(theirs, ALL).value == whole
+    world.hold()
+    try:
+        world.insert(made, [{"kind": "a", "n": "2"}, {"kind": "b", "n": "1"}])  # as it were, two values exchanged
+        more, still = world.leader.multiset(ours).value, world.follower.multiset(theirs).value
+    finally:
+        world.release()
+    assert dict(still) == dict(right)
+    assert (len(more), sorted(more.values())) == (5, [1, 1, 1, 1, 3])
+    (thrice,) = (value for value, count in left.items() if count == 3)
+    crossed = sum(value for value in more if value not in left)
+    assert all(crossed % 2**64 != (thrice + once) % 2**64 for once, count in left.items() if count == 1)
+
+
+def test_what_a_table_has_beside_its_columns_is_the_same_on_both_sides(world: World) -> None:
+    ours, theirs = filled(world, 1)
+    assert sorted(map(str, world.leader.features(ours.name))) == sorted(map(str, world.follower.features(theirs.name)))
+
+
 def test_digests_of_rows_points_and_ranges_add_up(world: World) -> None:
     ours, theirs = filled(world)
     for side, table in ((world.leader, ours), (world.follower, theirs)):

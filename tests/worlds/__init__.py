@@ -32,7 +32,7 @@ class World(Protocol):
     speaks_sql: bool
 
     def create(self, name: str, columns: Columns, key: Sequence[str]) -> TableName:
-        """An empty table on both sides, replicated."""
+        """An empty table on both sides, replicated. Without a key only inserts are asked of it."""
         ...
 
     def insert(self, table: TableName, rows: Sequence[Values]) -> None:

@@ -79,7 +79,8 @@ class PostgresWorld:
     def create(self, name: str, columns: Columns, key: Sequence[str]) -> TableName:
         table = TableName("public", name)
         typed = [sql.SQL("{} {}").format(sql.Identifier(c), sql.SQL(TYPES[family])) for c, family in columns]
-        parts = [*typed, sql.SQL("primary key ({})").format(sql.SQL(", ").join(map(sql.Identifier, key)))]
+        keyed = sql.SQL("primary key ({})").format(sql.SQL(", ").join(map(sql.Identifier, key)))
+        parts = [*typed, keyed] if key else typed
         made = sql.SQL("create table {} ({})").format(_named(table), sql.SQL(", ").join(parts)).as_string()
         self._database.leader.sql(made)
         if self._database.subscription is not None:
