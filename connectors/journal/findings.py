@@ -20,7 +20,8 @@ from verifier.errors import Misconfigured
 from verifier.journal import OpenDrift
 from verifier.table import TableName
 
-_OPEN, _FOUND, _RUNS, _TABLES = tables.drifts.c, tables.run_drifts.c, tables.runs.c, tables.run_tables.c
+_OPEN, _FOUND = tables.drifts.c, tables.run_drifts.c
+_RUNS, _TABLES, _CHUNKS = tables.runs.c, tables.run_tables.c, tables.run_chunks.c
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +112,14 @@ class Findings:
         with self._store.read() as connection:
             rows = connection.execute(select(*place).where(mine).distinct().order_by(*place)).all()
         return [(TableName(row[0], row[1]), row[2]) for row in rows]
+
+    def tables(self, run_id: str) -> Sequence[TableName]:
+        """Tables of which the run has read anything, in order."""
+        names = (_CHUNKS.schema_name, _CHUNKS.table_name)
+        mine = and_(_CHUNKS.group_name == self._store.group, _CHUNKS.run_id == run_id)
+        with self._store.read() as connection:
+            rows = connection.execute(select(*names).where(mine).distinct().order_by(*names)).all()
+        return [TableName(row[0], row[1]) for row in rows]
 
     def named(self, beginning: str) -> Drift:
         """The drift, open or cleared, whose id begins so. Misconfigured if there is none, or more than one."""

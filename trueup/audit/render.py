@@ -13,7 +13,7 @@ from rich.text import Text
 
 from trueup.audit.progress import visible
 
-_STYLE = {"match": "green", "drift": "bold red", "unverified": "yellow", "holds": "green", "violated": "bold red"}
+STYLE = {"match": "green", "drift": "bold red", "unverified": "yellow", "holds": "green", "violated": "bold red"}
 _ROWS_SHOWN = 20
 _VALUE_WIDTH = 48
 
@@ -34,7 +34,7 @@ def render_invariants(result: dict[str, Any], out: TextIO) -> None:
     """The invariants alone, for `trueup check`."""
     console = Console(file=out, highlight=False, markup=False, emoji=False, width=None if out.isatty() else 160)
     _invariants(result, console)
-    console.print(Text(result["verdict"], style=_STYLE[result["verdict"]]))
+    console.print(Text(result["verdict"], style=STYLE[result["verdict"]]))
 
 
 def _head(report: dict[str, Any], console: Console) -> None:
@@ -57,7 +57,7 @@ def _tables(report: dict[str, Any], console: Console) -> None:
         table.add_row(
             visible(entry["table"]),
             visible(entry["follower"]),
-            Text(entry["verdict"], style=_STYLE[entry["verdict"]]),
+            Text(entry["verdict"], style=STYLE[entry["verdict"]]),
             f"{entry['rows']['leader']:,}",
             str(entry["chunks"]["total"]),
             *(str(drift[kind] or "") for kind in ("missing", "extra", "mismatched")),
@@ -101,7 +101,7 @@ def _rows(entry: dict[str, Any], console: Console, rows_shown: int) -> None:
 def _invariants(report: dict[str, Any], console: Console) -> None:
     for entry in report["invariants"]:
         line = Text("invariant ").append(entry["name"]).append(": ")
-        line.append(entry["verdict"], style=_STYLE[entry["verdict"]])
+        line.append(entry["verdict"], style=STYLE[entry["verdict"]])
         if entry["violations"]:
             line.append(f", {entry['violations']}{'+' if entry.get('more') else ''} violations")
         if entry.get("reason"):
@@ -121,7 +121,7 @@ def _summary(report: dict[str, Any]) -> Text:
         parts.append(f"{drifted:,} rows differ")
     if doubtful:
         parts.append(f"{doubtful} table(s) not verified")
-    text = Text(report["verdict"], style=_STYLE[report["verdict"]])
+    text = Text(report["verdict"], style=STYLE[report["verdict"]])
     return text.append(": " + ", ".join(parts), style="default")
 
 

@@ -176,13 +176,16 @@ def report(
     by: Mapping[str, str] | None = None,
 ) -> Json:
     """The whole report. `leader` and `followers` hold name, engine, server_version (and role); `by` is what `ran_by`
-    told."""
+    told. What a run did not come to is not equal: unfinished, its verdict is unverified at best."""
+    verdict = overall(tables, invariants)
+    if finished_at is None and verdict == Verdict.MATCH.value:
+        verdict = Verdict.UNVERIFIED.value
     return {
         "version": VERSION,
         "run": run,
         "started_at": iso(started_at),
         "finished_at": None if finished_at is None else iso(finished_at),
-        "verdict": overall(tables, invariants),
+        "verdict": verdict,
         "leader": dict(leader),
         "followers": [dict(f) for f in followers],
         "settings": dict(settings or {}),

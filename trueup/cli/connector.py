@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from trueup import exits
-from trueup.cli.known import ConfigOption, FormatOption, GroupOption, _listed
+from trueup.cli.known import ConfigOption, FormatOption, GroupOption
+from trueup.cli.listing import listed
 from trueup.cli.output import Listing, say, write
 from verifier.errors import Misconfigured
 
@@ -77,7 +77,7 @@ def status(config: ConfigOption = None, group: GroupOption = None, how: FormatOp
     rows += [{"part": f"task {task.id}", "state": task.state, "why": task.trace} for task in found.tasks]
     result = {"version": 1, "name": found.name, "running": found.running, "parts": rows}
     brief = [{**row, "why": str(row["why"]).strip().split("\n", 1)[0]} for row in rows]
-    write(result, how, None, partial(_listed, brief, "no connector"))
+    write(result, how, None, listed(brief, "no connector"))
     return exits.EQUAL if found.running else exits.UNVERIFIED
 
 

@@ -20,10 +20,12 @@ from trueup.cli import (
     connector,
     demo,
     doctor,
+    drift,
     known,
     lag,
     repair,
     run,
+    runs,
 )
 from verifier.errors import Misconfigured, TrueupError
 
@@ -53,7 +55,7 @@ def front(
     """Proves that replicas equal their leader while writes go on, names every row that is not, and puts it right."""
 
 
-for room in (demo, audit, run, lag, known, check, repair, connector, configuration, doctor):
+for room in (demo, audit, run, lag, runs, drift, known, check, repair, connector, configuration, doctor):
     room.register(app)
 
 

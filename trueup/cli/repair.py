@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from trueup import exits
-from trueup.cli.known import ConfigOption, FormatOption, GroupOption, _listed
+from trueup.cli.known import ConfigOption, FormatOption, GroupOption
+from trueup.cli.listing import listed
 from trueup.cli.output import Listing, say, write
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ def plan(
                 {"id": one.drift_id, "decision": "refused", "follower": name, "table": "", "key": "", "why": one.advice}
                 for one in planned.refusals
             ]
-    write({"version": 1, "plan": rows}, how, None, lambda out: _listed(rows, "no drift to repair", out))
+    write({"version": 1, "plan": rows}, how, None, listed(rows, "no drift to repair"))
     return exits.EQUAL
 
 

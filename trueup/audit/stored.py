@@ -1,0 +1,81 @@
+"""Reports of earlier runs, out of the journal; of a run that did not come to its end, as far as it came."""
+
+from __future__ import annotations
+
+import json
+
+from connectors.journal.findings import Findings, Wanted
+from trueup.audit.report import Json, Tally, report, table_entry
+from verifier.drift import Kind
+from verifier.errors import Misconfigured
+from verifier.journal import Run, RunJournal
+from verifier.table import TableName
+
+_UNENDED = "the run did not come to its end"
+_LISTED = 1_000
+_SEARCHED = 10_000
+
+
+def named(run: str, runs: RunJournal) -> Run:
+    """The run of that id, or whose id alone begins so. Misconfigured if there is none."""
+    known = runs.find(run)
+    if known is not None:
+        return known
+    alike = [one for one in runs.recent(_SEARCHED) if run and one.id.startswith(run)]
+    if len(alike) == 1:
+        return alike[0]
+    several = f"several runs begin with {run!r}: {', '.join(one.id for one in alike[:5])}"
+    raise Misconfigured(several if alike else f"no run {run!r} in this journal (see: trueup runs)")
+
+
+def wanted(table: str | None, follower: str | None, kind: str | None) -> Wanted:
+    """A choice of findings as a user types it. Misconfigured if there is no such kind."""
+    kinds = {one.value: one for one in Kind}
+    if kind is not None and kind not in kinds:
+        raise Misconfigured(f"--kind {kind!r}: must be one of {', '.join(kinds)}")
+    return Wanted(TableName.parse(table) if table else None, follower, kinds[kind] if kind else None)
+
+
+def stored(run: Run, runs: RunJournal, findings: Findings) -> Json:
+    """The run's report as it was told; rebuilt from its checkpoints if it was not."""
+    if run.report is not None:
+        told: Json = json.loads(run.report)
+        return told
+    finished = runs.finished_tables(run.id)
+    entries: list[Json] = []
+    for table in sorted({*finished, *findings.tables(run.id)}):
+        entries += json.loads(finished[table]) if table in finished else _begun(run, table, runs)
+    followers = dict.fromkeys(entry["follower"] for entry in entries)
+    return report(
+        run.id,
+        started_at=run.started_at,
+        finished_at=None,
+        leader=_unknown("leader"),
+        followers=[_unknown(name) for name in followers],
+        tables=entries,
+    )
+
+
+def _begun(run: Run, table: TableName, runs: RunJournal) -> list[Json]:
+    """A table that was not finished, on every follower."""
+    tallies: dict[str, Tally] = {}
+    for result in runs.results(run.id, table):
+        tallies.setdefault(result.follower, Tally()).add(result)
+    for (follower, kind), count in runs.drift_counts(run.id, table).items():
+        tallies.setdefault(follower, Tally()).kinds[kind] = count
+    return [
+        table_entry(
+            table,
+            follower,
+            tally,
+            scheme="unknown",
+            drifts=runs.drifts(run.id, table, _LISTED, follower=follower),
+            problem=_UNENDED,
+        )
+        for follower, tally in sorted(tallies.items())
+    ]
+
+
+def _unknown(name: str) -> dict[str, str]:
+    """A server of which only the name is left."""
+    return {"name": name, "engine": "unknown", "server_version": "unknown", "role": "unknown"}
