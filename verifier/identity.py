@@ -7,10 +7,12 @@ import json
 
 from verifier.table import Key, TableName
 
+_spelled = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode  # made once: that costs more than a key
+
 
 def key_text(key: Key) -> str:
     """The key as compact JSON, `[42,"eu"]`: unambiguous, and read back by `parse_key`."""
-    return json.dumps(list(key), ensure_ascii=False, separators=(",", ":"))
+    return _spelled(list(key))
 
 
 def parse_key(text: str) -> Key:
