@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from verifier.table import Column, Family, Scheme, Table
 
@@ -62,21 +62,33 @@ class SchemaFinding:
     note: str | None = None
 
 
+NO_KEY = "no primary key and no unique not-null key: rows cannot be addressed (add one, or name a key)"
+
+
 @dataclass(frozen=True, slots=True)
 class Comparison:
     """The two tables cut down to the columns that are compared. `problem` says why the verdict cannot be match. Unless
-    `addressable` no row can be compared at all."""
+    `addressable` no single row can be compared; where that is only because the leader has no key (`keyless`), the two
+    multisets of rows can. `excluded_why` tells by column why it is not compared, `remarks` what else a reader must know
+    of how this table was compared."""
 
     leader: Table
     follower: Table
     findings: tuple[SchemaFinding, ...]
     excluded: tuple[str, ...]
     problem: str | None = None
+    excluded_why: Mapping[str, str] = field(default_factory=dict)
+    remarks: tuple[str, ...] = ()
 
     @property
     def addressable(self) -> bool:
         """Both sides have the whole key, and it names the same rows there."""
         return bool(self.leader.key) and {c.name for c in self.leader.columns}.issuperset(self.leader.key)
+
+    @property
+    def keyless(self) -> bool:
+        """There is something to compare, and nothing to address its rows by."""
+        return not self.leader.key and bool(self.leader.columns)
 
 
 def comparison(
@@ -93,7 +105,7 @@ def comparison(
     follower = _under_our_names(leader, follower, renamed or {})
     findings = list(_findings(leader, follower, abroad=abroad))
     theirs = {column.name: column for column in follower.columns}
-    problem = _key_problem(leader, theirs, abroad)
+    problem = _key_problem(leader, theirs, abroad) if leader.key else None
     kept: list[tuple[Column, Column]] = []
     for column in leader.columns:
         if column.name in excluded and column.name not in leader.key:
@@ -108,12 +120,12 @@ def comparison(
             )
         else:
             kept.append(met)
-    if problem is not None and _key_problem(leader, theirs, abroad) is not None:
+    if problem is not None and leader.key and _key_problem(leader, theirs, abroad) is not None:
         kept = [pair for pair in kept if pair[0].name not in leader.key]
     left = replace(leader, columns=tuple(ours for ours, _ in kept))
     right = replace(follower, columns=tuple(other for _, other in kept), key=leader.key)
     gone = tuple(c.name for c in leader.columns if c.name in excluded and c.name not in leader.key)
-    return Comparison(left, right, tuple(findings), gone, problem)
+    return Comparison(left, right, tuple(findings), gone, problem or (None if leader.key else NO_KEY))
 
 
 def comparable(one: Column, other: Column) -> bool:
@@ -145,10 +157,13 @@ def using(compared: Comparison, scheme: Scheme, where: str | None = None) -> Com
 
 
 def _under_our_names(leader: Table, follower: Table, renamed: Mapping[str, str]) -> Table:
-    """The follower's table as the leader names it; what the server calls it stays beside it."""
+    """The follower's table as the leader names it; what the server calls it stays beside it. Where the follower has
+    both a column that stands for a leader's and another one of that very name, the latter is its own affair."""
     ours = {theirs: name for name, theirs in renamed.items()}
+    aside = {name: f"{name} (the follower's own)" for name, theirs in renamed.items() if theirs != name}
+    names = {column.name: ours.get(column.name) or aside.get(column.name) for column in follower.columns}
     columns = tuple(
-        replace(column, name=ours[column.name], source=column.name) if column.name in ours else column
+        replace(column, name=names[column.name] or column.name, source=column.name) if names[column.name] else column
         for column in follower.columns
     )
     key = tuple(ours.get(name, name) for name in follower.key)
@@ -157,8 +172,6 @@ def _under_our_names(leader: Table, follower: Table, renamed: Mapping[str, str])
 
 
 def _key_problem(leader: Table, theirs: dict[str, Column], abroad: bool) -> str | None:
-    if not leader.key:
-        return "no primary key and no unique not-null key: rows cannot be addressed (add one, or name a key)"
     for name in leader.key:
         if name not in theirs or meeting(leader.column(name), theirs[name], abroad=abroad) is None:
             return f"key column {name!r} is missing on the follower or has another type there"

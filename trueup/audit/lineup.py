@@ -5,12 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
+from trueup.audit.mapping import mapped
 from trueup.audit.request import Request
-from verifier.compare import Comparison, comparison, using
-from verifier.errors import Permanent
+from verifier.compare import Comparison, SchemaFinding, comparison, using
+from verifier.errors import Permanent, Temporary
+from verifier.features import Lined, differences
 from verifier.ports import Replica
 from verifier.scheme import chosen
-from verifier.table import Scheme, Table, TableName
+from verifier.table import Kind, Scheme, Table, TableName
+
+_TOLD = {
+    Kind.VIEW: "it is a view: its rows have no versions that could prove a difference while it changes",
+    Kind.FOREIGN: "its rows come from another server and have no versions that could prove a difference",
+    Kind.PARENT: "only its own rows are compared: the tables that inherit from it are compared by themselves",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,25 +45,50 @@ class Lineup:
     native: Callable[[str], bool] = field(default=lambda follower: True)
 
     def table(self, name: TableName) -> Table:
-        """The leader's table as it is to be read. Permanent, Temporary, Forbidden as the leader says."""
-        return self._keyed(self.leader.table(name), name)
+        """The leader's table as it is to be read. Permanent, Temporary, Forbidden as the leader says; Permanent if the
+        request names a column that it does not have."""
+        table = self.leader.table(name)
+        known = {column.name for column in table.columns}
+        for option, columns in self.request.speaks_of(name).items():
+            for column in columns:
+                if column not in known:
+                    raise Permanent(
+                        f"{name} has no column {column!r}, which {option} names; check its spelling and case"
+                    )
+        return self._keyed(table, name)
 
     def side(self, table: Table, follower: str) -> Side:
         """How the follower's table compares. Permanent, Temporary, Forbidden as the follower says."""
         replica, request, name = self.followers[follower], self.request, table.name
         renamed = request.column_names.get(str(name), {})
-        theirs = self._keyed(replica.table(self.name_on(replica, name)), name, renamed)
+        found = replica.table(self.name_on(replica, name))
+        theirs = self._keyed(found, name, renamed)
+        for ours, other in renamed.items():
+            if other not in {column.name for column in theirs.columns}:
+                raise Permanent(f"{theirs.name} on {follower} has no column {other!r}, which {ours!r} is mapped to")
         native = self.native(follower)
+        excluded = self._excluded(table)
         compared = comparison(
-            table, theirs, self._excluded(table), renamed=renamed, abroad=replica.dialect != self.leader.dialect
+            table, theirs, frozenset(excluded), renamed=renamed, abroad=replica.dialect != self.leader.dialect
         )
         choice = chosen(compared, self.leader, replica, native=native)
-        return Side(replica, using(compared, choice.scheme, request.condition(name)), choice.why)
+        compared = using(compared, choice.scheme, request.condition(name))
+        findings, untold = self._beside_columns(compared, replica)
+        return Side(
+            replica,
+            replace(
+                compared,
+                findings=compared.findings + findings,
+                excluded_why={column: excluded[column] for column in compared.excluded},
+                remarks=(*self._remarks(compared, found), *untold),
+            ),
+            choice.why,
+        )
 
     def name_on(self, replica: Replica, name: TableName) -> TableName:
         """The table's name there: the one that the user gave, else the same, with the servers' default schemas taken
         for each other (PostgreSQL's `public`, the database that a MySQL URL names)."""
-        given = self.request.table_names.get(str(name))
+        given = mapped(name, self.request.table_names)
         ours, theirs = self.leader.default_schema, replica.default_schema
         if given is not None:
             return TableName.parse(given, default_schema=theirs or name.schema)
@@ -63,13 +96,14 @@ class Lineup:
             return replace(name, schema=theirs)
         return name
 
-    def _excluded(self, table: Table) -> frozenset[str]:
-        """Columns that are not compared: named so, or not among those that alone are wanted."""
-        excluded = frozenset(self.request.excluded.get(str(table.name), ()))
+    def _excluded(self, table: Table) -> dict[str, str]:
+        """Columns that are not compared, and why: named so, or not among those that alone are wanted."""
+        excluded = dict.fromkeys(self.request.excluded.get(str(table.name), ()), "excluded by name")
         included = self.request.included.get(str(table.name))
         if included is None:
             return excluded
-        return excluded | {column.name for column in table.columns if column.name not in included}
+        unwanted = [column.name for column in table.columns if column.name not in included]
+        return {**dict.fromkeys(unwanted, "not among the columns asked for"), **excluded}
 
     def _keyed(self, table: Table, name: TableName, renamed: Mapping[str, str] | None = None) -> Table:
         """The table with the key that the user named for it, where it has none of its own."""
@@ -82,3 +116,38 @@ class Lineup:
             if column not in known:
                 raise Permanent(f"{table.name} has no column {column!r}, which was named as its key; check --key")
         return replace(table, key=theirs)
+
+    def _beside_columns(
+        self, compared: Comparison, replica: Replica
+    ) -> tuple[tuple[SchemaFinding, ...], tuple[str, ...]]:
+        """What differs beside the columns, or in words why that was not told. It never stops the comparison."""
+        leader, follower = compared.leader, compared.follower
+        renamed = {column.stored: column.name for column in follower.columns if column.stored != column.name}
+        lined = Lined(
+            alike=self.leader.dialect == replica.dialect,
+            columns=frozenset(column.name for column in leader.columns),
+            table_renamed=follower.stored != leader.stored,
+            renamed=renamed,
+        )
+        try:
+            ours, theirs = self.leader.features(leader.stored), replica.features(follower.stored)
+        except (Temporary, Permanent) as problem:
+            return (), (f"indexes, constraints, defaults and sequences were not compared: {problem}",)
+        return tuple(differences(ours, theirs, lined)), ()
+
+    def _remarks(self, compared: Comparison, found: Table) -> list[str]:
+        """What a reader must know of how this table is compared."""
+        table = compared.leader
+        remarks: list[str] = []
+        for side, kind in (("leader", table.kind), ("follower", compared.follower.kind)):
+            if kind in _TOLD:
+                remarks.append(f"on the {side} {_TOLD[kind]}")
+        if table.key and table.key == self.request.keys.get(str(table.name)):
+            remarks.append(f"its key ({', '.join(table.key)}) was named by the user and is trusted to be unique")
+        known = {column.name for column in (*found.columns, *table.columns)} | set(compared.excluded)
+        for column in self.request.excluded.get(str(table.name), ()):
+            if column in table.key:
+                remarks.append(f"column {column!r} was to be excluded, but is part of the key and is compared")
+            elif column not in known:
+                remarks.append(f"column {column!r} was to be excluded, but neither side has it")
+        return remarks

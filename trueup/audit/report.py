@@ -105,7 +105,7 @@ def table_entry(
         "drift": dict(tally.kinds),
         "truncated": counted > len(drifts),
         "seconds": round(seconds, 3),
-        "schema": [{"object": f.object, "what": f.what, "leader": f.leader, "follower": f.follower} for f in findings],
+        "schema": [schema_entry(finding) for finding in findings],
         "rows_drifted": [drift_entry(drift, key) for drift in drifts],
     }
 
@@ -120,6 +120,20 @@ def how_compared(compared: Comparison, why: str = "") -> Json:
         "where": ours.where,
         "table_on_follower": None if theirs.stored == ours.name else str(theirs.stored),
         "renamed_columns": {column.name: column.stored for column in theirs.columns if column.stored != column.name},
+        "excluded_why": dict(compared.excluded_why),
+        "remarks": list(compared.remarks),
+    }
+
+
+def schema_entry(finding: SchemaFinding) -> Json:
+    """One element of `schema`."""
+    return {
+        "object": finding.object,
+        "what": finding.what,
+        "leader": finding.leader,
+        "follower": finding.follower,
+        "severity": finding.severity.value,
+        "note": finding.note,
     }
 
 

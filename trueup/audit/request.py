@@ -15,7 +15,8 @@ from verifier.table import TableName
 class Request:
     """`patterns` select tables on the leader; `excluded` and `included` (nothing: all) columns by table; `keys` names
     key columns of tables that have none; `conditions` SQL conditions by table (`*`: for all that have none of their
-    own); `table_names` followers' names of leader's tables and `column_names` of their columns, by leader's names;
+    own); `table_names` followers' names of leader's tables, by name or pattern (`trueup.audit.mapping`), and
+    `column_names` of their columns, by leader's names;
     `rows_max` ends the audit early (None: whole tables)."""
 
     patterns: tuple[str, ...] = ("*",)
@@ -33,9 +34,19 @@ class Request:
 
     def named(self) -> set[str]:
         """The tables that some option speaks of by name."""
-        return {*self.excluded, *self.keys, *self.included, *self.table_names, *self.column_names} | (
+        mapped = {name for name in self.table_names if "*" not in name}
+        return {*self.excluded, *self.keys, *self.included, *mapped, *self.column_names} | (
             self.conditions.keys() - {"*"}
         )
+
+    def speaks_of(self, table: TableName) -> Mapping[str, tuple[str, ...]]:
+        """The columns of the leader's table that must be there, by the option that names them."""
+        name = str(table)
+        return {
+            "--columns": self.included.get(name, ()),
+            "--key": self.keys.get(name, ()),
+            "--map-column": tuple(self.column_names.get(name, {})),
+        }
 
     def fingerprint(self, leader: Identity, followers: Mapping[str, Identity | None]) -> str:
         """What runs that continue each other share: the request and the servers (None: it did not answer)."""
