@@ -1,6 +1,8 @@
 """Bringing a journal's schema up to date with Alembic.
 
-Alembic is loaded only when there is something to do: opening an up-to-date journal costs two small queries.
+Alembic is loaded only to migrate a journal that is there: opening an up-to-date one costs two small queries, and a
+new SQLite file, which most audits begin with, gets what the migrations would make of it (`fresh_sqlite.sql`; a test
+compares the two) in a tenth of the time.
 """
 
 from __future__ import annotations
@@ -17,6 +19,9 @@ VERSION_TABLE = "trueup_schema"
 REVISIONS = ("0001",)
 """Every revision that this program knows, oldest first; a test compares it with the migrations."""
 
+FRESH = Path(__file__).with_name("fresh_sqlite.sql")
+"""The statements of a new SQLite journal, parted by empty lines."""
+
 _LOCK = 0x7472_7565_7570  # "trueup": one process migrates a PostgreSQL journal, the others wait
 
 
@@ -29,8 +34,11 @@ def bring_up_to_date(engine: Engine, name: str) -> None:
     with engine.execution_options(**{WRITES: True}).begin() as connection:
         if connection.dialect.name == "postgresql":
             connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
-        if _revision(connection, name) != REVISIONS[-1]:
-            _upgrade(connection)
+        found = _revision(connection, name)
+        if found is None and connection.dialect.name == "sqlite":
+            _create(connection)
+        elif found != REVISIONS[-1]:
+            upgrade(connection)
 
 
 def _revision(connection: Connection, name: str) -> str | None:
@@ -51,7 +59,14 @@ def _revision(connection: Connection, name: str) -> str | None:
     return None if found is None else str(found)
 
 
-def _upgrade(connection: Connection) -> None:
+def _create(connection: Connection) -> None:
+    for statement in FRESH.read_text(encoding="utf-8").split("\n\n"):
+        connection.exec_driver_sql(statement)
+    connection.execute(text(f"INSERT INTO {VERSION_TABLE} VALUES (:latest)"), {"latest": REVISIONS[-1]})
+
+
+def upgrade(connection: Connection) -> None:
+    """Run the migrations that the journal lacks, on this connection and in its transaction."""
     from alembic import command
     from alembic.config import Config
 

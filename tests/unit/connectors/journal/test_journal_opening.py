@@ -16,9 +16,10 @@ import pytest
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 from fixtures.journal_samples import ORDERS, a_drift, a_repair, touch
-from sqlalchemy import text
+from sqlalchemy import create_engine, text
 
 import connectors.journal
+from connectors.journal import schema
 from connectors.journal.opening import open_journal
 from connectors.journal.schema import REVISIONS
 from verifier.errors import Forbidden, Misconfigured, Temporary, TrueupError, Unreachable
@@ -70,9 +71,33 @@ def test_every_revision_is_known() -> None:
     assert tuple(reversed([step.revision for step in script.walk_revisions()])) == REVISIONS
 
 
-def test_alembic_is_loaded_only_to_migrate(tmp_path: Path) -> None:
+def test_a_new_file_is_what_the_migrations_make(tmp_path: Path) -> None:
+    """After a new migration write `made` into the file that `FRESH` names."""
+    engine = create_engine(f"sqlite:///{tmp_path / 'migrated.db'}")
+    with engine.begin() as connection:
+        schema.upgrade(connection)
+    engine.dispose()
+    made, stamped = _described(tmp_path / "migrated.db")
+    assert schema.FRESH.read_text() == made
+    open_journal(tmp_path / "new.db", "shop").close()
+    assert _described(tmp_path / "new.db") == (made, stamped) == (made, [(REVISIONS[-1],)])
+
+
+def _described(path: Path) -> tuple[str, list[tuple[str]]]:
+    """The statements that made the file, without spaces at the ends of lines, and its revision."""
+    with sqlite3.connect(path) as file:
+        query = "SELECT sql FROM sqlite_master WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite_%' ORDER BY rowid"
+        statements = ["\n".join(line.rstrip() for line in sql.strip().splitlines()) for (sql,) in file.execute(query)]
+        stamped = file.execute(f"SELECT * FROM {schema.VERSION_TABLE}").fetchall()
+    file.close()
+    return "\n\n".join(statements) + "\n", stamped
+
+
+@pytest.mark.parametrize("made", [True, False])
+def test_alembic_is_loaded_only_to_migrate(tmp_path: Path, made: bool) -> None:
     path = tmp_path / "j.db"
-    open_journal(path, "shop").close()
+    if made:
+        open_journal(path, "shop").close()
     program = (
         "import sys; from connectors.journal.opening import open_journal; "
         f"open_journal({str(path)!r}, 'shop').close(); sys.exit('alembic' in sys.modules)"
