@@ -70,4 +70,6 @@ def parse(text: str) -> Position:
         return Lsn.parse(rest)
     if kind == "tick":
         return Tick(int(rest))
+    if kind == "none":
+        return NOWHERE
     raise ValueError(f"unknown kind of position: {text!r}")
