@@ -63,6 +63,23 @@ class Tick:
         return str(self.value)
 
 
+@dataclass(frozen=True, slots=True)
+class Nowhere:
+    """No position: the server has no log that would tell one. Covers nothing, and nothing covers it."""
+
+    def covers(self, other: Position, /) -> bool:
+        return False
+
+    def text(self) -> str:
+        return "none:"
+
+    def __str__(self) -> str:
+        return "none"
+
+
+NOWHERE = Nowhere()
+
+
 def parse(text: str) -> Position:
     """The position that `text()` wrote; ValueError for an unknown kind."""
     kind, _, rest = text.partition(":")
