@@ -35,6 +35,8 @@ class Audit:
     interrupted: bool = False
     by: Mapping[str, str] = field(default_factory=dict)
     """Who runs it: `trueup.audit.report.ran_by`."""
+    closing: Callable[[Json], Json] = lambda whole: whole
+    """Has the last word on the report, before it is kept (a cutover's checklist)."""
     _resumable: bool = False
     _missed: bool = False
     _identities: dict[str, Identity] = field(default_factory=dict)
@@ -247,6 +249,7 @@ class Audit:
             settings=self._settings(),
             by=self.by,
         )
+        whole = self.closing(whole)
         if not self.unfinished:
             verdict = Verdict(whole["verdict"])
             self.tools.journal.finish(run.id, at=now, verdict=verdict, report=json.dumps(whole))
