@@ -55,7 +55,7 @@ select slot_name::text, slot_type, active, wal_status,
 from pg_replication_slots order by slot_name
 """
 # Without pg_monitor the receiver's status is null although it runs: then nothing is known to be wrong.
-_STANDBY = """
+STANDBY = """
 select pg_is_wal_replay_paused(), (select coalesce(status, 'streaming') from pg_stat_wal_receiver),
        pg_last_wal_receive_lsn()::text, pg_last_wal_replay_lsn()::text
 where pg_is_in_recovery()
@@ -87,8 +87,8 @@ class LagReader:
     def hindrance(self) -> str:
         """On a follower: why it does not get on, in words; empty if nothing is wrong that the server knows of."""
         with self._sessions.borrow("reading the state of replication") as session:
-            standby = session.all(_STANDBY)
-            return _standby(standby[0]) if standby else _subscriber(session)
+            standby = session.all(STANDBY)
+            return standby_hindrance(standby[0]) if standby else subscriber_hindrance(session)
 
 
 def _sender(row: Record) -> Sender:
@@ -101,7 +101,8 @@ def _slot(row: Record) -> Slot:
     return Slot(name, kind, active, status, retained, safe, _lsn(confirmed))
 
 
-def _standby(row: Record) -> str:
+def standby_hindrance(row: Record) -> str:
+    """What hinders a standby, from the row of `STANDBY`; empty if nothing is known to."""
     paused, receiver, received, replayed = row
     if paused:
         return f"replay is paused at {replayed}: select pg_wal_replay_resume()"
@@ -110,7 +111,8 @@ def _standby(row: Record) -> str:
     return "" if receiver == "streaming" else f"the wal receiver is {receiver}"
 
 
-def _subscriber(session: Session) -> str:
+def subscriber_hindrance(session: Session) -> str:
+    """What hinders the subscriptions of this database; empty if nothing is known to."""
     (version,) = session.one("select current_setting('server_version_num')::int")
     # Parallel workers (16 and later) are listed beside the one that leads them.
     only_leader = "and w.leader_pid is null" if version >= 160000 else ""

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from trueup.audit.checklist import checklist
 from trueup.audit.progress import visible
 
 STYLE = {"match": "green", "drift": "bold red", "unverified": "yellow", "holds": "green", "violated": "bold red"}
@@ -27,6 +28,7 @@ def render(report: dict[str, Any], out: TextIO, *, rows_shown: int = _ROWS_SHOWN
         _schema(entry, console)
         _rows(entry, console, rows_shown)
     _invariants(report, console)
+    checklist(report, console)
     console.print(_summary(report))
 
 

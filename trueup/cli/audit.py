@@ -42,15 +42,19 @@ def audit(
     stop_after: Annotated[int | None, typer.Option(min=1, help="Stop after about this many rows.")] = None,
     settle: Annotated[float | None, typer.Option(min=0.1, help="Seconds a suspect may stay in flight.")] = None,
     chunk_time: Annotated[float | None, typer.Option(min=0.01, help="Target seconds per chunk.")] = None,
+    cutover: Annotated[bool, typer.Option("--cutover", help="Checklist: leader stopped, may we go?")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
 ) -> int:
     """Compare every row of every chosen table on every follower with the leader, while writers write."""
     from trueup.audit.report import ran_by
     from trueup.bootstrap.auditing import open_audit
+    from trueup.bootstrap.cutover import cutover_of, in_one_piece
 
     hide_arguments()
     words = Words(config, group, leader, follower or [], table or [], exclude or [], key or [], journal, stop_after)
     plan = _tuned(planned(words), settle, chunk_time)
+    if cutover:
+        in_one_piece(resume=resume, rows_max=stop_after, option="--cutover")
     writable(output)
     watcher = _watcher(quiet)
     with stopping() as stop:
@@ -60,6 +64,8 @@ def audit(
             try:
                 for remark in opened.remarks:
                     watcher.note(f"note: {remark}")
+                if cutover:
+                    cutover_of(opened, plan, watcher).begin()
                 run = opened.audit.begin(resume)
                 watcher.note(f"run {run.id}")
                 report = opened.audit.run(run)

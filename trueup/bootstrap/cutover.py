@@ -1,0 +1,44 @@
+"""Make an opened audit a cutover's: who can be asked what lies beside the rows, by the engine's dialect."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+from trueup.audit.cutover import Cutover
+from trueup.audit.progress import Watcher
+from trueup.bootstrap.auditing import OpenAudit, Plan
+from trueup.clock import SystemClock
+from verifier.errors import Misconfigured
+from verifier.ports import Replica
+from verifier.surroundings import Surrounded
+
+
+def cutover_of(opened: OpenAudit, plan: Plan, watcher: Watcher) -> Cutover:
+    """The audit's report will have the checklist. Call `begin` before the audit runs."""
+    servers, audit = opened.servers, opened.audit
+    asked: dict[str, Surrounded] = {}
+    for replica in (servers.leader, *servers.followers.values()):
+        if replica.dialect in _SURROUNDED:
+            asked[replica.name] = _SURROUNDED[replica.dialect](replica)
+    cutover = Cutover(audit.lineup, asked, SystemClock(), watcher, plan.settle.give_up_seconds)
+    audit.closing = cutover.close
+    audit.tools = replace(audit.tools, stop=cutover.attend(audit.tools.stop))
+    return cutover
+
+
+def in_one_piece(*, resume: str | None, rows_max: int | None, option: str) -> None:
+    """Misconfigured if what is asked for cannot be one moment's proof."""
+    if resume is not None or rows_max is not None:
+        raise Misconfigured(f"{option} proves one moment: it takes neither --resume nor --stop-after; audit anew")
+
+
+def _postgres(replica: Replica) -> Surrounded:
+    from connectors.postgres.cutover import PostgresSurroundings
+    from connectors.postgres.replica import PostgresReplica
+
+    assert isinstance(replica, PostgresReplica)
+    return PostgresSurroundings(replica)
+
+
+_SURROUNDED: Mapping[str, Callable[[Replica], Surrounded]] = {"postgresql": _postgres}

@@ -1,0 +1,89 @@
+"""What is noted down when a backup begins, so that the restored copy can be held against its leader later, although the
+leader went on.
+
+The rule. A row that the leader shows now, in a version that was written by a transaction which had ended before the
+moment was noted, has been there unchanged ever since. So every consistent state of the leader between then and now
+contains it, and a backup that was begun after the moment was noted must hold it exactly. That is proof without a
+position of the backup itself. Of everything else nothing follows: a row that was written since may have been anything
+at the time, and a row that only the backup has may have been deleted since.
+
+`floor` is the id below which every transaction had ended: the snapshot's `xmin`. Not its list of those in progress: that
+list does not name their subtransactions, whose rows would look as if they had been there.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from verifier.errors import Misconfigured
+from verifier.position import Position, parse
+from verifier.table import Table
+from verifier.view import Mark, Snapshot, View
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """A moment of the leader. `floor`: transactions with ids below it had ended (None: this engine's rows do not tell
+    who wrote them). `quiet`: none was running, so that as long as the leader's mark is `mark` nothing has changed."""
+
+    system: str
+    timeline: int
+    position: Position
+    mark: Mark
+    floor: int | None
+    quiet: bool
+
+    def text(self) -> str:
+        """One word that `read` reads back."""
+        mark = str(self.mark) if isinstance(self.mark, int) else self.mark.text()
+        floor = "none" if self.floor is None else str(self.floor)
+        fields = (self.system, str(self.timeline), self.position.text(), mark, floor, "quiet" if self.quiet else "busy")
+        return "@".join(fields)
+
+    @classmethod
+    def read(cls, text: str) -> Recorded:
+        """Misconfigured if it is not what `text` writes."""
+        try:
+            system, timeline, position, mark, floor, quiet = text.strip().split("@")
+            if quiet not in ("quiet", "busy"):
+                raise ValueError(quiet)
+            return cls(
+                system,
+                int(timeline),
+                parse(position),
+                int(mark) if mark.isdigit() else parse(mark),
+                None if floor == "none" else int(floor),
+                quiet == "quiet",
+            )
+        except ValueError as problem:
+            raise Misconfigured(
+                "not a recorded position; need the `restored-at` word that `trueup position` printed for the leader "
+                "before the backup began"
+            ) from problem
+
+
+def floor_of(view: View) -> int | None:
+    """Below which id every transaction had ended when this was seen; None if the view does not know ids."""
+    return view.xmin if isinstance(view, Snapshot) else None
+
+
+def surely_older(written_by: int, *, last: int, floor: int) -> bool:
+    """Whether a visible row whose 32-bit `xmin` is `written_by` was certainly written by an id below `floor` (64 bits).
+    `last` is the greatest id that the statement can show. The true id is the greatest at or below `last` with these 32
+    bits, or 2^32 or a multiple of it less; ids below 3 mark rows older than all transactions. The reference of the SQL
+    that asks the server."""
+    return written_by < 3 or ((last - written_by) & 0xFFFFFFFF) > last - floor
+
+
+class Dated(Protocol):
+    """An engine whose rows tell which transaction wrote them."""
+
+    def older(self, floor: int) -> str:
+        """A condition for `Table.where`: true for rows in versions surely written by transactions below `floor`."""
+        ...
+
+    def redefined(self, table: Table, floor: int) -> str:
+        """Why the age of the table's rows proves nothing: its definition may have changed since, so that old rows show
+        other columns, or other rows show under this name. '' if it has not. Temporary, Permanent as any read."""
+        ...
