@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from functools import partial
 
 from connectors.postgres.expressions import RowForm, row_hash
+from connectors.postgres.keys import ORDERED_BY_COLLATION
 from connectors.postgres.replica import PostgresReplica
 from connectors.postgres.session import Session
-from connectors.postgres.statements import ORDERED_BY_COLLATION
 from verifier.errors import Permanent, Unsound
 from verifier.table import Column, Family, Table, TableName
 

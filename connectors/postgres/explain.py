@@ -6,9 +6,10 @@ Planning only: nothing is executed.
 from __future__ import annotations
 
 from connectors.postgres.expressions import RowForm
+from connectors.postgres.keys import ORDERED_BY_COLLATION, NativeKeys, TextOrder
 from connectors.postgres.positions import TOLD_BY_LEADER, TOLD_BY_STANDBY, TOLD_BY_SUBSCRIBER
 from connectors.postgres.session import Session
-from connectors.postgres.statements import ORDERED_BY_COLLATION, Statements, TextOrder
+from connectors.postgres.statements import Statements
 from verifier.keyrange import KeyRange
 from verifier.look import Role
 from verifier.ports import Explanation
@@ -35,6 +36,6 @@ def _notes(table: Table, statements: Statements, form: RowForm) -> list[str]:
     named = [column.name for column in table.key_columns() if column.family in ORDERED_BY_COLLATION]
     if not named:
         return [*notes, "the key has no text: its own order is the same on every server"]
-    if statements.order is TextOrder.NATIVE:
+    if statements.keys == NativeKeys(TextOrder.NATIVE):
         return [*notes, f"key {', '.join(named)} is walked in the order of its own index, which sorts alike everywhere"]
     return [*notes, f'key {", ".join(named)} is walked by bytes (collate "C"), which an index in another order misses']

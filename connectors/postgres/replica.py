@@ -11,16 +11,19 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
-from connectors.postgres import catalog, positions
+from connectors.postgres import catalog, client, positions
 from connectors.postgres.activity import running_statements
 from connectors.postgres.answers import ask_once
+from connectors.postgres.canonical import canonical_sql
 from connectors.postgres.explain import explain_digest
 from connectors.postgres.expressions import RowForm
 from connectors.postgres.features import features_of
+from connectors.postgres.identity import SERVER, identity_of
 from connectors.postgres.positions import Bounds, LogGeometry, SubscriptionLink
 from connectors.postgres.session import Record, Session, Sessions
-from connectors.postgres.statements import PACKED_ROWS_MAX, Statements, TextOrder, missing_parts
+from connectors.postgres.statements import PACKED_ROWS_MAX, Statements, missing_parts, statements_for
 from verifier.digest import MODULUS, Digest
+from verifier.encoding import row_hash_of
 from verifier.errors import Permanent, Temporary
 from verifier.features import Feature
 from verifier.keyrange import KeyRange
@@ -30,7 +33,7 @@ from verifier.packed import PackedDigests
 from verifier.policy import Limits
 from verifier.ports import Answer, Explanation, Identity
 from verifier.position import Lsn, Position
-from verifier.table import Column, Key, Scheme, Table, TableName
+from verifier.table import Column, Family, Key, Scheme, Table, TableName
 from verifier.view import NoView, Snapshot, View
 
 T = TypeVar("T")
@@ -64,6 +67,8 @@ class PostgresReplica:
         """Asked once, at the next new connection; what it raises is raised there, and it is asked again."""
         self._role = self.options.role
         self._geometry: LogGeometry | None = None
+        self._distrusted: frozenset[Family] = frozenset()
+        self._version: int | None = None
         self._subscription: SubscriptionLink | None = None
 
     @property
@@ -101,15 +106,15 @@ class PostgresReplica:
         return "public"
 
     def canonical(self, column: Column) -> bool:
-        return False
+        return column.meets_as not in self._distrusted and canonical_sql(column, "c") is not None
+
+    def distrust(self, families: Collection[Family]) -> None:
+        """SQL here is known not to write the canonical forms of these families (`connectors.postgres.probing`)."""
+        self._distrusted = frozenset(families)
 
     def identity(self) -> Identity:
         with self.sessions.borrow("asking the identity") as session:
-            version, system, timeline, recovering = session.one(_IDENTITY)
-            role = self.role(session)
-            if role is not Role.LEADER:
-                role = Role.STANDBY if recovering else Role.SUBSCRIBER
-            return Identity("postgresql", version, system, timeline, role)
+            return identity_of(session, self.role(session))
 
     def tables(self, patterns: Sequence[str]) -> Sequence[TableName]:
         with self.sessions.borrow("listing tables") as session:
@@ -154,12 +159,14 @@ class PostgresReplica:
         statements = self.statements(table)
         with self.sessions.borrow(f"finding a chunk of {table.name}") as session:
             found = session.all(*statements.boundary(after, rows))
-        return tuple(found[0]) if found else None
+        return statements.read_key(found[0]) if found else None
 
     def digest(self, table: Table, within: KeyRange) -> Look[Digest]:
         statements = self.statements(table, keyless=True)
 
         def read(session: Session, told: str) -> tuple[Record, Digest]:
+            if table.scheme is Scheme.CLIENT:
+                return client.digest(session, table, statements.everything(within, told))
             *said, rows, total = session.one(*statements.digest(within, told))
             return tuple(said), Digest(rows, int(total or 0) % MODULUS)
 
@@ -169,6 +176,8 @@ class PostgresReplica:
         statements = self.statements(table, keyless=True)
 
         def read(session: Session, told: str) -> tuple[Record, Mapping[int, int]]:
+            if table.scheme is Scheme.CLIENT:
+                return client.multiset(session, table, statements, told)
             *said, different, packed = session.one(*statements.multiset(told), binary=True)
             if different > MULTISET_MAX:
                 raise Permanent(f"{table.name} has more than {MULTISET_MAX:,} different rows, too many to count each")
@@ -180,19 +189,24 @@ class PostgresReplica:
         statements = self.statements(table)
 
         def read(session: Session, told: str) -> tuple[Record, Mapping[Key, int]]:
+            if table.scheme is Scheme.CLIENT:
+                return client.packed(session, table, statements, within, told)
             record = session.one(*statements.packed(within, told), binary=True)
             said, (rows, packed, *arrays) = _split(record, 2 if statements.whole else 2 + len(table.key))
             if rows > PACKED_ROWS_MAX:
                 raise Permanent(f"a chunk of {table.name} has more than {PACKED_ROWS_MAX} rows; use smaller chunks")
-            return said, PackedDigests.whole(packed or b"") if statements.whole else PackedDigests.beside(
-                arrays, packed or b""
-            )
+            if statements.whole:
+                return said, PackedDigests.whole(packed or b"")
+            return said, PackedDigests.beside(statements.read_keys(arrays), packed or b"")
 
         return self._look(f"reading row digests of {table.name}", read)
 
     def point_digests(self, table: Table, keys: Collection[Key]) -> Look[Mapping[Key, int]]:
-        wanted = self._wanted(table, keys)
+        if table.scheme is Scheme.CLIENT:
+            whole = self.rows(table, keys)
+            return Look({key: row.digest for key, row in whole.value.items()}, whole.low, whole.high, whole.view)
         statements = self.statements(table)
+        wanted = self._wanted(table, statements, keys)
 
         def read(session: Session, told: str) -> tuple[Record, Mapping[Key, int]]:
             records = session.all(*statements.points(wanted, told, whole_rows=False))
@@ -202,8 +216,8 @@ class PostgresReplica:
         return self._look(f"reading digests of keys of {table.name}", read)
 
     def rows(self, table: Table, keys: Collection[Key]) -> Look[Mapping[Key, Row]]:
-        wanted = self._wanted(table, keys)
         statements = self.statements(table)
+        wanted = self._wanted(table, statements, keys)
         names = [column.name for column in table.columns]
         width = len(names) + 3
 
@@ -211,10 +225,11 @@ class PostgresReplica:
             records = session.all(*statements.points(wanted, told, whole_rows=True))
             present: list[tuple[Key, Row]] = []
             for record in records:
-                i, row_hash, version, *values = record[-width:]
+                i, hashed, version, *texts = record[-width:]
                 if i is not None:
-                    row = Row(dict(zip(names, values, strict=True)), row_hash % MODULUS, version)
-                    present.append((wanted[i - 1], row))
+                    values = dict(zip(names, texts, strict=True))
+                    digest = row_hash_of(table, values) if hashed is None else hashed % MODULUS
+                    present.append((wanted[i - 1], Row(values, digest, version)))
             return records[0][:-width], _one_each(table, present)
 
         return self._look(f"reading rows of {table.name}", read)
@@ -247,9 +262,14 @@ class PostgresReplica:
         if not (table.key or keyless):
             raise Permanent(f"{table.name} has no primary key and no unique not-null key: its rows cannot be addressed")
         o = self.options
-        native = table.scheme is Scheme.NATIVE and table.name in o.native_order
-        order = TextOrder.NATIVE if native else TextOrder.BYTES
-        return Statements(table, self.sessions.quote, o.form, order, o.strict_scale)
+        version = self._server_version() if table.scheme is Scheme.CANONICAL else 0
+        return statements_for(table, self.sessions.quote, o.form, table.name in o.native_order, o.strict_scale, version)
+
+    def _server_version(self) -> int:
+        if self._version is None:
+            with self.sessions.borrow("asking the version") as session:
+                (self._version,) = session.one("select current_setting('server_version_num')::int")
+        return self._version
 
     def _look(self, doing: str, read: Callable[[Session, str], tuple[Record, T]]) -> Look[T]:
         with self.sessions.borrow(doing) as session:
@@ -277,7 +297,7 @@ class PostgresReplica:
     def _recognise(self, session: Session) -> None:
         """Behind the address there must always be the same server: positions and looks of another cluster, or of a
         leader's other timeline, do not compare. A standby may follow its leader to another timeline."""
-        system, timeline, recovering = session.one(_SERVER)
+        system, timeline, recovering = session.one(SERVER)
         found = (system, timeline if self.options.role is Role.LEADER and not recovering else 0)
         known = self._known
         confirm = self.on_first_contact
@@ -299,11 +319,11 @@ class PostgresReplica:
             self._geometry = positions.geometry(session)
         return self._geometry
 
-    def _wanted(self, table: Table, keys: Collection[Key]) -> list[Key]:
+    def _wanted(self, table: Table, statements: Statements, keys: Collection[Key]) -> list[Key]:
         wrong = missing_parts(table, keys)
         if wrong:
             raise Permanent(f"a key of {table.name} needs {len(table.key)} values ({', '.join(table.key)})")
-        return list(keys)
+        return statements.expressible(list(keys))
 
 
 def next_xid(xmax: int, age_of_three: int) -> int:
@@ -314,21 +334,6 @@ def next_xid(xmax: int, age_of_three: int) -> int:
 
 def _split(record: Record, tail: int) -> tuple[Record, Record]:
     return record[:-tail], record[-tail:]
-
-
-_SERVER = """
-select system_identifier::text, case when pg_is_in_recovery() then 0
-       else ('x' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8))::bit(32)::int end, pg_is_in_recovery()
-from pg_control_system()
-"""
-_IDENTITY = """
-select current_setting('server_version'), (select system_identifier::text from pg_control_system()),
-       case when pg_is_in_recovery()
-            then greatest((select timeline_id from pg_control_checkpoint()),
-                          (select min_recovery_end_timeline from pg_control_recovery()))
-            else ('x' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8))::bit(32)::int end,
-       pg_is_in_recovery()
-"""
 
 
 def _one_each(table: Table, present: Sequence[tuple[Key, T]]) -> dict[Key, T]:

@@ -25,6 +25,7 @@ from verifier.policy import Limits
 Record = tuple[Any, ...]
 
 _TRUSTED_SECONDS = 1.0
+_STREAMED_ROWS = 1000
 _BOOLEAN = 16  # pg_type.oid
 _TEXT = {
     "TimeZone": "UTC",
@@ -169,6 +170,12 @@ class Session:
         with self._driver.cursor(binary=binary) as cursor:
             cursor.execute(sql.encode(), parameters)
             return cursor.fetchall()
+
+    def stream(self, sql: str, parameters: Sequence[object] = ()) -> Iterator[Record]:
+        """The rows of one statement, handed over while the server sends them; never all of them at once."""
+        with self._driver.cursor() as cursor:
+            size = _STREAMED_ROWS if psycopg.capabilities.has_stream_chunked() else 1
+            yield from cursor.stream(sql.encode(), parameters, size=size)
 
     def raw(self, sql: str) -> tuple[tuple[str, ...], list[tuple[str | None, ...]], frozenset[int]]:
         """Column names, values exactly as the server spells them, and which columns are boolean. The statement is sent

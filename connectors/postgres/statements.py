@@ -8,39 +8,33 @@ answer.
 
 from __future__ import annotations
 
-import enum
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 
-from connectors.postgres.expressions import Quote, RowForm, cast_type, row_hash
+from connectors.postgres.canonical import hash_of, row_text, value_text
+from connectors.postgres.expressions import Quote, RowForm, row_hash
+from connectors.postgres.keys import CanonicalKeys, KeyForms, NativeKeys, TextOrder
 from verifier.keyrange import ALL, KeyRange
 from verifier.multiset import MULTISET_MAX
-from verifier.table import Column, Family, Key, Kind, Table
+from verifier.table import Column, Family, Key, KeyValue, Kind, Scheme, Table
 
 Statement = tuple[str, list[object]]
 
 PACKED_ROWS_MAX = 4_000_000
 _VERSION = "hash_of.tableoid::text || ':' || hash_of.xmin::text || ':' || hash_of.ctid::text"
 _VERSIONED = (Kind.TABLE, Kind.PARTITIONED, Kind.PARENT)
-ORDERED_BY_COLLATION = (Family.TEXT, Family.CHAR, Family.ENUM, Family.OTHER, Family.ARRAY)
-
-
-class TextOrder(enum.Enum):
-    """How keys of text are ordered: as the column's index does, or by bytes, which any two servers agree on."""
-
-    NATIVE = "native"
-    BYTES = "C"
 
 
 class Statements:
-    """SQL for one table on one server."""
+    """SQL for one table on one server. `hashed`: SQL of type bigint that hashes the row of an alias."""
 
-    def __init__(self, table: Table, quote: Quote, scheme: RowForm, order: TextOrder, strict_scale: bool) -> None:
-        self._table, self._quote, self._scheme, self._strict = table, quote, scheme, strict_scale
-        self.order = order
+    def __init__(self, table: Table, quote: Quote, hashed: Callable[[str], str], keys: KeyForms) -> None:
+        self._table, self._quote, self._hash = table, quote, hashed
+        self.keys = keys
         only = "only " if table.kind is Kind.PARENT else ""
         self._source = f"{only}{quote(table.stored.schema)}.{quote(table.stored.name)}"
         self._keys = table.key_columns()
-        self._whole = len(self._keys) == 1 and self._keys[0].family is Family.INTEGER
+        whole = [c.family is Family.INTEGER and c.meets_as is Family.INTEGER for c in self._keys]
+        self._whole = whole == [True]
 
     @property
     def whole(self) -> bool:
@@ -50,13 +44,16 @@ class Statements:
     def digest(self, within: KeyRange, told: str) -> Statement:
         """One row: what was told, count, sum of hashes (numeric, or NULL of no rows)."""
         where, values = self._range(within)
-        return f"select {told}, count(*), sum({self._hash()})::text from {self._source} as walked{where}", values
+        return (
+            f"select {told}, count(*), sum({self._hash('walked')})::text from {self._source} as walked{where}",
+            values,
+        )
 
     def multiset(self, told: str) -> Statement:
         """One row: what was told, how many different hashes, and each with its count, in their order, 16 bytes each."""
         where, values = self._range(ALL)
         grouped = (
-            f"(select {self._hash()} as h, count(*) as n from {self._source} as walked{where} "
+            f"(select {self._hash('walked')} as h, count(*) as n from {self._source} as walked{where} "
             f"group by 1 limit {MULTISET_MAX + 1}) m"
         )
         # int8send of a signed number sorts as the unsigned one.
@@ -73,15 +70,15 @@ class Statements:
         if self._whole:
             key = f"r.{self._quote(self._keys[0].stored)}::bigint"
             return f"select {told}, count(*), string_agg(int8send({key}) || {hashed}, ''::bytea) from {rows}", values
-        arrays = ", ".join(f"array_agg({_as_value(c, f'r.{self._quote(c.stored)}')})" for c in self._keys)
+        arrays = ", ".join(f"array_agg({self.keys.answer(c, f'r.{self._quote(c.stored)}')})" for c in self._keys)
         return f"select {told}, count(*), string_agg({hashed}, ''::bytea), {arrays} from {rows}", values
 
     def boundary(self, after: Key | None, rows: int) -> Statement:
         """At most one row: the key columns of the row `rows` rows on."""
         where, values = self._range(KeyRange(after, None))
-        wanted = ", ".join(f"{_as_value(c, self._quote(c.stored))} as key_{n}" for n, c in enumerate(self._keys))
         # A bare name in ORDER BY would mean an output column, that is the key as text: hence the aliases.
-        order = ", ".join(self._ordered(c) for c in self._keys)
+        wanted = ", ".join(f"{self.keys.answer(c, self._walked(c))} as key_{n}" for n, c in enumerate(self._keys))
+        order = ", ".join(self.keys.order(c, self._walked(c)) for c in self._keys)
         return f"select {wanted} from {self._source} as walked{where} order by {order} offset %s limit 1", [
             *values,
             rows,
@@ -89,14 +86,16 @@ class Statements:
 
     def points(self, keys: Sequence[Key], told: str, *, whole_rows: bool) -> Statement:
         """Rows of: what was told, index of the key (NULL if none exists), hash, and for whole rows the version and
-        every column as text. At least one row comes back, so that what was told always does."""
-        columns = [f"hash_of.{self._quote(c.stored)}::text" for c in self._table.columns] if whole_rows else []
+        every column as text. At least one row comes back, so that what was told always does. Every key must be one
+        that can be here (`expressible`)."""
+        columns = [self._value(c, "hash_of") for c in self._table.columns] if whole_rows else []
         version = [_VERSION if self._table.kind in _VERSIONED else "null::text"]
         wanted = ["wanted.trueup_i", self._hash("hash_of"), *(version + columns if whole_rows else [])]
         names = [f"c{n}" for n in range(len(wanted))]
         arrays = ", ".join("%s::text[]" for _ in self._keys)
         match = " and ".join(
-            f"hash_of.{self._quote(c.stored)} = wanted.trueup_k{n}::{cast_type(c)}" for n, c in enumerate(self._keys)
+            self.keys.match(c, f"hash_of.{self._quote(c.stored)}", f"wanted.trueup_k{n}")
+            for n, c in enumerate(self._keys)
         )
         aliases = ", ".join(f"trueup_k{n}" for n in range(len(self._keys)))  # no name that a condition could mean
         if self._table.where is not None:
@@ -108,20 +107,44 @@ class Statements:
         )
         read = ", ".join(f"found.{name}" for name in names)
         sql = f"select told.*, {read} from (select {told}) told left join ({found}) found on true"
-        return sql, [[str(key[n]) for key in keys] for n in range(len(self._keys))]
+        return sql, [[self.keys.parameter(c, key[n]) for key in keys] for n, c in enumerate(self._keys)]
 
-    def _hash(self, of: str = "") -> str:
-        return row_hash(self._table, self._quote, self._scheme, of=of, strict_scale=self._strict)
+    def everything(self, within: KeyRange, told: str) -> Statement:
+        """Rows of: what was told, whether a row is here (NULL: there is none at all), every column as text."""
+        where, values = self._range(within)
+        columns = ", ".join(f"{self._value(c, 'walked')} as c{n}" for n, c in enumerate(self._table.columns))
+        rows = f"(select true as here, {columns} from {self._source} as walked{where}) r"
+        # `offset 0`: what is told is asked once and not for every row.
+        return f"select told.*, r.* from (select {told} offset 0) told left join {rows} on true", values
+
+    def expressible(self, keys: Sequence[Key]) -> list[Key]:
+        """Those of the keys that can exist on this server at all."""
+        return [k for k in keys if all(self.keys.parameter(c, k[n]) is not None for n, c in enumerate(self._keys))]
+
+    def read_key(self, answer: Key) -> Key:
+        """The key from its columns as they were answered."""
+        return tuple(self.keys.read(c, answer[n]) for n, c in enumerate(self._keys))
+
+    def read_keys(self, columns: Sequence[Sequence[KeyValue] | None]) -> list[list[KeyValue]]:
+        """The same for many keys, column by column (None: no rows)."""
+        return [[self.keys.read(c, one) for one in columns[n] or ()] for n, c in enumerate(self._keys)]
+
+    def _value(self, column: Column, of: str) -> str:
+        name = f"{of}.{self._quote(column.stored)}"
+        return f"{name}::text" if self._table.scheme is Scheme.NATIVE else value_text(column, name)
+
+    def _walked(self, column: Column) -> str:
+        return f"walked.{self._quote(column.stored)}"
 
     def _range(self, within: KeyRange) -> Statement:
         conditions: list[str] = []
         values: list[object] = []
-        left = ", ".join(self._ordered(c) for c in self._keys)
-        for bound, comparison in ((within.lower, ">="), (within.upper, "<")):
-            if bound is not None:
-                right = ", ".join(self._parameter(c) for c in self._keys)
+        for end, comparison in ((within.lower, ">="), (within.upper, "<")):
+            if end is not None:
+                bounds = [self.keys.bound(c, self._walked(c), v) for c, v in zip(self._keys, end, strict=True)]
+                left, right = ", ".join(b.left for b in bounds), ", ".join(b.right for b in bounds)
                 conditions.append(f"({left}) {comparison} ({right})")
-                values.extend(bound)
+                values.extend(b.parameter for b in bounds)
         if self._table.where is not None:
             conditions.append(self._condition("walked"))
         return (" where " + " and ".join(conditions) if conditions else ""), values
@@ -136,24 +159,19 @@ class Statements:
         names = ", ".join(f"{of}.{self._quote(c.stored)} as {self._quote(c.name)}" for c in renamed)
         return f"(select {condition} from (select {names}) as renamed)"
 
-    def _ordered(self, column: Column) -> str:
-        name = f"walked.{self._quote(column.stored)}"
-        if self.order is TextOrder.BYTES and column.family in ORDERED_BY_COLLATION:
-            return f'{name} collate "C"' if _collatable(column) else f'{name}::text collate "C"'
-        return name
 
-    def _parameter(self, column: Column) -> str:
-        if self.order is TextOrder.BYTES and column.family in ORDERED_BY_COLLATION:
-            return f'%s::{cast_type(column)} collate "C"' if _collatable(column) else '%s::text collate "C"'
-        return f"%s::{cast_type(column)}"
-
-
-def _collatable(column: Column) -> bool:
-    return column.family in (Family.TEXT, Family.CHAR)
-
-
-def _as_value(column: Column, name: str) -> str:
-    return f"{name}::bigint" if column.family is Family.INTEGER else f"{name}::text"
+def statements_for(
+    table: Table, quote: Quote, form: RowForm, native_order: bool, strict_scale: bool, version: int
+) -> Statements:
+    """The statements of the table's scheme. `form` and `native_order` are of `native`, `version` of `canonical`."""
+    if table.scheme is Scheme.CLIENT:
+        return Statements(table, quote, lambda of: "null::bigint", CanonicalKeys())
+    if table.scheme is Scheme.CANONICAL:
+        return Statements(
+            table, quote, lambda of: hash_of(row_text(table.columns, quote, of=of), version), CanonicalKeys()
+        )
+    keys = NativeKeys(TextOrder.NATIVE if native_order else TextOrder.BYTES)
+    return Statements(table, quote, lambda of: row_hash(table, quote, form, of=of, strict_scale=strict_scale), keys)
 
 
 def missing_parts(table: Table, keys: Collection[Key]) -> list[Key]:

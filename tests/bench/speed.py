@@ -18,7 +18,6 @@ from bench.pair import DATABASE, TABLE, Pair, both
 from connectors.embedded import Cluster, Workspace
 from connectors.postgres.expressions import RowForm
 from connectors.postgres.replica import PostgresReplica
-from connectors.postgres.statements import Statements, TextOrder
 from verifier.keyrange import KeyRange
 from verifier.table import TableName
 
@@ -85,8 +84,8 @@ def _floor(pair: Pair) -> Used:
     replica = PostgresReplica("leader", pair.leader.url(DATABASE))
     try:
         table = replica.table(TableName("public", TABLE))
-        statements = Statements(table, replica.sessions.quote, RowForm.RECORD, TextOrder.NATIVE, False)
-        sql, values = statements.digest(KeyRange(), "1")
+        replica.adopt(RowForm.RECORD, frozenset({table.name}))
+        sql, values = replica.statements(table).digest(KeyRange(), "1")
     finally:
         replica.close()
 

@@ -20,7 +20,7 @@ def test_one_old_server_makes_all_hash_text(database: Database, postgres_server:
     leader = PostgresReplica("leader", database.url, Options(role=Role.LEADER))
     old = PostgresReplica("old", postgres_server(13).url())
     new = PostgresReplica("new", postgres_server(18).url())
-    assert agree([leader, new]).scheme is RowForm.RECORD
+    assert agree([leader, new]).form is RowForm.RECORD
     agreement = agree([leader, new, old])
     assert agreement.form is RowForm.TEXT
     assert any("old runs 13" in reason for reason in agreement.reasons)

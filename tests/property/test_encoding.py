@@ -16,8 +16,8 @@ from verifier.table import Column, Family, Table, TableName, Value
 
 words = st.sampled_from(
     ["", "-", "!", "!2d", ",", "0", "1", "-1", "1.0", "NaN", "t", "\\x", "\\xab", "ab", "\\xAB", "a,b", "b,a", "é",
-     "\ud800", "3ff0000000000000", "2026-01-02 03:04:05", "2026-01-02 03:04:05+00", "x+00", "x", "10.0.0.1", "10.0.0.1/",
-     "10.0.0.1/32", "0a000001", "6f1c1e0a8d2b4f579a3c0d9e8b7a6c5d", "1 mon", "1 0 0", "[1]", "[1.0]"]
+     "\ud800", "3ff0000000000000", "2026-01-02 03:04:05", "2026-01-02 03:04:05+00", "x+00", "x", "10.0.0.1",
+     "10.0.0.1/", "10.0.0.1/32", "0a000001", "6f1c1e0a8d2b4f579a3c0d9e8b7a6c5d", "1 mon", "1 0 0", "[1]", "[1.0]"]
 )  # fmt: skip
 values = st.none() | words | st.text(max_size=8)
 families = st.sampled_from(Family)
