@@ -22,11 +22,16 @@ def opened(config: Path | None, group: str | None, journal: str | None) -> Itera
         target, name = settings.journal.address(), wanted.name
     else:
         target, name = journal, group or AUDIT_GROUP
-    path = target.removeprefix("sqlite:///")
-    if "://" not in path and not Path(path).exists():
-        raise Misconfigured(f"there is no journal at {path} yet; run an audit or the daemon first")
+    existing(target)
     found = open_journal(target, name)
     try:
         yield found
     finally:
         found.close()
+
+
+def existing(target: str | Path) -> None:
+    """Misconfigured if the journal is a file that does not exist."""
+    path = str(target).removeprefix("sqlite:///")
+    if "://" not in path and not Path(path).exists():
+        raise Misconfigured(f"there is no journal at {path} yet; run an audit or the daemon first")

@@ -21,8 +21,10 @@ from trueup.cli import (
     demo,
     doctor,
     drift,
+    explain,
     known,
     lag,
+    recheck,
     repair,
     run,
     runs,
@@ -55,7 +57,8 @@ def front(
     """Proves that replicas equal their leader while writes go on, names every row that is not, and puts it right."""
 
 
-for room in (demo, audit, run, lag, runs, drift, known, check, repair, connector, configuration, doctor):
+_ASKING = (audit, runs, drift, recheck, explain, lag, check)
+for room in (demo, *_ASKING, run, known, repair, connector, configuration, doctor):
     room.register(app)
 
 

@@ -1,0 +1,111 @@
+"""`trueup explain`: the SQL that an audit of a table would run, the servers' plans, and why it is so."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, TextIO
+
+import typer
+
+from trueup import exits
+from trueup.cli.asking import Words, planned
+from trueup.cli.discretion import hide_arguments
+from trueup.cli.known import ConfigOption, FormatOption, GroupOption
+from trueup.cli.output import Listing, write
+
+
+def register(app: typer.Typer) -> None:
+    app.command(help="The SQL that an audit of a table would run, its plan, the scheme and why.")(explain)
+
+
+def explain(
+    table: Annotated[str, typer.Argument(help="schema.table, as the leader calls it.")],
+    config: ConfigOption = None,
+    group: GroupOption = None,
+    leader: Annotated[str | None, typer.Option(help="Leader URL, instead of a configuration.")] = None,
+    follower: Annotated[list[str] | None, typer.Option(help="Follower URL, or NAME=URL; repeatable.")] = None,
+    exclude: Annotated[list[str] | None, typer.Option(help="schema.table.column to leave out; repeatable.")] = None,
+    key: Annotated[list[str] | None, typer.Option(help="schema.table=col,col: key where there is none.")] = None,
+    how: FormatOption = Listing.TABLE,
+    output: Annotated[Path | None, typer.Option(help="File for the result instead of standard output.")] = None,
+) -> int:
+    """Only index walks that find the bounds of one chunk are executed; the statements themselves are planned."""
+    from trueup.audit.explaining import Explaining
+    from trueup.audit.lineup import Lineup
+    from trueup.bootstrap.engines import open_endpoints
+    from verifier.table import TableName
+
+    hide_arguments()
+    plan = planned(Words(config, group, leader, follower or [], [], exclude or [], key or []))
+    servers = open_endpoints(plan.leader, plan.followers, plan.limits)
+    try:
+        remarks = servers.settle()
+        lineup = Lineup(servers.leader, servers.followers, plan.request, servers.agreed.__contains__)
+        name = TableName.parse(table, default_schema=servers.leader.default_schema or "public")
+        told = Explaining(lineup, plan.scan, remarks).table(name)
+    finally:
+        servers.close()
+    write(told, how, output, lambda out: _text(told, out))
+    return exits.EQUAL
+
+
+def _text(told: dict[str, Any], out: TextIO) -> None:
+    from trueup.audit.progress import visible
+
+    def line(text: str = "", indent: int = 0) -> None:
+        print(" " * indent + visible(text), file=out)
+
+    rows, chunks = told["estimated_rows"], told["estimated_chunks"]
+    line(told["table"])
+    line(f"key     {', '.join(told['key']) or 'none'}: {told['key_why']}", 2)
+    size = "unknown" if rows is None else f"about {rows:,} (the planner's estimate), in at least {chunks:,} chunk(s)"
+    line(f"rows    {size}", 2)
+    line(f"chunks  {told['chunks']}", 2)
+    lower, upper = told["range"]["lower"], told["range"]["upper"]
+    line(f"shown   the chunk from {_key(lower, 'the start')} to {_key(upper, 'the end')}", 2)
+    for remark in told["remarks"]:
+        line(f"note    {remark}", 2)
+    seen: list[dict[str, Any]] = []
+    for one in told["comparisons"]:
+        line()
+        line(f"on {one['follower']}")
+        _comparison(one, line)
+        for side in one.get("sides", ()):
+            line()
+            line(f"{side['server']} ({side['engine']})", 2)
+            if side in seen:
+                line("as above", 4)
+                continue
+            seen.append(side)
+            line(side["sql"], 4)
+            for place, value in enumerate(side["parameters"], 1):
+                line(f"parameter {place}: {value}", 6)
+            for note in side["notes"]:
+                line(f"note: {note}", 6)
+            for step in side["plan"]:
+                line(f"| {step}", 6)
+
+
+def _comparison(one: dict[str, Any], line: Any) -> None:
+    if one.get("problem"):
+        line(f"problem {one['problem']}", 2)
+    if "scheme" not in one:
+        return
+    line(f"scheme  {one['scheme']}: {one['scheme_means']}", 2)
+    if one["scheme_why"]:
+        line(f"why     {one['scheme_why']}", 2)
+    line(f"columns {one['columns_compared']} compared{_excluded(one['excluded_columns'])}", 2)
+    if one["where"]:
+        line(f"where   {one['where']}", 2)
+    if one["table_on_follower"]:
+        line(f"table   is called {one['table_on_follower']} there", 2)
+    for ours, theirs in one["renamed_columns"].items():
+        line(f"column  {ours} is called {theirs} there", 2)
+
+
+def _excluded(columns: list[str]) -> str:
+    return f", {', '.join(columns)} left out" if columns else ""
+
+
+def _key(key: list[Any] | None, end: str) -> str:
+    return end if key is None else ", ".join(map(str, key))
