@@ -19,6 +19,7 @@ WIDE = {
     "PostgresReplica",
     "MemoryReplica",
     "FaultyReplica",
+    "SqliteReplica",
     "SqlStream",
     "StreamJournal",
     "RunJournal",

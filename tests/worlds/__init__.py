@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Protocol
@@ -16,6 +17,14 @@ from verifier.table import Family, TableName, Value
 
 Columns = Sequence[tuple[str, Family]]
 Values = Mapping[str, Value]
+
+
+class Capability(enum.Enum):
+    """What not every world can show."""
+
+    LEADER_POSITION = "the leader tells how far its log is written"
+    FOLLOWER_POSITION = "the follower follows the leader's log and tells how far"
+    TRANSACTION_IDS = "transactions have ids when they begin, and views tell of them"
 
 
 class OpenTransaction(Protocol):
@@ -30,6 +39,8 @@ class World(Protocol):
     leader: Replica
     follower: Replica
     speaks_sql: bool
+    lacks: Mapping[Capability, str]
+    """What this world cannot show, and why not."""
 
     def create(self, name: str, columns: Columns, key: Sequence[str]) -> TableName:
         """An empty table on both sides, replicated. Without a key only inserts are asked of it."""
@@ -54,6 +65,13 @@ class World(Protocol):
     def clear(self) -> None:
         """Drop every table on both sides; a world serves many tests."""
         ...
+
+
+def needs(world: World, *capabilities: Capability) -> None:
+    """Skip the test, with the reason, where the world lacks one of these."""
+    for one in capabilities:
+        if one in world.lacks:
+            pytest.skip(f"{one.value}: {world.lacks[one]}")
 
 
 WORLDS: dict[str, Callable[[pytest.FixtureRequest], Iterator[World]]] = {}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 
@@ -16,13 +16,14 @@ from connectors.memory.rows import key_of
 from verifier.look import Role
 from verifier.ports import Replica
 from verifier.table import Column, Table, TableName
-from worlds import WORLDS, Columns, Values, World
+from worlds import WORLDS, Capability, Columns, Values, World
 
 
 class MemoryWorld:
     """The follower applies at once, as far as it is not held."""
 
     speaks_sql = False
+    lacks: Mapping[Capability, str] = {}
 
     def __init__(self, role: Role) -> None:
         self._source = Leader(VirtualClock().now)

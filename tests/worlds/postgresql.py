@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -17,7 +17,7 @@ from connectors.postgres.agreement import agree
 from connectors.postgres.replica import Options, PostgresReplica
 from verifier.look import Role
 from verifier.table import Family, TableName
-from worlds import WORLDS, Columns, Values, World
+from worlds import WORLDS, Capability, Columns, Values, World
 
 TYPES = {
     Family.INTEGER: "bigint",
@@ -66,6 +66,7 @@ class _Writing:
 
 class PostgresWorld:
     speaks_sql = True
+    lacks: Mapping[Capability, str] = {}
 
     def __init__(self, database: TrioDatabase, *, subscriber: bool) -> None:
         self._database = database

@@ -104,5 +104,16 @@ def _postgres_agree(replicas: Sequence[Replica], later: Sequence[Replica]) -> Se
     return agree(ours, later=[one for one in later if isinstance(one, PostgresReplica)]).reasons
 
 
-_OPENING: Mapping[str, Opening] = {"postgresql": _postgres, "postgres": _postgres}
-_AGREEING: Mapping[str, Agreeing] = {"postgresql": _postgres_agree}
+def _sqlite(address: Address, role: Role | None, limits: Limits) -> Replica:
+    from connectors.sqlite.replica import SqliteReplica
+
+    return SqliteReplica(address.name, address.url, role, limits)
+
+
+def _one_hash(replicas: Sequence[Replica], later: Sequence[Replica]) -> Sequence[str]:
+    """trueup itself hashes the rows of all of them, always alike."""
+    return ()
+
+
+_OPENING: Mapping[str, Opening] = {"postgresql": _postgres, "postgres": _postgres, "sqlite": _sqlite}
+_AGREEING: Mapping[str, Agreeing] = {"postgresql": _postgres_agree, "sqlite": _one_hash}

@@ -1,0 +1,1 @@
+"""What engines share whose rows trueup hashes itself: pure code, no driver."""

@@ -1,0 +1,87 @@
+"""Row hashes computed here, for one table: from the texts of its columns to 64 bits, and many of them packed.
+
+`encoder` writes the very bytes of `verifier.encoding.encode`, which is the reference; it only looks up once what
+depends on the column alone. The property tests hold it to that.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Iterable, Sequence
+
+from verifier.canonical import canonical
+from verifier.digest import MODULUS, Digest
+from verifier.encoding import NULL, TEXTS, canonical_hash, client_hash, field
+from verifier.errors import Permanent
+from verifier.packed import PackedDigests
+from verifier.table import Column, Family, Key, Scheme, Table, Value
+
+Encoder = Callable[[Sequence[Value]], bytes]
+Hasher = Callable[[Sequence[Value]], int]
+ROWS_MAX = 4_000_000
+"""Rows whose digests one answer may hold."""
+
+
+def encoder(columns: Sequence[Column]) -> Encoder:
+    """The canonical encoding of a row whose values come in the order of `columns`."""
+    fixed = [(place, column.meets_as) for place, column in enumerate(columns) if column.meets_as not in TEXTS]
+    texts = [(place, column.meets_as) for place, column in enumerate(columns) if column.meets_as in TEXTS]
+
+    def encode(values: Sequence[Value]) -> bytes:
+        parts: list[bytes] = []
+        for place, form in fixed:
+            found = field(form, values[place])
+            parts.append(b"-" if found is None else found.encode())
+        if not texts:
+            return b",".join(parts)
+        held: list[bytes | None] = []
+        for place, form in texts:
+            text = values[place] if form is Family.TEXT else canonical(form, values[place])
+            held.append(None if text is None else text.encode(errors="surrogatepass"))
+        parts += [NULL.encode() if text is None else str(len(text)).encode() for text in held[:-1]]
+        parts.append(b"1" if held[-1] is None else b"0")
+        parts += [text for text in held if text is not None]
+        return b",".join(parts)
+
+    return encode
+
+
+def hasher(table: Table) -> Hasher:
+    """The row hash of the table's scheme, of values in the order of its columns."""
+    encode = encoder(table.columns)
+    one = canonical_hash if table.scheme is Scheme.CANONICAL else client_hash
+    return lambda values: one(encode(values))
+
+
+def summed(hashes: Iterable[int]) -> Digest:
+    """Count and sum, without keeping them."""
+    rows = total = 0
+    for value in hashes:
+        rows += 1
+        total += value
+    return Digest(rows, total % MODULUS)
+
+
+def packed(table: Table, found: Iterable[tuple[Key, int]]) -> PackedDigests:
+    """Keys and hashes as one packed value. Permanent if they are more than `ROWS_MAX`, or two rows share a key."""
+    if len(table.key) == 1 and table.key_columns()[0].meets_as is Family.INTEGER:
+        record = struct.Struct(">qQ").pack
+        whole = bytearray()
+        for (number,), value in found:
+            whole += record(number, value)
+            if len(whole) > 16 * ROWS_MAX:
+                raise _too_many(table)
+        return PackedDigests.whole(bytes(whole))
+    keys: list[Key] = []
+    hashes = bytearray()
+    for key, value in found:
+        keys.append(key)
+        hashes += value.to_bytes(8)
+        if len(keys) > ROWS_MAX:
+            raise _too_many(table)
+    columns = list(zip(*keys, strict=True)) if keys else [()] * len(table.key)
+    return PackedDigests.beside(columns, bytes(hashes))
+
+
+def _too_many(table: Table) -> Permanent:
+    return Permanent(f"a chunk of {table.name} has more than {ROWS_MAX} rows; use smaller chunks")

@@ -1,0 +1,205 @@
+"""Sessions: few, read-only, limited in time, without a transaction of their own.
+
+SQLAlchemy's pool lends the driver's own connections, because rows are read as the file holds them, with their storage
+classes, which types of a result would hide.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+from urllib.parse import quote
+
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.pool import QueuePool
+
+from connectors.sqlite.errors import translated
+from verifier.errors import Misconfigured, Permanent
+from verifier.policy import Limits
+
+Record = tuple[Any, ...]
+_STEPS = 20_000
+"""Steps of SQLite's machine between two looks at the clock: about a millisecond."""
+_LENIENT = partial(str, encoding="utf-8", errors="surrogateescape")
+_PINS = ("pragma query_only = on", "pragma trusted_schema = off", "pragma temp_store = memory")
+
+
+@dataclass(frozen=True, slots=True)
+class Files:
+    """The files of one replica: the one of the URL (schema `main`), and those attached to it by name."""
+
+    main: str
+    attached: tuple[tuple[str, str], ...] = ()
+
+    @classmethod
+    def of(cls, url: str | URL) -> Files:
+        """Misconfigured if the URL names no file, or has options that mean nothing here."""
+        try:
+            parsed = make_url(url)
+        except Exception as error:
+            raise Misconfigured("not a database URL; need sqlite:///path") from error
+        if parsed.get_backend_name() != "sqlite":
+            raise Misconfigured(f"not an SQLite URL ({parsed.drivername}); need sqlite:///path")
+        if not parsed.database or parsed.database == ":memory:":
+            raise Misconfigured(
+                "the SQLite URL names no file; need sqlite:///path (four slashes before an absolute one)"
+            )
+        unknown = parsed.query.keys() - {"attach"}
+        if unknown:
+            raise Misconfigured(f"the SQLite URL has an option {sorted(unknown)[0]!r}; only attach=name=path is known")
+        given = parsed.query.get("attach", ())
+        pairs = [one.partition("=") for one in ((given,) if isinstance(given, str) else given)]
+        if any(not name or not path for name, _, path in pairs):
+            raise Misconfigured("an attached file needs a name and a path: ?attach=archive=/path/archive.db")
+        return cls(parsed.database, tuple((name, path) for name, _, path in pairs))
+
+    @property
+    def where(self) -> str:
+        return f"sqlite:///{self.main}"
+
+    def marks(self) -> tuple[tuple[int, int], ...]:
+        """Which files these are: device and number of each. OSError if one is not there."""
+        stats = [os.stat(path) for path in (self.main, *(path for _, path in self.attached))]
+        return tuple((one.st_dev, one.st_ino) for one in stats)
+
+
+class Sessions:
+    """The pool of one replica. Safe for several threads; each borrowed session belongs to one."""
+
+    def __init__(self, url: str | URL, limits: Limits | None = None) -> None:
+        self.limits = limits or Limits()
+        self.files = Files.of(url)
+        self.where = self.files.where
+        self.prepare: Callable[[sqlite3.Connection], None] = lambda connection: None
+        """Called with each new connection."""
+        self._known: tuple[tuple[int, int], ...] | None = None
+        self._pool = QueuePool(
+            self._open,  # type: ignore[arg-type]
+            pool_size=self.limits.connections,
+            max_overflow=0,
+            timeout=self.limits.pool_seconds,
+            use_lifo=True,
+            reset_on_return=None,
+        )
+
+    @contextmanager
+    def borrow(self, doing: str) -> Iterator[Session]:
+        """A session for the calls of one question; `doing` opens the message of whatever error comes."""
+        with translated(doing, self.where):
+            lent = self._pool.connect()
+            driver = lent.driver_connection
+            assert isinstance(driver, _Connection)
+            try:
+                self._recognise()
+                driver.allow(self.limits.statement_seconds)
+                yield Session(driver)
+            finally:
+                if driver.in_transaction:
+                    driver.rollback()
+                lent.close()
+
+    def held(self) -> Session:
+        """A session outside of the pool, for its owner to close."""
+        with translated("opening", self.where):
+            self._recognise()
+            return Session(self._open())
+
+    def quote(self, name: str) -> str:
+        return '"' + name.replace('"', '""') + '"'
+
+    def close(self) -> None:
+        self._pool.dispose()
+
+    def _recognise(self) -> None:
+        """Behind the path there must always be the same files: what was read of others does not compare."""
+        found = self.files.marks()
+        if self._known is None:
+            self._known = found
+        elif self._known != found:
+            raise Permanent(
+                f"{self.where} is another file by now: nothing is compared with it; see who replaced it and start again"
+            )
+
+    def _open(self) -> _Connection:
+        made = sqlite3.connect(
+            _uri(self.files.main),
+            uri=True,
+            timeout=self.limits.lock_seconds,
+            isolation_level=None,
+            check_same_thread=False,
+            factory=_Connection,
+        )
+        try:
+            made.set_progress_handler(made.overdue, _STEPS)
+            for name, path in self.files.attached:
+                made.execute(f"attach database ? as {self.quote(name)}", (_uri(path),))
+            for pin in _PINS:
+                made.execute(pin)
+            made.execute("select count(*) from sqlite_schema").fetchall()  # is it a database at all?
+            self.prepare(made)
+        except BaseException:
+            made.close()
+            raise
+        return made
+
+
+class _Connection(sqlite3.Connection):
+    """Interrupts statements that take longer than they may."""
+
+    deadline = float("inf")
+
+    def allow(self, seconds: float) -> None:
+        self.deadline = time.monotonic() + seconds
+
+    def overdue(self) -> int:
+        return time.monotonic() > self.deadline
+
+
+class Session:
+    """One connection while it is borrowed."""
+
+    def __init__(self, driver: _Connection) -> None:
+        self._driver = driver
+
+    def each(self, sql: str, parameters: Sequence[object] = ()) -> Iterator[Record]:
+        """The rows one by one, as the file holds them: int, float, str, bytes or None."""
+        return self._driver.execute(sql, parameters)
+
+    def all(self, sql: str, parameters: Sequence[object] = ()) -> list[Record]:
+        return list(self.each(sql, parameters))
+
+    def titled(self, sql: str) -> tuple[tuple[str, ...], list[Record]]:
+        """Names of the result's columns, and all rows."""
+        cursor = self._driver.execute(sql)
+        return tuple(str(one[0]) for one in cursor.description or ()), cursor.fetchall()
+
+    def allow(self, seconds: float) -> None:
+        """The next statements may take this long together."""
+        self._driver.allow(seconds)
+
+    @property
+    def lenient(self) -> bool:
+        return self._driver.text_factory is _LENIENT
+
+    def be_lenient(self) -> None:
+        """Text that is no UTF-8 comes with a lone surrogate in the place of each such byte. Costs a third of the speed,
+        so only a session that has met such text reads on this way."""
+        self._driver.text_factory = _LENIENT
+
+    def together(self) -> None:
+        """The statements until this question is answered see one state of the file."""
+        self._driver.execute("begin")
+
+    def close(self) -> None:
+        self._driver.close()
+
+
+def _uri(path: str) -> str:
+    """A `file:` URI (https://www.sqlite.org/uri.html), read-only."""
+    return f"file:{quote(os.path.abspath(path))}?mode=ro"
