@@ -134,6 +134,11 @@ class Room(Generic[Tag]):
         self._attempts.remove(attempt)
         return self._close(answer, attempt.began, now)
 
+    def forgive(self, seconds: float) -> None:
+        """Nobody looked for so long: it counts against no key's patience."""
+        for waiting in self._waiting.values():
+            waiting.since += seconds
+
     def give_up(self, reason: str) -> list[Leaving[Tag]]:
         """Everybody leaves unsettled, now."""
         leaving = [Leaving(key, one.tag, Moving(reason), one.since) for key, one in self._waiting.items()]

@@ -15,7 +15,7 @@ from trueup.audit.lineup import Lineup
 from trueup.audit.progress import Silent
 from trueup.audit.request import Request
 from trueup.audit.runner import Audit
-from trueup.audit.table import Tools
+from trueup.audit.tools import Tools
 from verifier.bracketing import BracketJudging
 from verifier.errors import Misconfigured, Temporary
 from verifier.policy import ScanPolicy, SettlePolicy

@@ -2,19 +2,24 @@
 
 A table's failure is that table's verdict (`unverified`, with the reason); the others go on. What is finished is in the
 journal, so an interrupted run continues with `--resume` and repeats nothing but chunks whose suspects were open.
+Several tables are read at a time, each by a thread of its own; the report has them in order all the same.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from threading import Lock
 from typing import Any
 
+from trueup.audit.crew import work
+from trueup.audit.keeping import PatientJournal
 from trueup.audit.lineup import Lineup, Side
 from trueup.audit.report import Json, Tally, how_compared, overall, report, table_entry
 from trueup.audit.request import Request, continues
-from trueup.audit.table import TableAudit, Tools
+from trueup.audit.table import TableAudit
+from trueup.audit.tools import RowBudget, Tools
 from verifier.compare import Comparison
 from verifier.drift import Drift, Verdict
 from verifier.errors import Misconfigured, Permanent, Temporary, TrueupError, Unsound
@@ -23,6 +28,21 @@ from verifier.ports import Identity, Replica
 from verifier.table import Scheme, Table, TableName
 
 _SHOWN_CHARACTERS = 4_000_000
+_SHOWN_IN_ALL = 16_000_000
+"""Characters of values in the report, and the rows of all tables together: memory must not grow with drift."""
+_SHOWN_ROWS_IN_ALL = 20_000
+
+
+@dataclass(slots=True)
+class _Turn:
+    """One table of the run, while it is read."""
+
+    run: Run
+    name: TableName
+    entries: list[Json] = field(default_factory=list)
+    missed: bool = False
+    """Something can be made up for by a resumed run."""
+    interrupted: bool = False
 
 
 @dataclass(slots=True)
@@ -37,10 +57,20 @@ class Audit:
     """Who runs it: `trueup.audit.report.ran_by`."""
     closing: Callable[[Json], Json] = lambda whole: whole
     """Has the last word on the report, before it is kept (a cutover's checklist)."""
+    tables_at_once: int = 1
     _resumable: bool = False
-    _missed: bool = False
     _identities: dict[str, Identity] = field(default_factory=dict)
     _remarks: set[str] = field(default_factory=set)
+    _budget: RowBudget = field(default_factory=RowBudget)
+    _characters_left: int = _SHOWN_IN_ALL
+    _rows_left: int = _SHOWN_ROWS_IN_ALL
+    _lock: Lock = field(default_factory=Lock)
+
+    def __post_init__(self) -> None:
+        tools = self.tools
+        journal = PatientJournal(tools.journal, tools.clock, tools.watcher, tools.stop, tools.retry_seconds)
+        self.tools = replace(tools, journal=journal, changed=self._changed)
+        self._budget = RowBudget(self.request.rows_max)
 
     @property
     def leader(self) -> Replica:
@@ -83,9 +113,7 @@ class Audit:
 
     def run(self, run: Run) -> Json:
         """The report; also kept in the journal when the run came to its end."""
-        entries: list[Json] = []
         finished = self.tools.journal.finished_tables(run.id)
-        rows_left = self.request.rows_max
         names = self.leader.tables(self.request.patterns)
         if not names:
             raise Misconfigured(
@@ -94,18 +122,21 @@ class Audit:
             )
         for named in sorted(self.request.named() - set(map(str, names))):
             self.tools.watcher.note(f"note: {named} has options of its own, but is not among the tables")
-        for name in names:
-            if name in finished:
-                entries.extend(json.loads(finished[name]))
-                continue
-            if self.tools.stop() or (rows_left is not None and rows_left <= 0):
+        entries: dict[TableName, list[Json]] = {name: json.loads(finished[name]) for name in names if name in finished}
+        left = [name for name in names if name not in finished]
+        self.tools.watcher.audit_begins(len(left))
+
+        def one(name: TableName) -> bool:
+            if self.tools.stop() or self._budget.spent:
                 self.interrupted = True
-                break
-            part, rows_left = self._table(run, name, rows_left)
-            entries.extend(part)
-            if self.interrupted:
-                break
-        return self._report(run, entries)
+                return False
+            turn = _Turn(run, name)
+            self._table(turn)
+            entries[name] = turn.entries
+            return not self.interrupted
+
+        work(left, one, self.tables_at_once)
+        return self._report(run, [entry for name in names for entry in entries.get(name, ())])
 
     def _identify(self) -> None:
         self._identities[self.leader.name] = self.leader.identity()
@@ -118,65 +149,77 @@ class Audit:
         if len(problems) == len(self.followers):
             raise problems[0]
 
-    def _table(self, run: Run, name: TableName, rows_left: int | None) -> tuple[list[Json], int | None]:
+    def _table(self, turn: _Turn) -> None:
         began = self.tools.clock.now()
-        self._missed = False
         try:
-            table = self.lineup.table(name)
+            table = self.lineup.table(turn.name)
         except (Permanent, Temporary) as problem:
-            entries = [self._failed(name, follower, problem) for follower in self.followers]
-            self._finish_table(run, name, entries)
-            return entries, rows_left
-        self.tools.watcher.table_begins(name, table.estimated_rows)
-        sides, entries = self._sides(table)
-        interrupted = False
+            for follower in self.followers:
+                self._failed(turn, follower, problem)
+            self._finish_table(turn)
+            return
+        self.tools.watcher.table_begins(turn.name, table.estimated_rows)
+        sides = self._sides(turn, table)
         for scheme in Scheme:
             alike = {follower: side for follower, side in sides.items() if side.scheme is scheme}
-            if alike and not interrupted:
-                audit = self._walk(table, alike, rows_left)
-                rows_left, interrupted = audit.rows_left, audit.interrupted
-                self._missed = self._missed or audit.resumable
+            if alike and not turn.interrupted:
+                audit = self._walk(table, alike)
+                turn.interrupted = audit.interrupted
+                turn.missed = turn.missed or audit.resumable
                 seconds = self.tools.clock.now() - began
-                entries += [self._entry(run, table, one, side, audit, seconds) for one, side in alike.items()]
-        self.interrupted = self.interrupted or interrupted
-        if not interrupted:
-            self._finish_table(run, name, entries)
-        self.tools.watcher.table_ends(name, overall(entries, ()))
-        return entries, rows_left
+                turn.entries += [self._entry(turn.run, table, one, side, audit, seconds) for one, side in alike.items()]
+        self._finish_table(turn)
+        self.tools.watcher.table_ends(turn.name, overall(turn.entries, ()))
 
-    def _walk(self, table: Table, sides: Mapping[str, Side], rows_left: int | None) -> TableAudit:
+    def _walk(self, table: Table, sides: Mapping[str, Side]) -> TableAudit:
         """Followers that are read by the same scheme share one walk over the leader's table."""
         pairs = {follower: (side.replica, side.compared) for follower, side in sides.items()}
-        audit = TableAudit(self.tools, table, pairs, rows_left)
+        audit = TableAudit(self.tools, table, pairs, self._budget)
         try:
             audit.run()
         except (Permanent, Temporary, Unsound) as problem:
             audit.problems.update({name: str(problem) for name in sides if name not in audit.problems})
         return audit
 
-    def _sides(self, table: Table) -> tuple[dict[str, Side], list[Json]]:
-        """Followers on which the table can be compared, and entries for those where it cannot."""
+    def _sides(self, turn: _Turn, table: Table) -> dict[str, Side]:
+        """Followers on which the table can be compared; the turn has an entry for each where it cannot."""
         sides: dict[str, Side] = {}
-        entries: list[Json] = []
         for name in self.followers:
             try:
+                why = self._changed(name)
+                if why is not None:
+                    raise Permanent(why)
                 side = self.lineup.side(table, name)
             except (Permanent, Temporary) as problem:
-                entries.append(self._failed(table.name, name, problem))
+                self._failed(turn, name, problem)
                 continue
             if not side.compared.addressable:
                 reason = side.compared.problem or "no column can be compared"
-                entries.append(self._failed(table.name, name, Permanent(reason), side.compared))
+                self._failed(turn, name, Permanent(reason), side.compared)
                 continue
             if side.why:
                 self._remark(f"scheme {side.scheme.value} for {name}: {side.why}")
             sides[name] = side
-        return sides, entries
+        return sides
+
+    def _changed(self, follower: str) -> str | None:
+        """Why the follower is not what it was when the audit began: promoted, or another server by now. One that did
+        not answer then is what it is when it first does."""
+        found = self.followers[follower].identity()
+        with self._lock:
+            known = self._identities.setdefault(follower, found)
+        if known.system != found.system:
+            return f"{follower} is another server by now (cluster {found.system}; it was {known.system})"
+        if known.role is found.role:
+            return None
+        return f"{follower} was promoted or demoted during the audit: a {known.role.value} became a {found.role.value}"
 
     def _remark(self, text: str) -> None:
         """Tell it once."""
-        if text not in self._remarks:
+        with self._lock:
+            known = text in self._remarks
             self._remarks.add(text)
+        if not known:
             self.tools.watcher.note(f"note: {text}")
 
     def _entry(self, run: Run, table: Table, follower: str, side: Side, audit: TableAudit, seconds: float) -> Json:
@@ -191,36 +234,46 @@ class Audit:
             scheme=side.scheme.value,
             excluded=compared.excluded,
             findings=compared.findings,
-            drifts=self._shown(run, table.name, follower),
+            drifts=self._shown(run, table.name, follower, sum(tally.kinds.values())),
             key=table.key,
             problem=audit.problems.get(follower) or compared.problem or stopped,
             seconds=seconds,
             how=how_compared(compared, side.why),
         )
 
-    def _shown(self, run: Run, table: TableName, follower: str) -> list[Drift]:
-        """The first rows that differ: as many as the report lists, fewer if their values are very long."""
+    def _shown(self, run: Run, table: TableName, follower: str, found: int) -> list[Drift]:
+        """The first rows that differ: as many as the report lists, fewer if their values are very long or if many other
+        tables drifted before."""
+        with self._lock:
+            most = min(self.tools.drifts_shown, self._rows_left, found)
+            self._rows_left -= most
+            room = min(_SHOWN_CHARACTERS, self._characters_left)
+        if most <= 0:
+            return []
         shown: list[Drift] = []
-        room = _SHOWN_CHARACTERS
-        for drift in self.tools.journal.drifts(run.id, table, self.tools.drifts_shown, follower=follower):
-            room -= sum(
+        used = 0
+        for drift in self.tools.journal.drifts(run.id, table, most, follower=follower):
+            used += sum(
                 len(value) for both in drift.columns.values() for value in (both.leader, both.follower) if value
             )
-            if room < 0 and shown:
+            if used > room and shown:
                 break
             shown.append(drift)
+        with self._lock:
+            self._characters_left -= min(used, room)
         return shown
 
     def _failed(
-        self, table: TableName, follower: str, problem: Temporary | Permanent, compared: Comparison | None = None
-    ) -> Json:
+        self, turn: _Turn, follower: str, problem: Temporary | Permanent, compared: Comparison | None = None
+    ) -> None:
         """A table that was not read on this follower at all."""
-        self._missed = self._missed or isinstance(problem, Temporary)
-        self.tools.watcher.note(f"{table} on {follower}: not verified: {problem}")
+        turn.missed = turn.missed or isinstance(problem, Temporary)
+        self.tools.watcher.note(f"{turn.name} on {follower}: not verified: {problem}")
         found = compared.findings if compared else ()
         how = how_compared(compared) if compared else None
-        return table_entry(
-            table, follower, Tally(), scheme=self._scheme(follower), findings=found, problem=str(problem), how=how
+        scheme = self._scheme(follower)
+        turn.entries.append(
+            table_entry(turn.name, follower, Tally(), scheme=scheme, findings=found, problem=str(problem), how=how)
         )
 
     def _scheme(self, follower: str) -> str:
@@ -228,12 +281,13 @@ class Audit:
         scheme = Scheme.NATIVE if self.lineup.native(follower) else Scheme.CANONICAL
         return str(scheme.value)
 
-    def _finish_table(self, run: Run, name: TableName, entries: Sequence[Json]) -> None:
-        """Done, unless a server was away: then a resumed run makes up for what is missing."""
-        if self._missed:
-            self._resumable = True
-        else:
-            self.tools.journal.finish_table(run.id, name, json.dumps(entries))
+    def _finish_table(self, turn: _Turn) -> None:
+        """Done, unless it was stopped, or a server was away: then a resumed run makes up for what is missing."""
+        with self._lock:
+            self.interrupted = self.interrupted or turn.interrupted
+            self._resumable = self._resumable or turn.missed
+        if not turn.missed and not turn.interrupted:
+            self.tools.journal.finish_table(turn.run.id, turn.name, json.dumps(turn.entries))
 
     def _report(self, run: Run, entries: list[Json]) -> Json:
         invariants = [] if self.interrupted else self.invariants()
@@ -249,6 +303,8 @@ class Audit:
             settings=self._settings(),
             by=self.by,
         )
+        if self.tools.brakes is not None:
+            whole["braked_seconds"] = self.tools.brakes.seconds()
         whole = self.closing(whole)
         if not self.unfinished:
             verdict = Verdict(whole["verdict"])

@@ -12,46 +12,25 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, field, replace
 
 from trueup.audit.behind import Behind
-from trueup.audit.progress import Watcher
 from trueup.audit.report import Tally
+from trueup.audit.tools import RowBudget
+from trueup.audit.tools import Tools as Tools
 from verifier.chunk import ChunkSize
 from verifier.compare import Comparison
 from verifier.digest import EMPTY
 from verifier.drift import Drift, Verdict
 from verifier.errors import Permanent, Temporary, Unreachable
 from verifier.identity import drift_id
-from verifier.journal import ChunkResult, RunJournal
+from verifier.journal import ChunkResult
 from verifier.keyrange import Chunk
 from verifier.outcome import Differs, Judging, Moving
-from verifier.policy import ScanPolicy, SettlePolicy
-from verifier.ports import Clock, Gather, Replica
+from verifier.ports import Replica
 from verifier.reread import Reread
 from verifier.scan import ChunkRead, FollowerChunk, TableScan, remaining
 from verifier.settle import Leaving, Room
 from verifier.table import Key, Table
 
 PENDING = "not settled yet"
-
-
-@dataclass(frozen=True, slots=True)
-class Tools:
-    """What every table's audit needs. `judge` starts an attempt at keys of a table on a follower; `stop` says that
-    the user wants to end (the chunk in hand is finished, suspects are not waited for). A server that does not answer
-    is waited for up to `retry_seconds`. The report lists at most `drifts_shown` rows per table and follower."""
-
-    group: str
-    run_id: str
-    leader: Replica
-    journal: RunJournal
-    clock: Clock
-    gather: Gather[object]
-    judge: Callable[[Replica, Comparison, list[Key]], Judging]
-    watcher: Watcher
-    scan: ScanPolicy
-    settle: SettlePolicy
-    drifts_shown: int = 1000
-    stop: Callable[[], bool] = lambda: False
-    retry_seconds: float = 60.0
 
 
 @dataclass(slots=True)
@@ -69,12 +48,12 @@ class _Open:
 @dataclass(slots=True)
 class TableAudit:
     """One table on `sides`. After `run`: what was found per follower in `tallies`, why one was given up in `problems`;
-    `interrupted` if the user stopped it or `rows_left` was used up, `resumable` if a server stayed away."""
+    `interrupted` if the user stopped it or the `budget` was used up, `resumable` if a server stayed away."""
 
     tools: Tools
     table: Table
     sides: dict[str, tuple[Replica, Comparison]]
-    rows_left: int | None = None
+    budget: RowBudget = field(default_factory=RowBudget)
     tallies: dict[str, Tally] = field(default_factory=dict)
     problems: dict[str, str] = field(default_factory=dict)
     interrupted: bool = False
@@ -93,10 +72,11 @@ class TableAudit:
         scan = self._resumed()
         failing_since: float | None = None
         while self.sides and (not scan.done or any(self._rooms.values()) or any(self._behind.values())):
+            self._hold()
             if self.tools.stop():
                 self.interrupted = True
                 return
-            if self.rows_left is not None and self.rows_left <= 0 and not scan.done:
+            if self.budget.spent and not scan.done:
                 self.interrupted = True
                 scan.todo.clear()  # what was read is settled all the same
                 continue
@@ -117,9 +97,32 @@ class TableAudit:
             self._catch_up(owing[0])
         elif present and not full and not scan.done:
             scan.sides = present
-            self._take(scan.step())
+            self._step(scan)
         elif self.sides:
             self._wait(now)
+
+    def _hold(self) -> None:
+        """Wait while a brake holds. Suspects are given that time again: nobody looked at them."""
+        if self.tools.brakes is not None:
+            waited = self.tools.brakes.hold(self.table.name)
+            if waited:
+                for room in self._rooms.values():
+                    room.forgive(waited)
+
+    def _step(self, scan: TableScan) -> None:
+        """The next chunk of the walk, once the rate allows it."""
+        brakes, rows = self.tools.brakes, scan.size.rows
+        if brakes is None:
+            self._take(scan.step())
+            return
+        brakes.admit(rows)
+        read = 0
+        try:
+            taken = scan.step()
+            read = taken.leader.rows
+        finally:
+            brakes.read(rows, read)
+        self._take(taken)
 
     def _judge(self, replica: Replica, compared: Comparison) -> Callable[[list[Key]], Judging]:
         return lambda keys: self.tools.judge(replica, compared, keys)
@@ -155,6 +158,7 @@ class TableAudit:
             self._stumble(name, read.failed[name], for_good=name in read.refused)
             return
         behind.paid()
+        self.tools.away.discard(name)
         self._keep(read, {})
 
     def _take(self, read: ChunkRead) -> None:
@@ -165,8 +169,7 @@ class TableAudit:
         self._keep(read, owing)
         for name, reason in read.failed.items():
             self._stumble(name, reason, for_good=name in read.refused)
-        if self.rows_left is not None:
-            self.rows_left -= read.leader.rows
+        self.budget.take(read.leader.rows)
         self._tell(read.leader.rows)
 
     def _keep(self, read: ChunkRead, owing: Collection[str]) -> None:
@@ -254,10 +257,21 @@ class TableAudit:
             self._lose(name, reason, temporary=False)
             return
         behind, now = self._behind[name], self.tools.clock.now()
-        if behind.failed(now) > self.tools.retry_seconds:
+        patience = 0.0 if name in self.tools.away else self.tools.retry_seconds
+        failing = behind.failed(now)
+        if behind.tries == 1 and (why := self._changed(name)):
+            self._lose(name, why, temporary=False)
+        elif failing > patience:
+            self.tools.away.add(name)
             self._lose(name, reason, temporary=True)
         elif behind.tries == 1:
             self.tools.watcher.note(f"{self.table.name} on {name}: {reason}; trying again")
+
+    def _changed(self, name: str) -> str | None:
+        try:
+            return self.tools.changed(name)
+        except (Temporary, Permanent):
+            return None  # whatever it is, the next try tells
 
     def _lose(self, name: str, reason: str, *, temporary: bool) -> None:
         """No more of this follower in this table. What it owes stays pending in the journal if it may come back."""
@@ -297,12 +311,14 @@ class TableAudit:
         if since is None or scan.size.rows < rows:
             since = now
             self.tools.watcher.note(f"{self.table.name}: {problem}; trying again")
-        self.tools.clock.sleep(problem.delay_seconds)
+        rested = self.tools.clock.now() + problem.delay_seconds
+        while not self.tools.stop() and (left := rested - self.tools.clock.now()) > 0:
+            self.tools.clock.sleep(min(left, 0.2))
         return since
 
     def _tell(self, rows: int) -> None:
         waiting = sum(map(len, self._rooms.values()))
-        self.tools.watcher.rows_read(rows, suspects=waiting, drifted=self._drifted)
+        self.tools.watcher.rows_read(self.table.name, rows, suspects=waiting, drifted=self._drifted)
 
 
 def _unread(name: str, chunk: Chunk, reason: str, now: float) -> ChunkResult:

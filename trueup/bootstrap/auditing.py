@@ -9,17 +9,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from connectors.journal.opening import Journal, open_journal
+from trueup.audit.brake import Braking
 from trueup.audit.lineup import Lineup
 from trueup.audit.progress import Watcher
 from trueup.audit.report import Json, finding_entry
 from trueup.audit.request import Request
 from trueup.audit.runner import Audit
-from trueup.audit.table import Tools
+from trueup.audit.tools import Tools
 from trueup.bootstrap.engines import Endpoints, open_endpoints
 from trueup.bootstrap.servers import Address
 from trueup.clock import SystemClock
 from trueup.pool import Pool
 from verifier.bracketing import BracketJudging
+from verifier.brake import Brakes
 from verifier.policy import Limits, ScanPolicy, SettlePolicy
 
 if TYPE_CHECKING:  # an audit of plain URLs starts in half the time without the settings' libraries
@@ -39,6 +41,10 @@ class Plan:
     settle: SettlePolicy = field(default_factory=SettlePolicy)
     limits: Limits = field(default_factory=Limits)
     drifts_shown: int = 1_000
+    brakes: Brakes = field(default_factory=Brakes)
+    pause_file: Path | None = None
+    tables_at_once: int | None = None
+    """None: half of the connections, because a table is read by two on the leader."""
     checked: Group | None = None
     """The group whose invariants are checked after the tables."""
 
@@ -82,7 +88,8 @@ def plan_of(group: Group, journal: str, request: Request) -> Plan:
 def open_audit(plan: Plan, *, run: str | None, watcher: Watcher, stop: Callable[[], bool]) -> OpenAudit:
     """Connect, agree on digests and open the journal. Whatever was opened is closed again on error."""
     servers = open_endpoints(plan.leader, plan.followers, plan.limits)
-    pool = Pool(workers=max(4, 2 * len(plan.followers)))
+    at_once = plan.tables_at_once or max(1, plan.limits.connections // 2)
+    pool = Pool(workers=max(4, at_once * (2 * len(plan.followers) + 1)))
     clock = SystemClock()
     try:
         remarks = servers.settle()
@@ -106,10 +113,18 @@ def open_audit(plan: Plan, *, run: str | None, watcher: Watcher, stop: Callable[
         settle=plan.settle,
         drifts_shown=plan.drifts_shown,
         stop=stop,
+        brakes=_braking(plan, servers, clock, watcher, stop),
     )
     lineup = Lineup(servers.leader, servers.followers, plan.request, servers.agreed.__contains__)
     audit = Audit(tools, lineup, _invariants(plan.checked, servers))
+    audit.tables_at_once = at_once
     return OpenAudit(audit, servers, journal, pool, remarks)
+
+
+def _braking(plan: Plan, servers: Endpoints, clock: SystemClock, watcher: Watcher, stop: Callable[[], bool]) -> Braking:
+    return Braking(
+        plan.brakes, servers.leader, servers.followers, clock, watcher, stop=stop, pause_file=plan.pause_file
+    )
 
 
 def _invariants(group: Group | None, servers: Endpoints) -> Callable[[], list[Json]]:

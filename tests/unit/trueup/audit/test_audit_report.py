@@ -129,7 +129,7 @@ def test_plain_progress_is_a_line_every_ten_seconds() -> None:
     lines.table_begins(NAME, 1_000)
     for _ in range(25):
         clock.sleep(1.0)
-        lines.rows_read(20, suspects=1, drifted=2)
+        lines.rows_read(NAME, 20, suspects=1, drifted=2)
     lines.table_ends(NAME, "drift")
     assert text.getvalue().splitlines() == [
         "public.t: 200 rows, 20/s, about 40s left; 1 settling, 2 drifted",

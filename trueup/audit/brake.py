@@ -1,0 +1,219 @@
+"""Holding an audit back: asks servers, files and the journal, and waits for as long as `verifier.brake` says.
+
+One for all tables of an audit. Whoever is about to look asks first; the servers are asked at most twice a second,
+whoever asks. What holds is told once, with how long it took when it is over.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from trueup.audit.progress import Watcher, duration
+from verifier.brake import KINDS, Brakes, Held, Rate
+from verifier.errors import Permanent, Temporary
+from verifier.lag import LagTracker
+from verifier.ports import Clock, Replica
+from verifier.position import Position
+from verifier.table import TableName
+
+_SLICE_SECONDS = 0.1
+_ASK_SECONDS = 0.5
+_ABSENT_SECONDS = 10.0
+_QUIET_SECONDS = 10.0
+_SQL_SECONDS = 5.0
+
+
+@dataclass(slots=True)
+class _Kind:
+    """How long one kind of brake has held, by whomever."""
+
+    holders: int = 0
+    since: float = 0.0
+    seconds: float = 0.0
+    told_at: float | None = None
+    telling: bool = False
+
+
+@dataclass(slots=True)
+class Braking:
+    """`paused` says why an operator does not want this table looked at (None: go on). `stop` ends every wait."""
+
+    brakes: Brakes
+    leader: Replica
+    followers: Mapping[str, Replica]
+    clock: Clock
+    watcher: Watcher
+    stop: Callable[[], bool] = lambda: False
+    paused: Callable[[TableName], str | None] = lambda table: None
+    pause_file: Path | None = None
+    _known: Held | None = None
+    _asked_at: float | None = None
+    _absent: dict[str, float] = field(default_factory=dict)
+    _tracker: LagTracker = field(default_factory=LagTracker)
+    _rate: Rate | None = None
+    _kinds: dict[str, _Kind] = field(default_factory=lambda: {kind: _Kind() for kind in KINDS})
+    _all: _Kind = field(default_factory=_Kind)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _asking: threading.Lock = field(default_factory=threading.Lock)
+
+    def __post_init__(self) -> None:
+        if self.brakes.rows_per_second is not None:
+            self._rate = Rate(self.brakes.rows_per_second)
+
+    def try_out(self) -> None:
+        """Ask everything once: a limit that cannot be read must be known before the first row is. Forbidden,
+        Permanent, Misconfigured; who is away is not waited for here."""
+        self._ask(self.clock.now())
+
+    def hold(self, table: TableName) -> float:
+        """Wait while anything but the rate holds; returns the seconds that it took."""
+        held = self._held(table)
+        if held is None:
+            return 0.0
+        began = self.clock.now()
+        while held is not None and not self.stop():
+            kind = held.kind
+            self._enter(held)
+            try:
+                while held is not None and held.kind == kind and not self.stop():
+                    self.clock.sleep(_SLICE_SECONDS)
+                    held = self._held(table)
+            finally:
+                self._leave(kind)
+        return self.clock.now() - began
+
+    def admit(self, rows: int) -> None:
+        """Wait until the rate allows to read rows, and take them; `read` says how many there were."""
+        if self._rate is None:
+            return
+        with self._lock:
+            wait = self._rate.wait(self.clock.now())
+            if not wait:
+                self._rate.take(rows, self.clock.now())
+                return
+        self._enter(Held("rate", ""))
+        try:
+            while not self.stop():
+                self.clock.sleep(min(wait, _SLICE_SECONDS))
+                with self._lock:
+                    wait = self._rate.wait(self.clock.now())
+                    if not wait:
+                        self._rate.take(rows, self.clock.now())
+                        return
+        finally:
+            self._leave("rate")
+
+    def read(self, admitted: int, rows: int) -> None:
+        """So many rows were admitted, and so many were read."""
+        if self._rate is not None:
+            with self._lock:
+                self._rate.correct(rows - admitted)
+
+    def seconds(self) -> dict[str, float]:
+        """How long the audit was held, by kind; `all` counts once what several held at the same time."""
+        with self._lock:
+            return {kind: round(one.seconds, 3) for kind, one in self._kinds.items() if one.seconds} | {
+                "all": round(self._all.seconds, 3)
+            }
+
+    def _held(self, table: TableName) -> Held | None:
+        if self.pause_file is not None and self.pause_file.exists():
+            return Held("pause", f"the file {self.pause_file} exists")
+        why = self.paused(table)
+        if why is not None:
+            return Held("pause", why)
+        now = self.clock.now()
+        due = self._asked_at is None or now - self._asked_at >= _ASK_SECONDS
+        if due and self._asking.acquire(blocking=False):
+            try:
+                self._ask(now)
+            finally:
+                self._asking.release()
+        return self._known
+
+    def _ask(self, now: float) -> None:
+        """Read load and lag anew."""
+        self._asked_at = now
+        known: Held | None = None
+        if self.brakes.by_load:
+            for name, replica in {self.leader.name: self.leader, **self.followers}.items():
+                known = known or self._answered(name, now, lambda one=replica: self._load(one))  # type: ignore[misc]
+        if self.brakes.lag_seconds is not None:
+            known = known or self._lag(now)
+        self._asked_at = self.clock.now()
+        self._known = known
+
+    def _answered(self, name: str, now: float, ask: Callable[[], Held | None]) -> Held | None:
+        """A server that is away brakes nothing, and is left alone for a while."""
+        if self._absent.get(name, 0.0) > now:
+            return None
+        try:
+            return ask()
+        except Temporary:
+            self._absent[name] = now + _ABSENT_SECONDS
+            return None
+
+    def _load(self, replica: Replica) -> Held | None:
+        if self.brakes.running_max is not None:
+            held = self.brakes.load(replica.name, replica.running())
+            if held is not None:
+                return held
+        if replica.dialect != self.leader.dialect:
+            return None  # the SQL is written for the leader's engine
+        for sql, limit in self.brakes.asked:
+            rows = replica.ask(sql, rows_max=1, seconds_max=_SQL_SECONDS).value.rows
+            held = self.brakes.answer(replica.name, sql, rows[0][0] if rows and rows[0] else None, limit)
+            if held is not None:
+                return held
+        return None
+
+    def _lag(self, now: float) -> Held | None:
+        """As `trueup lag` measures it, from the positions since the audit began."""
+        try:
+            self._tracker.leader_at(self.leader.position(), self.clock.now())
+        except Temporary:
+            return None
+        for name, replica in self.followers.items():
+            at = self.clock.now()
+            self._tracker.follower_at(name, self._position(replica, at), at)
+        return self.brakes.lag({hop.hop: hop.seconds for hop in self._tracker.followers(self.clock.now())})
+
+    def _position(self, replica: Replica, now: float) -> Position | None:
+        if self._absent.get(replica.name, 0.0) > now:
+            return None
+        try:
+            return replica.position()
+        except Temporary:
+            self._absent[replica.name] = now + _ABSENT_SECONDS
+            return None
+        except Permanent:  # it follows nobody: it cannot be late
+            return None
+
+    def _enter(self, held: Held) -> None:
+        now = self.clock.now()
+        with self._lock:
+            kind = self._kinds[held.kind]
+            for one in (kind, self._all):
+                one.holders += 1
+                one.since = now if one.holders == 1 else one.since
+            told = held.kind == "rate" or kind.holders > 1
+            if told or (kind.told_at is not None and now - kind.told_at < _QUIET_SECONDS):
+                return
+            kind.told_at, kind.telling = now, True
+        self.watcher.note(f"waiting: {held.why}")
+
+    def _leave(self, name: str) -> None:
+        now = self.clock.now()
+        with self._lock:
+            kind = self._kinds[name]
+            for one in (kind, self._all):
+                one.holders -= 1
+                one.seconds += 0.0 if one.holders else now - one.since
+            if kind.holders or not kind.telling:
+                return
+            kind.telling = False
+            took = now - kind.since
+        self.watcher.note(f"going on after {duration(took)} ({name})")

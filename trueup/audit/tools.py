@@ -1,0 +1,60 @@
+"""What the audits of all tables share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from threading import Lock
+
+from trueup.audit.brake import Braking
+from trueup.audit.progress import Watcher
+from verifier.compare import Comparison
+from verifier.journal import RunJournal
+from verifier.outcome import Judging
+from verifier.policy import ScanPolicy, SettlePolicy
+from verifier.ports import Clock, Gather, Replica
+from verifier.table import Key
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """What every table's audit needs. `judge` starts an attempt at keys of a table on a follower; `stop` says that
+    the user wants to end (the chunk in hand is finished, suspects are not waited for). A server that does not answer
+    is waited for up to `retry_seconds`. The report lists at most `drifts_shown` rows per table and follower."""
+
+    group: str
+    run_id: str
+    leader: Replica
+    journal: RunJournal
+    clock: Clock
+    gather: Gather[object]
+    judge: Callable[[Replica, Comparison, list[Key]], Judging]
+    watcher: Watcher
+    scan: ScanPolicy
+    settle: SettlePolicy
+    drifts_shown: int = 1000
+    stop: Callable[[], bool] = lambda: False
+    retry_seconds: float = 60.0
+    brakes: Braking | None = None
+    changed: Callable[[str], str | None] = lambda follower: None
+    """Why a follower is not any more what it was when the audit began; errors as from any question."""
+    away: set[str] = field(default_factory=set)
+    """Followers that were given up in some table because they did not answer: the next tables do not wait for them
+    anew."""
+
+
+@dataclass(slots=True)
+class RowBudget:
+    """The rows that may still be read, by all tables together; None: all there are."""
+
+    left: int | None = None
+    _lock: Lock = field(default_factory=Lock)
+
+    @property
+    def spent(self) -> bool:
+        return self.left is not None and self.left <= 0
+
+    def take(self, rows: int) -> None:
+        with self._lock:
+            if self.left is not None:
+                self.left -= rows
