@@ -22,7 +22,8 @@ from verifier.errors import Permanent
 pytestmark = pytest.mark.postgres
 
 _STARTER = """
-import sys, time
+import signal, sys, time
+signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored, if the tests run in a shell's background
 from connectors.embedded import Cluster, Workspace, find_binaries
 workspace = Workspace()
 server = Cluster.create(workspace, "orphan", find_binaries(15))
