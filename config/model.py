@@ -12,6 +12,8 @@ Share = Annotated[float, Strict(), Field(gt=0, le=1)]
 """A ratio: 0.01 is one in a hundred."""
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=63)]
 TableText = Annotated[str, Field(pattern=r"^[^.]+\.[^.]+$", examples=["public.orders"])]
+Filtered = Annotated[str, Field(pattern=r"^[^.]+\.[^.]+$|^\*$", examples=["public.orders", "*"])]
+Condition = Annotated[str, Field(min_length=1, examples=["region = 'eu'"])]
 Columns = Annotated[tuple[str, ...], Field(min_length=1)]
 
 

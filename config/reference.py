@@ -102,7 +102,9 @@ def _values(field: Mapping[str, Any]) -> Iterator[str]:
         items = field.get("items", {})
         yield "list, see below" if "$ref" in items or "oneOf" in items else "list of text"
     elif field.get("type") == "object":
-        yield "mapping of lists"
+        held = [*field.get("patternProperties", {}).values(), field.get("additionalProperties", {})]
+        kind = next((str(one["type"]) for one in held if isinstance(one, dict) and "type" in one), "")
+        yield {"string": "mapping of text", "object": "mapping of mappings"}.get(kind, "mapping of lists")
     elif str(field.get("pattern", "")).startswith("^(\\d"):
         yield "duration"
     elif str(field.get("pattern", "")).startswith("^(env"):

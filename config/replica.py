@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from config.address import DatabaseAddress
-from config.model import Columns, Model, Name, TableText
+from config.model import Columns, Condition, Filtered, Model, Name, TableText
 from config.secret import Password
 
 
@@ -73,6 +73,31 @@ class Tables(Model):
     """Columns that may differ, by table."""
     keys: dict[TableText, Columns] = Field(default={}, examples=[{"public.v": ["id"]}])
     """Key columns of tables without a primary or unique not-null key. trueup trusts that they are unique."""
+
+    columns: dict[TableText, Columns] = Field(default={}, examples=[{"public.orders": ["id", "amount"]}])
+    """Compare only these columns (and the key), by table. For audits: `trueup run` refuses it."""
+    where: dict[Filtered, Condition] = Field(default={}, examples=[{"public.orders": "region = 'eu'"}])
+    """SQL conditions by table, `*` for every table without one of its own: only rows for which it is true are compared.
+    Sent as it is to leader and follower; columns have the leader's names. For audits: `trueup run` refuses it."""
+    map_tables: dict[TableText, TableText] = Field(default={}, examples=[{"public.*": "archive.*"}])
+    """Tables that followers call otherwise: leader's name to follower's, or a pattern with `*` on both sides. For
+    audits: `trueup run` refuses it."""
+    map_columns: dict[TableText, dict[str, str]] = Field(default={}, examples=[{"public.orders": {"note": "remark"}}])
+    """Columns that followers call otherwise, by the leader's table: leader's name to follower's. For audits:
+    `trueup run` refuses it."""
+
+    @field_validator("map_tables")
+    @classmethod
+    def _fit(cls, value: dict[str, str]) -> dict[str, str]:
+        for leader, follower in value.items():
+            if leader.count("*") != follower.count("*"):
+                raise ValueError(f"{leader!r} and {follower!r} need the same number of *")
+        return value
+
+    def only_for_audits(self) -> list[str]:
+        """The keys that are set and that a daemon cannot keep to: it repairs rows, and a row that leaves a condition
+        would look like one to delete."""
+        return [name for name in ("columns", "where", "map_tables", "map_columns") if getattr(self, name)]
 
     def patterns(self) -> tuple[str, ...]:
         """`include`, then `exclude` with a leading `!`."""

@@ -33,7 +33,7 @@ def message_of(detail: ErrorDetails) -> str:
         known = str(context["expected_tags"]).replace("'", "").split(", ")
         return f"unknown kind {context['tag']!r}{nearest(str(context['tag']), known)}"
     if kind == "string_pattern_mismatch" and context["pattern"].startswith(r"^[^.]+\."):
-        return "must be 'schema.table'"
+        return "must be 'schema.table'" + (" or '*'" if context["pattern"].endswith(r"|^\*$") else "")
     if kind == "string_pattern_mismatch":
         return "must be letters, digits, '_', '.' or '-', beginning with a letter or digit"
     message = detail["msg"].replace("Input should be ", "must be ")

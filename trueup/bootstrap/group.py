@@ -192,6 +192,12 @@ def _told(servers: Servers, stream: OpenStream) -> dict[TableName, str]:
 
 
 def book_of(group: Group, servers: Servers) -> TableBook:
+    """Misconfigured if the group's tables are narrowed or mapped, which audits alone can keep to."""
+    if refused := group.tables.only_for_audits():
+        raise Misconfigured(
+            f"group {group.name}: tables.{', tables.'.join(refused)} are for 'trueup audit' alone, because repairs "
+            "would not keep to them; write them into a configuration of the audit's own"
+        )
     return TableBook(
         servers.leader,
         servers.followers,

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from trueup.cli.audit_words import Narrowing
 from verifier.errors import Misconfigured
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ class Words:
     keys: list[str] = field(default_factory=list)
     journal: str | None = None
     rows_max: int | None = None
+    narrowing: Narrowing = field(default_factory=Narrowing)
 
 
 def planned(words: Words) -> Plan:
@@ -42,6 +44,7 @@ def planned(words: Words) -> Plan:
         if words.leader is None or not words.followers:
             raise Misconfigured("an audit without configuration needs --leader URL and at least one --follower URL")
         request = Request(tuple(words.tables) or ("*", f"!*.{HEARTBEAT_TABLE}"), excluded, keys, words.rows_max)
+        request = words.narrowing.applied(request)
         followers = tuple(_address(text, f"follower{i}") for i, text in enumerate(words.followers, 1))
         return Plan("audit", Address("leader", words.leader), followers, request, words.journal or "trueup.db")
     settings, group = chosen(words.config, words.group)
@@ -52,6 +55,7 @@ def planned(words: Words) -> Plan:
         {**{name: tuple(columns) for name, columns in group.tables.keys.items()}, **keys},
         words.rows_max,
     )
+    request = words.narrowing.applied(request, group.tables)
     plan = plan_of(group, words.journal or settings.journal.address(), request)
     return plan if words.tables else replace(plan, checked=group)
 

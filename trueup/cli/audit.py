@@ -14,6 +14,7 @@ import typer
 
 from trueup import exits
 from trueup.cli.asking import Words, planned
+from trueup.cli.audit_words import Narrowing
 from trueup.cli.discretion import hide_arguments, without_passwords
 from trueup.cli.output import Format, say, writable
 from trueup.cli.reports import write_report
@@ -35,6 +36,10 @@ def audit(
     table: Annotated[list[str] | None, typer.Option(help="Pattern schema.table with * and ?; ! excludes.")] = None,
     exclude: Annotated[list[str] | None, typer.Option(help="schema.table.column to leave out; repeatable.")] = None,
     key: Annotated[list[str] | None, typer.Option(help="schema.table=col,col: key where there is none.")] = None,
+    columns: Annotated[list[str] | None, typer.Option(help="schema.table=col,col: only these columns.")] = None,
+    where: Annotated[list[str] | None, typer.Option(help="SQL, or schema.table=SQL: only these rows.")] = None,
+    map_table: Annotated[list[str] | None, typer.Option(help="LEADER=FOLLOWER, 'public.*=archive.*'.")] = None,
+    map_column: Annotated[list[str] | None, typer.Option(help="schema.table.col=FOLLOWERCOL.")] = None,
     how: Annotated[Format, typer.Option("--format", help="How the result is written.")] = Format.TABLE,
     output: Annotated[Path | None, typer.Option(help="File for the result instead of standard output.")] = None,
     journal: Annotated[str | None, typer.Option(help="Journal path or URL (default: ./trueup.db).")] = None,
@@ -52,7 +57,8 @@ def audit(
 
     hide_arguments()
     words = Words(config, group, leader, follower or [], table or [], exclude or [], key or [], journal, stop_after)
-    plan = _tuned(planned(words), settle, chunk_time)
+    narrowing = Narrowing(where or [], columns or [], map_table or [], map_column or [])
+    plan = _tuned(planned(replace(words, narrowing=narrowing)), settle, chunk_time)
     if cutover:
         in_one_piece(resume=resume, rows_max=stop_after, option="--cutover")
     writable(output)
