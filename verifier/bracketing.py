@@ -6,7 +6,8 @@ nothing was running at the first read, the leader stood still all the while, and
 
 Engines without row versions cannot prove that a row stood still between two equal reads. There the same difference
 must be found by `REPEATS` brackets one after the other, with the same contents on both sides each time, and is then
-`probable`, by method `repeated`.
+`probable`, by method `repeated`. The same holds where the leader tells neither a position nor whether it stood still
+(an engine of which trueup knows no log): two leader reads enclose the follower's, and nothing more can be asked.
 """
 
 from __future__ import annotations
@@ -14,18 +15,19 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
-from verifier.bracket import Ask, Bracket, Finding, Stage
+from verifier.bracket import Ask, Bracket, Finding, Rows, Stage
 from verifier.bracket import Outcome as Found
 from verifier.canonical import differing_columns
 from verifier.compare import Comparison
-from verifier.drift import Evidence, Kind
+from verifier.drift import Certainty, Evidence, Kind, Method
 from verifier.errors import Forbidden, Permanent
 from verifier.look import Publishes, Row
 from verifier.outcome import Again, Differs, Equal, Moving, Outcome
 from verifier.ports import Replica
+from verifier.position import Lsn, Position, Tick
 from verifier.stillness import StillPoint, snapshot_evidence, still_point, unsettled
 from verifier.table import Key, Table, Value
-from verifier.view import Mark
+from verifier.view import Mark, NoView
 from verifier.window import Settled
 
 _POLL_SECONDS = 0.02
@@ -60,11 +62,10 @@ class BracketJudging:
         while True:
             bracket = self._bracket
             if bracket.stage is Stage.DONE:
-                if again := self._conclude(bracket.findings()):
-                    self._start_over(again, now)
-                    return Again(now + _PAUSE_SECONDS)
-                return self._done
+                return self._ended(bracket.findings(), now)
             following = self._answer(bracket)
+            if isinstance(following, _Enclosed):
+                return self._ended(following.findings, now)
             if isinstance(following, dict):
                 return self._done | following
             if following is bracket:
@@ -74,22 +75,37 @@ class BracketJudging:
                 return Again(now + min(0.5, _POLL_SECONDS * 1.3 ** min(self._polls, 20)))
             self._bracket = following
 
-    def _answer(self, bracket: Bracket) -> Bracket | dict[Key, Outcome]:
+    def _ended(self, findings: Mapping[Key, Finding], now: float) -> Again | Mapping[Key, Outcome]:
+        """One bracket has spoken."""
+        if again := self._conclude(findings):
+            self._start_over(again, now)
+            return Again(now + _PAUSE_SECONDS)
+        return self._done
+
+    def _answer(self, bracket: Bracket) -> Bracket | _Enclosed | dict[Key, Outcome]:
         """Ask the one question that the bracket has now; the whole result if the leader turns out to stand still."""
         if bracket.ask is Ask.LEADER_ROWS:
             return bracket.looked(self.leader.rows(self.compared.leader, bracket.wanted))
         if bracket.ask is Ask.LEADER_POSITION:
-            position = self.leader.position()
+            try:
+                position = self.leader.position()
+            except Forbidden:
+                raise
+            except Permanent:
+                return self._enclosed(bracket)
             if bracket.stage is Stage.P1 and bracket.r1 is not None:
                 self._point = still_point(self._mark, bracket.r1.view, position)
             return bracket.stood(position)
         if bracket.ask is Ask.FOLLOWER_POSITION:
             try:
-                return bracket.stood(self.follower.position())
+                position = self.follower.position()
             except Forbidden:
                 raise
             except Permanent:
                 return self._beside(bracket)
+            if bracket.position is not None and not _of_one_log(bracket.position, position):
+                return self._beside(bracket)  # it follows, but somebody else
+            return bracket.stood(position)
         if bracket.ask is Ask.FOLLOWER_MARK:
             mark = self.follower.mark()
             assert bracket.position is not None
@@ -114,10 +130,12 @@ class BracketJudging:
         evidence = snapshot_evidence(self._point, f1)
         return {key: self._compared(r1.value.get(key), f1.value.get(key), evidence) for key in bracket.keys}
 
-    def _beside(self, bracket: Bracket) -> dict[Key, Outcome]:
+    def _beside(self, bracket: Bracket) -> _Enclosed | dict[Key, Outcome]:
         """The follower tells no position: it follows nobody, so it is never late, and compares plainly with a leader
         that stood still. (A restored backup, an idle copy.)"""
         assert bracket.r1 is not None
+        if self._point is None and isinstance(bracket.r1.view, NoView):
+            return self._enclosed(bracket)
         ours, look = bracket.r1.value, self.follower.rows(self.compared.follower, bracket.keys)
         theirs = look.value
         if self._point is not None and self.leader.mark() == self._point.mark:
@@ -125,6 +143,27 @@ class BracketJudging:
             return {key: self._compared(ours.get(key), theirs.get(key), evidence) for key in bracket.keys}
         why = Moving("the follower follows nobody, and the leader was written to while they were read; compare at rest")
         return {key: Equal() if _equal(ours.get(key), theirs.get(key)) else why for key in bracket.keys}
+
+    def _enclosed(self, bracket: Bracket) -> _Enclosed:
+        """The leader cannot tell whether it stood still: it is read again after the follower, where they differ. What
+        nobody can place in time is never proven."""
+        assert bracket.r1 is not None
+        ours = bracket.r1.value
+        theirs = self.follower.rows(self.compared.follower, bracket.keys).value
+        differing = [key for key in bracket.keys if not _equal(ours.get(key), theirs.get(key))]
+        again: Rows = self.leader.rows(self.compared.leader, differing).value if differing else {}
+        findings = dict.fromkeys(bracket.keys, Finding(Found.EQUAL))
+        for key in differing:
+            first, second, other = ours.get(key), again.get(key), theirs.get(key)
+            if _equal(second, other):
+                continue
+            if not _equal(first, second):
+                findings[key] = Finding(Found.MOVING)
+                continue
+            kind = Kind.EXTRA if second is None else Kind.MISSING if other is None else Kind.MISMATCHED
+            evidence = Evidence(Certainty.PROBABLE, Method.REPEATED)
+            findings[key] = Finding(Found.STEADY, kind, second, other, evidence)
+        return _Enclosed(findings)
 
     def _conclude(self, findings: Mapping[Key, Finding]) -> list[Key]:
         """Take in what one bracket found; returns the keys that need another one before anything is said."""
@@ -157,6 +196,13 @@ class BracketJudging:
         return compared(self.compared.leader, ours, theirs, evidence)
 
 
+@dataclass(frozen=True, slots=True)
+class _Enclosed:
+    """What two leader reads around one of the follower say, where no position and no mark can be asked."""
+
+    findings: Mapping[Key, Finding]
+
+
 def compared(table: Table, ours: Row | None, theirs: Row | None, evidence: Evidence) -> Outcome:
     """Equal, or the difference with the evidence that these rows may be compared."""
     if ours is None and theirs is None:
@@ -165,6 +211,12 @@ def compared(table: Table, ours: Row | None, theirs: Row | None, evidence: Evide
     if ours is None or theirs is None:
         return Differs(Kind.EXTRA if ours is None else Kind.MISSING, columns, evidence)
     return Differs(Kind.MISMATCHED, columns, evidence) if columns else Equal()
+
+
+def _of_one_log(one: Position, other: Position) -> bool:
+    """Could the two be positions in the same log? Those of PostgreSQL and counted ones never are with another kind."""
+    kinds = (Lsn, Tick)
+    return [isinstance(one, kind) for kind in kinds] == [isinstance(other, kind) for kind in kinds]
 
 
 def _alike(one: Finding, other: Finding) -> bool:
