@@ -7,8 +7,8 @@ contains it, and a backup that was begun after the moment was noted must hold it
 position of the backup itself. Of everything else nothing follows: a row that was written since may have been anything
 at the time, and a row that only the backup has may have been deleted since.
 
-`floor` is the id below which every transaction had ended: the snapshot's `xmin`. Not its list of those in progress: that
-list does not name their subtransactions, whose rows would look as if they had been there.
+`floor` is the id below which every transaction had ended: the snapshot's `xmin`. Not its list of those in progress:
+that list does not name their subtransactions, whose rows would look as if they had been there.
 """
 
 from __future__ import annotations
@@ -74,6 +74,43 @@ def surely_older(written_by: int, *, last: int, floor: int) -> bool:
     bits, or 2^32 or a multiple of it less; ids below 3 mark rows older than all transactions. The reference of the SQL
     that asks the server."""
     return written_by < 3 or ((last - written_by) & 0xFFFFFFFF) > last - floor
+
+
+@dataclass(slots=True)
+class Counted:
+    """Rows of a restored copy (`backup` of them), by what is known of them. `proven`: in the backup as the leader had
+    them. `changed`: in both, and written to on the leader since. `gone`: in the backup alone, deleted since or extra.
+    `new`: on the leader alone, written since, which says nothing about the backup."""
+
+    backup: int = 0
+    proven: int = 0
+    changed: int = 0
+    gone: int = 0
+    new: int = 0
+
+    def add(self, other: Counted) -> None:
+        self.backup += other.backup
+        self.proven += other.proven
+        self.changed += other.changed
+        self.gone += other.gone
+        self.new += other.new
+
+    @property
+    def doubtful(self) -> bool:
+        """Something in the backup could not be proven."""
+        return self.proven < self.backup
+
+    @property
+    def percent(self) -> float:
+        """Of the backup's rows that are proven, cut and not rounded: 100 means all of them."""
+        return 100.0 if not self.doubtful else self.proven * 1000 // self.backup / 10
+
+    def words(self) -> str:
+        parts = [f"{self.percent:g} % of the backup's {self.backup:,} rows are proven"]
+        parts += [f"{self.changed:,} changed since the backup"] if self.changed else []
+        parts += [f"{self.gone:,} deleted since or extra"] if self.gone else []
+        parts += [f"{self.new:,} inserted since"] if self.new else []
+        return ", ".join(parts)
 
 
 class Dated(Protocol):

@@ -1,0 +1,262 @@
+"""`trueup audit --restored-at`: a restored backup against its leader at the moment that was noted when it began.
+
+The rule is in `verifier.recorded`. A table is walked in the leader's order; a chunk in which nothing changed since is
+one digest on each side, of the leader's rows that are older than the moment. Where they differ, keys are told apart:
+rows that must be in the backup and are (proven), rows that must be and are not (drift, proven), rows that were changed
+or inserted since, and rows that only the backup has (deleted since, or extra). As long as the leader has not moved
+since the moment, all rows must be alike, and what only the backup has is drift as well.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeVar
+
+from trueup.audit.report import Tally
+from trueup.audit.tools import RowBudget, Tools
+from verifier.bracketing import compared as judged
+from verifier.chunk import ChunkSize
+from verifier.compare import Comparison
+from verifier.digest import Digest
+from verifier.drift import Certainty, Drift, Evidence, Kind, Method, Verdict, differing
+from verifier.errors import Permanent, Temporary, Unreachable, Unsound
+from verifier.identity import drift_id
+from verifier.journal import ChunkResult
+from verifier.keyrange import Chunk, KeyRange
+from verifier.outcome import Differs
+from verifier.ports import Replica
+from verifier.recorded import Counted, Dated, Recorded
+from verifier.table import Key, Table
+
+T = TypeVar("T")
+_KEYS_AT_ONCE = 1_000
+
+
+@dataclass(slots=True)
+class TableDrill:
+    """One table of one restored copy. `dated` None: rows do not tell their age, and only a leader that stands where it
+    stood then proves anything. After `run`: what was `counted` and tallied; `problem` if nothing is proven by age."""
+
+    tools: Tools
+    restored: Replica
+    compared: Comparison
+    recorded: Recorded
+    dated: Dated | None
+    counted: Counted = field(default_factory=Counted)
+    tally: Tally = field(default_factory=Tally)
+    problem: str | None = None
+    interrupted: bool = False
+    _index: int = 0
+    _drifted: int = 0
+
+    def run(self) -> None:
+        """Temporary if a server stays away for longer than `retry_seconds`; Permanent, Unsound as any read."""
+        self._still_defined()
+        size = ChunkSize(self.tools.scan)
+        lower: Key | None = None
+        while not self.interrupted:
+            upper = self._patient(lambda after=lower: self._boundary(after, size.rows), size)  # type: ignore[misc]
+            within = KeyRange(lower, upper)
+            began = self.tools.clock.now()
+            rows = self._patient(lambda part=within: self._chunk(part), size)  # type: ignore[misc]
+            size.learn(max(1, rows), self.tools.clock.now() - began)
+            self._index += 1
+            if upper is None:
+                self._still_defined()
+                return
+            lower = upper
+            self.interrupted = self.tools.stop()
+
+    def _boundary(self, after: Key | None, rows: int) -> Key | None:
+        found = self.tools.leader.boundary(self.compared.leader, after, rows)
+        if found is not None and found == after:
+            raise Unsound(f"{self.compared.leader.name}: the walk would not end behind {after!r}")
+        return found
+
+    def _patient(self, ask: Callable[[], T], size: ChunkSize) -> T:
+        """Ask again while a server is away, and in smaller parts where a statement takes too long."""
+        since = self.tools.clock.now()
+        while True:
+            try:
+                return ask()
+            except Temporary as problem:
+                if self.tools.clock.now() - since > self.tools.retry_seconds or self.tools.stop():
+                    raise
+                if not isinstance(problem, Unreachable):
+                    size.halve()
+                self.tools.clock.sleep(problem.delay_seconds)
+
+    def _chunk(self, within: KeyRange) -> int:
+        """Count and judge one range; returns the leader's rows in it. Nothing is counted if it raises."""
+        ours, theirs = self.compared.leader, self.compared.follower
+        stood = self._stands()
+        sure = ours if stood else self._sure(ours)
+        answers = self._all(
+            lambda: self.tools.leader.digest(ours, within).value,
+            lambda: self.restored.digest(theirs, within).value,
+            lambda: self.tools.leader.digest(sure, within).value if sure is not None else Digest(0, 0),
+        )
+        everything, backup, old = answers
+        if stood and not self._stands():
+            return self._chunk(within)
+        if old == backup and (sure is not None or not backup.rows):
+            found = Counted(backup.rows, proven=backup.rows, new=max(0, everything.rows - old.rows))
+            self._keep(within, found, [], everything, backup)
+        else:
+            self._apart(within, sure, everything, backup)
+        return max(everything.rows, backup.rows)
+
+    def _apart(self, within: KeyRange, sure: Table | None, everything: Digest, backup: Digest) -> None:
+        """Tell the keys of a range apart. Only rows that the rule speaks of can be drift."""
+        ours, theirs = self.compared.leader, self.compared.follower
+        leader = self.tools.leader
+        old, present, held = self._all(
+            lambda: leader.row_digests(sure, within).value if sure is not None else {},
+            lambda: leader.row_digests(ours, within).value,
+            lambda: self.restored.row_digests(theirs, within).value,
+        )
+        wrong: list[Key] = []
+        spare: list[Key] = []
+        for key, kind in differing(old, held):
+            (spare if kind is Kind.EXTRA else wrong).append(key)
+        found = Counted(len(held), proven=len(old) - len(wrong))
+        found.changed = len([key for key in spare if key in present])
+        found.gone = len(spare) - found.changed
+        found.new = max(0, len(present) - len(old) - found.changed)
+        drifts = [*self._confirmed(sure, wrong, found), *self._extra([k for k in spare if k not in present], found)]
+        self._keep(within, found, drifts, everything, backup)
+
+    def _confirmed(self, sure: Table | None, keys: Collection[Key], found: Counted) -> Iterator[Drift]:
+        """Drift among rows that must be in the backup as the leader has them. One that was written to since a moment
+        ago is not held against its values any more."""
+        for part in _parts(keys):
+            if sure is None:
+                return
+            ours = self.tools.leader.rows(sure, part).value
+            theirs = self.restored.rows(self.compared.follower, part).value
+            if sure is self.compared.leader and not self._stands():
+                raise Temporary("the leader began to move while it was read", delay_seconds=0.1)
+            if sure is not self.compared.leader and not self._still_defined():
+                raise Temporary("the table was altered while it was read", delay_seconds=0.1)
+            for key in part:
+                if key not in ours:
+                    found.changed += key in theirs
+                    found.new += key not in theirs
+                    continue
+                outcome = judged(self.compared.leader, ours[key], theirs.get(key), self._evidence())
+                if isinstance(outcome, Differs):
+                    yield self._drift(key, outcome)
+                else:
+                    found.proven += 1
+
+    def _extra(self, keys: Collection[Key], found: Counted) -> Iterator[Drift]:
+        """Rows that only the backup has, where the leader has not moved since: they were never there."""
+        for part in _parts(keys):
+            ours = self.tools.leader.rows(self.compared.leader, part).value
+            theirs = self.restored.rows(self.compared.follower, part).value
+            if not self._stands():
+                return
+            for key in part:
+                if key in theirs and key not in ours:
+                    outcome = judged(self.compared.leader, None, theirs[key], self._evidence())
+                    if isinstance(outcome, Differs):
+                        found.gone -= 1
+                        yield self._drift(key, outcome)
+
+    def _stands(self) -> bool:
+        """The leader has not moved since the recorded moment, at which nothing was running."""
+        return self.recorded.quiet and self.tools.leader.mark() == self.recorded.mark
+
+    def _sure(self, table: Table) -> Table | None:
+        """The leader's rows that must be in the backup as they are; None if no row can be told to be one."""
+        if self.dated is None or self.recorded.floor is None or self.problem is not None:
+            return None
+        older = self.dated.older(self.recorded.floor)
+        return replace(table, where=older if table.where is None else f"({table.where}\n) and {older}")
+
+    def _still_defined(self) -> bool:
+        """Whether the table is what it was at the moment; if not, nothing is proven by the age of its rows any more."""
+        if self.problem is None and not self._stands():
+            if self.dated is None or self.recorded.floor is None:
+                self.problem = "the leader went on since, and this engine's rows do not tell when they were written"
+            elif why := self.dated.redefined(self.compared.leader, self.recorded.floor):
+                self.problem = f"nothing is proven by the age of its rows: {why} since the backup"
+        return self.problem is None
+
+    def _evidence(self) -> Evidence:
+        return Evidence(
+            Certainty.PROVEN,
+            Method.SNAPSHOT,
+            {"recorded": self.recorded.position.text(), "leader": self.tools.leader.position().text()},
+        )
+
+    def _drift(self, key: Key, outcome: Differs) -> Drift:
+        tools, name, table = self.tools, self.restored.name, self.compared.leader.name
+        return Drift(
+            drift_id(tools.group, name, table, key), tools.group, name, table, key, outcome.kind, outcome.columns,
+            outcome.evidence, tools.clock.now(),
+        )  # fmt: skip
+
+    def _keep(self, within: KeyRange, found: Counted, drifts: list[Drift], ours: Digest, theirs: Digest) -> None:
+        verdict = Verdict.DRIFT if drifts else Verdict.UNVERIFIED if found.doubtful else Verdict.MATCH
+        result = ChunkResult(
+            chunk=Chunk(self.compared.leader.name, within, self._index),
+            follower=self.restored.name,
+            verdict=verdict,
+            leader=ours,
+            follower_digest=theirs,
+            drifted=len(drifts),
+            at=self.tools.clock.now(),
+        )
+        self.tools.journal.checkpoint(self.tools.run_id, [result], drifts)
+        self.counted.add(found)
+        self.tally.add(result)
+        self._drifted += len(drifts)
+        self.tools.watcher.rows_read(self.compared.leader.name, ours.rows, suspects=0, drifted=self._drifted)
+
+    def _all(self, *calls: Callable[[], T]) -> list[T]:
+        """Every call's answer, asked at the same time."""
+        answers: Any = self.tools.gather(calls)
+        return list(answers)
+
+
+@dataclass(slots=True)
+class DrillWalk:
+    """One table of all restored copies, in the place of an audit's walk: `tallies`, `problems`, `interrupted` and
+    `resumable` say what came of it, `counted` collects by table and copy."""
+
+    tools: Tools
+    table: Table
+    sides: dict[str, tuple[Replica, Comparison]]
+    budget: RowBudget
+    recorded: Recorded
+    dated: Dated | None
+    counted: dict[tuple[str, str], Counted]
+    tallies: dict[str, Tally] = field(default_factory=dict)
+    problems: dict[str, str] = field(default_factory=dict)
+    interrupted: bool = False
+    resumable: bool = False
+
+    def run(self) -> None:
+        for name, (replica, compared) in self.sides.items():
+            drill = TableDrill(self.tools, replica, compared, self.recorded, self.dated)
+            self.tallies[name] = drill.tally
+            try:
+                drill.run()
+            except (Permanent, Temporary, Unsound) as problem:
+                self.problems[name] = str(problem)
+            else:
+                if drill.problem is not None:
+                    self.problems[name] = drill.problem
+                    drill.counted.proven = 0
+                elif drill.counted.doubtful:
+                    self.problems[name] = drill.counted.words()
+            self.counted[str(self.table.name), name] = drill.counted
+            self.interrupted = self.interrupted or drill.interrupted
+
+
+def _parts(keys: Collection[Key]) -> Iterator[list[Key]]:
+    listed = list(keys)
+    for start in range(0, len(listed), _KEYS_AT_ONCE):
+        yield listed[start : start + _KEYS_AT_ONCE]
