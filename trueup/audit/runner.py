@@ -20,6 +20,7 @@ from trueup.audit.report import Json, Tally, how_compared, overall, report, tabl
 from trueup.audit.request import Request, continues
 from trueup.audit.table import TableAudit
 from trueup.audit.tools import RowBudget, Tools
+from trueup.audit.walking import Walker, Walking
 from verifier.compare import Comparison
 from verifier.drift import Drift, Verdict
 from verifier.errors import Misconfigured, Permanent, Temporary, TrueupError, Unsound
@@ -55,6 +56,7 @@ class Audit:
     interrupted: bool = False
     by: Mapping[str, str] = field(default_factory=dict)
     """Who runs it: `trueup.audit.report.ran_by`."""
+    walker: Walker = TableAudit
     closing: Callable[[Json], Json] = lambda whole: whole
     """Has the last word on the report, before it is kept (a cutover's checklist)."""
     tables_at_once: int = 1
@@ -171,10 +173,10 @@ class Audit:
         self._finish_table(turn)
         self.tools.watcher.table_ends(turn.name, overall(turn.entries, ()))
 
-    def _walk(self, table: Table, sides: Mapping[str, Side]) -> TableAudit:
+    def _walk(self, table: Table, sides: Mapping[str, Side]) -> Walking:
         """Followers that are read by the same scheme share one walk over the leader's table."""
         pairs = {follower: (side.replica, side.compared) for follower, side in sides.items()}
-        audit = TableAudit(self.tools, table, pairs, self._budget)
+        audit = self.walker(self.tools, table, pairs, self._budget)
         try:
             audit.run()
         except (Permanent, Temporary, Unsound) as problem:
@@ -222,7 +224,7 @@ class Audit:
         if not known:
             self.tools.watcher.note(f"note: {text}")
 
-    def _entry(self, run: Run, table: Table, follower: str, side: Side, audit: TableAudit, seconds: float) -> Json:
+    def _entry(self, run: Run, table: Table, follower: str, side: Side, audit: Walking, seconds: float) -> Json:
         tally, compared = audit.tallies[follower], side.compared
         kinds = self.tools.journal.drift_counts(run.id, table.name)
         tally.kinds.update({kind: found for (one, kind), found in kinds.items() if one == follower})
