@@ -16,6 +16,7 @@ from typing import Any
 from trueup.audit.crew import work
 from trueup.audit.keeping import PatientJournal
 from trueup.audit.lineup import Lineup, Side
+from trueup.audit.multiset import MultisetAudit
 from trueup.audit.report import Json, Tally, how_compared, overall, report, table_entry
 from trueup.audit.request import Request, continues
 from trueup.audit.table import TableAudit
@@ -195,6 +196,9 @@ class Audit:
             except (Permanent, Temporary) as problem:
                 self._failed(turn, name, problem)
                 continue
+            if side.compared.keyless:
+                self._counted(turn, name, side)
+                continue
             if not side.compared.addressable:
                 reason = side.compared.problem or "no column can be compared"
                 self._failed(turn, name, Permanent(reason), side.compared)
@@ -203,6 +207,14 @@ class Audit:
                 self._remark(f"scheme {side.scheme.value} for {name}: {side.why}")
             sides[name] = side
         return sides
+
+    def _counted(self, turn: _Turn, follower: str, side: Side) -> None:
+        """A table without a key is judged at once, as a whole."""
+        began = self.tools.clock.now()
+        audit = MultisetAudit(self.tools, follower, side.replica, side.compared)
+        audit.run()
+        turn.interrupted, turn.missed = turn.interrupted or audit.interrupted, turn.missed or audit.missed
+        turn.entries.append(audit.entry(side.scheme.value, side.why, self.tools.clock.now() - began))
 
     def _changed(self, follower: str) -> str | None:
         """Why the follower is not what it was when the audit began: promoted, or another server by now. One that did
