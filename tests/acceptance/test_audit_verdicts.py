@@ -161,14 +161,14 @@ def test_what_cannot_be_compared_is_unverified_and_the_others_go_on(shop: TrioDa
     assert run.code == 4, run.err
     found = {table: (e["verdict"], e["reason"]) for (table, _), e in by_table(run.report).items()}
     assert found["orders"] == found["items"] == ("match", None)
-    assert found["keyless"][0] == "unverified"
-    assert "no primary key" in found["keyless"][1]
+    assert found["keyless"] == ("match", None)
+    assert "rows cannot be addressed" in by_table(run.report)["keyless", "f"]["remarks"][0]
     assert found["narrow"][0] == "unverified"
     assert "column 'v' is missing on the follower" in found["narrow"][1]
     assert found["secrets"][0] == "unverified"
     assert "grant select on it" in found["secrets"][1]
     assert by_table(run.report)["narrow", "f"]["schema"] == [
-        {"object": "v", "what": "column", "leader": "text", "follower": None}
+        {"object": "v", "what": "column", "leader": "text", "follower": None, "severity": "warning", "note": None}
     ]
 
 

@@ -25,6 +25,7 @@ def render(report: dict[str, Any], out: TextIO, *, rows_shown: int = _ROWS_SHOWN
     _head(report, console)
     _tables(report, console)
     for entry in report["tables"]:
+        _how(entry, console)
         _schema(entry, console)
         _rows(entry, console, rows_shown)
     _invariants(report, console)
@@ -72,12 +73,31 @@ def _tables(report: dict[str, Any], console: Console) -> None:
             console.print(visible(line), style="yellow")
 
 
+def _how(entry: dict[str, Any], console: Console) -> None:
+    """What was mapped, filtered or left out, and what else must be known of how the table was compared."""
+    lines: list[str] = []
+    if entry.get("table_on_follower"):
+        lines.append(f"is {entry['table_on_follower']} there")
+    if entry.get("renamed_columns"):
+        lines.append("columns there: " + ", ".join(f"{a} is {b}" for a, b in entry["renamed_columns"].items()))
+    if entry.get("where"):
+        lines.append(f"only rows where {entry['where']}")
+    why = entry.get("excluded_why", {})
+    if entry["excluded_columns"]:
+        told = (f"{name} ({why[name]})" if name in why else name for name in entry["excluded_columns"])
+        lines.append(f"not compared: {', '.join(told)}")
+    if entry.get("multiset") and not entry["multiset"]["exact"]:
+        lines.append("too many rows to count each: at least so many differ")
+    for line in (*lines, *entry.get("remarks", ())):
+        console.print(visible(f"  {entry['table']} on {entry['follower']}: {line}"))
+
+
 def _schema(entry: dict[str, Any], console: Console) -> None:
     for finding in entry["schema"]:
-        line = (
-            f"  {entry['table']} on {entry['follower']}: {finding['what']} of {finding['object']}: "
+        told = finding.get("note") or (
             f"leader {finding['leader'] or 'absent'}, follower {finding['follower'] or 'absent'}"
         )
+        line = f"  {entry['table']} on {entry['follower']}: {finding['what']} of {finding['object']}: {told}"
         console.print(visible(line))
 
 
