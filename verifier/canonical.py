@@ -56,7 +56,11 @@ def differing_columns(
         if column.name not in ours and column.name not in theirs:
             continue
         left, right = ours.get(column.name), theirs.get(column.name)
-        if leader is not None and follower is not None and _equal(column.meets_as, left, right, strict_scale):
+        if (
+            leader is not None
+            and follower is not None
+            and (left == right or _equal(column.meets_as, left, right, strict_scale))
+        ):
             continue
         found[column.name] = Difference(left, right)
     return found

@@ -120,10 +120,11 @@ def _merged(left: bytes, right: bytes) -> tuple[list[Key], list[Key], list[Key]]
 
 
 def _skip(left: bytes, i: int, right: bytes, j: int, size: int) -> tuple[int, int]:
-    """Go on while the next `size` bytes, or what is left, are equal."""
-    while i < len(left) and left[i : i + size] == right[j : j + size]:
-        i, j = min(i + size, len(left)), min(j + size, len(right))
-    return i, j
+    """Go on while the next `size` bytes are there on both sides and equal."""
+    last, ahead = min(len(left), len(right) + i - j) - size, j - i
+    while i <= last and left[i : i + size] == right[i + ahead : i + ahead + size]:
+        i += size
+    return i, i + ahead
 
 
 def _by_key(left: bytes, right: bytes) -> tuple[list[Key], list[Key], list[Key]]:

@@ -29,6 +29,10 @@ class Listing(StrEnum):
     JSON = "json"
 
 
+_LEVELS = 4
+"""Of a report: its fields, its tables, their fields, the rows that drifted."""
+
+
 @contextmanager
 def target(path: Path | None) -> Iterator[TextIO]:
     """Standard output, or the file (written whole or not at all). Misconfigured if it cannot be written."""
@@ -58,10 +62,27 @@ def write(value: Any, how: Format | Listing, path: Path | None, as_text: Callabl
     """`value` as JSON, or whatever `as_text` writes."""
     with target(path) as out:
         if how.value == "json":
-            json.dump(value, out, indent=2, ensure_ascii=False)
+            out.writelines(_lines(value, _LEVELS, ""))
             out.write("\n")
         else:
             as_text(out)
+
+
+def _lines(value: Any, levels: int, indent: str) -> Iterator[str]:
+    """The value as JSON: what is nested deeper than `levels` stays on one line. A report lists ten thousand rows: one
+    line each is how they are read, and ten times as fast to write."""
+    if not levels or not value or not isinstance(value, dict | list):
+        yield json.dumps(value, ensure_ascii=False)
+        return
+    named = isinstance(value, dict)
+    within, comma = indent + "  ", ""
+    yield "{" if named else "["
+    for one in value:
+        name = f"{json.dumps(one, ensure_ascii=False)}: " if named else ""
+        yield f"{comma}\n{within}{name}"
+        yield from _lines(value[one] if named else one, levels - 1, within)
+        comma = ","
+    yield f"\n{indent}" + ("}" if named else "]")
 
 
 def say(message: str) -> None:
