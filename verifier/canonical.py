@@ -27,6 +27,7 @@ _NOT_FINITE = {"nan": "NaN", "infinity": "Infinity", "inf": "Infinity", "-infini
 _EXPONENT_MAX = 200_000  # beyond what any engine stores; keeps a hostile text from being written out in full
 _INTEGER = re.compile(r"[+-]?\d{1,4000}", re.ASCII)
 _HEX = re.compile(r"\\x(?:[0-9a-f]{2})*", re.IGNORECASE | re.ASCII)
+_STORED = re.compile(r"(?:[0-9a-f]{2})+", re.IGNORECASE | re.ASCII)
 _UUID = re.compile(r"\\x([0-9a-f]{32})|\{?([0-9a-f]{8}(?:-?[0-9a-f]{4}){3}-?[0-9a-f]{12})\}?", re.IGNORECASE | re.ASCII)
 _ADDRESS = re.compile(r"[0-9a-f:.]{2,45}(/\d{1,3})?", re.IGNORECASE | re.ASCII)
 
@@ -124,6 +125,11 @@ def _bytes(text: str) -> str:
     return text.lower() if _HEX.fullmatch(text) else text
 
 
+def _geometry(text: str) -> str:
+    """What MySQL and MariaDB store, number of the reference system and well-known binary, in hexadecimal."""
+    return text.lower() if _STORED.fullmatch(text) else text
+
+
 def _uuid(text: str) -> str:
     match = _UUID.fullmatch(text.strip(" "))
     if not match:
@@ -183,6 +189,7 @@ _FORMS: Mapping[Family, Callable[[str], str]] = {
     Family.BOOLEAN: _boolean,
     Family.CHAR: _char,
     Family.BYTES: _bytes,
+    Family.GEOMETRY: _geometry,
     Family.TIME: moments.time,
     Family.TIMESTAMP: moments.timestamp,
     Family.TIMESTAMPTZ: moments.timestamptz,

@@ -32,11 +32,15 @@ _MEETINGS_ABROAD: Mapping[frozenset[Family], Family | None] = {
     frozenset({Family.XML, Family.TEXT}): Family.TEXT,
     frozenset({Family.INET, Family.TEXT}): Family.INET,
     frozenset({Family.SET, Family.TEXT}): Family.SET,
+    frozenset({Family.INET, Family.CHAR}): Family.INET,
     frozenset({Family.CHAR, Family.TEXT}): Family.CHAR,
+    frozenset({Family.CHAR, Family.ENUM}): Family.CHAR,
+    frozenset({Family.INTEGER, Family.DECIMAL}): Family.DECIMAL,  # so that keys of both are ordered and spelled alike
+    frozenset({Family.TIME, Family.INTERVAL}): Family.INTERVAL,  # a TIME beyond 24 hours is a duration
 }
 """The same for columns of two engines, which have no type in common for such values."""
 
-_OWN_KIND = frozenset({Family.OTHER, Family.ARRAY, Family.RANGE, Family.COMPOSITE, Family.GEOMETRY})
+_OWN_KIND = frozenset({Family.OTHER, Family.ARRAY, Family.RANGE, Family.COMPOSITE})
 """Families without a canonical form: compared as the engine's own text, between equal engines only."""
 _SPELLED_BY_TYPE = frozenset({Family.DECIMAL, Family.FLOAT, Family.ARRAY, Family.OTHER})
 
