@@ -1,4 +1,5 @@
-"""The checklist of a cutover for a terminal: one line per check, and under what did not pass what to do about it."""
+"""The checklist of a cutover for a terminal: one line per check, and under what did not pass what to do about it. And
+what part of a restored backup is proven."""
 
 from __future__ import annotations
 
@@ -19,8 +20,11 @@ _VERDICTS = {"go": "bold green", "no-go": "bold red"}
 
 
 def checklist(report: dict[str, Any], console: Console) -> None:
-    """Write it, if the report has one."""
-    cutover = report.get("cutover")
+    """Write what the report has of either."""
+    cutover, restore = report.get("cutover"), report.get("restore")
+    if restore is not None:
+        stands = "which has not moved since" if restore["leader_stands"] else "which went on since"
+        console.print(visible(f"backup against the leader at {restore['position']}, {stands}: {restore['proven']}"))
     if cutover is None:
         return
     still = cutover["still"]

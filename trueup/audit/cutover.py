@@ -52,7 +52,7 @@ class Cutover:
     def begin(self) -> None:
         """Find the moment from which on the leader stands still, and wait until the followers are there."""
         self._from = self._asked_at = self.clock.now()
-        self._first = self._still(_QUIET_SECONDS)
+        self._first = self._still(min(_QUIET_SECONDS, self.patience_seconds))
         if self._first is None:
             self.watcher.note("transactions are running on the leader: nothing will be proven until they end")
             return
@@ -77,7 +77,7 @@ class Cutover:
 
     def close(self, report: Json) -> Json:
         """The report with its checklist, and with the verdict that both come to."""
-        last = self._still(_QUIET_SECONDS)
+        last = self._still(min(_QUIET_SECONDS, self.patience_seconds))
         checks = [*self._checks(report, last)]
         result = worst([check.result for check in checks])
         if result is Result.FAIL:

@@ -9,7 +9,6 @@ from trueup.audit.cutover import Cutover
 from trueup.audit.progress import Watcher
 from trueup.bootstrap.auditing import OpenAudit, Plan
 from trueup.clock import SystemClock
-from verifier.errors import Misconfigured
 from verifier.ports import Replica
 from verifier.surroundings import Surrounded
 
@@ -25,12 +24,6 @@ def cutover_of(opened: OpenAudit, plan: Plan, watcher: Watcher) -> Cutover:
     audit.closing = cutover.close
     audit.tools = replace(audit.tools, stop=cutover.attend(audit.tools.stop))
     return cutover
-
-
-def in_one_piece(*, resume: str | None, rows_max: int | None, option: str) -> None:
-    """Misconfigured if what is asked for cannot be one moment's proof."""
-    if resume is not None or rows_max is not None:
-        raise Misconfigured(f"{option} proves one moment: it takes neither --resume nor --stop-after; audit anew")
 
 
 def _postgres(replica: Replica) -> Surrounded:
