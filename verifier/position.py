@@ -89,4 +89,9 @@ def parse(text: str) -> Position:
         return Tick(int(rest))
     if kind == "none":
         return NOWHERE
-    raise ValueError(f"unknown kind of position: {text!r}")
+    from verifier import gtid  # which needs what is above
+
+    found = gtid.parse(kind, rest)
+    if found is None:
+        raise ValueError(f"unknown kind of position: {text!r}")
+    return found
