@@ -85,7 +85,8 @@ def _instant(bare: str, name: str) -> str:
     return f"({name} at time zone 'UTC')::text" if bare == "timestamp with time zone" else f"{name}::text"
 
 
-def _interval(_bare: str, name: str) -> str:
+def _interval(bare: str, name: str) -> str:
+    name = name if bare == "interval" else f"{name}::interval"
     months = f"(extract(year from {name}) * 12 + extract(month from {name}))::bigint"
     hours = f"extract(hour from {name})::bigint * 60 + extract(minute from {name})::bigint"
     clock = f"(({hours}) * 60000000 + extract(microseconds from {name})::bigint)"

@@ -31,7 +31,13 @@ _FAMILIES = {
     "uuid": Family.UUID,
     "json": Family.JSON,
     "jsonb": Family.JSON,
+    "xml": Family.XML,
+    "inet": Family.INET,
+    "cidr": Family.INET,
+    "bit": Family.BIT,
+    "varbit": Family.BIT,
 }
+_KINDS = {"e": Family.ENUM, "r": Family.RANGE, "m": Family.RANGE, "c": Family.COMPOSITE}  # pg_type.typtype
 
 _TABLES = """
 select n.nspname, c.relname, c.relkind in ('r', 'p') from pg_class c join pg_namespace n on n.oid = c.relnamespace
@@ -130,8 +136,8 @@ def _named(name: TableName) -> tuple[str, str]:
 
 def family(type_name: str, builtin: bool, type_kind: str, category: str) -> Family:
     """The family of a type that is not a domain."""
-    if type_kind == "e":
-        return Family.ENUM
+    if type_kind in _KINDS:
+        return _KINDS[type_kind]
     if category == "A":
         return Family.ARRAY
     return _FAMILIES.get(type_name, Family.OTHER) if builtin else Family.OTHER

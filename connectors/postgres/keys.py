@@ -20,7 +20,9 @@ from verifier.encoding import canonical_key, field, ordered_by_bytes
 from verifier.errors import Permanent
 from verifier.table import Column, Family, KeyValue
 
-ORDERED_BY_COLLATION = (Family.TEXT, Family.CHAR, Family.ENUM, Family.OTHER, Family.ARRAY)
+ORDERED_BY_COLLATION = (
+    Family.TEXT, Family.CHAR, Family.ENUM, Family.OTHER, Family.ARRAY, Family.RANGE, Family.COMPOSITE,
+)  # fmt: skip
 _STRINGS = ("text", "character varying")
 
 

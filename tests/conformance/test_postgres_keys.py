@@ -143,9 +143,11 @@ def test_the_key_is_the_primary_key_else_the_smallest_sure_one(database: Databas
 def test_types_are_described_by_family_and_base(database: Database) -> None:
     database.sql(TYPES)
     database.sql("create collation ci (provider = icu, locale = 'und-u-ks-level2', deterministic = false)")
+    database.sql("create type t_pair as (a int, b text)")
     database.sql(
         "create table t (id int generated always as identity primary key, p price, q numeric(12,2), m mood, j json,"
-        " a text[], s text collate ci, g int generated always as (id * 2) stored, x xml)"
+        " a text[], s text collate ci, g int generated always as (id * 2) stored, x xml,"
+        " n cidr, b bit varying(3), r int4range, o t_pair, z timetz)"
     )
     replica = PostgresReplica("leader", database.url, Options(role=Role.LEADER))
     columns = {c.name: c for c in replica.table(TableName("public", "t")).columns}
@@ -158,7 +160,12 @@ def test_types_are_described_by_family_and_base(database: Database) -> None:
         "a": (Family.ARRAY, "text[]"),
         "s": (Family.TEXT, "text"),
         "g": (Family.INTEGER, "integer"),
-        "x": (Family.OTHER, "xml"),
+        "x": (Family.XML, "xml"),
+        "n": (Family.INET, "cidr"),
+        "b": (Family.BIT, "bit varying(3)"),
+        "r": (Family.RANGE, "int4range"),
+        "o": (Family.COMPOSITE, "public.t_pair"),
+        "z": (Family.OTHER, "time with time zone"),
     }
     assert columns["s"].collation == "ci (nondeterministic)"
     assert columns["g"].generated
