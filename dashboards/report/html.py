@@ -7,53 +7,45 @@ escaped, and what is invisible in it is spelled out.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from functools import cache
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
-from dashboards.report.chunkmap import chunk_map
-from dashboards.report.values import ABSENT, Shown, pair, plain, single
+from dashboards.report import facts, words
+from dashboards.report.chunkmap import STANDINGS, STEP, chunk_map
+from dashboards.report.values import Shown, pair, plain, single
 
 _OPEN_ROWS = 25
+_PAGE_ROWS = 3_000
+_EQUAL_LISTED = 40
+_GRAVE = ("drift", "unverified", "match")
 
-VERDICTS = {
-    "match": ("✓", "equal", "Every follower equals its leader"),
-    "drift": ("✗", "drift", "Drift found"),
-    "unverified": ("?", "unverified", "Not everything could be verified"),
-    "holds": ("✓", "holds", ""),
-    "violated": ("✗", "violated", ""),
-}
-METHODS = {
-    "visibility": "both reads saw exactly the same transactions of this key",
-    "bracketed": "the leader held one and the same row version before and after the follower was read",
-    "snapshot": "nothing was written to the leader while both sides were read",
-    "repeated": "the difference stayed through several looks; this engine has no row versions to prove it",
-}
-STANDINGS = {
-    "match": "equal",
-    "drift": "drift",
-    "in_flight": "in flight",
-    "unverified": "unverified",
-    "unread": "not read",
-}
+Cell = tuple[str, Shown, Shown | None]
 
 
 def page(report: dict[str, Any]) -> str:
     """One self-contained page of the report (version 1 of the JSON contract)."""
-    tables = report["tables"]
+    tables = [(place, entry) for place, entry in enumerate(report["tables"], 1)]
+    grave = sorted(tables, key=lambda one: _GRAVE.index(one[1]["verdict"]))
+    noteworthy = [one for one in grave if not _uneventful(one[1])]
+    equal = [one for one in grave if _uneventful(one[1])]
+    rows = [row for entry in report["tables"] for row in entry["rows_drifted"]]
     return _template().render(
         report=report,
-        verdict=VERDICTS[report["verdict"]],
-        summary=_summary(report),
-        duration=_duration(report["started_at"], report["finished_at"]),
-        servers=[{"role": "leader", **report["leader"]}, *report.get("followers", ())],
-        settings=_settings(report.get("settings", {})),
-        excluded=sorted({f"{e['table']}.{c}" for e in tables for c in e["excluded_columns"]}),
+        verdict=words.VERDICTS[report["verdict"]],
+        figures=facts.figures(report),
+        duration=facts.duration(report["started_at"], report["finished_at"]),
+        settings=facts.settings(report.get("settings", {})),
+        left_out=facts.left_out(report),
+        again=list(facts.again(report)),
+        overview=noteworthy if len(equal) > _EQUAL_LISTED else grave,
+        noteworthy=[(*one, shown) for one, shown in zip(noteworthy, _shares(noteworthy), strict=True)],
+        equal=equal,
+        equal_listed=_EQUAL_LISTED,
         open_rows=_OPEN_ROWS,
-        noteworthy=[(place, entry) for place, entry in enumerate(tables, 1) if not _uneventful(entry)],
-        equal=[(place, entry) for place, entry in enumerate(tables, 1) if _uneventful(entry)],
+        found_methods=sorted({row["method"] for row in rows}),
+        found_positions=[name for name in words.POSITIONS if any(name in row.get("positions", {}) for row in rows)],
     )
 
 
@@ -66,79 +58,48 @@ def _template() -> Template:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(number=_number, plain=plain, seconds=_seconds)
+    environment.filters.update(number=facts.number, plain=plain, seconds=facts.seconds, moment=facts.moment)
     environment.globals.update(
-        verdicts=VERDICTS, methods=METHODS, standings=STANDINGS, chunk_map=chunk_map, cells=row_cells, single=single
+        verdicts=words.VERDICTS,
+        checks=words.CHECKS,
+        methods=words.METHODS,
+        positions=words.POSITIONS,
+        certainties=words.CERTAINTIES,
+        standings=STANDINGS,
+        step=STEP,
+        chunk_map=chunk_map,
+        about=facts.about_table,
+        cells=row_cells,
+        single=single,
     )
     return environment.get_template("audit.html.j2")
+
+
+def row_cells(row: Mapping[str, Any]) -> list[Cell]:
+    """Column, leader's value, follower's value. Where one side lacks the row there is one value alone."""
+    found: list[Cell] = []
+    for name, both in row["columns"].items():
+        if row["kind"] == "mismatched":
+            found.append((name, *pair(both["leader"], both["follower"])))
+        else:
+            found.append((name, single(both["leader" if row["kind"] == "missing" else "follower"]), None))
+    return found
 
 
 def _uneventful(entry: Mapping[str, Any]) -> bool:
     """Equal, and nothing else to be said: such tables share a section."""
     told = (entry["reason"], entry["schema"], entry["excluded_columns"], entry["rows_drifted"])
-    return entry["verdict"] == "match" and not any(told)
+    also = ("scheme_why", "where", "table_on_follower", "renamed_columns", "remarks", "multiset")
+    return entry["verdict"] == "match" and not any(told) and not any(entry.get(name) for name in also)
 
 
-def row_cells(row: Mapping[str, Any]) -> list[tuple[str, Shown, Shown]]:
-    """Column, leader's value, follower's value. On the side that lacks the row every value is absent, not NULL."""
-    found: list[tuple[str, Shown, Shown]] = []
-    for name, both in row["columns"].items():
-        if row["kind"] == "missing":
-            found.append((name, single(both["leader"]), ABSENT))
-        elif row["kind"] == "extra":
-            found.append((name, ABSENT, single(both["follower"])))
-        else:
-            found.append((name, *pair(both["leader"], both["follower"])))
-    return found
-
-
-def _summary(report: Mapping[str, Any]) -> list[tuple[str, str, str]]:
-    """The figures on top: number, what it counts, and how it is coloured."""
-    tables = report["tables"]
-    compared = {e["table"] for e in tables}
-    differing = sum(sum(e["drift"].values()) for e in tables)
-    doubtful = sum(e["verdict"] == "unverified" or bool(e["reason"]) for e in tables)
-    followers = len(report.get("followers", ()))
-    figures = [
-        (_number(len(compared)), "table" if len(compared) == 1 else "tables", ""),
-        (_number(followers), "follower" if followers == 1 else "followers", ""),
-        (_number(sum(e["rows"]["leader"] for e in tables)), "rows compared", ""),
-        (_number(differing), "row differs" if differing == 1 else "rows differ", "drift" if differing else ""),
-        (_number(doubtful), "not fully verified", "unverified" if doubtful else ""),
-    ]
-    violated = sum(e["verdict"] == "violated" for e in report["invariants"])
-    if report["invariants"]:
-        words = f"of {len(report['invariants'])} invariants violated"
-        figures.append((_number(violated), words, "drift" if violated else ""))
-    return figures
-
-
-def _settings(settings: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Each setting as words; what was left empty is not told."""
-    return [(name.replace("_", " "), _words(value)) for name, value in settings.items() if value not in ({}, [], None)]
-
-
-def _words(value: Any) -> str:
-    if isinstance(value, Mapping):
-        return "; ".join(f"{name}: {_words(inner)}" for name, inner in value.items())
-    if isinstance(value, Sequence) and not isinstance(value, str):
-        return ", ".join(map(str, value))
-    return str(value)
-
-
-def _number(value: int) -> str:
-    return f"{value:,}".replace(",", "\N{NARROW NO-BREAK SPACE}")
-
-
-def _seconds(seconds: float) -> str:
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes:02} min" if hours else f"{minutes} min {rest:02} s"
-
-
-def _duration(began: str, ended: str | None) -> str | None:
-    if ended is None:
-        return None
-    return _seconds((datetime.fromisoformat(ended) - datetime.fromisoformat(began)).total_seconds())
+def _shares(tables: Sequence[tuple[int, Mapping[str, Any]]]) -> list[int]:
+    """How many rows of each table the page lists, so that it stays one that a browser can open: some of every table,
+    and the first tables' others as long as there is room."""
+    shares = [min(len(entry["rows_drifted"]), _OPEN_ROWS) for _, entry in tables]
+    room = _PAGE_ROWS - sum(shares)
+    for place, (_, entry) in enumerate(tables):
+        more = max(0, min(room, len(entry["rows_drifted"]) - shares[place]))
+        shares[place] += more
+        room -= more
+    return shares

@@ -9,13 +9,14 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
-from difflib import SequenceMatcher
 from itertools import groupby
 
+from dashboards.report.marks import Range, marks
+
 _LONG = 240
-_DIFFED = 120
 _WHOLE = 20_000
 _AROUND = 60
+_EXCERPTS = 3
 _SIGNS = {"\t": "→", "\n": "↵", "\r": "␍"}
 
 
@@ -45,7 +46,7 @@ def pair(leader: str | None, follower: str | None) -> tuple[Shown, Shown]:
     """Both sides of a column that differs, with the differing characters marked."""
     if leader is None or follower is None:
         return single(leader), single(follower)
-    ours, theirs = _marks(leader, follower)
+    ours, theirs = marks(leader, follower)
     return _shown(leader, ours), _shown(follower, theirs)
 
 
@@ -62,33 +63,47 @@ def plain(value: str | None) -> str:
     return "NULL" if value is None else "".join(piece.text for piece in _pieces(str(value), []))
 
 
-def _shown(value: str, marks: list[tuple[int, int]]) -> Shown:
+def _shown(value: str, changed: list[Range]) -> Shown:
     if not value:
         return Shown("empty")
     if value.startswith("masked:"):
         return Shown("masked", (Piece(value.removeprefix("masked:")),))
     if len(value) <= _LONG:
-        return Shown("text", tuple(_pieces(value, marks)), length=len(value))
-    whole = tuple(_pieces(value[:_WHOLE], [(a, min(b, _WHOLE)) for a, b in marks if a < _WHOLE]))
-    return Shown("text", tuple(_excerpt(value, marks)), whole, len(value))
+        return Shown("text", tuple(_pieces(value, changed)), length=len(value))
+    whole = tuple(_pieces(value[:_WHOLE], [(a, min(b, _WHOLE)) for a, b in changed if a < _WHOLE]))
+    return Shown("text", tuple(_excerpt(value, changed)), whole, len(value))
 
 
-def _excerpt(value: str, marks: list[tuple[int, int]]) -> Iterator[Piece]:
-    """The part of a long value in which it first differs."""
-    first = marks[0][0] if marks else 0
-    begin = max(0, min(first - _AROUND, len(value) - 2 * _AROUND))
-    end = min(len(value), begin + 3 * _AROUND)
-    if begin:
-        yield Piece("…", sign=True)
-    moved = [(max(0, a - begin), min(end, b) - begin) for a, b in marks if b > begin and a < end]
-    yield from _pieces(value[begin:end], moved)
+def _excerpt(value: str, changed: list[Range]) -> Iterator[Piece]:
+    """The parts of a long value in which it first differs; its beginning if nothing of it differs."""
+    end = 0
+    for begin, last in _windows(value, changed):
+        if begin > end:
+            yield Piece("…", sign=True)
+        end = last
+        inside = [(max(0, a - begin), min(end, b) - begin) for a, b in changed if a < end and b > begin]
+        yield from _pieces(value[begin:end], inside)
     if end < len(value):
         yield Piece("…", sign=True)
 
 
-def _pieces(value: str, marks: list[tuple[int, int]]) -> Iterator[Piece]:
+def _windows(value: str, changed: list[Range]) -> list[Range]:
+    """What is shown around the first differences; neighbours are one."""
+    found: list[Range] = []
+    for a, b in changed or [(0, 0)]:
+        begin, end = max(0, a - _AROUND), min(len(value), min(b, a + 2 * _AROUND) + _AROUND)
+        if found and begin <= found[-1][1]:
+            found[-1] = (found[-1][0], end)
+        elif len(found) == _EXCERPTS:
+            break
+        else:
+            found.append((begin, end))
+    return found
+
+
+def _pieces(value: str, ranges: list[Range]) -> Iterator[Piece]:
     changed = bytearray(len(value))
-    for begin, end in marks:
+    for begin, end in ranges:
         changed[begin:end] = b"\1" * (end - begin)
     told = [(*_told(value, place, bool(changed[place])), bool(changed[place])) for place in range(len(value))]
     for (sign, differs), run in groupby(told, lambda one: (one[1], one[2])):
@@ -110,24 +125,3 @@ def _told(value: str, place: int, differs: bool) -> tuple[str, bool]:
     if unicodedata.combining(one) and (differs or place == 0):
         return f"⟨U+{ord(one):04X}⟩", True  # an accent of its own looks like the accented letter
     return one, False
-
-
-def _marks(ours: str, theirs: str) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
-    """Where the two differ, as ranges in each. Long texts are told from the first to the last difference: finding the
-    least edit takes quadratic time."""
-    if max(len(ours), len(theirs)) > _DIFFED:
-        head = _common(ours, theirs)
-        tail = _common(ours[head:][::-1], theirs[head:][::-1])
-        return [(head, len(ours) - tail)], [(head, len(theirs) - tail)]
-    left, right = [], []
-    for tag, a, b, c, d in SequenceMatcher(None, ours, theirs, autojunk=False).get_opcodes():
-        if tag != "equal":
-            left.append((a, b))
-            right.append((c, d))
-    return [m for m in left if m[0] < m[1]], [m for m in right if m[0] < m[1]]
-
-
-def _common(one: str, other: str) -> int:
-    """Length of the common beginning."""
-    least = min(len(one), len(other))
-    return next((i for i in range(least) if one[i] != other[i]), least)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from html.parser import HTMLParser
+from itertools import pairwise
 from typing import Any
 
 import pytest
 from fixtures.reports import drifted_row, entry, report
 
-from dashboards.report.chunkmap import chunk_map
+from dashboards.report.chunkmap import STEP, Box, chunk_map
 from dashboards.report.html import page
 from dashboards.report.values import pair, plain, single
 
@@ -80,9 +81,10 @@ def test_null_empty_and_absent_are_three_things() -> None:
         drifted_row("mismatched", {"id": 1}, {"a": (None, "")}),
         drifted_row("missing", {"id": 2}, {"b": (None, None)}),
     ])]))  # fmt: skip
-    assert shown.count('<span class="none null">NULL</span>') == 2  # the missing row's NULL is the leader's alone
-    assert shown.count('<span class="none empty">') == 1
-    assert shown.count('<span class="none absent">no such row</span>') == 1
+    rows = shown[: shown.index("Reading this report")]
+    assert rows.count('<span class="none null">NULL</span>') == 2  # the missing row's NULL is the leader's alone
+    assert rows.count('<span class="none empty">') == 1
+    assert rows.count('<span class="absent">f has no such row</span>') == 1
 
 
 def test_differing_characters_are_marked_on_both_sides() -> None:
@@ -141,7 +143,8 @@ def test_every_drifted_row_has_its_evidence_and_a_truncated_list_says_so() -> No
     reader = Reader(page(report("drift", [told])))
     assert reader.elements.count("article") == 40
     assert reader.text.count("proven · bracketed") == 40
-    assert "40 of 1\N{NARROW NO-BREAK SPACE}234 rows are listed" in " ".join("".join(reader.words).split(" "))
+    assert "40 of 1\N{NARROW NO-BREAK SPACE}234 rows are listed here" in " ".join("".join(reader.words).split(" "))
+    assert "trueup drift --run 0123456789ab --table s.t" in reader.text
     assert reader.text.count("0/3A41C90") == 40
 
 
@@ -155,18 +158,48 @@ def test_an_unfinished_run_says_how_to_go_on() -> None:
 
 def test_the_chunk_map_shows_the_worst_of_each_cell() -> None:
     drawn = chunk_map([["match", 5_000], ["drift", 1], ["match", 4_000], ["unverified", 2], ["match", 997]])
-    standings = [cell.standing for cell in drawn.cells]
-    assert drawn.chunks_per_cell == 21
-    assert standings.count("drift") == 1
-    assert 1 <= standings.count("unverified") <= 2
-    assert drawn.cells[5_000 // 21].standing == "drift"
+    assert drawn.chunks_per_cell == 15
+    assert [(one.standing, one.title) for one in drawn.stretches] == [
+        ("match", "chunks 1 to 4,995: equal"),
+        ("drift", "chunks 4,996 to 5,010: drift"),
+        ("match", "chunks 5,011 to 9,000: equal"),
+        ("unverified", "chunks 9,001 to 9,015: unverified"),
+        ("match", "chunks 9,016 to 10,000: equal"),
+    ]
+    assert drawn.words == "chunk 5,001 drift; chunks 9,002 to 9,003 unverified"
 
 
 def test_a_small_chunk_map_has_a_cell_for_each() -> None:
     drawn = chunk_map([["match", 2], ["in_flight", 1], ["unread", 1]])
-    assert [c.standing for c in drawn.cells] == ["match", "match", "in_flight", "unread"]
-    assert drawn.cells[2].title == "chunk 3: in flight"
-    assert chunk_map([]).cells == ()
+    assert [(one.standing, one.title, one.boxes) for one in drawn.stretches] == [
+        ("match", "chunks 1 to 2: equal", (Box(0, 0, 24, 12),)),
+        ("in_flight", "chunk 3: in flight", (Box(24, 0, 12, 12),)),
+        ("unread", "chunk 4: not read", (Box(36, 0, 12, 12),)),
+    ]
+    assert (drawn.width, drawn.height, chunk_map([]).stretches) == (48, 12, ())
+
+
+@pytest.mark.parametrize("total", [1, 87, 88, 89, 176, 300, 704, 705, 99_999])
+def test_the_cells_of_a_chunk_map_are_drawn_once_each(total: int) -> None:
+    runs = [["match", total // 3], ["drift", 1], ["match", total]]
+    drawn = chunk_map([run for run in runs if run[1]])
+    cells = [
+        (x, y)
+        for stretch in drawn.stretches
+        for box in stretch.boxes
+        for y in range(box.y, box.y + box.height, STEP)
+        for x in range(box.x, box.x + box.width, STEP)
+    ]
+    count = -(-sum(int(n) for _, n in runs) // drawn.chunks_per_cell)
+    assert sorted(cells, key=lambda one: (one[1], one[0])) == cells
+    assert len(set(cells)) == len(cells) == count
+    assert max(x for x, _ in cells) + STEP == drawn.width
+    assert max(y for _, y in cells) + STEP == drawn.height
+
+
+def test_many_places_in_a_chunk_map_are_told_shortly() -> None:
+    drawn = chunk_map([["match", 1], ["drift", 1]] * 500)
+    assert drawn.words.endswith("; chunk 24 drift; and 488 more places")
 
 
 def test_labels_are_one_line_of_visible_text() -> None:
@@ -183,3 +216,88 @@ def test_equal_tables_share_a_section_and_every_link_leads_somewhere() -> None:
     assert sorted(re.findall(r'href="#(t\d+)"', shown)) == sorted(re.findall(r' id="(t\d+)"', shown))
     assert shown.count('<section class="table') == 3
     assert "The other tables are equal throughout" in shown
+
+
+def test_it_is_told_how_a_table_was_read_and_what_was_left_out() -> None:
+    told = entry(
+        "s.t", "f", "match", scheme="canonical", scheme_why="postgresql and mysql have no native hash in common",
+        key=["id"], columns_compared=4, where="id < 7 and note <> '<b>'", table_on_follower="crm.t",
+        renamed_columns={"mail": "email"}, excluded_columns=["at"], excluded_why={"at": "excluded by name"},
+        remarks=["on the leader it is a view"],
+    )  # fmt: skip
+    text = Reader(page(report("match", [told]))).text
+    for words in (
+        "canonical: each server writes the same canonical text", "postgresql and mysql have no native hash in common",
+        "id < 7 and note <> '<b>'", "crm.t", "mail is email", "at: excluded by name", "on the leader it is a view",
+        "column at was not compared", "column mail is email on f",
+    ):  # fmt: skip
+        assert words in text, words
+    assert "Nothing: every column and every row" in Reader(page(report("match", [entry("s.t", "f", "match")]))).text
+
+
+def test_who_ran_it_and_what_to_run_next() -> None:
+    row = drifted_row("mismatched", {"id": 1}, {"a": ("1", "2")})
+    told = report("drift", [entry("s.t", "f", "drift", rows_drifted=[row])])
+    command = "trueup audit --leader 'postgresql://a@h/d x' --follower=eu=postgresql://b@h/d --table 's.*'"
+    told["by"] = {"user": "ada", "host": "ops", "trueup": "1.2.3", "command": command}
+    text = Reader(page(told)).text
+    assert "ada on ops, trueup 1.2.3" in text
+    servers = "--leader 'postgresql://a@h/d x' --follower=eu=postgresql://b@h/d"
+    assert f"trueup recheck {servers} --run 0123456789ab" in text
+    assert "trueup drift --journal trueup.db --run 0123456789ab" in text
+
+
+def test_a_cutover_has_its_checklist_with_a_place_to_sign() -> None:
+    told = report("match", [entry("s.t", "f", "match")])
+    check = {"id": "x", "on": "f", "what": "sequences", "result": "fail", "detail": "<b>7</b>", "todo": "set it"}
+    still = {"from": "2026-01-01T00:00:00.000Z", "to": "2026-01-01T00:01:00.000Z", "position": "0/5"}
+    told["cutover"] = {"verdict": "no-go", "still": still, "checks": [check]}
+    text = Reader(page(told)).text
+    assert "no-go" in text
+    assert "<b>7</b>To do: set it" in text
+    assert "Approved by" in text
+
+
+def test_a_table_without_key_says_what_its_counts_mean() -> None:
+    counted = {"exact": False, "evidence": "probable", "method": "repeated", "positions": {}}
+    drift = {"missing": 2, "extra": 1, "mismatched": 0}
+    text = Reader(page(report("drift", [entry("s.t", "f", "drift", multiset=counted, drift=drift)]))).text
+    assert "2 at least are on the leader alone, 1 on f alone" in text
+
+
+def test_a_page_of_very_many_rows_stays_small_and_every_table_shows_some() -> None:
+    row = drifted_row("mismatched", {"id": 1}, {"a": ("1", "2")})
+    tables = [entry(f"s.t{i}", "f", "drift", rows_drifted=[row] * 1_000, drift={"missing": 0, "extra": 0,
+              "mismatched": 1_000}) for i in range(10)]  # fmt: skip
+    shown = page(report("drift", tables))
+    assert shown.count("<article") == 3_000
+    sections = shown.split('<section class="table')[1:]
+    assert [section.count("<article") for section in sections[-2:]] == [25, 25]
+    assert "The JSON report lists 1" in sections[-1]
+
+
+def test_the_gravest_tables_come_first_and_many_equal_ones_fold_away() -> None:
+    tables = [entry(f"s.t{i}", "f", "match") for i in range(100)]
+    tables[70] = entry("s.doubt", "f", "unverified", reason="no key")
+    tables[80] = entry("s.bad", "f", "drift")
+    shown = page(report("drift", tables))
+    assert re.findall(r'href="#(t\d+)"', shown)[:2] == ["t81", "t71"]
+    assert "98 more tables, all equal</summary>" in shown
+    assert sorted(re.findall(r'href="#(t\d+)"', shown)) == sorted(re.findall(r' id="(t\d+)"', shown))
+
+
+def test_tables_have_headers_and_headings_follow_each_other() -> None:
+    row = drifted_row("missing", {"id": 1}, {"a": ("1", None)})
+    finding = {"object": "a", "what": "type", "leader": "int", "follower": None}
+    shown = page(report("drift", [entry("s.t", "f", "drift", rows_drifted=[row], schema=[finding])]))
+    assert shown.count("<thead>") == shown.count("<table")
+    assert not re.findall(r"<th(?! scope=|ead)", shown)
+    levels = [int(level) for level in re.findall(r"<h(\d)", shown)]
+    assert levels[0] == 1
+    assert all(after - before <= 1 for before, after in pairwise(levels))
+
+
+def test_nothing_is_fetched_and_nothing_runs() -> None:
+    shown = page(report("match", [entry("s.t", "f", "match")]))
+    assert not re.findall(r"""(?:src|href)=["'](?!#)|@import|url\((?!#)""", shown)
+    assert "<script" not in shown
