@@ -10,7 +10,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
+import worlds.duckdb
 import worlds.memory
+import worlds.mysql
 import worlds.postgresql
 import worlds.sqlite  # noqa: F401 - register their worlds
 from worlds import WORLDS, Capability, World, needs

@@ -17,6 +17,7 @@ BANNED = ("util", "utils", "common", "helpers", "misc", "base")
 WIDE = {
     "Replica",
     "PostgresReplica",
+    "MysqlReplica",
     "MemoryReplica",
     "FaultyReplica",
     "SqliteReplica",

@@ -104,6 +104,25 @@ def _postgres_agree(replicas: Sequence[Replica], later: Sequence[Replica]) -> Se
     return agree(ours, later=[one for one in later if isinstance(one, PostgresReplica)]).reasons
 
 
+def _mysql(address: Address, role: Role | None, limits: Limits) -> Replica:
+    try:
+        from connectors.mysql.replica import MysqlReplica, Options
+    except ImportError as error:
+        raise Misconfigured(
+            f"{address.name}: the driver of MySQL and MariaDB is not here ({error}); do: pip install trueup[mysql]"
+        ) from error
+
+    return MysqlReplica(address.name, address.url, Options(role=role, limits=limits))
+
+
+def _mysql_agree(replicas: Sequence[Replica], later: Sequence[Replica]) -> Sequence[str]:
+    from connectors.mysql.agreement import agree
+    from connectors.mysql.replica import MysqlReplica
+
+    ours = [one for one in replicas if isinstance(one, MysqlReplica)]
+    return agree(ours, later=[one for one in later if isinstance(one, MysqlReplica)]).reasons
+
+
 def _sqlite(address: Address, role: Role | None, limits: Limits) -> Replica:
     from connectors.sqlite.replica import SqliteReplica
 
@@ -115,5 +134,9 @@ def _one_hash(replicas: Sequence[Replica], later: Sequence[Replica]) -> Sequence
     return ()
 
 
-_OPENING: Mapping[str, Opening] = {"postgresql": _postgres, "postgres": _postgres, "sqlite": _sqlite}
-_AGREEING: Mapping[str, Agreeing] = {"postgresql": _postgres_agree, "sqlite": _one_hash}
+_OPENING: Mapping[str, Opening] = {
+    "postgresql": _postgres, "postgres": _postgres, "mysql": _mysql, "mariadb": _mysql, "sqlite": _sqlite,
+}  # fmt: skip
+_AGREEING: Mapping[str, Agreeing] = {
+    "postgresql": _postgres_agree, "mysql": _mysql_agree, "mariadb": _mysql_agree, "sqlite": _one_hash,
+}  # fmt: skip
