@@ -14,7 +14,6 @@ from typing import Any, TypeAlias
 
 from trueup.audit.report import Json, Tally, how_compared, table_entry
 from trueup.audit.tools import Tools
-from verifier.bracketing import REPEATS
 from verifier.compare import NO_KEY, Comparison
 from verifier.digest import Digest
 from verifier.drift import Certainty, Evidence, Method, Verdict
@@ -29,6 +28,9 @@ from verifier.stillness import StillPoint, snapshot_evidence, still_point, unset
 from verifier.table import Table
 from verifier.window import Settled
 
+REPEATS = 8
+"""Looks that must find the same two counts of a hash, one after the other. More than for a row by its key: equal rows
+come and go, and a count that changes back and forth between few values can look steady for a while."""
 _POLL_SECONDS = 0.05
 _PAUSE_SECONDS = 0.2
 _UNADDRESSED = "rows cannot be addressed, because the table has no key: they were counted by their content"
