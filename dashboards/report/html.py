@@ -61,7 +61,6 @@ def _template() -> Template:
     environment.filters.update(number=facts.number, plain=plain, seconds=facts.seconds, moment=facts.moment)
     environment.globals.update(
         verdicts=words.VERDICTS,
-        checks=words.CHECKS,
         methods=words.METHODS,
         positions=words.POSITIONS,
         certainties=words.CERTAINTIES,

@@ -11,14 +11,6 @@ VERDICTS = {
 }
 """Sign, word and headline."""
 
-CHECKS = {
-    "pass": ("✓", "passed", "match"),
-    "warning": ("!", "warning", "unverified"),
-    "fail": ("✗", "failed", "drift"),
-    "unknown": ("?", "unknown", "unverified"),
-}
-"""Of a cutover's checklist: sign, word and colours."""
-
 METHODS = {
     "visibility": "both reads saw exactly the same transactions of this key",
     "bracketed": "the leader held one and the same row version before and after the follower was read",
