@@ -29,12 +29,13 @@ class Fact:
 @dataclass(frozen=True, slots=True)
 class Surroundings:
     """Everything beside the rows that one server told. `checks` are lines about this server alone; `topics` says which
-    kinds of facts were asked for; `physical`: its pages are copies of the leader's, or it is the leader."""
+    kinds of facts were asked for, `tables` which of the tables were there; `physical`: its pages are the leader's."""
 
     facts: Sequence[Fact] = ()
     sequences: Sequence[SequenceState] = ()
     checks: Sequence[Check] = ()
     topics: frozenset[str] = frozenset()
+    tables: frozenset[TableName] = frozenset()
     large_objects: int | None = None
     physical: bool = False
 
@@ -148,7 +149,8 @@ def _facts(
     topic: str, leader: Surroundings, follower: Surroundings, on: str, names: Mapping[TableName, TableName]
 ) -> Check:
     of = _TOPICS[topic]
-    ours = {(fact.table, fact.object): fact for fact in leader.facts if fact.topic == topic}
+    there = {None, *(_mapped(table, names) for table in follower.tables)}
+    ours = {(fact.table, fact.object): fact for fact in leader.facts if fact.topic == topic and fact.table in there}
     theirs = {(_mapped(fact.table, names), fact.object): fact for fact in follower.facts if fact.topic == topic}
     found: list[tuple[Result, str]] = []
     for place, fact in ours.items():

@@ -128,6 +128,7 @@ class PostgresSurroundings:
                 sequences=tuple(self._sequences(session, known, schemas)),
                 checks=tuple(serving.checks(session, replica.name, replica.role(session))),
                 topics=frozenset({*_BY_TABLE, *_BY_SCHEMA}),
+                tables=frozenset(known.values()),
                 large_objects=objects,
                 physical=recovering,
             )

@@ -77,7 +77,11 @@ class Cutover:
 
     def close(self, report: Json) -> Json:
         """The report with its checklist, and with the verdict that both come to."""
-        last = self._still(min(_QUIET_SECONDS, self.patience_seconds))
+        try:
+            last = self._still(min(_QUIET_SECONDS, self.patience_seconds))
+        except (Temporary, Permanent) as problem:
+            last = None
+            self.watcher.note(f"the leader could not be asked where it stands in the end: {problem}")
         checks = [*self._checks(report, last)]
         result = worst([check.result for check in checks])
         if result is Result.FAIL:
@@ -131,8 +135,10 @@ class Cutover:
         leader, first = self.lineup.leader, self._first
         what = "the leader stood still from before the first read to after the last"
         if first is None or last is None:
-            when = "before the first read" if first is None else "after the last read"
-            return Check("leader-still", leader.name, what, Result.UNKNOWN, f"transactions were running {when}", _STOP)
+            when = "transactions were running before the first read"
+            if first is not None:
+                when = "transactions were running after the last read, or it did not answer"
+            return Check("leader-still", leader.name, what, Result.UNKNOWN, when, _STOP)
         if first.mark == last.mark:
             detail = f"no transaction began, from {first.position.text()} to {last.position.text()}"
             return Check("leader-still", leader.name, what, Result.PASS, detail)
