@@ -117,6 +117,7 @@ class Scrape:
         return GroupState(
             name=runtime.settings.name,
             leader=runtime.world.leader.name,
+            paused=runtime.world.pauses is not None and any(p.table is None for p in runtime.world.pauses.known()),
             followers=self._followers(runtime, {lag.hop: lag for lag in followers}),
             stream=self._stream(runtime, tally, hops),
             lag_warn_seconds=runtime.settings.lag.warn,

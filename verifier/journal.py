@@ -205,3 +205,28 @@ class ScanJournal(Protocol):
     def oldest(self, tables: Sequence[TableName]) -> Mapping[TableName, float | None]:
         """When the table's least recently verified chunk was verified; None: never."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """An operator does not want the group (`table` None) or one of its tables looked at, since then."""
+
+    table: TableName | None
+    since: float
+    actor: str
+
+
+class PauseJournal(Protocol):
+    """What shall not be looked at for now. Whoever looks asks here again within a second."""
+
+    def pause(self, table: TableName | None, *, at: float, actor: str) -> bool:
+        """False if it was paused already: the older pause stands."""
+        ...
+
+    def resume(self, table: TableName | None) -> Sequence[Pause]:
+        """Lift the table's pause, or (None) the group's and those of all its tables; returns what was lifted."""
+        ...
+
+    def paused(self) -> Sequence[Pause]:
+        """Those in force, the group's first."""
+        ...

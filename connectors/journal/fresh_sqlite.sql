@@ -236,3 +236,12 @@ CREATE TRIGGER trueup_audit_no_update BEFORE UPDATE ON trueup_audit BEGIN SELECT
 CREATE TRIGGER trueup_audit_no_delete BEFORE DELETE ON trueup_audit BEGIN SELECT RAISE(ABORT, 'the audit chain is append-only'); END
 
 CREATE TRIGGER trueup_audit_no_replace BEFORE INSERT ON trueup_audit WHEN EXISTS (SELECT 1 FROM trueup_audit WHERE group_name = NEW.group_name AND sequence = NEW.sequence) BEGIN SELECT RAISE(ABORT, 'the audit chain is append-only'); END
+
+CREATE TABLE trueup_pauses (
+	group_name TEXT NOT NULL,
+	schema_name TEXT NOT NULL,
+	table_name TEXT NOT NULL,
+	since FLOAT NOT NULL,
+	actor TEXT NOT NULL,
+	PRIMARY KEY (group_name, schema_name, table_name)
+)

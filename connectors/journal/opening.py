@@ -21,6 +21,7 @@ from connectors.journal.drifts import Announce, SqlDrifts
 from connectors.journal.failures import translated
 from connectors.journal.leases import SqlLeases
 from connectors.journal.outbox import SqlOutbox
+from connectors.journal.pauses import SqlPauses
 from connectors.journal.pruning import prune
 from connectors.journal.repairs import SqlRepairs
 from connectors.journal.runs import SqlRuns
@@ -46,6 +47,7 @@ class Journal:
     repairs: SqlRepairs
     outbox: SqlOutbox
     leases: SqlLeases
+    pauses: SqlPauses
     store: Store
 
     def fence(self, lease: str, token: int) -> None:
@@ -95,6 +97,7 @@ def open_journal(target: str | Path, group: str, *, announce_drift: Announce | N
         repairs=SqlRepairs(store),
         outbox=SqlOutbox(store),
         leases=SqlLeases(store),
+        pauses=SqlPauses(store),
         store=store,
     )
 

@@ -269,3 +269,13 @@ leases = Table(
     Column("token", Big, nullable=False),
     Column("expires_at", SECONDS, nullable=False),
 )
+
+pauses = Table(
+    "trueup_pauses",
+    metadata,
+    Column("group_name", Text, primary_key=True),
+    Column("schema_name", Text, primary_key=True),
+    Column("table_name", Text, primary_key=True),
+    Column("since", SECONDS, nullable=False),
+    Column("actor", Text, nullable=False),
+)

@@ -9,19 +9,18 @@ otherwise by bytes, which is always right and uses no index on text.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
 from connectors.postgres.expressions import RowForm, row_hash
-from connectors.postgres.keys import ORDERED_BY_COLLATION
+from connectors.postgres.keyorders import Keyed, Order, absent, all_keyed, keyed, orders
 from connectors.postgres.replica import PostgresReplica
 from connectors.postgres.session import Session
 from verifier.errors import Permanent, Unsound
 from verifier.table import Column, Family, Table, TableName
 
 RECORD_HASH_SINCE = 140000
-_BY_BYTES = ("C", "POSIX")
 
 _PROBED: dict[str, tuple[Family, str, str]] = {
     "a": (Family.INTEGER, "smallint", "-7"),
@@ -46,23 +45,7 @@ _PROBED: dict[str, tuple[Family, str, str]] = {
     "z": (Family.TEXT, "text", ""),
 }
 
-_DATABASE = """
-select d.datcollate, d.datctype, d.encoding, to_jsonb(d) ->> 'datlocprovider',
-       coalesce(to_jsonb(d) ->> 'datlocale', to_jsonb(d) ->> 'daticulocale'), {version}
-from pg_database d where d.datname = current_database()
-"""
-_COLLATION = """
-select l.collname, l.collprovider::text, l.collcollate,
-       coalesce(to_jsonb(l) ->> 'colllocale', to_jsonb(l) ->> 'colliculocale'), l.collisdeterministic,
-       pg_collation_actual_version(l.oid)
-from pg_attribute a join pg_class c on c.oid = a.attrelid join pg_collation l on l.oid = a.attcollation
-join pg_namespace n on n.oid = c.relnamespace
-where n.nspname = %s and c.relname = %s and a.attname = %s
-"""
-_LABELS = "select array_agg(enumlabel::text order by enumsortorder) from pg_enum where enumtypid = to_regtype(%s)"
-
-Order = tuple[object, ...]
-"""Everything that decides how a key sorts; equal on two servers means that they sort alike."""
+_TOLD_ONE_BY_ONE = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,10 +71,10 @@ def agree(
     them is walked by bytes where its key is text. Unsound if not even text hashes alike; Unreachable and the like as
     from any question.
     """
-    tables = list(_readable(replicas[0])) if tables is None else tables
-    leader, *followers = [_facts(replica, tables) for replica in replicas]
+    known = _all(replicas[0]) if tables is None else [keyed(table) for table in tables]
+    leader, *followers = [_facts(replica, known) for replica in replicas]
     for replica in later:
-        replica.on_first_contact = partial(_confirm, replica, leader, tables)
+        replica.on_first_contact = partial(_confirm, replica, leader, known)
     reasons = [
         f"hash scheme text: {facts.name} runs {facts.version}, which has no record hash (14 and later do)"
         for facts in (leader, *followers)
@@ -104,23 +87,32 @@ def agree(
             reasons.append(f"hash scheme text: {facts.name} hashes a constant row otherwise than {leader.name}")
     form = RowForm.TEXT if reasons else RowForm.RECORD
     native: set[TableName] = set()
-    for table in tables:
-        problem = next(filter(None, (_unlike(leader, facts, table.name) for facts in followers)), None)
+    walked: dict[str, list[TableName]] = {}
+    for name in leader.orders:
+        if any(absent(facts.orders[name]) for facts in followers):
+            continue  # by bytes, which is always right; that it is not there is told when it is compared
+        problem = next(filter(None, (_unlike(leader, facts, name) for facts in followers)), None)
         if problem is None:
-            native.add(table.name)
+            native.add(name)
         else:
-            reasons.append(f"{table.name} is walked by bytes, without its index: {problem}")
+            walked.setdefault(problem, []).append(name)
+    for problem, names in walked.items():
+        reasons += [f"{which} walked by bytes, without index: {problem}" for which in _which(names)]
     for replica in (*replicas, *later):
         replica.adopt(form, frozenset(native))
     return Agreement(form, frozenset(native), tuple(reasons))
 
 
-def _readable(leader: PostgresReplica) -> Iterator[Table]:
-    for name in leader.tables(["*"]):
-        try:
-            yield leader.table(name)
-        except Permanent:  # of no concern unless it is compared, and then it is reported
-            continue
+def _all(leader: PostgresReplica) -> list[Keyed]:
+    with leader.sessions.borrow("listing keys") as session:
+        return all_keyed(session)
+
+
+def _which(names: Sequence[TableName]) -> list[str]:
+    """One by one where they are few."""
+    if len(names) <= _TOLD_ONE_BY_ONE:
+        return [f"{name} is" for name in names]
+    return [f"{names[0]} and {len(names) - 1} other tables are"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,24 +133,22 @@ def _unlike(leader: _Facts, follower: _Facts, table: TableName) -> str | None:
     return None if ours == theirs else f"{follower.name} sorts its key otherwise than {leader.name}"
 
 
-def _facts(replica: PostgresReplica, tables: Sequence[Table]) -> _Facts:
+def _facts(replica: PostgresReplica, tables: Sequence[Keyed]) -> _Facts:
     with replica.sessions.borrow("probing hashes and collations") as session:
         return _told(session, replica, tables)
 
 
-def _told(session: Session, replica: PostgresReplica, tables: Sequence[Table]) -> _Facts:
+def _told(session: Session, replica: PostgresReplica, tables: Sequence[Keyed]) -> _Facts:
     number, version = session.one(
         "select current_setting('server_version_num')::int, current_setting('server_version')"
     )
     forms = [RowForm.TEXT, RowForm.RECORD] if number >= RECORD_HASH_SINCE else [RowForm.TEXT]
     hashes = [_probe(session, replica, form) for form in forms]
     record = hashes[1] if len(hashes) > 1 else None
-    default = _database_order(session, number)
-    orders = {table.name: _table_order(session, table, default) for table in tables}
-    return _Facts(replica.name, version, record, hashes[0], orders)
+    return _Facts(replica.name, version, record, hashes[0], orders(session, tables, number))
 
 
-def _confirm(replica: PostgresReplica, leader: _Facts, tables: Sequence[Table], session: Session) -> None:
+def _confirm(replica: PostgresReplica, leader: _Facts, tables: Sequence[Keyed], session: Session) -> None:
     """What was agreed without this replica must hold for it."""
     facts = _told(session, replica, tables)
     native = replica.options.native_order
@@ -177,38 +167,3 @@ def _probe(session: Session, replica: PostgresReplica, form: RowForm) -> str:
     row = ", ".join(f"%s::{declared} as {quote(name)}" for name, (_f, declared, _value) in _PROBED.items())
     values = [value for _family, _declared, value in _PROBED.values()]
     return str(session.one(f"select ({probed})::text from (select {row}) probe", values)[0])
-
-
-def _database_order(session: Session, number: int) -> Order | None:
-    """How text sorts by default; None where the version of the collation is not told."""
-    version = "pg_database_collation_actual_version(d.oid)" if number >= 150000 else "null::text"
-    return _sorted_by(*session.one(_DATABASE.format(version=version)))
-
-
-def _sorted_by(
-    collate: str | None, ctype: str | None, encoding: int, provider: str | None, locale: str | None, actual: str | None
-) -> Order | None:
-    if provider in (None, "c") and collate is not None and (collate in _BY_BYTES or collate.startswith("C.")):
-        return (collate, encoding)
-    return None if actual is None else (collate, ctype, encoding, provider, locale, actual)
-
-
-def _table_order(session: Session, table: Table, default: Order | None) -> Order | None:
-    """How the key of the table sorts; the empty tuple where that cannot differ between servers."""
-    orders: list[object] = []
-    for column in table.key_columns():
-        if column.family is Family.ENUM:
-            orders.append(tuple(session.one(_LABELS, (column.declared,))[0] or ()))
-            continue
-        if column.family not in ORDERED_BY_COLLATION:
-            continue
-        of_column = default
-        found = session.all(_COLLATION, (table.name.schema, table.name.name, column.name))
-        if found and found[0][0] != "default":
-            name, provider, collate, locale, deterministic, actual = found[0]
-            of_column = _sorted_by(collate, name, 0, provider, locale, actual)
-            orders.append(deterministic)
-        if of_column is None:
-            return None
-        orders += [column.declared, of_column]
-    return tuple(orders)

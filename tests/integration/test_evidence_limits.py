@@ -122,7 +122,7 @@ def test_a_server_that_was_away_must_fit_what_the_others_agreed_on(trio_database
     back = PostgresReplica("back", trio_database.subscriber.url)
     agreed = agree([leader], later=[back])
     table = leader.table(T)
-    assert agreed.scheme is RowForm.RECORD
+    assert agreed.form is RowForm.RECORD
     assert back.digest(table, ALL).value == leader.digest(table, ALL).value
     leader.close()
     back.close()

@@ -19,20 +19,16 @@ from trueup.audit.lineup import Lineup, Side
 from trueup.audit.multiset import MultisetAudit
 from trueup.audit.report import Json, Tally, how_compared, overall, report, table_entry
 from trueup.audit.request import Request, continues
+from trueup.audit.shown import Shown
 from trueup.audit.table import TableAudit
 from trueup.audit.tools import RowBudget, Tools
 from trueup.audit.walking import Walker, Walking
 from verifier.compare import Comparison
-from verifier.drift import Drift, Verdict
+from verifier.drift import Verdict
 from verifier.errors import Misconfigured, Permanent, Temporary, TrueupError, Unsound
 from verifier.journal import Run
 from verifier.ports import Identity, Replica
 from verifier.table import Scheme, Table, TableName
-
-_SHOWN_CHARACTERS = 4_000_000
-_SHOWN_IN_ALL = 16_000_000
-"""Characters of values in the report, and the rows of all tables together: memory must not grow with drift."""
-_SHOWN_ROWS_IN_ALL = 20_000
 
 
 @dataclass(slots=True)
@@ -65,8 +61,7 @@ class Audit:
     _identities: dict[str, Identity] = field(default_factory=dict)
     _remarks: set[str] = field(default_factory=set)
     _budget: RowBudget = field(default_factory=RowBudget)
-    _characters_left: int = _SHOWN_IN_ALL
-    _rows_left: int = _SHOWN_ROWS_IN_ALL
+    _shown: Shown = field(default_factory=Shown)
     _lock: Lock = field(default_factory=Lock)
 
     def __post_init__(self) -> None:
@@ -74,6 +69,7 @@ class Audit:
         journal = PatientJournal(tools.journal, tools.clock, tools.watcher, tools.stop, tools.retry_seconds)
         self.tools = replace(tools, journal=journal, changed=self._changed)
         self._budget = RowBudget(self.request.rows_max)
+        self._shown = Shown(tools.drifts_shown)
 
     @property
     def leader(self) -> Replica:
@@ -96,6 +92,8 @@ class Audit:
         """Start the run, or find the one to go on with. Unreachable if the leader or every follower does not answer;
         Misconfigured if the run to resume is unknown, finished or was about something else."""
         self._identify()
+        if self.tools.brakes is not None:
+            self.tools.brakes.try_out()
         fingerprint = self.request.fingerprint(
             self._identities[self.leader.name], {name: self._identities.get(name) for name in self.followers}
         )
@@ -133,6 +131,8 @@ class Audit:
             if self.tools.stop() or self._budget.spent:
                 self.interrupted = True
                 return False
+            if self.tools.brakes is not None:
+                self.tools.brakes.hold(name)
             turn = _Turn(run, name)
             self._table(turn)
             entries[name] = turn.entries
@@ -248,34 +248,12 @@ class Audit:
             scheme=side.scheme.value,
             excluded=compared.excluded,
             findings=compared.findings,
-            drifts=self._shown(run, table.name, follower, sum(tally.kinds.values())),
+            drifts=self._shown.of(self.tools.journal, run.id, table.name, follower, sum(tally.kinds.values())),
             key=table.key,
             problem=audit.problems.get(follower) or compared.problem or stopped,
             seconds=seconds,
             how=how_compared(compared, side.why),
         )
-
-    def _shown(self, run: Run, table: TableName, follower: str, found: int) -> list[Drift]:
-        """The first rows that differ: as many as the report lists, fewer if their values are very long or if many other
-        tables drifted before."""
-        with self._lock:
-            most = min(self.tools.drifts_shown, self._rows_left, found)
-            self._rows_left -= most
-            room = min(_SHOWN_CHARACTERS, self._characters_left)
-        if most <= 0:
-            return []
-        shown: list[Drift] = []
-        used = 0
-        for drift in self.tools.journal.drifts(run.id, table, most, follower=follower):
-            used += sum(
-                len(value) for both in drift.columns.values() for value in (both.leader, both.follower) if value
-            )
-            if used > room and shown:
-                break
-            shown.append(drift)
-        with self._lock:
-            self._characters_left -= min(used, room)
-        return shown
 
     def _failed(
         self, turn: _Turn, follower: str, problem: Temporary | Permanent, compared: Comparison | None = None

@@ -19,6 +19,7 @@ from trueup.audit.tools import Tools
 from trueup.bootstrap.engines import Endpoints, open_endpoints
 from trueup.bootstrap.servers import Address
 from trueup.clock import SystemClock
+from trueup.pausing import Pauses
 from trueup.pool import Pool
 from verifier.bracketing import BracketJudging
 from verifier.brake import Brakes
@@ -105,6 +106,7 @@ def open_audit(plan: Plan, *, run: str | None, watcher: Watcher, stop: Callable[
         journal=journal.runs,
         clock=clock,
         gather=pool.gather,
+        beside=pool.beside,
         judge=lambda follower, compared, keys: BracketJudging(
             servers.leader, follower, compared, keys, give_up_seconds=min(30.0, plan.settle.give_up_seconds)
         ),
@@ -113,18 +115,21 @@ def open_audit(plan: Plan, *, run: str | None, watcher: Watcher, stop: Callable[
         settle=plan.settle,
         drifts_shown=plan.drifts_shown,
         stop=stop,
-        brakes=_braking(plan, servers, clock, watcher, stop),
+        brakes=Braking(
+            plan.brakes,
+            servers.leader,
+            servers.followers,
+            clock,
+            watcher,
+            stop=stop,
+            paused=Pauses(journal.pauses, clock).why,
+            pause_file=plan.pause_file,
+        ),
     )
     lineup = Lineup(servers.leader, servers.followers, plan.request, servers.agreed.__contains__)
     audit = Audit(tools, lineup, _invariants(plan.checked, servers))
     audit.tables_at_once = at_once
     return OpenAudit(audit, servers, journal, pool, remarks)
-
-
-def _braking(plan: Plan, servers: Endpoints, clock: SystemClock, watcher: Watcher, stop: Callable[[], bool]) -> Braking:
-    return Braking(
-        plan.brakes, servers.leader, servers.followers, clock, watcher, stop=stop, pause_file=plan.pause_file
-    )
 
 
 def _invariants(group: Group | None, servers: Endpoints) -> Callable[[], list[Json]]:

@@ -124,8 +124,10 @@ def _ready(daemon: Daemon, groups: list[GroupRuntime]) -> Health:
     for group in groups:
         if group.follow is not None and not group.follow.started:
             reasons.append(f"{group.settings.name}: the stream has not begun yet")
-        # What cannot be compared at all is told by metrics and doctor: no waiting makes it ready.
+        # What cannot be compared at all is told by metrics and doctor: no waiting makes it ready. Nor does it for what
+        # an operator has paused: that is as it is wanted.
         blind = [name for name in group.world.blind if name is None or not group.world.book.hopeless(name)]
+        blind = [name for name in blind if not group.world.paused(name)]
         for table in sorted(map(str, blind)):
             reasons.append(f"{group.settings.name}: the stream is blind for {table} until it is scanned again")
     return Health(not reasons, tuple(reasons))

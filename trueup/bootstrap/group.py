@@ -23,6 +23,7 @@ from trueup.bootstrap.engines import Endpoints
 from trueup.bootstrap.servers import Address, Servers, open_servers, patterns_of
 from trueup.bootstrap.stream import OpenStream, open_stream
 from trueup.clock import SystemClock
+from trueup.pausing import Pauses
 from trueup.pool import Pool
 from trueup.services.check import CheckService, Scheduled
 from trueup.services.follow import FollowService
@@ -153,6 +154,7 @@ def _wired(
         published = Published(partial(_told, servers, stream))
         sight = Sighted(TransactionWindow(), list(servers.followers), published)
     world = GroupWorld(group.name, servers.leader, servers.followers, book, clock, pool.gather, sight)
+    world.pauses = Pauses(journal.pauses, clock)
     lag = SharedLag(LagTracker(interval_seconds=2.0, lagging_above=group.lag.warn))
     follow = None
     backlog = Backlog()
@@ -162,6 +164,7 @@ def _wired(
         follow.scans = journal.scans
     scan = ScanService(world, journal.scans, journal.stream, _scan_policy(group), _pace(group), drifts=journal.drifts)
     check = CheckService(_scheduled(group, servers), announcer, journal.outbox)
+    check.paused = lambda: world.paused(None)
     watch = WatchService(
         world,
         lag,

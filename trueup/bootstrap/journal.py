@@ -5,10 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from connectors.journal.opening import Journal, open_journal
 from trueup.cli.groups import chosen
-from verifier.errors import Misconfigured
+from verifier.errors import Misconfigured, Permanent, Temporary
+from verifier.journal import Pause
+
+if TYPE_CHECKING:
+    from config.settings import Group, Settings
 
 AUDIT_GROUP = "audit"
 """The group of audits that were started without a configuration."""
@@ -26,6 +31,20 @@ def opened(config: Path | None, group: str | None, journal: str | None) -> Itera
     found = open_journal(target, name)
     try:
         yield found
+    finally:
+        found.close()
+
+
+def known_pauses(settings: Settings, group: Group) -> list[Pause]:
+    """What is paused in the configured group; nothing if its journal does not exist yet or cannot be read."""
+    target = settings.journal.address()
+    try:
+        existing(target)
+        found = open_journal(target, group.name)
+    except (Temporary, Permanent):
+        return []
+    try:
+        return list(found.pauses.paused())
     finally:
         found.close()
 

@@ -15,13 +15,15 @@ import typer
 from trueup import exits
 from trueup.cli.asking import Words, planned
 from trueup.cli.audit_words import Narrowing
+from trueup.cli.careful import Careful
 from trueup.cli.discretion import hide_arguments, without_passwords
-from trueup.cli.output import Format, say, writable
+from trueup.cli.output import Format, nobody_reads, say, writable
 from trueup.cli.reports import write_report
+from verifier.errors import Misconfigured
 
 if TYPE_CHECKING:
     from trueup.audit.progress import Watcher
-    from trueup.bootstrap.auditing import Plan
+    from trueup.bootstrap.auditing import OpenAudit, Plan
 
 
 def register(app: typer.Typer) -> None:
@@ -47,20 +49,28 @@ def audit(
     stop_after: Annotated[int | None, typer.Option(min=1, help="Stop after about this many rows.")] = None,
     settle: Annotated[float | None, typer.Option(min=0.1, help="Seconds a suspect may stay in flight.")] = None,
     chunk_time: Annotated[float | None, typer.Option(min=0.01, help="Target seconds per chunk.")] = None,
+    max_load: Annotated[int | None, typer.Option(min=1, help="Wait while more statements run on a server.")] = None,
+    max_load_sql: Annotated[list[str] | None, typer.Option(help="SQL=NUMBER: wait while it tells more.")] = None,
+    max_lag: Annotated[float | None, typer.Option(min=0.01, help="Wait while a follower lags by more seconds.")] = None,
+    max_rows_per_second: Annotated[float | None, typer.Option(min=1, help="Read no more of the leader's rows.")] = None,
+    pause_file: Annotated[Path | None, typer.Option(help="Wait while this file exists.")] = None,
+    max_connections: Annotated[int | None, typer.Option(min=1, help="Connections per server (default: 4).")] = None,
+    tables_at_once: Annotated[int | None, typer.Option(min=1, help="Tables (default: half the connections).")] = None,
+    restored_at: Annotated[str | None, typer.Option(help="Followers are backups begun after this `position`.")] = None,
     cutover: Annotated[bool, typer.Option("--cutover", help="Checklist: leader stopped, may we go?")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
 ) -> int:
     """Compare every row of every chosen table on every follower with the leader, while writers write."""
+    from trueup.audit.keeping import JournalLost
     from trueup.audit.report import ran_by
     from trueup.bootstrap.auditing import open_audit
-    from trueup.bootstrap.cutover import cutover_of, in_one_piece
 
     hide_arguments()
     words = Words(config, group, leader, follower or [], table or [], exclude or [], key or [], journal, stop_after)
     narrowing = Narrowing(where or [], columns or [], map_table or [], map_column or [])
-    plan = _tuned(planned(replace(words, narrowing=narrowing)), settle, chunk_time)
-    if cutover:
-        in_one_piece(resume=resume, rows_max=stop_after, option="--cutover")
+    limits = (max_load, max_load_sql or [], max_lag, max_rows_per_second, pause_file, max_connections, tables_at_once)
+    plan = Careful(*limits).applied(_tuned(planned(replace(words, narrowing=narrowing)), settle, chunk_time))
+    prepare = _proof(plan, cutover, restored_at, resume, stop_after)
     writable(output)
     watcher = _watcher(quiet)
     with stopping() as stop:
@@ -70,22 +80,48 @@ def audit(
             try:
                 for remark in opened.remarks:
                     watcher.note(f"note: {remark}")
-                if cutover:
-                    cutover_of(opened, plan, watcher).begin()
+                prepare(opened, watcher)
                 run = opened.audit.begin(resume)
                 watcher.note(f"run {run.id}")
                 report = opened.audit.run(run)
+            except JournalLost:
+                say(f"go on with: trueup audit {_again(sys.argv[2:])} --resume {resume or opened.audit.tools.run_id}")
+                raise
             finally:
                 opened.close()
         finally:
             watcher.close()
-    write_report(report, how, output)
+    with nobody_reads():  # the verdict is the exit code all the same, and the report is in the journal
+        write_report(report, how, output)
     if opened.audit.unfinished:
         why = "stopped" if opened.audit.interrupted else "not everything could be reached"
         say(f"{why}; go on with: trueup audit {_again(sys.argv[2:])} --resume {run.id}")
     if opened.audit.interrupted and stop():
         return exits.INTERRUPTED
     return exits.of_verdict(report["verdict"])
+
+
+def _proof(
+    plan: Plan, cutover: bool, restored_at: str | None, resume: str | None, rows_max: int | None
+) -> Callable[[OpenAudit, Watcher], None]:
+    """What makes the opened audit a cutover's or a restore drill, where one was asked for."""
+    if not cutover and restored_at is None:
+        return lambda opened, watcher: None
+    if cutover and restored_at is not None:
+        raise Misconfigured("--cutover and --restored-at are two different proofs; ask for one of them")
+    if resume is not None or rows_max is not None:
+        raise Misconfigured(
+            "--cutover and --restored-at prove one moment: they take neither --resume nor --stop-after; audit anew"
+        )
+    if restored_at is None:
+        from trueup.bootstrap.cutover import cutover_of
+
+        return lambda opened, watcher: cutover_of(opened, plan, watcher).begin()
+    from trueup.bootstrap.restore import drill_of
+    from verifier.recorded import Recorded
+
+    recorded = Recorded.read(restored_at)
+    return lambda opened, watcher: drill_of(opened, recorded, watcher).begin()
 
 
 def _tuned(plan: Plan, settle: float | None, chunk_time: float | None) -> Plan:

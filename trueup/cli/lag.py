@@ -27,8 +27,10 @@ def lag(
     watch: Annotated[bool, typer.Option("--watch", help="Go on until Ctrl-C.")] = False,
 ) -> int:
     """Look for a few seconds and say who is late, by how much, and why."""
+    from trueup.bootstrap.journal import known_pauses
     from trueup.bootstrap.lagging import Lagging
     from trueup.cli.groups import chosen
+    from trueup.cli.pause import entries
 
     settings, wanted = chosen(config, group)
     looking = Lagging.open(settings, wanted)
@@ -36,7 +38,7 @@ def lag(
         while True:
             looking.look(seconds)
             hops, whys = looking.told()
-            result = _result(wanted.name, hops, whys)
+            result = {**_result(wanted.name, hops, whys), "paused": entries(known_pauses(settings, wanted))}
             write(result, how, None, partial(_table, result))
             if not watch:
                 break
@@ -80,4 +82,7 @@ def _table(result: dict[str, Any], out: Any) -> None:
         seconds = "?" if hop["seconds"] is None else f"{hop['seconds']:.2f}"
         changes = "?" if hop["changes"] is None else f"{hop['changes']:,}"
         table.add_row(hop["hop"], Text(hop["state"], style=style[hop["state"]]), seconds, changes, hop["detail"])
-    Console(file=out, width=None if out.isatty() else 160, highlight=False).print(table)
+    console = Console(file=out, width=None if out.isatty() else 160, highlight=False)
+    console.print(table)
+    for one in result["paused"]:
+        console.print(f"paused: {one['table'] or 'all tables'}, by {one['by']} since {one['since']}", markup=False)

@@ -24,6 +24,8 @@ from trueup.cli import (
     explain,
     known,
     lag,
+    pause,
+    position,
     recheck,
     repair,
     run,
@@ -58,7 +60,7 @@ def front(
 
 
 _ASKING = (audit, runs, drift, recheck, explain, lag, check)
-for room in (demo, *_ASKING, run, known, repair, connector, configuration, doctor):
+for room in (demo, *_ASKING, position, run, pause, known, repair, connector, configuration, doctor):
     room.register(app)
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, TextIO
@@ -85,6 +86,19 @@ def _lines(value: Any, levels: int, indent: str) -> Iterator[str]:
     yield f"\n{indent}" + ("}" if named else "]")
 
 
+@contextmanager
+def nobody_reads() -> Iterator[None]:
+    """Standard output may be gone, with its pipe or its terminal: what was to be written is lost, and nothing else.
+    What is left in its buffer goes nowhere, for Python would end with a code of its own if it could not be written."""
+    try:
+        yield
+    except OSError:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
+
+
 def say(message: str) -> None:
-    """A word to the user that is not the result: standard error."""
-    print(message, file=sys.stderr, flush=True)
+    """A word to the user that is not the result: standard error, if somebody still reads it."""
+    with suppress(OSError, ValueError):
+        print(message, file=sys.stderr, flush=True)

@@ -10,7 +10,7 @@ import typer
 from trueup import exits
 from trueup.cli.known import ConfigOption, GroupOption, JournalOption
 from trueup.cli.listing import listed
-from trueup.cli.output import Format, write
+from trueup.cli.output import Format, say, write
 from trueup.cli.reports import write_report
 from verifier.errors import Misconfigured
 
@@ -35,6 +35,8 @@ def runs(
     from connectors.journal.findings import Findings
     from trueup.audit.stored import named, stored
     from trueup.bootstrap.journal import opened
+    from trueup.cli.pause import entries
+    from trueup.pausing import said
 
     with opened(config, group, journal) as book:
         findings = Findings(book.store)
@@ -45,7 +47,10 @@ def runs(
         if how in (Format.HTML, Format.JUNIT):
             raise Misconfigured(f"--format {how.value} shows one run: trueup runs RUN --format {how.value}")
         found = findings.runs(limit)
-    told = {"version": 1, "runs": [_entry(one) for one in found]}
+        paused = list(book.pauses.paused())
+    for pause in paused:
+        say(f"note: {said(pause)}")
+    told = {"version": 1, "runs": [_entry(one) for one in found], "paused": entries(paused)}
     write(told, how, output, listed(map(_line, found), "no runs"))
     return exits.EQUAL
 

@@ -34,6 +34,7 @@ class CheckService:
     announcer: Announcer
     outbox: Outbox
     checked: Callable[[Finding], None] = lambda finding: None
+    paused: Callable[[], bool] = lambda: False
     findings: dict[str, Finding] = field(default_factory=dict)
     since: dict[str, float] = field(default_factory=dict)
     answered_at: dict[str, float] = field(default_factory=dict)
@@ -44,6 +45,8 @@ class CheckService:
 
     def tick(self, now: float) -> float:
         """Check what is due. What cannot be checked is `unverified`, with its reason; nothing is raised for it."""
+        if self.paused():
+            return 0.5
         for name, one in self.scheduled.items():
             if one.due_at > now:
                 continue

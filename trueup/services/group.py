@@ -8,6 +8,7 @@ from itertools import count
 from threading import RLock
 from typing import Any, Protocol
 
+from trueup.pausing import Pauses
 from trueup.services.published import Published
 from verifier.change import Batch
 from verifier.compare import Comparison, comparison
@@ -228,6 +229,12 @@ class GroupWorld:
     sight: Sighted | None
     blind: set[TableName | None] = field(default_factory=set)
     """Tables (None: all) that the stream cannot vouch for, as the journal holds them; kept by the follow service."""
+    pauses: Pauses | None = None
+    """What an operator does not want looked at; None: nobody can say so."""
+
+    def paused(self, table: TableName | None) -> bool:
+        """Shall the table (None: the whole group) not be looked at now? Its changes are followed all the same."""
+        return self.pauses is not None and self.pauses.of(table) is not None
 
     def sees(self, table: TableName) -> bool:
         """May the visibility rule judge this table now?"""

@@ -78,6 +78,8 @@ class RepairService:
         self._remind(now)
         if self.policy.mode is Mode.OFF:
             return 60.0
+        if self.world.paused(None):
+            return _EVERY_SECONDS
         self.plan(now)
         if self.policy.mode in (Mode.APPROVE, Mode.APPLY) and self.writable():
             self.apply(now)

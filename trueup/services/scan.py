@@ -79,7 +79,7 @@ class ScanService:
         """Read one chunk of the table that waited longest; the rest that the pace asks for is the answer."""
         table = self._choose(now)
         if table is None:
-            return min(1.0, self.pace.period_seconds / 10)
+            return min(0.5, self.pace.period_seconds / 10)
         try:
             walk = self._passes.get(table) or self._begin(table, now)
         except (Temporary, Permanent) as problem:
@@ -112,9 +112,18 @@ class ScanService:
 
     def _choose(self, now: float) -> TableName | None:
         """The table under way, else the one whose oldest chunk is oldest and due (never seen first)."""
-        if self._current is not None and self._current in self._passes:
-            return self._current
-        names = [name for name in self.world.book.names() if now > self._again_at.get(name, -1e9)]
+        if self.world.paused(None):
+            return None
+        # A walk that a pause cut short goes on before another begins: its table may count as seen lately.
+        for under_way in (self._current, *self._passes):
+            if under_way in self._passes and not self.world.paused(under_way):
+                self._current = under_way
+                return under_way
+        names = [
+            name
+            for name in self.world.book.names()
+            if now > self._again_at.get(name, -1e9) and not self.world.paused(name)
+        ]
         oldest = self.journal.oldest(names)
         wanted = sorted(names, key=lambda name: (self._urgency(name, oldest[name]), str(name)))
         for name in wanted:

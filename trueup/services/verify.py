@@ -31,6 +31,7 @@ logger = logging.getLogger("trueup.verify")
 
 _IDLE_SECONDS = 0.05
 _ASIDE_SECONDS = 10.0
+_PAUSED_SECONDS = 0.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +74,15 @@ class VerifyService:
         applied = self.world.followers[self.follower].position()
         if self.world.sight is not None:
             self.world.sight.latest(applied=(self.follower, applied))
+        if self.world.paused(None):
+            for table, room in self._rooms.items():
+                self._let_go(table, room, "paused")
+            return _PAUSED_SECONDS
         self._admit(applied, now)
         for table, room in self._rooms.items():
+            if self.world.paused(table):
+                self._let_go(table, room, "paused")
+                continue
             try:
                 now = self._advance(table, room, now)
             except Permanent as problem:
@@ -97,11 +105,15 @@ class VerifyService:
     def _put_aside(self, table: TableName, room: Room[Touched], why: str, now: float) -> None:
         """One table's trouble (dropped, altered, a right taken away) must not stop the others: look at its description
         anew, and leave it alone for a while. Its keys stay in the journal."""
-        self._held.difference_update((table, left.key) for left in room.give_up(why))
+        self._let_go(table, room, why)
         self._aside[table] = now + _ASIDE_SECONDS
         self.world.book.forget(table)
         told = {"action": "table_unverified", "follower": self.follower, "table": str(table), "why": why}
         logger.warning("table not verified", extra=told)
+
+    def _let_go(self, table: TableName, room: Room[Touched], why: str) -> None:
+        """Nobody looks at the table's keys now, and no look stays open; they are in the journal."""
+        self._held.difference_update((table, left.key) for left in room.give_up(why))
 
     def _admit(self, applied: Position, now: float) -> None:
         """Take in what the follower has applied: before that a look could only find it late."""
@@ -115,7 +127,7 @@ class VerifyService:
             if not applied.covers(one.commit):
                 self._blocked = one.commit  # those behind it were committed later
                 break
-            if self._aside.get(one.table, 0.0) > now:
+            if self._aside.get(one.table, 0.0) > now or self.world.paused(one.table):
                 aside.append(one)
                 continue
             room = self._room(one)

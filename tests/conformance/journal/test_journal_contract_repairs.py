@@ -21,7 +21,7 @@ from reconciler.ports import Event
 from reconciler.repair import State
 from verifier.drift import Drift, Kind, Verdict
 from verifier.errors import Permanent
-from verifier.journal import Run
+from verifier.journal import Pause, Run
 
 # --- repairs, audit, outbox
 
@@ -154,6 +154,31 @@ def test_a_daemon_that_slept_cannot_write_into_its_successors_journal(journal: J
     assert successor.stream.touched_count("eu") == 0
     assert not journal.leases.renew("daemon", token, 10.0, 121.0)
     assert len(journal.drifts.open()) == 1
+
+
+def test_a_pause_is_told_to_everybody_until_it_is_lifted(journal: Journal, opened: Open) -> None:
+    mine, theirs = journal.pauses, opened().pauses
+    assert mine.paused() == []
+    assert theirs.pause(ORDERS, at=5.0, actor="ann")
+    assert theirs.pause(None, at=7.0, actor="ann")
+    assert not mine.pause(ORDERS, at=9.0, actor="bob"), "the older pause stands"
+    of_group, of_table = Pause(None, 7.0, "ann"), Pause(ORDERS, 5.0, "ann")
+    assert mine.paused() == [of_group, of_table]
+    assert opened("other").pauses.paused() == []
+    assert mine.resume(ORDERS) == [of_table]
+    assert theirs.paused() == [of_group]
+    assert mine.resume(ORDERS) == []
+    assert theirs.pause(ORDERS, at=11.0, actor="eve")
+    assert mine.resume(None) == [of_group, Pause(ORDERS, 11.0, "eve")]
+    assert theirs.paused() == []
+
+
+def test_a_pause_needs_no_lease(journal: Journal, opened: Open) -> None:
+    token = journal.leases.acquire("daemon", "a", 10.0, 100.0)
+    assert token is not None
+    journal.fence("daemon", token)
+    opened().leases.acquire("daemon", "b", 10.0, 120.0)
+    assert journal.pauses.pause(None, at=121.0, actor="ann")
 
 
 def test_pruning_forgets_history_only(journal: Journal) -> None:
