@@ -23,7 +23,9 @@ pytestmark = pytest.mark.postgres
 
 _STARTER = """
 import signal, sys, time
-signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored, if the tests run in a shell's background
+# Ignored, where the tests run in a shell's background, or behind nohup.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 from connectors.embedded import Cluster, Workspace, find_binaries
 workspace = Workspace()
 server = Cluster.create(workspace, "orphan", find_binaries(15))
