@@ -13,6 +13,7 @@ from collections.abc import Callable, Collection, Sequence
 from connectors.postgres.canonical import hash_of, row_text, value_text
 from connectors.postgres.expressions import Quote, RowForm, row_hash
 from connectors.postgres.keys import CanonicalKeys, KeyForms, NativeKeys, TextOrder
+from verifier.errors import Permanent
 from verifier.keyrange import ALL, KeyRange
 from verifier.multiset import MULTISET_MAX
 from verifier.table import Column, Family, Key, KeyValue, Kind, Scheme, Table
@@ -43,7 +44,7 @@ class Statements:
 
     def digest(self, within: KeyRange, told: str) -> Statement:
         """One row: what was told, count, sum of hashes (numeric, or NULL of no rows)."""
-        where, values = self._range(within)
+        where, values = self._range(within, nulls=True)
         return (
             f"select {told}, count(*), sum({self._hash('walked')})::text from {self._source} as walked{where}",
             values,
@@ -63,7 +64,7 @@ class Statements:
     def packed(self, within: KeyRange, told: str) -> Statement:
         """One row: what was told, count, then packed hashes: with the key in 16 bytes each, or 8 bytes each followed by
         one array per key column in the same order."""
-        where, values = self._range(within)
+        where, values = self._range(within, nulls=True)
         columns = ", ".join(self._quote(c.stored) for c in self._table.columns)
         rows = f"(select {columns} from {self._source} as walked{where} limit {PACKED_ROWS_MAX + 1}) r"
         hashed = f"int8send({self._hash('r')})"
@@ -111,7 +112,7 @@ class Statements:
 
     def everything(self, within: KeyRange, told: str) -> Statement:
         """Rows of: what was told, whether a row is here (NULL: there is none at all), every column as text."""
-        where, values = self._range(within)
+        where, values = self._range(within, nulls=True)
         columns = ", ".join(f"{self._value(c, 'walked')} as c{n}" for n, c in enumerate(self._table.columns))
         rows = f"(select true as here, {columns} from {self._source} as walked{where}) r"
         # `offset 0`: what is told is asked once and not for every row.
@@ -121,12 +122,23 @@ class Statements:
         """Those of the keys that can exist on this server at all."""
         return [k for k in keys if all(self.keys.parameter(c, k[n]) is not None for n, c in enumerate(self._keys))]
 
+    def complete(self, rows: int, packed: bytes | None) -> bytes:
+        """The packed pairs of integer keys and hashes, if every row has a key: see `read_key`."""
+        if len(packed or b"") != 16 * rows:
+            raise Permanent(self._without_key())
+        return packed or b""
+
     def read_key(self, answer: Key) -> Key:
-        """The key from its columns as they were answered."""
+        """The key from its columns as they were answered. Permanent if a part of it is NULL: no statement finds such a
+        row again, and leaving it out unseen would make a match of it."""
+        if None in answer:
+            raise Permanent(self._without_key())
         return tuple(self.keys.read(c, answer[n]) for n, c in enumerate(self._keys))
 
     def read_keys(self, columns: Sequence[Sequence[KeyValue] | None]) -> list[list[KeyValue]]:
         """The same for many keys, column by column (None: no rows)."""
+        if any(None in (column or ()) for column in columns):
+            raise Permanent(self._without_key())
         return [[self.keys.read(c, one) for one in columns[n] or ()] for n, c in enumerate(self._keys)]
 
     def _value(self, column: Column, of: str) -> str:
@@ -136,7 +148,12 @@ class Statements:
     def _walked(self, column: Column) -> str:
         return f"walked.{self._quote(column.stored)}"
 
-    def _range(self, within: KeyRange) -> Statement:
+    def _without_key(self) -> str:
+        named = ", ".join(self._table.key)
+        return f"rows of {self._table.name} have NULL in their key ({named}); name a key that is never NULL"
+
+    def _range(self, within: KeyRange, *, nulls: bool = False) -> Statement:
+        """With `nulls`, rows that have NULL in a key that the user named are counted to the range that begins all."""
         conditions: list[str] = []
         values: list[object] = []
         for end, comparison in ((within.lower, ">="), (within.upper, "<")):
@@ -145,6 +162,12 @@ class Statements:
                 left, right = ", ".join(b.left for b in bounds), ", ".join(b.right for b in bounds)
                 conditions.append(f"({left}) {comparison} ({right})")
                 values.extend(b.parameter for b in bounds)
+        nullable = [self._walked(c) for c in self._keys if c.nullable]
+        if nullable and (conditions or not nulls):
+            conditions += [f"{name} is not null" for name in nullable]
+            if nulls and within.lower is None:
+                without = " or ".join(f"{name} is null" for name in nullable)
+                conditions = [f"({' and '.join(conditions)} or {without})"]
         if self._table.where is not None:
             conditions.append(self._condition("walked"))
         return (" where " + " and ".join(conditions) if conditions else ""), values
