@@ -21,6 +21,7 @@ WIDE = {
     "MemoryReplica",
     "FaultyReplica",
     "SqliteReplica",
+    "GenericReplica",
     "SqlStream",
     "StreamJournal",
     "RunJournal",

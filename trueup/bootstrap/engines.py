@@ -78,15 +78,10 @@ def open_endpoints(leader: Address, followers: Sequence[Address], limits: Limits
 
 
 def open_replica(address: Address, role: Role | None, limits: Limits) -> Replica:
-    """One server; `role` None: a follower that finds out by itself. Misconfigured if the URL tells no engine."""
+    """One server; `role` None: a follower that finds out by itself. An engine that trueup does not know is read
+    through its SQLAlchemy dialect. Misconfigured if the URL tells no engine, or none is installed for it."""
     scheme = urlsplit(address.url).scheme.partition("+")[0].lower()
-    opening = _OPENING.get(scheme)
-    if opening is None:
-        raise Misconfigured(
-            f"{address.name}: URL scheme {scheme or 'missing'!r} is not one that trueup reads; use one of "
-            f"{', '.join(f'{known}://' for known in sorted(_OPENING))}"
-        )
-    return opening(address, role, limits)
+    return _OPENING.get(scheme, _generic)(address, role, limits)
 
 
 def _postgres(address: Address, role: Role | None, limits: Limits) -> Replica:
@@ -127,6 +122,21 @@ def _sqlite(address: Address, role: Role | None, limits: Limits) -> Replica:
     from connectors.sqlite.replica import SqliteReplica
 
     return SqliteReplica(address.name, address.url, role, limits)
+
+
+def _generic(address: Address, role: Role | None, limits: Limits) -> Replica:
+    from connectors.generic.replica import GenericReplica
+    from connectors.generic.session import parsed
+
+    try:
+        parsed(address.url)
+    except Misconfigured as problem:
+        scheme = urlsplit(address.url).scheme
+        raise Misconfigured(
+            f"{address.name}: URL scheme {scheme or 'missing'!r} is not one that trueup reads; use one of "
+            f"{', '.join(f'{known}://' for known in sorted(_OPENING))}, or install the SQLAlchemy dialect of the engine"
+        ) from problem
+    return GenericReplica(address.name, address.url, role, limits)
 
 
 def _one_hash(replicas: Sequence[Replica], later: Sequence[Replica]) -> Sequence[str]:

@@ -1,0 +1,52 @@
+"""What is known of a dialect by its name. Of any other nothing is assumed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from verifier.table import Family
+
+_EVERYWHERE = frozenset({Family.INTEGER, Family.DECIMAL})
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """`connect`: arguments that make a connection read-only. `pins`: statements for each new one. `ordered`: families
+    whose order in the engine is the one that all engines share. `as_text`: families that the engine itself spells,
+    because its driver loses something. `single`: types of 32-bit floats, which a driver widens. `standard_catalog`:
+    described by `information_schema`. `embedded`: a file, and no server."""
+
+    connect: Mapping[str, object] = field(default_factory=dict)
+    pins: tuple[str, ...] = ()
+    ordered: frozenset[Family] = _EVERYWHERE
+    as_text: frozenset[Family] = frozenset({Family.JSON, Family.OTHER})
+    single: frozenset[str] = frozenset()
+    standard_catalog: bool = False
+    embedded: bool = False
+
+
+_KNOWN: Mapping[str, Dialect] = {
+    # Text is ordered by its bytes unless the session says otherwise (https://duckdb.org/docs/stable/sql/expressions/
+    # collations); its driver cuts nanoseconds, intervals and infinite dates; its dialect does not reflect with
+    # SQLAlchemy 2.1.
+    "duckdb": Dialect(
+        connect={"read_only": True},
+        pins=("set timezone = 'UTC'", "set default_collation = ''"),
+        ordered=_EVERYWHERE
+        | {Family.TEXT, Family.UUID, Family.BYTES, Family.DATE, Family.TIMESTAMP, Family.TIMESTAMPTZ},
+        as_text=frozenset({
+            Family.JSON, Family.OTHER, Family.INTERVAL, Family.DATE, Family.TIME, Family.TIMESTAMP, Family.TIMESTAMPTZ,
+            Family.ENUM, Family.BIT,
+        }),
+        single=frozenset({"FLOAT", "REAL"}),
+        standard_catalog=True,
+        embedded=True,
+    ),
+    "sqlite": Dialect(embedded=True),
+}  # fmt: skip
+
+
+def known(name: str) -> Dialect:
+    """What is known of the dialect."""
+    return _KNOWN.get(name, Dialect())
