@@ -1,0 +1,115 @@
+"""The checklist before a cutover: what passes, what fails, what is unknown, and that unknown is never go."""
+
+from __future__ import annotations
+
+import pytest
+
+from verifier.checklist import Check, Result, goes
+from verifier.cutover import Rows, moved
+from verifier.surroundings import Fact, Surroundings, Written, compared
+from verifier.table import TableName
+
+ORDERS = TableName("public", "orders")
+TOPICS = frozenset(
+    {"indexes", "constraints", "triggers", "policies", "views", "routines", "extensions", "grants", "database"}
+)
+
+
+def side(
+    *facts: Fact, objects: int | None = 0, physical: bool = False, tables: tuple[TableName, ...] = (ORDERS,)
+) -> Surroundings:
+    return Surroundings(facts, (), (), TOPICS, frozenset(tables), objects, physical)
+
+
+def results(leader: Surroundings | None, follower: Surroundings | None, **names: TableName) -> dict[str, Result]:
+    mapped = {theirs: ORDERS for theirs in names.values()}
+    return {check.id: check.result for check in compared(leader, follower, "eu", mapped)}
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "result"),
+    [
+        (Fact("indexes", ORDERS, "btree (a)"), Fact("indexes", ORDERS, "btree (a)"), Result.PASS),
+        (Fact("indexes", ORDERS, "btree (a)"), None, Result.FAIL),
+        (None, Fact("indexes", ORDERS, "btree (a)"), Result.WARNING),
+        (Fact("indexes", ORDERS, "btree (a)"), Fact("indexes", ORDERS, "btree (a)", "", "is invalid"), Result.FAIL),
+        (
+            Fact("indexes", ORDERS, "btree (a)", "", "is invalid"),
+            Fact("indexes", ORDERS, "btree (a)", "", "is invalid"),
+            Result.WARNING,
+        ),
+        (None, Fact("indexes", ORDERS, "btree (a)", "", "is invalid"), Result.FAIL),
+        (Fact("triggers", ORDERS, "t", "enabled"), Fact("triggers", ORDERS, "t", "disabled"), Result.FAIL),
+        (None, Fact("triggers", ORDERS, "t", "enabled"), Result.FAIL),
+        (Fact("extensions", None, "hstore", "1.8"), Fact("extensions", None, "hstore", "1.7"), Result.WARNING),
+        (Fact("extensions", None, "hstore", "1.8"), None, Result.FAIL),
+        (Fact("grants", ORDERS, "owner", "a, 1"), Fact("grants", ORDERS, "owner", "b, 1"), Result.WARNING),
+    ],
+)
+def test_facts(ours: Fact | None, theirs: Fact | None, result: Result) -> None:
+    topic = (ours or theirs).topic  # type: ignore[union-attr]
+    found = results(side(*([ours] if ours else [])), side(*([theirs] if theirs else [])))
+    assert found.pop(topic) is result
+    assert set(found.values()) == {Result.PASS}
+
+
+def test_tables_by_another_name_and_tables_that_are_missing() -> None:
+    theirs = TableName("app", "bestellungen")
+    leader = side(Fact("indexes", ORDERS, "btree (a)"))
+    assert (
+        results(leader, side(Fact("indexes", theirs, "btree (a)"), tables=(theirs,)), t=theirs)["indexes"]
+        is Result.PASS
+    )
+    # Said once, by the check of the tables.
+    assert results(leader, side(tables=()))["indexes"] is Result.PASS
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "physical", "result"),
+    [
+        (0, 0, False, Result.PASS), (3, 0, False, Result.FAIL), (3, 3, True, Result.PASS),
+        (3, 3, False, Result.UNKNOWN), (None, 0, False, Result.UNKNOWN),
+    ],
+)  # fmt: skip
+def test_large_objects(ours: int | None, theirs: int, physical: bool, result: Result) -> None:
+    assert results(side(objects=ours), side(objects=theirs, physical=physical))["large-objects"] is result
+
+
+def test_an_engine_that_is_not_asked_leaves_everything_unknown() -> None:
+    for found in (results(None, side()), results(side(), None), results(None, None)):
+        assert set(found.values()) == {Result.UNKNOWN}
+        assert len(found) == len(TOPICS) + 2
+    without = Surroundings((), (), (), TOPICS - {"triggers"}, frozenset(), 0)
+    assert results(side(), without)["triggers"] is Result.UNKNOWN
+
+
+@pytest.mark.parametrize(
+    ("read", "written", "result", "words"),
+    [
+        (10, Written(10, 0), Result.PASS, "none of it wrote a row"),
+        (10, Written(10, 1), Result.UNKNOWN, "public.orders: 1 rows written"),
+        (10, Written(9, 0), Result.UNKNOWN, "public.orders: 1 rows gone"),
+        (10, Written(10, 2), Result.UNKNOWN, "public.orders: 2 rows written, 2 rows gone"),
+        (10, Written(11, 0), Result.UNKNOWN, "1 rows more than were read"),
+        (10, None, Result.UNKNOWN, "could not be told for public.orders"),
+    ],
+)
+def test_what_moved(read: int, written: Written | None, result: Result, words: str) -> None:
+    check = moved({ORDERS: (read, written)}, "it went on", "stop it", "leader")
+    assert check.result is result
+    assert words in check.detail
+
+
+def test_no_table_is_no_proof() -> None:
+    assert moved({}, "it went on", "stop it", "leader").result is Result.UNKNOWN
+    assert {check.id: check.result for check in Rows("eu").checks()}["rows"] is Result.UNKNOWN
+
+
+def test_go_needs_every_line() -> None:
+    def line(result: Result) -> Check:
+        return Check("x", "eu", "what", result)
+
+    assert goes([line(Result.PASS), line(Result.WARNING)])
+    for doubt in (Result.FAIL, Result.UNKNOWN):
+        assert not goes([line(Result.PASS), line(doubt)])
+    assert not goes([])
