@@ -97,7 +97,7 @@ def test_the_three_formats_tell_the_same(shop: TrioDatabase, trueup: Program) ->
     table = trueup(*words)
     assert table.code == 1
     assert "leader 'note 7', follower 'no <b>te</b>'" in table.out
-    assert table.out.splitlines()[-1] == "drift: 3,000 rows compared, 1 rows differ"
+    assert table.out.splitlines()[-1] == "drift: 3,000 rows compared, 1 row differs"
     assert table.err == ""
     page = trueup(*words, "--format", "html", "--output", "report.html")
     assert (page.code, page.out) == (1, "")

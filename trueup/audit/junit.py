@@ -13,8 +13,8 @@ from datetime import datetime
 from typing import Any
 from xml.etree import ElementTree
 
+from trueup.audit.inline import shown
 from trueup.audit.progress import visible
-from trueup.audit.render import shown
 
 _ROWS_SHOWN = 20
 

@@ -1,79 +1,166 @@
 """The report for a terminal: one line per table and follower, then the rows that differ, then what it means.
 
 Everything shown comes from the report's data (`trueup.audit.report`), so what people see and what programs read agree.
+Lines that do not fit go on under their own beginning; outside a terminal nothing is wrapped.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, TextIO
 
 from rich.console import Console
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
 from trueup.audit.checklist import checklist
-from trueup.audit.progress import visible
+from trueup.audit.inline import WIDTH, differing, shown
+from trueup.audit.progress import duration, visible
 
 STYLE = {"match": "green", "drift": "bold red", "unverified": "yellow", "holds": "green", "violated": "bold red"}
+_GRAVE = ("drift", "unverified", "match")
+_STRIP = {"match": ("-", "green"), "drift": ("X", "bold red"), "in_flight": ("~", "yellow"),
+          "unverified": ("?", "yellow"), "unread": (" ", "")}  # fmt: skip
+_WORST = ("match", "unread", "in_flight", "unverified", "drift")
+_KINDS = ("missing", "extra", "mismatched")
 _ROWS_SHOWN = 20
-_VALUE_WIDTH = 48
+_WIDE = 100
+_EQUAL_SHOWN = 100
+_STRIP_WIDTH = 60
+_PLAIN_WIDTH = 160
 
 
 def render(report: dict[str, Any], out: TextIO, *, rows_shown: int = _ROWS_SHOWN) -> None:
     """Write the report as text; colours only where `out` is a terminal."""
-    console = Console(file=out, highlight=False, markup=False, emoji=False, width=None if out.isatty() else 160)
+    console = _console(out)
     _head(report, console)
     _tables(report, console)
-    for entry in report["tables"]:
-        _how(entry, console)
-        _schema(entry, console)
-        _rows(entry, console, rows_shown)
-    _invariants(report, console)
+    for entry in _gravest(report["tables"]):
+        if _eventful(entry):
+            _table(entry, console, rows_shown)
+    if report["invariants"]:
+        console.print()
+        _invariants(report, console)
     checklist(report, console)
+    console.print()
+    _next(report, console)
     console.print(_summary(report))
 
 
 def render_invariants(result: dict[str, Any], out: TextIO) -> None:
     """The invariants alone, for `trueup check`."""
-    console = Console(file=out, highlight=False, markup=False, emoji=False, width=None if out.isatty() else 160)
+    console = _console(out)
     _invariants(result, console)
     console.print(Text(result["verdict"], style=STYLE[result["verdict"]]))
 
 
+def _console(out: TextIO) -> Console:
+    return Console(file=out, highlight=False, markup=False, emoji=False, width=None if out.isatty() else _PLAIN_WIDTH)
+
+
+def _put(console: Console, line: str | Text, indent: int = 0, style: str = "") -> None:
+    """One line; what does not fit on a terminal goes on below, indented as it began."""
+    text = Text(visible(line), style=style) if isinstance(line, str) else line
+    if console.is_terminal:
+        console.print(Padding(text, (0, 0, 0, indent)))
+    else:
+        console.print(Text(" " * indent).append_text(text), soft_wrap=True)
+
+
 def _head(report: dict[str, Any], console: Console) -> None:
+    began, ended = report["started_at"], report["finished_at"]
+    until = f"to {_moment(ended)}" if ended else "and not finished"
+    _put(console, f"run {report['run']}  {_moment(began)} {until}")
     leader = report["leader"]
-    console.print(f"run {report['run']}  leader {leader['name']} ({leader['engine']} {leader['server_version']})")
-    for follower in report.get("followers", ()):
-        console.print(f"  follower {follower['name']}: {follower['role']}, {follower['server_version']}")
+    name = "" if leader["name"] == "leader" else f" {leader['name']}"
+    _put(console, f"leader{name}: {leader['engine']} {leader['server_version']}", 2)
+    for one in report.get("followers", ()):
+        _put(console, f"follower {one['name']}: {one['role']}, {one['engine']} {one['server_version']}", 2)
+    console.print()
+
+
+def _moment(at: str) -> str:
+    return at[:19].replace("T", " ") + "Z"
+
+
+def _gravest(entries: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Drift first, then doubt, each as they came."""
+    return sorted(entries, key=lambda entry: _GRAVE.index(entry["verdict"]))
 
 
 def _tables(report: dict[str, Any], console: Console) -> None:
-    if not report["tables"]:
+    entries = _gravest(report["tables"])
+    if not entries:
         return
+    wide = console.width >= _WIDE
+    kinds = [kind for kind in _KINDS if any(entry["drift"][kind] for entry in entries)]
+    counted = kinds if wide else ["differ"][: len(kinds)]
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in ("table", "follower", "verdict"):
-        table.add_column(name, overflow="fold")
-    for name in ("rows", "chunks", "missing", "extra", "mismatched", "seconds"):
-        table.add_column(name, justify="right")
-    for entry in report["tables"]:
-        drift = entry["drift"]
+    table.add_column("table", overflow="fold")
+    table.add_column("follower", overflow="fold")
+    table.add_column("verdict", no_wrap=True)
+    for name in ("rows", *(["chunks"] if wide else []), *counted, "took"):
+        table.add_column(name, justify="right", no_wrap=True)
+    equal = sum(entry["verdict"] == "match" for entry in entries)
+    listed = entries[: len(entries) - max(0, equal - _EQUAL_SHOWN)]
+    for entry in listed:
+        drift = entry["drift"] | {"differ": sum(entry["drift"].values())}
         table.add_row(
             visible(entry["table"]),
             visible(entry["follower"]),
             Text(entry["verdict"], style=STYLE[entry["verdict"]]),
             f"{entry['rows']['leader']:,}",
-            str(entry["chunks"]["total"]),
-            *(str(drift[kind] or "") for kind in ("missing", "extra", "mismatched")),
-            f"{entry['seconds']:.1f}",
+            *([f"{entry['chunks']['total']:,}"] if wide else []),
+            *(Text(f"{drift[kind]:,}" if drift[kind] else "", style="red") for kind in counted),
+            duration(entry["seconds"]),
         )
     console.print(table)
-    for entry in report["tables"]:
-        if entry["reason"]:
-            line = f"  {entry['table']} on {entry['follower']}: {entry['reason']}"
-            console.print(visible(line), style="yellow")
+    if len(listed) < len(entries):
+        _put(console, f"... and {len(entries) - len(listed):,} more tables, all equal")
 
 
-def _how(entry: dict[str, Any], console: Console) -> None:
+def _eventful(entry: dict[str, Any]) -> bool:
+    """Something is to be said of it beside its line."""
+    return entry["verdict"] != "match" or bool(entry["reason"] or entry["schema"] or list(_how(entry)))
+
+
+def _table(entry: dict[str, Any], console: Console, rows_shown: int) -> None:
+    console.print()
+    title = Text(visible(f"{entry['table']} on {entry['follower']}"), style="bold")
+    title.append(": ").append(entry["verdict"], style=STYLE[entry["verdict"]])
+    counts = [f"{entry['drift'][kind]:,} {kind}" for kind in _KINDS if entry["drift"][kind]]
+    _put(console, title.append("".join(f", {count}" for count in counts), style="not bold"))
+    if entry["reason"]:
+        _put(console, entry["reason"], 2, "yellow")
+    if entry["verdict"] != "match" and entry["chunks"]["total"] > 1:
+        _strip(entry, console)
+    for line in _how(entry):
+        _put(console, line, 2)
+    for finding in entry["schema"]:
+        told = finding.get("note") or (
+            f"leader {finding['leader'] or 'absent'}, follower {finding['follower'] or 'absent'}"
+        )
+        style = "yellow" if finding.get("severity") == "warning" else ""
+        _put(console, f"{finding['what']} of {finding['object']}: {told}", 2, style)
+    _rows(entry, console, rows_shown)
+
+
+def _strip(entry: dict[str, Any], console: Console) -> None:
+    """The chunks in key order, in a line: each sign the worst of some."""
+    standings = [standing for standing, length in entry.get("chunk_map", ()) for _ in range(length)]
+    per_sign = max(1, -(-len(standings) // max(1, min(_STRIP_WIDTH, console.width - 12))))
+    text = Text("chunks [")
+    for first in range(0, len(standings), per_sign):
+        sign, style = _STRIP[max(standings[first : first + per_sign], key=_WORST.index)]
+        text.append(sign, style=style)
+    _put(console, text.append("]"), 2)
+    counts = {name: entry["chunks"][name] for name in ("match", "drift", "in_flight", "unverified")}
+    told = (f"{_STRIP[name][0]} {count:,} {name.replace('_', ' ')}" for name, count in counts.items() if count)
+    _put(console, ", ".join(told), 9)
+
+
+def _how(entry: dict[str, Any]) -> list[str]:
     """What was mapped, filtered or left out, and what else must be known of how the table was compared."""
     lines: list[str] = []
     if entry.get("table_on_follower"):
@@ -88,49 +175,58 @@ def _how(entry: dict[str, Any], console: Console) -> None:
         lines.append(f"not compared: {', '.join(told)}")
     if entry.get("multiset") and not entry["multiset"]["exact"]:
         lines.append("too many rows to count each: at least so many differ")
-    for line in (*lines, *entry.get("remarks", ())):
-        console.print(visible(f"  {entry['table']} on {entry['follower']}: {line}"))
-
-
-def _schema(entry: dict[str, Any], console: Console) -> None:
-    for finding in entry["schema"]:
-        told = finding.get("note") or (
-            f"leader {finding['leader'] or 'absent'}, follower {finding['follower'] or 'absent'}"
-        )
-        line = f"  {entry['table']} on {entry['follower']}: {finding['what']} of {finding['object']}: {told}"
-        console.print(visible(line))
+    return [*lines, *entry.get("remarks", ())]
 
 
 def _rows(entry: dict[str, Any], console: Console, rows_shown: int) -> None:
     rows = entry["rows_drifted"]
-    if not rows:
-        return
-    console.print(Text(visible(f"{entry['table']} on {entry['follower']}"), style="bold"))
     for row in rows[:rows_shown]:
         key = visible(", ".join(f"{name}={value}" for name, value in row["key"].items()))
-        line = Text("  ").append(row["kind"], style="red").append(f" {key}  [{row['evidence']}, {row['method']}]")
-        console.print(line)
-        for name, both in row["columns"].items():
-            if row["kind"] == "mismatched":
-                console.print(
-                    Text(f"      {visible(name)}: leader {shown(both['leader'])}, follower {shown(both['follower'])}")
-                )
-    counted = sum(entry["drift"].values())
-    if counted > min(len(rows), rows_shown):
-        console.print(f"  ... {counted - min(len(rows), rows_shown)} more (--format json has up to {len(rows)})")
+        line = Text().append(f"{row['kind']:<10}", style="red").append(f" {key}", style="bold")
+        _put(console, line.append(f"  [{row['evidence']}, {row['method']}]"), 2)
+        if row["kind"] == "mismatched":
+            for name, both in row["columns"].items():
+                _column(console, name, both)
+        elif row["columns"]:
+            side = "leader" if row["kind"] == "missing" else "follower"
+            values = ", ".join(f"{visible(name)}={shown(both[side])}" for name, both in row["columns"].items())
+            _put(console, Text(values), 6)
+    more = sum(entry["drift"].values()) - min(len(rows), rows_shown)
+    if rows and more > 0:
+        _put(console, f"... {more:,} more (--format json has up to {len(rows):,})", 2)
+
+
+def _column(console: Console, name: str, both: dict[str, str | None]) -> None:
+    """One line where it fits, else a line for each side, so that what differs stands below each other."""
+    width = max(WIDTH, console.width - len(name) - 24)
+    ours, theirs = differing(both["leader"], both["follower"], WIDTH)
+    head = Text(f"{visible(name)}: ")
+    line = Text.assemble(head, "leader ", ours, ", follower ", theirs)
+    if line.cell_len + 6 <= console.width:
+        _put(console, line, 6)
+        return
+    ours, theirs = differing(both["leader"], both["follower"], width)
+    _put(console, Text.assemble(head, "leader   ", ours), 6)
+    _put(console, Text.assemble(" " * head.cell_len, "follower ", theirs), 6)
 
 
 def _invariants(report: dict[str, Any], console: Console) -> None:
     for entry in report["invariants"]:
-        line = Text("invariant ").append(entry["name"]).append(": ")
+        line = Text("invariant ").append(visible(entry["name"])).append(": ")
         line.append(entry["verdict"], style=STYLE[entry["verdict"]])
         if entry["violations"]:
-            line.append(f", {entry['violations']}{'+' if entry.get('more') else ''} violations")
+            line.append(f", {entry['violations']:,}{'+' if entry.get('more') else ''} violations")
         if entry.get("reason"):
-            line.append(f" ({entry['reason']})")
-        console.print(line)
+            line.append(visible(f" ({entry['reason']})"))
+        _put(console, line)
         for row in entry["sample"][:5]:
-            console.print(Text("      " + ", ".join(f"{name}={shown(value)}" for name, value in row.items())))
+            _put(console, Text(", ".join(f"{visible(name)}={shown(value)}" for name, value in row.items())), 6)
+
+
+def _next(report: dict[str, Any], console: Console) -> None:
+    """What a reader does with drift."""
+    if any(sum(entry["drift"].values()) for entry in report["tables"]):
+        _put(console, f"look again later with: trueup recheck --run {report['run']} (and this audit's servers)")
 
 
 def _summary(report: dict[str, Any]) -> Text:
@@ -140,18 +236,8 @@ def _summary(report: dict[str, Any]) -> Text:
     rows = sum(entry["rows"]["leader"] for entry in tables)
     parts = [f"{rows:,} rows compared"]
     if drifted:
-        parts.append(f"{drifted:,} rows differ")
+        parts.append(f"{drifted:,} rows differ" if drifted > 1 else "1 row differs")
     if doubtful:
-        parts.append(f"{doubtful} table(s) not verified")
+        parts.append(f"{doubtful:,} tables not verified" if doubtful > 1 else "1 table not verified")
     text = Text(report["verdict"], style=STYLE[report["verdict"]])
     return text.append(": " + ", ".join(parts), style="default")
-
-
-def shown(value: str | None) -> str:
-    """A value for people: NULL without quotes, text in quotes, long values cut in the middle."""
-    if value is None:
-        return "NULL"
-    if len(value) > _VALUE_WIDTH:
-        half = (_VALUE_WIDTH - 3) // 2
-        value = f"{value[:half]}...{value[-half:]}"
-    return repr(value)

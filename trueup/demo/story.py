@@ -15,8 +15,8 @@ from dashboards.report.html import page
 from reconciler.applying import Step
 from reconciler.repair import State
 from reconciler.repairing import approve
+from trueup.audit.inline import shown
 from trueup.audit.progress import Silent
-from trueup.audit.render import shown
 from trueup.audit.request import Request
 from trueup.bootstrap.auditing import open_audit, plan_of
 from trueup.bootstrap.group import GroupRuntime, repair_policy

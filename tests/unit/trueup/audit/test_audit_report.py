@@ -8,8 +8,9 @@ import pytest
 from fixtures.reports import drifted_row, entry, report
 
 from connectors.memory.clock import VirtualClock
+from trueup.audit.inline import shown
 from trueup.audit.progress import Lines, duration
-from trueup.audit.render import render, shown
+from trueup.audit.render import render
 from trueup.audit.report import Tally, iso, key_object, overall
 from trueup.audit.request import Request, continues
 from trueup.cli.discretion import without_passwords
@@ -98,6 +99,7 @@ def test_a_run_is_continued_by_the_same_request_on_the_same_servers() -> None:
 def test_values_for_people() -> None:
     assert (shown(None), shown(""), shown("NULL")) == ("NULL", "''", "'NULL'")
     assert len(shown("x" * 1_000)) < 60
+    assert shown("\\x00ff\x1b[2J\n") == "'\\x00ff\\x1b[2J\\n'"
 
 
 def test_times_for_people_and_programs() -> None:
