@@ -7,11 +7,51 @@ before the first error is raised: no read goes on behind the caller's back.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Generic, Protocol, TypeVar
 
 T = TypeVar("T")
+Out = TypeVar("Out", covariant=True)
+
+
+class Running(Protocol[Out]):
+    """A call that may run beside its caller."""
+
+    def done(self, seconds: float | None) -> bool:
+        """Wait at most so long for its end (None: for as long as it takes); if it is true `result` does not wait."""
+        ...
+
+    def result(self) -> Out:
+        """What the call returns or raises, once it has ended."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Postponed(Generic[T]):
+    """Runs when its result is asked for: for callers without threads."""
+
+    call: Callable[[], T]
+
+    def done(self, seconds: float | None) -> bool:
+        return True
+
+    def result(self) -> T:
+        return self.call()
+
+
+@dataclass(frozen=True, slots=True)
+class Started(Generic[T]):
+    """Runs on a thread."""
+
+    future: Future[T]
+
+    def done(self, seconds: float | None) -> bool:
+        wait([self.future], seconds)
+        return self.future.done()
+
+    def result(self) -> T:
+        return self.future.result()
 
 
 @dataclass(slots=True)
@@ -43,6 +83,10 @@ class Pool:
         if error is not None:
             raise error
         return results
+
+    def beside(self, call: Callable[[], T]) -> Started[T]:
+        """Begin the call on a thread of the pool; it may gather, so there must be workers for what it gathers."""
+        return Started(self._threads.submit(call))
 
     def close(self) -> None:
         self._threads.shutdown(wait=True, cancel_futures=True)

@@ -87,17 +87,18 @@ class TableAudit:
                 failing_since = self._endure(problem, failing_since, scan)
 
     def _go_on(self, scan: TableScan) -> None:
-        """One thing: settle what is due, then a chunk that a follower owes, the next chunk, or a moment's rest."""
+        """One thing, and settle what is due: a chunk that a follower owes, the next chunk, or a moment's rest."""
         now = self.tools.clock.now()
-        self._settle(now)
         full = sum(map(len, self._rooms.values())) >= self.tools.scan.suspects_max
         owing = [name for name, behind in self._behind.items() if behind.due(now)]
         present = {name: side for name, side in self.sides.items() if not self._behind[name].failing}
-        if owing and not full:
-            self._catch_up(owing[0])
-        elif present and not full and not scan.done:
+        if present and not owing and not full and not scan.done:
             scan.sides = present
             self._step(scan)
+            return
+        self._settle(now)
+        if owing and not full and owing[0] in self.sides:
+            self._catch_up(owing[0])
         elif self.sides:
             self._wait(now)
 
@@ -110,19 +111,31 @@ class TableAudit:
                     room.forgive(waited)
 
     def _step(self, scan: TableScan) -> None:
-        """The next chunk of the walk, once the rate allows it."""
+        """The next chunk of the walk. Suspects of the chunks before it settle meanwhile, so that the servers do not
+        wait for them."""
+        reading = self.tools.beside(lambda: self._read(scan))
+        try:
+            self._settle(self.tools.clock.now())
+            while not reading.done(self._rest(self.tools.clock.now())):
+                self._settle(self.tools.clock.now())
+        except BaseException:
+            reading.done(None)  # nothing goes on behind the back of whoever handles this
+            raise
+        self._take(reading.result())
+
+    def _read(self, scan: TableScan) -> ChunkRead:
+        """The next chunk once the rate allows it. Touches nothing but the scan: it may run on another thread."""
         brakes, rows = self.tools.brakes, scan.size.rows
         if brakes is None:
-            self._take(scan.step())
-            return
+            return scan.step()
         brakes.admit(rows)
-        read = 0
+        found = 0
         try:
-            taken = scan.step()
-            read = taken.leader.rows
+            read = scan.step()
+            found = read.leader.rows
         finally:
-            brakes.read(rows, read)
-        self._take(taken)
+            brakes.read(rows, found)
+        return read
 
     def _judge(self, replica: Replica, compared: Comparison) -> Callable[[list[Key]], Judging]:
         return lambda keys: self.tools.judge(replica, compared, keys)
@@ -168,7 +181,8 @@ class TableAudit:
             behind.owe(read.chunk, read.leader.rows)
         self._keep(read, owing)
         for name, reason in read.failed.items():
-            self._stumble(name, reason, for_good=name in read.refused)
+            if name in self.sides:
+                self._stumble(name, reason, for_good=name in read.refused)
         self.budget.take(read.leader.rows)
         self._tell(read.leader.rows)
 
@@ -177,6 +191,8 @@ class TableAudit:
         now = self.tools.clock.now()
         results = [self._result(name, _Open(read, FollowerChunk(EMPTY, {}), 1), now) for name in owing]
         for name, seen in read.followers.items():
+            if name not in self.sides:  # given up while the chunk was read
+                continue
             fresh = [key for key in seen.suspects if key not in self._rooms[name]]
             held = _Open(read, seen, len(fresh))
             if fresh:
@@ -293,10 +309,14 @@ class TableAudit:
         self.tools.watcher.note(f"{self.table.name} on {name}: given up: {reason}")
 
     def _wait(self, now: float) -> None:
+        self.tools.clock.sleep(self._rest(now))
+
+    def _rest(self, now: float) -> float:
+        """Seconds until there may be something to do."""
         due = [room.next_due() for room in self._rooms.values()]
         due += [behind.next_due() for behind in self._behind.values()]
         soonest = min((at for at in due if at is not None), default=now)
-        self.tools.clock.sleep(min(max(soonest - now, 0.001), 0.2))
+        return min(max(soonest - now, 0.001), 0.2)
 
     def _endure(self, problem: Temporary, since: float | None, scan: TableScan) -> float:
         """The leader could not be read: retry from the same place until patience ends, which begins anew as long as

@@ -8,11 +8,13 @@ from threading import Lock
 
 from trueup.audit.brake import Braking
 from trueup.audit.progress import Watcher
+from trueup.pool import Postponed, Running
 from verifier.compare import Comparison
 from verifier.journal import RunJournal
 from verifier.outcome import Judging
 from verifier.policy import ScanPolicy, SettlePolicy
 from verifier.ports import Clock, Gather, Replica
+from verifier.scan import ChunkRead
 from verifier.table import Key
 
 
@@ -36,6 +38,8 @@ class Tools:
     stop: Callable[[], bool] = lambda: False
     retry_seconds: float = 60.0
     brakes: Braking | None = None
+    beside: Callable[[Callable[[], ChunkRead]], Running[ChunkRead]] = Postponed
+    """Read a chunk beside what the caller does meanwhile."""
     changed: Callable[[str], str | None] = lambda follower: None
     """Why a follower is not any more what it was when the audit began; errors as from any question."""
     away: set[str] = field(default_factory=set)
