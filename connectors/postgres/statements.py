@@ -180,7 +180,7 @@ class Statements:
         if not renamed:
             return condition
         names = ", ".join(f"{of}.{self._quote(c.stored)} as {self._quote(c.name)}" for c in renamed)
-        return f"(select {condition} from (select {names}) as renamed)"
+        return f"(select {condition} is true from (select {names}) as renamed)"
 
 
 def statements_for(
