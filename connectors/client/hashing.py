@@ -7,12 +7,14 @@ depends on the column alone. The property tests hold it to that.
 from __future__ import annotations
 
 import struct
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 
 from verifier.canonical import canonical
 from verifier.digest import MODULUS, Digest
 from verifier.encoding import NULL, TEXTS, canonical_hash, client_hash, field
 from verifier.errors import Permanent
+from verifier.multiset import MULTISET_MAX, HashCounts
 from verifier.packed import PackedDigests
 from verifier.table import Column, Family, Key, Scheme, Table, Value
 
@@ -81,6 +83,16 @@ def packed(table: Table, found: Iterable[tuple[Key, int]]) -> PackedDigests:
             raise _too_many(table)
     columns = list(zip(*keys, strict=True)) if keys else [()] * len(table.key)
     return PackedDigests.beside(columns, bytes(hashes))
+
+
+def counted(table: Table, hashes: Iterable[int]) -> HashCounts:
+    """How often each hash occurs. Permanent above `MULTISET_MAX` different ones."""
+    counts: Counter[int] = Counter()
+    for value in hashes:
+        counts[value] += 1
+        if len(counts) > MULTISET_MAX:
+            raise Permanent(f"{table.name} has more than {MULTISET_MAX:,} different rows, too many to count each")
+    return HashCounts.of(counts)
 
 
 def _too_many(table: Table) -> Permanent:

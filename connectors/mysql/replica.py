@@ -18,19 +18,20 @@ from connectors.mysql.canonical import canonical_sql
 from connectors.mysql.expressions import TOO_LARGE
 from connectors.mysql.features import features_of
 from connectors.mysql.positions import Log, MariaDbLog, MySqlLog
+from connectors.mysql.probing import distrusted
 from connectors.mysql.session import Record, Session, Sessions
 from connectors.mysql.statements import Statements
 from verifier.digest import MODULUS, Digest
 from verifier.errors import Permanent
 from verifier.features import Feature
-from verifier.keyrange import KeyRange
+from verifier.keyrange import ALL, KeyRange
 from verifier.look import Look, Publishes, Role, Row
 from verifier.multiset import MULTISET_MAX, HashCounts
 from verifier.packed import PackedDigests
 from verifier.policy import Limits
 from verifier.ports import Answer, Explanation, Identity
 from verifier.position import Position
-from verifier.table import Column, Key, Scheme, Table, TableName, Value
+from verifier.table import Column, Family, Key, Scheme, Table, TableName, Value
 
 T = TypeVar("T")
 
@@ -57,6 +58,7 @@ class MysqlReplica:
         where = self.sessions.where
         self._log: Log = MariaDbLog(where) if self.dialect == "mariadb" else MySqlLog(where)
         self._known: str | None = None
+        self._distrusted: frozenset[Family] | None = None
         self.on_first_contact: Callable[[Session], None] | None = None
         """Asked once, at the next new connection; what it raises is raised there, and it is asked again."""
 
@@ -77,7 +79,13 @@ class MysqlReplica:
         return self.sessions.url.database or None
 
     def canonical(self, column: Column) -> bool:
-        return canonical_sql(column, "c") is not None
+        return canonical_sql(column, "c") is not None and column.meets_as not in self.distrusted()
+
+    def distrusted(self) -> frozenset[Family]:
+        """The forms that SQL here was seen not to write as it should; asked once."""
+        if self._distrusted is None:
+            self._distrusted = distrusted(self.sessions)
+        return self._distrusted
 
     def identity(self) -> Identity:
         with self.sessions.borrow("asking the identity") as session:
@@ -128,7 +136,7 @@ class MysqlReplica:
 
         def read(session: Session) -> Mapping[int, int]:
             if table.scheme is Scheme.CLIENT:
-                raise Permanent(f"{table.name} has no key, and its rows can only be hashed by reading them: name a key")
+                return hashing.counted(table, map(hashing.hasher(table), self._texts(session, statements, table, ALL)))
             found = session.all(*statements.multiset())
             if len(found) > MULTISET_MAX:
                 raise Permanent(f"{table.name} has more than {MULTISET_MAX:,} different rows, too many to count each")

@@ -20,6 +20,7 @@ from connectors.postgres.expressions import RowForm
 from connectors.postgres.features import features_of
 from connectors.postgres.identity import SERVER, identity_of
 from connectors.postgres.positions import Bounds, LogGeometry, SubscriptionLink
+from connectors.postgres.probing import distrusted
 from connectors.postgres.session import Record, Session, Sessions
 from connectors.postgres.statements import PACKED_ROWS_MAX, Statements, missing_parts, statements_for
 from verifier.digest import MODULUS, Digest
@@ -67,7 +68,7 @@ class PostgresReplica:
         """Asked once, at the next new connection; what it raises is raised there, and it is asked again."""
         self._role = self.options.role
         self._geometry: LogGeometry | None = None
-        self._distrusted: frozenset[Family] = frozenset()
+        self._distrusted: frozenset[Family] | None = None
         self._version: int | None = None
         self._subscription: SubscriptionLink | None = None
 
@@ -106,11 +107,13 @@ class PostgresReplica:
         return "public"
 
     def canonical(self, column: Column) -> bool:
-        return column.meets_as not in self._distrusted and canonical_sql(column, "c") is not None
+        return canonical_sql(column, "c") is not None and column.meets_as not in self.distrusted()
 
-    def distrust(self, families: Collection[Family]) -> None:
-        """SQL here is known not to write the canonical forms of these families (`connectors.postgres.probing`)."""
-        self._distrusted = frozenset(families)
+    def distrusted(self) -> frozenset[Family]:
+        """The forms that SQL here was seen not to write as it should; asked once."""
+        if self._distrusted is None:
+            self._distrusted = distrusted(self.sessions)
+        return self._distrusted
 
     def identity(self) -> Identity:
         with self.sessions.borrow("asking the identity") as session:
@@ -166,7 +169,7 @@ class PostgresReplica:
 
         def read(session: Session, told: str) -> tuple[Record, Digest]:
             if table.scheme is Scheme.CLIENT:
-                return client.digest(session, table, statements.everything(within, told))
+                return client.digest(session, table, statements, within, told)
             *said, rows, total = session.one(*statements.digest(within, told))
             return tuple(said), Digest(rows, int(total or 0) % MODULUS)
 
@@ -196,7 +199,7 @@ class PostgresReplica:
             if rows > PACKED_ROWS_MAX:
                 raise Permanent(f"a chunk of {table.name} has more than {PACKED_ROWS_MAX} rows; use smaller chunks")
             if statements.whole:
-                return said, PackedDigests.whole(packed or b"")
+                return said, PackedDigests.whole(statements.complete(rows, packed))
             return said, PackedDigests.beside(statements.read_keys(arrays), packed or b"")
 
         return self._look(f"reading row digests of {table.name}", read)

@@ -14,6 +14,7 @@ from verifier.errors import Misconfigured, Permanent, Temporary
 from verifier.look import Role
 from verifier.policy import Limits
 from verifier.ports import Replica
+from verifier.table import Family
 
 Opening = Callable[[Address, Role | None, Limits], Replica]
 Agreeing = Callable[[Sequence[Replica], Sequence[Replica]], Sequence[str]]
@@ -49,16 +50,35 @@ class Endpoints:
                     f"({leader.system}); correct one of the URLs"
                 )
             answering.append(replica)
+        return [*self._agreed(answering, absent), *remarks, *self._distrusted(answering)]
+
+    def _agreed(self, answering: Sequence[Replica], absent: Sequence[Replica]) -> Sequence[str]:
+        """Why the native row hash of the leader's dialect is not the fastest form, or is not used."""
         alike = [one for one in answering if one.dialect == self.leader.dialect]
         later = [one for one in absent if one.dialect == self.leader.dialect]
         agree = _AGREEING.get(self.leader.dialect)
         if agree is None or not (alike or later):
-            return remarks
+            return []
         try:
-            remarks = [*agree([self.leader, *alike], later), *remarks]
+            reasons = agree([self.leader, *alike], later)
         except Permanent as problem:
-            return [f"no native row hash: {problem}", *remarks]
+            return [f"no native row hash: {problem}"]
         self.agreed = {one.name for one in (*alike, *later)}
+        return reasons
+
+    def _distrusted(self, answering: Sequence[Replica]) -> list[str]:
+        """What must be hashed by trueup because a server's SQL was seen not to write the canonical encoding."""
+        abroad = [one for one in answering if one.name not in self.agreed]
+        remarks: list[str] = []
+        for replica in (self.leader, *abroad) if abroad else ():
+            probe = _PROBING.get(replica.dialect)
+            failed = probe(replica) if probe is not None else frozenset[Family]()
+            if failed:
+                named = ", ".join(sorted(form.value for form in failed))
+                remarks.append(
+                    f"{replica.name} ({replica.dialect}) does not write the canonical form of {named} in SQL: tables "
+                    "with such columns are read and hashed by trueup"
+                )
         return remarks
 
     def close(self) -> None:
@@ -99,6 +119,12 @@ def _postgres_agree(replicas: Sequence[Replica], later: Sequence[Replica]) -> Se
     return agree(ours, later=[one for one in later if isinstance(one, PostgresReplica)]).reasons
 
 
+def _postgres_probe(replica: Replica) -> frozenset[Family]:
+    from connectors.postgres.replica import PostgresReplica
+
+    return replica.distrusted() if isinstance(replica, PostgresReplica) else frozenset()
+
+
 def _mysql(address: Address, role: Role | None, limits: Limits) -> Replica:
     try:
         from connectors.mysql.replica import MysqlReplica, Options
@@ -116,6 +142,12 @@ def _mysql_agree(replicas: Sequence[Replica], later: Sequence[Replica]) -> Seque
 
     ours = [one for one in replicas if isinstance(one, MysqlReplica)]
     return agree(ours, later=[one for one in later if isinstance(one, MysqlReplica)]).reasons
+
+
+def _mysql_probe(replica: Replica) -> frozenset[Family]:
+    from connectors.mysql.replica import MysqlReplica
+
+    return replica.distrusted() if isinstance(replica, MysqlReplica) else frozenset()
 
 
 def _sqlite(address: Address, role: Role | None, limits: Limits) -> Replica:
@@ -150,3 +182,7 @@ _OPENING: Mapping[str, Opening] = {
 _AGREEING: Mapping[str, Agreeing] = {
     "postgresql": _postgres_agree, "mysql": _mysql_agree, "mariadb": _mysql_agree, "sqlite": _one_hash,
 }  # fmt: skip
+_PROBING: Mapping[str, Callable[[Replica], frozenset[Family]]] = {
+    "postgresql": _postgres_probe, "mysql": _mysql_probe, "mariadb": _mysql_probe,
+}  # fmt: skip
+"""Which forms the SQL of such a server was seen not to write; the others hash every row in trueup anyway."""

@@ -1,0 +1,68 @@
+"""Constants hashed in this server's SQL, without a table, to see that it writes the canonical encoding.
+
+A derived table gives every constant the type of a column; types that no cast makes (BIT, SET, FLOAT, YEAR, geometries)
+share their SQL with those that are probed, or stand for themselves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from connectors.mysql.canonical import row_hash
+from connectors.mysql.session import Sessions
+from verifier.errors import Permanent
+from verifier.probe import CONSTANTS, Probed, failing, pair
+from verifier.table import Column, Family, Table, TableName, Value
+
+# The form, the column's own family and declaration, and the SQL that makes such a value of a parameter.
+_PROBED: Sequence[tuple[Family, Family, str, str]] = (
+    (Family.INTEGER, Family.INTEGER, "bigint", "cast(%s as signed)"),
+    (Family.DECIMAL, Family.DECIMAL, "decimal(20,4)", "cast(%s as decimal(20,4))"),
+    (Family.FLOAT, Family.FLOAT, "double", "%s + 0e0"),
+    (Family.BOOLEAN, Family.BOOLEAN, "tinyint(1)", "cast(%s as signed)"),
+    (Family.TEXT, Family.TEXT, "varchar(40)", "cast(%s as char)"),
+    (Family.CHAR, Family.TEXT, "varchar(40)", "cast(%s as char)"),
+    (Family.ENUM, Family.TEXT, "varchar(40)", "cast(%s as char)"),
+    (Family.BYTES, Family.BYTES, "varbinary(40)", "unhex(substr(%s, 3))"),
+    (Family.DATE, Family.DATE, "date", "cast(%s as date)"),
+    (Family.TIME, Family.TIME, "time(6)", "cast(%s as time(6))"),
+    (Family.TIMESTAMP, Family.TIMESTAMP, "datetime(6)", "cast(%s as datetime(6))"),
+    (Family.TIMESTAMPTZ, Family.TIMESTAMP, "datetime(6)", "cast(%s as datetime(6))"),
+    (Family.UUID, Family.TEXT, "char(36)", "cast(%s as char)"),
+)
+_ADDRESSES = (Family.INET, Family.INET, "inet6", "cast(%s as inet6)")
+
+
+def distrusted(sessions: Sessions) -> frozenset[Family]:
+    """The forms that this server's SQL does not write as `verifier.encoding` does; nearly always none. Temporary,
+    Unreachable and the like as from any question."""
+    probed = [*_PROBED, *([_ADDRESSES] if sessions.dialect.name == "mariadb" else [])]
+    columns = [(Column("v", family, declared, form=form), made) for form, family, declared, made in probed]
+    try:
+        return failing(_hashed(sessions, columns))
+    except Permanent:  # one constant that the server does not even take fails all: find out which
+        return frozenset(form for one in columns for form in _alone(sessions, one))
+
+
+def _alone(sessions: Sessions, one: tuple[Column, str]) -> frozenset[Family]:
+    try:
+        return failing(_hashed(sessions, [one]))
+    except Permanent:
+        return frozenset({one[0].meets_as})
+
+
+def _hashed(sessions: Sessions, columns: Sequence[tuple[Column, str]]) -> list[Probed]:
+    selects: list[str] = []
+    wanted: list[tuple[Column, Value]] = []
+    for column, made in columns:
+        row = Table(TableName("", ""), pair(column), ())
+        hashed = row_hash(row, sessions.quote, of="r")
+        for value in (*CONSTANTS[column.meets_as], None):
+            selects.append(f"(select {hashed} from (select {made} as v, {made} as w) as r)")
+            wanted.append((column, value))
+    with sessions.borrow("probing the canonical encoding") as session:
+        found = session.one(f"select {', '.join(selects)}", [value for _, value in wanted for _ in "vw"])
+    return [
+        Probed(column, value, None if hashed is None else int(hashed, 16))
+        for (column, value), hashed in zip(wanted, found, strict=True)
+    ]
