@@ -14,14 +14,13 @@ _EVERYWHERE = frozenset({Family.INTEGER, Family.DECIMAL})
 class Dialect:
     """`connect`: arguments that make a connection read-only. `pins`: statements for each new one. `ordered`: families
     whose order in the engine is the one that all engines share. `as_text`: families that the engine itself spells,
-    because its driver loses something. `single`: types of 32-bit floats, which a driver widens. `standard_catalog`:
-    described by `information_schema`. `embedded`: a file, and no server."""
+    because its driver loses something. `standard_catalog`: described by `information_schema`. `embedded`: a file, and
+    no server."""
 
     connect: Mapping[str, object] = field(default_factory=dict)
     pins: tuple[str, ...] = ()
     ordered: frozenset[Family] = _EVERYWHERE
     as_text: frozenset[Family] = frozenset({Family.JSON, Family.OTHER})
-    single: frozenset[str] = frozenset()
     standard_catalog: bool = False
     embedded: bool = False
 
@@ -39,7 +38,6 @@ _KNOWN: Mapping[str, Dialect] = {
             Family.JSON, Family.OTHER, Family.INTERVAL, Family.DATE, Family.TIME, Family.TIMESTAMP, Family.TIMESTAMPTZ,
             Family.ENUM, Family.BIT,
         }),
-        single=frozenset({"FLOAT", "REAL"}),
         standard_catalog=True,
         embedded=True,
     ),

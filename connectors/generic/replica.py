@@ -6,12 +6,11 @@ Every row is read and hashed here (scheme `client`). See `connectors.generic` fo
 from __future__ import annotations
 
 import heapq
-from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import TypeVar
 
-from connectors.client.hashing import hasher, packed, summed
+from connectors.client.hashing import counted, hasher, packed, summed
 from connectors.generic import catalog
 from connectors.generic.session import Record, Session, Sessions
 from connectors.generic.statements import Statements
@@ -21,7 +20,6 @@ from verifier.errors import Permanent
 from verifier.features import Feature
 from verifier.keyrange import ALL, KeyRange
 from verifier.look import Look, Publishes, Role, Row
-from verifier.multiset import MULTISET_MAX, HashCounts
 from verifier.policy import Limits
 from verifier.ports import Answer, Explanation, Identity
 from verifier.position import NOWHERE, Position
@@ -109,14 +107,7 @@ class GenericReplica:
         statements, row_hash = self.statements(table, keyless=True), hasher(table)
 
         def read(session: Session) -> Mapping[int, int]:
-            counts: Counter[int] = Counter()
-            for record in session.each(statements.whole(ALL)):
-                counts[row_hash(statements.values(record))] += 1
-                if len(counts) > MULTISET_MAX:
-                    raise Permanent(
-                        f"{table.name} has more than {MULTISET_MAX:,} different rows, too many to count each"
-                    )
-            return HashCounts.of(counts)
+            return counted(table, (row_hash(statements.values(one)) for one in session.each(statements.whole(ALL))))
 
         return self._look(f"counting rows of {table.name}", read)
 
@@ -213,6 +204,9 @@ class GenericReplica:
 
 def _range(session: Session, statements: Statements, within: KeyRange) -> Iterator[Record]:
     """The rows of the range."""
+    beyond = statements.unaddressable() if within.lower is None else None
+    if beyond is not None and session.all(beyond):
+        raise statements.without_key()
     records = session.each(statements.whole(within))
     if statements.in_order or within == ALL:
         return records

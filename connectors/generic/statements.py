@@ -52,7 +52,6 @@ class Statements:
         names: list[ColumnClause[Any]] = [column(one.stored) for one in table.columns]
         self._source = named_table(table.stored.name, *names, schema=table.stored.schema).alias("walked")
         self._places = [table.columns.index(one) for one in self._keys]
-        self._single = [self._bare(one) in dialect.single for one in table.columns]
         self.in_order = all(self._ordered(one) for one in self._keys)
         """The server walks the key in the order that all engines share."""
         self._found = all(self._ordered(one) or _text(one) for one in self._keys)
@@ -82,12 +81,19 @@ class Statements:
             ]
             yield self._where(everything, or_(false(), *alike))
 
+    def unaddressable(self) -> Select[Any] | None:
+        """At least one row if a row's key holds NULL, which no range finds; None where no key column can."""
+        able = [self._source.c[one.stored].is_(None) for one in self._keys if one.nullable]
+        return self._where(select(*map(self._read, self._keys)).select_from(self._source), or_(*able)) if able else None
+
+    def without_key(self) -> Permanent:
+        """What is said of such rows."""
+        named = ", ".join(self.table.key)
+        return Permanent(f"rows of {self.table.name} have NULL in their key ({named}); name a key that is never NULL")
+
     def values(self, record: Record) -> list[Value]:
         """A row of `whole` as texts, in the order of the table's columns."""
-        return [
-            spelled(one, held, single=single)
-            for one, held, single in zip(self.table.columns, record, self._single, strict=True)
-        ]
+        return [spelled(one, held) for one, held in zip(self.table.columns, record, strict=True)]
 
     def key(self, record: Record) -> Key:
         """The key of a row of `whole`; Permanent if a part of it is NULL."""
@@ -96,10 +102,10 @@ class Statements:
     def key_of(self, parts: Sequence[Any]) -> Key:
         """The key of a row of `keys`; Permanent if a part of it is NULL."""
         found: list[KeyValue] = []
-        for one, held, place in zip(self._keys, parts, self._places, strict=True):
-            part = key_value(one, held, single=self._single[place])
+        for one, held in zip(self._keys, parts, strict=True):
+            part = key_value(one, held)
             if part is None:
-                raise Permanent(f"a row of {self.table.name} has NULL in its key ({', '.join(self.table.key)})")
+                raise self.without_key()
             found.append(part)
         return tuple(found)
 

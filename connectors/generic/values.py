@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import struct
 import uuid
 from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime, time, timedelta
@@ -17,14 +16,14 @@ from verifier.table import Column, Family, KeyValue, Value
 _MONTHS = re.compile(r"\bmonths?\b")
 
 
-def spelled(column: Column, value: Any, *, single: bool = False) -> Value:
-    """The value's text. `single`: a 32-bit float that the driver has widened."""
+def spelled(column: Column, value: Any) -> Value:
+    """The value's text. A 32-bit float comes widened, and stays so: 0.1 in four bytes is not 0.1 in eight."""
     if value is None:
         return None
     if isinstance(value, str):
         return _own_words(column, value)
     if column.family is Family.FLOAT and isinstance(value, int | float | Decimal):
-        return shortest(float(value)) if single else repr(float(value))
+        return repr(float(value))
     if column.family is Family.BYTES and isinstance(value, bytes | bytearray | memoryview):
         return "\\x" + bytes(value).hex()
     if column.family is Family.UUID and isinstance(value, bytes):
@@ -42,18 +41,6 @@ def _own_words(column: Column, text: str) -> str:
     return (
         text.replace(" (BC)", " BC") if column.family in (Family.DATE, Family.TIMESTAMP, Family.TIMESTAMPTZ) else text
     )
-
-
-def shortest(value: float) -> str:
-    """The shortest decimal that is read back as the same 32-bit float, as engines print those."""
-    if value != value or value in (float("inf"), float("-inf")):
-        return repr(value)
-    bits = struct.pack("f", value)
-    for digits in range(6, 9):
-        text = f"{value:.{digits}g}"
-        if struct.pack("f", float(text)) == bits:
-            return repr(float(text))
-    return repr(float(f"{value:.9g}"))
 
 
 def _instant(value: datetime) -> str:
@@ -86,9 +73,9 @@ _BY_TYPE: tuple[tuple[type[Any], Callable[[Any], str]], ...] = (
 )
 
 
-def key_value(column: Column, value: Any, *, single: bool = False) -> KeyValue | None:
+def key_value(column: Column, value: Any) -> KeyValue | None:
     """The value as a part of a key: `int`, or its canonical text; None for NULL."""
-    text = canonical(column.meets_as, spelled(column, value, single=single))
+    text = canonical(column.meets_as, spelled(column, value))
     return int(text) if text is not None and column.meets_as is Family.INTEGER else text
 
 

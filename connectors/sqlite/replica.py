@@ -9,11 +9,10 @@ from __future__ import annotations
 
 import marshal
 import sqlite3
-from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import TypeVar
 
-from connectors.client.hashing import hasher, packed, summed
+from connectors.client.hashing import counted, hasher, packed, summed
 from connectors.sqlite import catalog
 from connectors.sqlite.errors import translate
 from connectors.sqlite.features import features_of
@@ -27,7 +26,6 @@ from verifier.errors import Permanent
 from verifier.features import Feature
 from verifier.keyrange import ALL, KeyRange
 from verifier.look import Look, Publishes, Role, Row
-from verifier.multiset import MULTISET_MAX, HashCounts
 from verifier.policy import Limits
 from verifier.ports import Answer, Explanation, Identity
 from verifier.position import NOWHERE, Position
@@ -111,15 +109,7 @@ class SqliteReplica:
 
     def multiset(self, table: Table) -> Look[Mapping[int, int]]:
         def read(session: Session) -> Mapping[int, int]:
-            counts: Counter[int] = Counter()
-            row_hash = self._hash_of(table)
-            for record in session.each(*self.statements(session, table).whole(ALL)):
-                counts[row_hash(record)] += 1
-                if len(counts) > MULTISET_MAX:
-                    raise Permanent(
-                        f"{table.name} has more than {MULTISET_MAX:,} different rows, too many to count each"
-                    )
-            return HashCounts.of(counts)
+            return counted(table, map(self._hash_of(table), self._range(session, table, ALL)))
 
         return self._look(f"counting rows of {table.name}", read)
 
