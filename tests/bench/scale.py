@@ -117,18 +117,23 @@ def audit(what: str, leader: Cluster, follower: Cluster, tables: str, folder: Pa
     process = subprocess.Popen(words, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
     assert process.stderr is not None
     firsts: list[float] = []
-    reader = Thread(target=_first_table, args=(process.stderr, firsts))
+    said: list[str] = []
+    reader = Thread(target=_first_table, args=(process.stderr, firsts, said))
     reader.start()
     peak = _peak(process)
     reader.join()
     seconds = time.monotonic() - began
+    if not (folder / "report.json").exists():
+        raise RuntimeError(f"the audit left no report: {''.join(said[-20:])}")
     report = json.loads((folder / "report.json").read_text())
     drifted = sum(sum(entry["drift"].values()) for entry in report["tables"])
     return Audited(what, (firsts or [began])[0] - began, seconds, peak, drifted, process.returncode)
 
 
-def _first_table(said: IO[str], firsts: list[float]) -> None:
-    for line in said:
+def _first_table(told: IO[str], firsts: list[float], said: list[str]) -> None:
+    """When the first table was done, and the last lines told."""
+    for line in told:
+        said[:] = [*said[-20:], line]
         if not firsts and (": match" in line or ": drift" in line or " rows, " in line):
             firsts.append(time.monotonic())
 

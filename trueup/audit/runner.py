@@ -30,6 +30,8 @@ from verifier.journal import Run
 from verifier.ports import Identity, Replica
 from verifier.table import Scheme, Table, TableName
 
+_IDENTITY_SECONDS = 1.0
+
 
 @dataclass(slots=True)
 class _Turn:
@@ -59,6 +61,7 @@ class Audit:
     tables_at_once: int = 1
     _resumable: bool = False
     _identities: dict[str, Identity] = field(default_factory=dict)
+    _looked_at: dict[str, tuple[float | None, str | None]] = field(default_factory=dict)
     _remarks: set[str] = field(default_factory=set)
     _budget: RowBudget = field(default_factory=RowBudget)
     _shown: Shown = field(default_factory=Shown)
@@ -189,8 +192,7 @@ class Audit:
         sides: dict[str, Side] = {}
         for name in self.followers:
             try:
-                why = self._changed(name)
-                if why is not None:
+                if (why := self._changed_lately(name)) is not None:
                     raise Permanent(why)
                 side = self.lineup.side(table, name)
             except (Permanent, Temporary) as problem:
@@ -215,6 +217,15 @@ class Audit:
         audit.run()
         turn.interrupted, turn.missed = turn.interrupted or audit.interrupted, turn.missed or audit.missed
         turn.entries.append(audit.entry(side.scheme.value, side.why, self.tools.clock.now() - began))
+
+    def _changed_lately(self, follower: str) -> str | None:
+        """Asked anew once a second: not before each of thousands of small tables."""
+        now = self.tools.clock.now()
+        asked_at, why = self._looked_at.get(follower, (None, None))
+        if asked_at is None or not 0 <= now - asked_at < _IDENTITY_SECONDS:
+            why = self._changed(follower)
+            self._looked_at[follower] = (now, why)
+        return why
 
     def _changed(self, follower: str) -> str | None:
         """Why the follower is not what it was when the audit began: promoted, or another server by now. One that did
