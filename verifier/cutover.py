@@ -39,6 +39,15 @@ def moved(tables: Mapping[TableName, tuple[int, Written | None]], what: str, to_
     return Check("leader-still", on, question, Result.PASS, detail)
 
 
+def described(what: str, leader: str | None, note: str | None) -> Result:
+    """What a finding of schema weighs here: an application that is pointed at a follower needs what its leader had.
+    What only the follower has beside columns, and what is wrong on the leader as well, is for people to weigh."""
+    if note is not None and note.startswith("on the leader"):
+        return Result.WARNING
+    beside = what not in ("column", "type", "nullability", "key", "default")
+    return Result.WARNING if beside and leader is None and note is None else Result.FAIL
+
+
 @dataclass(slots=True)
 class Rows:
     """What the tables' comparison came to on one follower; fed table by table."""
@@ -50,7 +59,7 @@ class Rows:
     doubtful: list[str] = field(default_factory=list)
     counts: list[str] = field(default_factory=list)
     partial: list[str] = field(default_factory=list)
-    described: list[str] = field(default_factory=list)
+    described: list[tuple[Result, str]] = field(default_factory=list)
     probable: list[str] = field(default_factory=list)
 
     def checks(self) -> list[Check]:
@@ -67,8 +76,7 @@ class Rows:
             summed("complete", on, "nothing was left out: no column, no row, no table",
                     [(Result.UNKNOWN, one) for one in self.partial], "all columns and rows",
                     "audit again without exclusions and conditions, or accept them in writing"),
-            summed("schema", on, "columns, types, nullability and keys are alike",
-                    [(Result.FAIL, one) for one in self.described], f"{self.tables} tables",
+            summed("schema", on, "tables are described alike", self.described, f"{self.tables} tables",
                     "alter the table on the follower"),
             summed("evidence", on, "everything is proven", [(Result.UNKNOWN, one) for one in self.probable],
                     "no verdict is only probable", "stop the leader and audit again"),

@@ -8,14 +8,14 @@ before they are read, and that of the end before the list is closed.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from trueup.audit.lineup import Lineup
 from trueup.audit.progress import Watcher
 from trueup.audit.report import Json, iso
 from verifier.checklist import Check, Result, goes, worst
-from verifier.cutover import Rows, moved
+from verifier.cutover import Rows, described, moved
 from verifier.drift import Verdict
 from verifier.errors import Forbidden, Permanent, Temporary
 from verifier.look import Publishes
@@ -27,6 +27,7 @@ from verifier.table import TableName
 _QUIET_SECONDS = 10.0
 _ASK_EVERY_SECONDS = 2.0
 _POLL_SECONDS = 0.1
+_OF_THEIR_OWN = ("index", "unique", "check", "foreign key", "sequence")
 _STOP = (
     "stop the application; alter system set default_transaction_read_only = on and reload; revoke what it writes with; "
     "end the sessions that are left; then audit again"
@@ -120,14 +121,15 @@ class Cutover:
         for name, replica in self.lineup.followers.items():
             if last is not None:
                 yield self._applied(name, replica, last, until)
-            rows = Rows(name)
-            for entry in entries:
-                if entry["follower"] == name:
-                    _feed(rows, entry, report.get("settings", {}).get("where") or {})
-            yield from rows.checks()
-            yield self._tables(name, replica, names)
             mapped = {self.lineup.name_on(replica, one): one for one in names}
             theirs, trouble = self._surroundings(replica, list(mapped))
+            rows = Rows(name)
+            apart = _OF_THEIR_OWN if ours is not None and theirs is not None else ()
+            for entry in entries:
+                if entry["follower"] == name:
+                    _feed(rows, entry, report.get("settings", {}).get("where") or {}, apart)
+            yield from rows.checks()
+            yield self._tables(name, replica, names)
             yield from theirs.checks if theirs is not None else ()
             yield from compared(ours, theirs, name, mapped, why or trouble)
 
@@ -250,7 +252,8 @@ class Cutover:
         return True
 
 
-def _feed(rows: Rows, entry: Json, conditions: Mapping[str, str]) -> None:
+def _feed(rows: Rows, entry: Json, conditions: Mapping[str, str], apart: Collection[str]) -> None:
+    """Take in one table. `apart`: findings of schema that have lines of their own."""
     name = entry["table"]
     rows.tables += 1
     rows.rows += entry["rows"]["leader"]
@@ -265,8 +268,12 @@ def _feed(rows: Rows, entry: Json, conditions: Mapping[str, str]) -> None:
         rows.partial.append(f"{name} without {', '.join(entry['excluded_columns'])}")
     if name in conditions or "*" in conditions:
         rows.partial.append(f"{name} where {conditions.get(name, conditions.get('*'))}")
-    rows.described += [f"{name}: {one['what']} of {one['object']}" for one in entry["schema"]]
-    if any(row["evidence"] != "proven" for row in entry["rows_drifted"]):
+    for one in entry["schema"]:
+        if one["what"] not in apart:
+            words = f"{name}: {one['what']} of {one['object']}{': ' + one['note'] if one['note'] else ''}"
+            rows.described.append((described(one["what"], one["leader"], one["note"]), words))
+    counted = (entry.get("multiset") or {}).get("evidence")
+    if counted == "probable" or any(row["evidence"] != "proven" for row in entry["rows_drifted"]):
         rows.probable.append(name)
 
 

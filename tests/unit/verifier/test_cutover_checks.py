@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from verifier.checklist import Check, Result, goes
-from verifier.cutover import Rows, moved
+from verifier.cutover import Rows, described, moved
 from verifier.surroundings import Fact, Surroundings, Written, compared
 from verifier.table import TableName
 
@@ -113,3 +113,19 @@ def test_go_needs_every_line() -> None:
     for doubt in (Result.FAIL, Result.UNKNOWN):
         assert not goes([line(Result.PASS), line(doubt)])
     assert not goes([])
+
+
+@pytest.mark.parametrize(
+    ("what", "leader", "note", "result"),
+    [
+        ("type", "int", None, Result.FAIL),
+        ("column", None, None, Result.FAIL),
+        ("index", "btree (a)", None, Result.FAIL),
+        ("index", None, None, Result.WARNING),
+        ("index", None, "its build failed", Result.FAIL),
+        ("index", "btree (a)", "on the leader: its build failed", Result.WARNING),
+        ("default", None, None, Result.FAIL),
+    ],
+)
+def test_findings_of_schema(what: str, leader: str | None, note: str | None, result: Result) -> None:
+    assert described(what, leader, note) is result
