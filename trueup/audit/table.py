@@ -113,11 +113,11 @@ class TableAudit:
     def _step(self, scan: TableScan) -> None:
         """The next chunk of the walk. Suspects of the chunks before it settle meanwhile, so that the servers do not
         wait for them."""
-        reading = self.tools.beside(lambda: self._read(scan))
+        reading, clock = self.tools.beside(lambda: self._read(scan)), self.tools.clock
         try:
-            self._settle(self.tools.clock.now())
-            while not reading.done(self._rest(self.tools.clock.now())):
-                self._settle(self.tools.clock.now())
+            self._settle(clock.now())
+            while not reading.done(None if (due := self._settles_at()) is None else max(0.001, due - clock.now())):
+                self._settle(clock.now())
         except BaseException:
             reading.done(None)  # nothing goes on behind the back of whoever handles this
             raise
@@ -309,14 +309,13 @@ class TableAudit:
         self.tools.watcher.note(f"{self.table.name} on {name}: given up: {reason}")
 
     def _wait(self, now: float) -> None:
-        self.tools.clock.sleep(self._rest(now))
-
-    def _rest(self, now: float) -> float:
-        """Seconds until there may be something to do."""
-        due = [room.next_due() for room in self._rooms.values()]
-        due += [behind.next_due() for behind in self._behind.values()]
+        """A moment's rest: until something is due."""
+        due = [self._settles_at(), *(behind.next_due() for behind in self._behind.values())]
         soonest = min((at for at in due if at is not None), default=now)
-        return min(max(soonest - now, 0.001), 0.2)
+        self.tools.clock.sleep(min(max(soonest - now, 0.001), 0.2))
+
+    def _settles_at(self) -> float | None:
+        return min((at for room in self._rooms.values() if (at := room.next_due()) is not None), default=None)
 
     def _endure(self, problem: Temporary, since: float | None, scan: TableScan) -> float:
         """The leader could not be read: retry from the same place until patience ends, which begins anew as long as
