@@ -166,7 +166,7 @@ def _facts(
         if place not in ours:
             worst = Result.FAIL if other.problem else of.extra
             found.append((worst, f"{_said(place)} {other.problem or 'is on the follower only'}"))
-    return summed(topic, on, of.what, found, f"{len(ours)} alike", of.todo)
+    return summed(topic, on, of.what, found, f"{len(ours)} alike" if ours else "there is none", of.todo)
 
 
 def _large_objects(leader: Surroundings, follower: Surroundings, on: str) -> Check:

@@ -7,6 +7,7 @@ index's own name, the table's), so that two servers of different versions mostly
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 
 from connectors.postgres import serving
@@ -19,6 +20,7 @@ from verifier.surroundings import Fact, Surroundings, Written
 from verifier.table import Table, TableName
 from verifier.view import Mark
 
+_PLAIN = re.compile("[a-z_][a-z0-9_]*")
 _ENABLED = {"O": "enabled", "D": "disabled", "R": "enabled as replica only", "A": "enabled always"}
 
 _TABLES = """
@@ -171,7 +173,8 @@ class PostgresSurroundings:
                 reach = int(found)
             elif found is not None:
                 return SequenceState(name, used_by, step=step, problem=f"{column} holds no integers")
-        spelled = "".join(one.replace("%%", "%") for one in (quote(schema), ".", quote(own))).replace("'", "''")
+        spelled = ".".join(one if _PLAIN.fullmatch(one) else quote(one).replace("%%", "%") for one in (schema, own))
+        spelled = spelled.replace("'", "''")
         return SequenceState(
             name, used_by, last + step if called else last, step, reach, f"select setval('{spelled}', {{last}})"
         )

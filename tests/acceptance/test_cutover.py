@@ -119,7 +119,7 @@ def test_every_trap_is_a_line_of_its_own(shop: TrioDatabase, trueup: Program) ->
     sequences = check(run, "sequences")
     assert "public.orders_id_seq gives 11 next, and public.orders.id holds 500 already" in sequences["detail"]
     assert "public.invoice_numbers gives 1 next, the leader 6" in sequences["detail"]
-    assert """select setval('"public"."orders_id_seq"', 500)""" in sequences["todo"]
+    assert "select setval('public.orders_id_seq', 500)" in sequences["todo"]
     assert check(run, "indexes")["detail"] == "btree (customer) of public.orders is missing"
     assert check(run, "constraints")["detail"] == ("CHECK ((amount >= (0)::numeric)) of public.orders is not validated")
     assert "orders_touched of public.orders: leader enabled" in check(run, "triggers")["detail"]

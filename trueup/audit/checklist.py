@@ -24,12 +24,13 @@ def checklist(report: dict[str, Any], console: Console) -> None:
     cutover, restore = report.get("cutover"), report.get("restore")
     if restore is not None:
         stands = "which has not moved since" if restore["leader_stands"] else "which went on since"
-        console.print(visible(f"backup against the leader at {restore['position']}, {stands}: {restore['proven']}"))
+        words = f"backup against the leader at {restore['position']}, {stands}: {restore['proven']}"
+        console.print(visible(words), soft_wrap=True)
     if cutover is None:
         return
     still = cutover["still"]
     where = f" at {still['position']}" if still["position"] else ""
-    console.print(f"cutover checklist, leader watched from {still['from']} to {still['to']}{where}")
+    console.print(f"\ncutover checklist, leader watched from {still['from']} to {still['to']}{where}")
     width = max((len(check["on"]) for check in cutover["checks"]), default=0)
     for check in cutover["checks"]:
         mark, style = _MARKS[check["result"]]
