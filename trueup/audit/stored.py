@@ -43,7 +43,8 @@ def stored(run: Run, runs: RunJournal, findings: Findings) -> Json:
         return told
     finished = runs.finished_tables(run.id)
     entries: list[Json] = []
-    for table in sorted({*finished, *findings.tables(run.id)}):
+    differing = (table for table, _ in findings.places(run.id, Wanted()))
+    for table in sorted({*finished, *findings.tables(run.id), *differing}):
         entries += json.loads(finished[table]) if table in finished else _begun(run, table, runs)
     followers = dict.fromkeys(entry["follower"] for entry in entries)
     return report(
