@@ -39,13 +39,13 @@ class Recorded:
         mark = str(self.mark) if isinstance(self.mark, int) else self.mark.text()
         floor = "none" if self.floor is None else str(self.floor)
         fields = (self.system, str(self.timeline), self.position.text(), mark, floor, "quiet" if self.quiet else "busy")
-        return "@".join(fields)
+        return "@".join(fields).replace(" ", "+")  # a word: nothing that a shell would take apart
 
     @classmethod
     def read(cls, text: str) -> Recorded:
         """Misconfigured if it is not what `text` writes."""
         try:
-            system, timeline, position, mark, floor, quiet = text.strip().split("@")
+            system, timeline, position, mark, floor, quiet = text.strip().replace("+", " ").split("@")
             if quiet not in ("quiet", "busy"):
                 raise ValueError(quiet)
             return cls(

@@ -13,8 +13,8 @@ from verifier.table import TableName
 @dataclass(frozen=True, slots=True)
 class SequenceState:
     """A sequence: its next value, its step, and the furthest value that its column holds in that direction (None: no
-    column uses it, or no row is there). `setting`: the engine's statement that makes `{last}` the last value given.
-    `problem`: why it could not be read."""
+    column uses it, or no row is there). `setting`: the engine's statement that makes `{last}` the last value given,
+    and `{next}` the next one. `problem`: why it could not be read."""
 
     name: TableName
     used_by: tuple[TableName, str] | None
@@ -58,7 +58,7 @@ def _behind(leader: SequenceState | None, follower: SequenceState | None) -> Ite
         yield Result.FAIL, f"{follower.name} counts the other way than on the leader", f"make {follower.name} anew"
         return
     furthest = max(bounds, default=0) if up else min(bounds, default=0)
-    cure = follower.setting.replace("{last}", str(furthest))
+    cure = follower.setting.replace("{last}", str(furthest)).replace("{next}", str(furthest + follower.step))
     if reaches and (follower.next <= max(reaches) if up else follower.next >= min(reaches)):
         where = ".".join(map(str, follower.used_by)) if follower.used_by else "its column"
         reach = max(reaches) if up else min(reaches)

@@ -114,9 +114,11 @@ def compared(
     on: str,
     names: Mapping[TableName, TableName],
     why: str = "",
+    *,
+    alike: bool = True,
 ) -> list[Check]:
     """The lines about what a follower has beside its rows. `names`: the leader's name of a follower's table; a side
-    that is None told nothing, for the reason `why`."""
+    that is None told nothing, for the reason `why`. `alike`: of one engine, whose definitions compare as text."""
     if leader is None or follower is None:
         reason = why or "this engine is not asked for it yet"
         return [
@@ -127,6 +129,12 @@ def compared(
                 ("large-objects", "large objects"),
             )
         ]
+    there = {_mapped(table, names) for table in follower.tables}
+    ours = [one for one in leader.sequences if one.used_by is None or one.used_by[0] in there]
+    counted = [sequences(ours, follower.sequences, on, names), _large_objects(leader, follower, on)]
+    if not alike:
+        what, detail = "triggers, views, routines and rights are what the application needs", "the engines differ"
+        return [*counted, Check("definitions", on, what, Result.WARNING, detail, "compare them by hand")]
     told = [
         _facts(topic, leader, follower, on, names)
         for topic in _TOPICS

@@ -8,6 +8,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from connectors.postgres.ages import older
+from verifier.gtid import Binlog, DomainGtids, Logged
 from verifier.position import Lsn
 from verifier.recorded import Counted, Recorded, surely_older
 
@@ -76,7 +77,11 @@ def test_the_sql_is_the_reference(postgres_server: Servers) -> None:
         system=st.integers(0, 1 << 63).map(str),
         timeline=st.integers(1, 1 << 31),
         position=st.integers(0, (1 << 64) - 1).map(Lsn),
-        mark=st.one_of(st.integers(0, 1 << 63), st.integers(0, 1 << 40).map(Lsn)),
+        mark=st.one_of(
+            st.integers(0, 1 << 63),
+            st.integers(0, 1 << 40).map(Lsn),
+            st.integers(4, 1 << 40).map(lambda n: Logged(DomainGtids.parse(f"0-1-{n},7-2-9"), Binlog("bin.000001", n))),
+        ),
         floor=st.one_of(st.none(), st.integers(0, 1 << 63)),
         quiet=st.booleans(),
     )

@@ -124,14 +124,15 @@ class Cutover:
             mapped = {self.lineup.name_on(replica, one): one for one in names}
             theirs, trouble = self._surroundings(replica, list(mapped))
             rows = Rows(name)
-            apart = _OF_THEIR_OWN if ours is not None and theirs is not None else ()
+            alike = replica.dialect == leader.dialect
+            apart = _OF_THEIR_OWN if alike and ours is not None and theirs is not None else ()
             for entry in entries:
                 if entry["follower"] == name:
                     _feed(rows, entry, report.get("settings", {}).get("where") or {}, apart)
             yield from rows.checks()
             yield self._tables(name, replica, names)
             yield from theirs.checks if theirs is not None else ()
-            yield from compared(ours, theirs, name, mapped, why or trouble)
+            yield from compared(ours, theirs, name, mapped, why or trouble, alike=alike)
 
     def _stillness(self, entries: Sequence[Json], last: StillPoint | None) -> Check:
         leader, first = self.lineup.leader, self._first

@@ -34,4 +34,16 @@ def _postgres(replica: Replica) -> Surrounded:
     return PostgresSurroundings(replica)
 
 
-_SURROUNDED: Mapping[str, Callable[[Replica], Surrounded]] = {"postgresql": _postgres}
+def _mysql(replica: Replica) -> Surrounded:
+    from connectors.mysql.cutover import MysqlSurroundings
+    from connectors.mysql.replica import MysqlReplica
+
+    assert isinstance(replica, MysqlReplica)
+    return MysqlSurroundings(replica)
+
+
+_SURROUNDED: Mapping[str, Callable[[Replica], Surrounded]] = {
+    "postgresql": _postgres,
+    "mysql": _mysql,
+    "mariadb": _mysql,
+}

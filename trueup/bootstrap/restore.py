@@ -12,11 +12,13 @@ from trueup.bootstrap.auditing import OpenAudit
 from trueup.bootstrap.engines import open_replica
 from trueup.bootstrap.servers import Address
 from trueup.clock import SystemClock
-from verifier.look import Role
+from verifier.look import Look, Role
 from verifier.policy import Limits
-from verifier.ports import Replica
+from verifier.ports import Answer, Replica
 from verifier.recorded import Dated, Recorded, floor_of
-from verifier.view import Snapshot
+from verifier.view import Mark, Snapshot
+
+_QUIET_SECONDS = 2.0
 
 
 def drill_of(opened: OpenAudit, recorded: Recorded, watcher: Watcher) -> Restore:
@@ -36,8 +38,7 @@ def position_of(url: str) -> Json:
     leader = open_replica(Address("leader", url), Role.LEADER, Limits())
     try:
         identity = leader.identity()
-        mark = leader.mark()
-        look = leader.ask("select 1", rows_max=1, seconds_max=10.0)
+        mark, look = _quiet(leader)
         recorded = Recorded(
             identity.system,
             identity.timeline,
@@ -61,6 +62,19 @@ def position_of(url: str) -> Json:
         }
     finally:
         leader.close()
+
+
+def _quiet(leader: Replica) -> tuple[Mark, Look[Answer]]:
+    """The leader's mark and a look behind it, if possible when nothing runs: only then is a leader that has not moved
+    since the same as it was."""
+    clock = SystemClock()
+    until = clock.now() + _QUIET_SECONDS
+    while True:
+        mark = leader.mark()
+        look = leader.ask("select 1", rows_max=1, seconds_max=10.0)
+        if look.view.ended_below(mark) or clock.now() >= until:
+            return mark, look
+        clock.sleep(0.05)
 
 
 def _text(snapshot: Snapshot) -> str:

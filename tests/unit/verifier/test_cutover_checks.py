@@ -83,6 +83,14 @@ def test_an_engine_that_is_not_asked_leaves_everything_unknown() -> None:
     assert results(side(), without)["triggers"] is Result.UNKNOWN
 
 
+def test_definitions_of_two_engines_are_for_people_to_compare() -> None:
+    ours, theirs = side(Fact("views", None, "v", "a")), side(Fact("views", None, "v", "b"))
+    found = compared(ours, theirs, "eu", {}, alike=False)
+    assert {one.id: one.result for one in found} == {
+        "sequences": Result.PASS, "large-objects": Result.PASS, "definitions": Result.WARNING,
+    }  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("read", "written", "result", "words"),
     [
