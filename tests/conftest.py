@@ -21,6 +21,7 @@ pytest_plugins = [
     "fixtures.servers",  # pg_trio, postgres_server, versioned_server: PostgreSQL, started once per session
     "fixtures.databases",  # database, trio_database: a fresh database for one test
     "fixtures.mysql_servers",  # mariadb_pair, mysql_pair: a leader with a replica each, started once per session
+    "fixtures.typed_servers",  # typed_servers: a table with a column of every type, on every engine that hashes in SQL
     "fixtures.network",  # proxy: a TCP proxy that stops, hangs, cuts and delays
     "fixtures.kafka",  # kafka_stack: broker and Kafka Connect with Debezium, started once per session
     "fixtures.running",  # served: a shop on three servers, and the configuration of a daemon that watches it
