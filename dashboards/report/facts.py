@@ -59,6 +59,11 @@ def about_table(entry: Mapping[str, Any]) -> Facts:
     if entry.get("table_on_follower"):
         told.append(("name there", plain(entry["table_on_follower"])))
     told += [("name there", plain(f"{ours} is {theirs}")) for ours, theirs in entry.get("renamed_columns", {}).items()]
+    if entry.get("restore"):
+        rows, percent = entry["restore"]["rows"], entry["restore"]["percent"]
+        since = ", ".join(f"{number(rows[name])} {name}" for name in ("changed", "gone", "new") if rows[name])
+        proven = f"{percent:g} % proven: {number(rows['proven'])} of {number(rows['backup'])} rows"
+        told.append(("restored", proven + (f"; since then {since}" if since else "")))
     told += [("note", plain(remark)) for remark in entry.get("remarks", ())]
     return told
 
