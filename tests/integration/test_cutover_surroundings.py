@@ -1,0 +1,101 @@
+"""What PostgreSQL tells beside the rows, on every version: each kind of fact; and how young rows and tables are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from fixtures.databases import Database
+
+from connectors.postgres.cutover import PostgresSurroundings
+from connectors.postgres.dated import PostgresDated
+from connectors.postgres.replica import Options, PostgresReplica
+from verifier.look import Role
+from verifier.surroundings import Fact, Written
+from verifier.table import TableName
+
+pytestmark = pytest.mark.postgres
+
+ORDERS = TableName("public", "Orders")
+SCHEMA = """
+create table customers (id int primary key);
+create table "Orders" (id serial primary key, customer int references customers, "a b" int check ("a b" > 0));
+create unique index on "Orders" ("a b") where "a b" > 7;
+create sequence "Odd 'one'" increment by -2;
+create function touched() returns trigger language plpgsql as 'begin return new; end';
+create trigger touched before update on "Orders" for each row execute function touched();
+alter table "Orders" enable row level security;
+create policy mine on "Orders" for select using ("a b" > 0);
+create view v as select 1 as one;
+create materialized view m as select 1 as one with no data;
+insert into "Orders" values (900, null, 1);
+"""
+
+
+@pytest.fixture
+def replica(versioned_database: Database) -> Iterator[PostgresReplica]:
+    versioned_database.sql(SCHEMA)
+    made = PostgresReplica("leader", versioned_database.url, Options(role=Role.LEADER))
+    yield made
+    made.close()
+
+
+def test_everything_is_told(replica: PostgresReplica, versioned_database: Database) -> None:
+    told = PostgresSurroundings(replica).surroundings([ORDERS, TableName("public", "missing")])
+    assert told.tables == {ORDERS}
+    facts = {(fact.topic, fact.object): fact for fact in told.facts}
+    assert facts["indexes", 'unique btree ("a b") WHERE ("a b" > 7)'] == Fact(
+        "indexes", ORDERS, 'unique btree ("a b") WHERE ("a b" > 7)'
+    )
+    assert ("constraints", "FOREIGN KEY (customer) REFERENCES public.customers(id)") in facts
+    assert ("constraints", 'CHECK (("a b" > 0))') in facts
+    assert facts["triggers", "touched"].text.startswith("enabled 19 ")
+    assert facts["policies", "row security"].text == "on"
+    assert facts["policies", "policy mine"].text.split() == ["r", '("a', 'b"', ">", "0)"]
+    assert ("views", "public.v") in facts
+    assert facts["views", "public.m"].problem == "is not populated"
+    assert ("routines", "public.touched()") in facts
+    assert facts["grants", "owner and grants"].text == "postgres, 0 grants"
+    assert ("extensions", "plpgsql") in facts
+    assert facts["database", "encoding"].text == "UTF8"
+    assert {(one.name.name, one.used_by, one.next, one.step, one.reach) for one in told.sequences} == {
+        ("Orders_id_seq", (ORDERS, "id"), 1, 1, 900),
+        ("Odd 'one'", None, -1, -2, None),
+    }
+    (odd,) = (one for one in told.sequences if one.used_by is None)
+    versioned_database.sql(odd.setting.replace("{last}", "-5"))
+    assert versioned_database.sql("select nextval('\"Odd ''one''\"')") == [(-7,)]
+    assert {check.id for check in told.checks} == {"prepared", "read-only", "sessions", "slots"}
+    assert told.large_objects == 0
+
+
+def test_disabled_foreign_keys_and_invalid_things_are_problems(
+    replica: PostgresReplica, versioned_database: Database
+) -> None:
+    versioned_database.sql('alter table "Orders" disable trigger all')
+    versioned_database.sql('alter table "Orders" add constraint later check (id > 0) not valid')
+    problems = {
+        fact.object: fact.problem
+        for fact in PostgresSurroundings(replica).surroundings([ORDERS]).facts
+        if fact.problem and fact.topic != "views"
+    }
+    assert problems == {
+        "foreign keys": "are not enforced: their triggers are disabled",
+        "CHECK ((id > 0))": "is not validated",
+    }
+
+
+def test_how_young_rows_and_definitions_are(replica: PostgresReplica, versioned_database: Database) -> None:
+    around, dated = PostgresSurroundings(replica), PostgresDated(replica)
+    table, mark = replica.table(ORDERS), replica.mark()
+    assert around.written(table, mark) == Written(1, 0)
+    assert dated.redefined(table, mark) == ""
+    versioned_database.sql('analyze "Orders"; create index on "Orders" (customer)')
+    versioned_database.sql('vacuum "Orders"')
+    assert dated.redefined(table, mark) == ""
+    versioned_database.sql('insert into "Orders" values (901, null, 2)')
+    assert around.written(table, mark) == Written(2, 1)
+    versioned_database.sql('vacuum (freeze) "Orders"')
+    assert around.written(table, mark) == Written(2, 1)
+    versioned_database.sql('alter table "Orders" alter customer set default 7')
+    assert dated.redefined(table, mark) != ""
