@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import lru_cache
+from types import MappingProxyType
 from typing import Any, TypeAlias
 
 from sqlalchemy import Connection, Row, and_, func, select
@@ -191,11 +193,18 @@ def drift_row(group: str, drift: Drift) -> dict[str, Any]:
 def drift_of(row: Row[Any], group: str) -> Drift:
     """The drift that `drift_row` spelled."""
     columns = {name: Difference(*values) for name, values in json.loads(row.columns).items()}
-    evidence = Evidence(Certainty(row.certainty), Method(row.method), json.loads(row.positions))
+    evidence = Evidence(Certainty(row.certainty), Method(row.method), _positions(row.positions))
     table = TableName(row.schema_name, row.table_name)
     return Drift(
         row.id, group, row.follower, table, parse_key(row.key), Kind(row.kind), columns, evidence, row.found_at
     )
+
+
+@lru_cache(maxsize=64)
+def _positions(text: str) -> Mapping[str, str]:
+    """Keys that were judged together share their positions, and thousands of them are read at once."""
+    found: Mapping[str, str] = json.loads(text)
+    return MappingProxyType(found)
 
 
 def _known(row: Row[Any], group: str) -> OpenDrift:

@@ -113,6 +113,6 @@ def test_memory_does_not_grow_with_rows_or_drift(trio_database: TrioDatabase, tm
     report = json.loads((tmp_path / "report.json").read_text())
     entry = by_table(report)["orders", "follower1"]
     assert entry["drift"] == {"missing": 30_000, "extra": 0, "mismatched": 0}
-    assert (len(entry["rows_drifted"]), entry["truncated"]) == (1_000, True)
+    assert (len(entry["rows_drifted"]), entry["truncated"]) == (10_000, True)
     megabytes = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
     assert megabytes < 150, megabytes

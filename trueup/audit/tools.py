@@ -34,7 +34,7 @@ class Tools:
     watcher: Watcher
     scan: ScanPolicy
     settle: SettlePolicy
-    drifts_shown: int = 1000
+    drifts_shown: int = 10_000
     stop: Callable[[], bool] = lambda: False
     retry_seconds: float = 60.0
     brakes: Braking | None = None

@@ -41,7 +41,7 @@ class Plan:
     scan: ScanPolicy = field(default_factory=ScanPolicy)
     settle: SettlePolicy = field(default_factory=SettlePolicy)
     limits: Limits = field(default_factory=Limits)
-    drifts_shown: int = 1_000
+    drifts_shown: int = 10_000
     brakes: Brakes = field(default_factory=Brakes)
     pause_file: Path | None = None
     tables_at_once: int | None = None
