@@ -45,6 +45,11 @@ class KeyColumn:
         return f"cast({form} as binary)"
 
     @property
+    def matched(self) -> str:
+        """SQL that is equal to a value's term (`equal`)."""
+        return self.ordered if self._of_many_spellings else self.name
+
+    @property
     def text(self) -> str:
         """SQL for the value as text."""
         return value_text(self.column, self.name)
@@ -52,13 +57,17 @@ class KeyColumn:
     def bound(self, value: KeyValue) -> Term:
         """What `ordered` is held against."""
         if not self._bytes_of_it:
-            return self.equal(value)
+            return self._directly(value)
         text = str(value)
         if self.scheme is not Scheme.NATIVE and self.column.meets_as is not Family.TEXT:
             text = field(self.column.meets_as, text) or ""
         return ("%s" if ordered_by_its_bytes(self.column) else "cast(%s as binary)"), text
 
     def equal(self, value: KeyValue) -> Term:
+        """What `matched` is held against."""
+        return self.bound(value) if self._of_many_spellings else self._directly(value)
+
+    def _directly(self, value: KeyValue) -> Term:
         """What the column itself is held against."""
         family, text = self.column.family, str(value)
         if family is Family.BYTES:
@@ -80,6 +89,14 @@ class KeyColumn:
     def plain(self, value: KeyValue) -> str | None:
         """The canonical text: two spellings of one value have the same."""
         return canonical(self.column.meets_as, str(value))
+
+    @property
+    def _of_many_spellings(self) -> bool:
+        """Whether the column may spell the value otherwise than its canonical text: then no index finds it."""
+        family, form = self.column.family, self.column.meets_as
+        if self.scheme is Scheme.NATIVE or family not in (Family.SET, Family.INET, Family.TEXT, Family.CHAR):
+            return False
+        return form not in {Family.TEXT: (Family.TEXT,), Family.CHAR: (Family.TEXT, Family.CHAR)}.get(family, ())
 
     @property
     def _bytes_of_it(self) -> bool:
@@ -121,8 +138,8 @@ def any_of(keys: Sequence[KeyColumn], wanted: Sequence[Key]) -> tuple[str, list[
     terms = [[key.equal(value) for key, value in zip(keys, one, strict=True)] for one in wanted]
     values = [value for one in terms for _, value in one]
     if len(keys) == 1:
-        return f"{keys[0].name} in ({', '.join(one[0][0] for one in terms)})", values
-    each = (" and ".join(f"{key.name} = {sql}" for key, (sql, _) in zip(keys, one, strict=True)) for one in terms)
+        return f"{keys[0].matched} in ({', '.join(one[0][0] for one in terms)})", values
+    each = (" and ".join(f"{key.matched} = {sql}" for key, (sql, _) in zip(keys, one, strict=True)) for one in terms)
     return "(" + " or ".join(f"({one})" for one in each) + ")", values
 
 

@@ -158,7 +158,7 @@ class MysqlReplica:
             texts, hashes = statements.unpack(data)
             _complete(table, rows, len(texts))
             keys = [statements.key_of(one) for one in texts]
-            return PackedDigests.beside(list(zip(*keys, strict=True)) or [()] * len(table.key), hashes)
+            return _beside(table, keys, hashes)
 
         return self._look(f"reading row digests of {table.name}", read)
 
@@ -260,9 +260,18 @@ class MysqlReplica:
         names = [column.name for column in table.columns]
         places = [names.index(name) for name in table.key]
         rows = self._texts(session, statements, table, within)
-        return hashing.packed(
-            table, ((statements.key_of([str(row[place]) for place in places]), hash_of(row)) for row in rows)
-        )
+        found = ((statements.key_of([str(row[place]) for place in places]), hash_of(row)) for row in rows)
+        if statements.whole:
+            return hashing.packed(table, found)
+        keys, hashes = [], bytearray()
+        for key, value in found:
+            keys.append(key)
+            hashes += value.to_bytes(8)
+        return _beside(table, keys, bytes(hashes))
+
+
+def _beside(table: Table, keys: Sequence[Key], hashes: bytes) -> PackedDigests:
+    return PackedDigests.beside(list(zip(*keys, strict=True)) or [()] * len(table.key), hashes)
 
 
 def _system(session: Session) -> str:
