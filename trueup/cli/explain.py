@@ -9,6 +9,7 @@ import typer
 
 from trueup import exits
 from trueup.cli.asking import Words, planned
+from trueup.cli.audit_words import Narrowing
 from trueup.cli.discretion import hide_arguments
 from trueup.cli.known import ConfigOption, FormatOption, GroupOption
 from trueup.cli.output import Listing, write
@@ -26,6 +27,10 @@ def explain(
     follower: Annotated[list[str] | None, typer.Option(help="Follower URL, or NAME=URL; repeatable.")] = None,
     exclude: Annotated[list[str] | None, typer.Option(help="schema.table.column to leave out; repeatable.")] = None,
     key: Annotated[list[str] | None, typer.Option(help="schema.table=col,col: key where there is none.")] = None,
+    columns: Annotated[list[str] | None, typer.Option(help="schema.table=col,col: only these columns.")] = None,
+    where: Annotated[list[str] | None, typer.Option(help="SQL, or schema.table=SQL: only these rows.")] = None,
+    map_table: Annotated[list[str] | None, typer.Option(help="LEADER=FOLLOWER, 'public.*=archive.*'.")] = None,
+    map_column: Annotated[list[str] | None, typer.Option(help="schema.table.col=FOLLOWERCOL.")] = None,
     how: FormatOption = Listing.TABLE,
     output: Annotated[Path | None, typer.Option(help="File for the result instead of standard output.")] = None,
 ) -> int:
@@ -36,7 +41,8 @@ def explain(
     from verifier.table import TableName
 
     hide_arguments()
-    plan = planned(Words(config, group, leader, follower or [], [], exclude or [], key or []))
+    narrowing = Narrowing(where or [], columns or [], map_table or [], map_column or [])
+    plan = planned(Words(config, group, leader, follower or [], [], exclude or [], key or [], narrowing=narrowing))
     servers = open_endpoints(plan.leader, plan.followers, plan.limits)
     try:
         remarks = servers.settle()
@@ -77,7 +83,8 @@ def _text(told: dict[str, Any], out: TextIO) -> None:
                 line("as above", 4)
                 continue
             seen.append(side)
-            line(side["sql"], 4)
+            for part in side["sql"].splitlines():  # a condition is as its user wrote it
+                line(part, 4)
             for place, value in enumerate(side["parameters"], 1):
                 line(f"parameter {place}: {value}", 6)
             for note in side["notes"]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Mapping
 from itertools import islice
 from shutil import get_terminal_size
 from typing import Any, TextIO
 
 from trueup.audit.progress import visible
+from trueup.cli.output import json_text
 
 _BLOCK = 500
 
@@ -19,15 +19,15 @@ def stream_json(
     """One JSON object: `head`, then the list called `name`, then what `tail` tells when all have been read."""
     out.write("{\n")
     for key, value in head.items():
-        out.write(f"  {_text(key)}: {_text(value)},\n")
-    out.write(f"  {_text(name)}: [")
+        out.write(f"  {json_text(key)}: {json_text(value)},\n")
+    out.write(f"  {json_text(name)}: [")
     comma = ""
     for item in items:
-        out.write(f"{comma}\n    {_text(item)}")
+        out.write(f"{comma}\n    {json_text(item)}")
         comma = ","
     out.write("\n  ]" if comma else "]")
     for key, value in tail().items():
-        out.write(f",\n  {_text(key)}: {_text(value)}")
+        out.write(f",\n  {json_text(key)}: {json_text(value)}")
     out.write("\n}\n")
 
 
@@ -89,7 +89,3 @@ def _cell(value: Any) -> str:
     if value is None:
         return ""
     return f"{value:,}" if isinstance(value, int) else str(value)
-
-
-def _text(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False)

@@ -69,17 +69,27 @@ def write(value: Any, how: Format | Listing, path: Path | None, as_text: Callabl
             as_text(out)
 
 
+def json_text(value: Any) -> str:
+    """The value as JSON on one line, which can be written as UTF-8 whatever is in it."""
+    text = json.dumps(value, ensure_ascii=False)
+    try:
+        text.encode()
+    except UnicodeEncodeError:  # half a character, which only an escape can hold
+        return json.dumps(value)
+    return text
+
+
 def _lines(value: Any, levels: int, indent: str) -> Iterator[str]:
     """The value as JSON: what is nested deeper than `levels` stays on one line. A report lists ten thousand rows: one
     line each is how they are read, and ten times as fast to write."""
     if not levels or not value or not isinstance(value, dict | list):
-        yield json.dumps(value, ensure_ascii=False)
+        yield json_text(value)
         return
     named = isinstance(value, dict)
     within, comma = indent + "  ", ""
     yield "{" if named else "["
     for one in value:
-        name = f"{json.dumps(one, ensure_ascii=False)}: " if named else ""
+        name = f"{json_text(one)}: " if named else ""
         yield f"{comma}\n{within}{name}"
         yield from _lines(value[one] if named else one, levels - 1, within)
         comma = ","

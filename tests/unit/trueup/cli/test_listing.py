@@ -24,9 +24,9 @@ class Terminal(io.StringIO):
 @pytest.mark.parametrize("count", [0, 1, 3])
 def test_json_is_one_object_whatever_its_length(count: int) -> None:
     out = io.StringIO()
-    items = [{"id": i, "text": HOSTILE} for i in range(count)]
+    items = [{"id": i, "text": HOSTILE, "half": "\ud800", "whole": "é"} for i in range(count)]
     stream_json({"version": 1, "total": count}, "drift", iter(items), lambda: {"next": None}, out)
-    assert json.loads(out.getvalue()) == {"version": 1, "total": count, "drift": items, "next": None}
+    assert json.loads(out.getvalue().encode()) == {"version": 1, "total": count, "drift": items, "next": None}
 
 
 def test_the_tail_is_told_after_the_last_item() -> None:
