@@ -1,5 +1,5 @@
-"""Tables that somebody drops, renames or alters while they are audited: a reason, or a right answer; never a crash, never
-drift that is not there. The others go on."""
+"""Tables that somebody drops, renames or alters while they are audited: a reason, or a right answer; never a crash, and
+never drift that is not there. The others go on."""
 
 from __future__ import annotations
 
