@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from verifier.errors import Misconfigured
-from verifier.position import Position, parse
+from verifier.position import Position, Tick, parse
 from verifier.table import Table
 from verifier.view import Mark, Snapshot, View
 
@@ -41,14 +41,20 @@ class Recorded:
         fields = (self.system, str(self.timeline), self.position.text(), mark, floor, "quiet" if self.quiet else "busy")
         return "@".join(fields).replace(" ", "+")  # a word: nothing that a shell would take apart
 
+    @property
+    def lasting(self) -> bool:
+        """Whether another process can tell by it that the leader has moved: the server has a log, and the position is
+        a place in it (a `Tick` counts what one process has noticed)."""
+        return not isinstance(self.position, Tick) and self.position.covers(self.position)
+
     @classmethod
     def read(cls, text: str) -> Recorded:
-        """Misconfigured if it is not what `text` writes."""
+        """Misconfigured if it is not what `text` writes, or not lasting."""
         try:
             system, timeline, position, mark, floor, quiet = text.strip().replace("+", " ").split("@")
             if quiet not in ("quiet", "busy"):
                 raise ValueError(quiet)
-            return cls(
+            found = cls(
                 system,
                 int(timeline),
                 parse(position),
@@ -56,6 +62,9 @@ class Recorded:
                 None if floor == "none" else int(floor),
                 quiet == "quiet",
             )
+            if not found.lasting:
+                raise ValueError(position)
+            return found
         except ValueError as problem:
             raise Misconfigured(
                 "not a recorded position; need the `restored-at` word that `trueup position` printed for the leader "

@@ -8,8 +8,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from connectors.postgres.ages import older
+from verifier.errors import Misconfigured
 from verifier.gtid import Binlog, DomainGtids, Logged
-from verifier.position import Lsn
+from verifier.position import NOWHERE, Lsn, Position, Tick
 from verifier.recorded import Counted, Recorded, surely_older
 
 _LAST = "((select pg_catalog.pg_snapshot_xmax(pg_catalog.pg_current_snapshot()))::text::bigint - 1)"
@@ -95,3 +96,10 @@ def test_a_recorded_moment_is_one_word_and_reads_back(recorded: Recorded) -> Non
 def test_a_hundred_per_cent_means_all(backup: int, lacking: int) -> None:
     counted = Counted(backup, proven=max(0, backup - lacking))
     assert (counted.percent == 100) is (lacking == 0)
+
+
+@given(st.sampled_from([Tick(7), NOWHERE]))
+def test_what_means_nothing_to_another_process_is_refused(position: Position) -> None:
+    recorded = Recorded("s", 1, position, position, None, True)
+    with pytest.raises(Misconfigured, match="not a recorded position"):
+        Recorded.read(recorded.text())

@@ -53,9 +53,12 @@ class Cutover:
     def begin(self) -> None:
         """Find the moment from which on the leader stands still, and wait until the followers are there."""
         self._from = self._asked_at = self.clock.now()
-        self._first = self._still(min(_QUIET_SECONDS, self.patience_seconds))
+        try:
+            self._first = self._still(min(_QUIET_SECONDS, self.patience_seconds))
+        except Permanent as problem:
+            self.watcher.note(f"the leader does not tell whether it stands still: {problem}")
         if self._first is None:
-            self.watcher.note("transactions are running on the leader: nothing will be proven until they end")
+            self.watcher.note("the leader is not seen to stand still: nothing will be proven")
             return
         until = self.clock.now() + self.patience_seconds
         for name, replica in self.lineup.followers.items():
@@ -138,7 +141,7 @@ class Cutover:
         leader, first = self.lineup.leader, self._first
         what = "the leader stood still from before the first read to after the last"
         if first is None or last is None:
-            when = "transactions were running before the first read"
+            when = "transactions were running before the first read, or it does not tell"
             if first is not None:
                 when = "transactions were running after the last read, or it did not answer"
             return Check("leader-still", leader.name, what, Result.UNKNOWN, when, _STOP)

@@ -12,6 +12,7 @@ from trueup.bootstrap.auditing import OpenAudit
 from trueup.bootstrap.engines import open_replica
 from trueup.bootstrap.servers import Address
 from trueup.clock import SystemClock
+from verifier.errors import Permanent
 from verifier.look import Look, Role
 from verifier.policy import Limits
 from verifier.ports import Answer, Replica
@@ -47,6 +48,11 @@ def position_of(url: str) -> Json:
             floor_of(look.view),
             look.view.ended_below(mark),
         )
+        if not recorded.lasting:
+            raise Permanent(
+                f"{identity.engine} keeps no log, so no position of it means anything later; compare a backup with its "
+                "leader while nobody writes (trueup audit --cutover)"
+            )
         snapshot = look.view
         return {
             "version": 1,
