@@ -37,6 +37,7 @@ class GenericReplica:
         self._name = name
         self._role = role or Role.SUBSCRIBER
         self.sessions = Sessions(url, limits)
+        self._schema: str | None = None
 
     @property
     def name(self) -> str:
@@ -52,8 +53,10 @@ class GenericReplica:
 
     @property
     def default_schema(self) -> str | None:
-        with self.sessions.borrow("asking the default schema") as session:
-            return session.connection.dialect.default_schema_name or "main"
+        if self._schema is None:
+            with self.sessions.borrow("asking the default schema") as session:
+                self._schema = session.connection.dialect.default_schema_name or "main"
+        return self._schema
 
     def canonical(self, column: Column) -> bool:
         return False

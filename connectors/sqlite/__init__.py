@@ -2,7 +2,8 @@
 
 Files are opened read-only (`mode=ro`, `query_only`), and no transaction stays open between calls. A reader of a file in
 rollback mode holds a shared lock while its statement runs, so a writer's commit waits that long at most: chunks are
-short. In WAL mode nobody waits; its folder must then be writable for trueup's user, or the `-shm` file be there.
+short. In WAL mode nobody waits, and SQLite makes `-wal` and `-shm` beside the file where no program has it open: as
+another user than root or the file's owner this is refused, because it would lock the owner out.
 
 What SQLite does otherwise than servers do, and what is made of it here:
 

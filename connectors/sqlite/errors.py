@@ -59,6 +59,8 @@ def translate(error: sqlite3.Error, doing: str, where: str) -> TrueupError:
         )
     if primary in (sqlite3.SQLITE_PERM, sqlite3.SQLITE_AUTH):
         return Forbidden(f"{head}{error}")
+    if code in (sqlite3.SQLITE_READONLY_DIRECTORY, sqlite3.SQLITE_READONLY_CANTINIT):
+        return Forbidden(f"{head}its folder cannot be written, which a file in WAL mode needs of its readers, too")
     if primary == sqlite3.SQLITE_READONLY:
         return Permanent(
             f"{head}{error}; trueup only reads: use a select; if a writer crashed, let its program open the file once"

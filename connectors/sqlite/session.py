@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -20,12 +21,14 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.pool import QueuePool
 
 from connectors.sqlite.errors import translated
-from verifier.errors import Misconfigured, Permanent
+from verifier.errors import Forbidden, Misconfigured, Permanent
 from verifier.policy import Limits
 
 Record = tuple[Any, ...]
 _STEPS = 20_000
 """Steps of SQLite's machine between two looks at the clock: about a millisecond."""
+_WAL = b"\x02\x02"
+"""Read and write version in the header of a file in WAL mode (https://www.sqlite.org/fileformat.html)."""
 _LENIENT = partial(str, encoding="utf-8", errors="surrogateescape")
 _PINS = ("pragma query_only = on", "pragma trusted_schema = off", "pragma temp_store = memory")
 
@@ -78,6 +81,8 @@ class Sessions:
         self.where = self.files.where
         self.prepare: Callable[[sqlite3.Connection], None] = lambda connection: None
         """Called with each new connection."""
+        self._first = threading.Lock()
+        self._harmless = False
         self._known: tuple[tuple[int, int], ...] | None = None
         self._pool = QueuePool(
             self._open,  # type: ignore[arg-type]
@@ -127,6 +132,11 @@ class Sessions:
             )
 
     def _open(self) -> _Connection:
+        with self._first:
+            if not self._harmless:
+                for path in (self.files.main, *(path for _, path in self.files.attached)):
+                    _check_harmless(path)
+                self._harmless = True
         made = sqlite3.connect(
             _uri(self.files.main),
             uri=True,
@@ -198,6 +208,22 @@ class Session:
 
     def close(self) -> None:
         self._driver.close()
+
+
+def _check_harmless(path: str) -> None:
+    """Forbidden if opening this file would hurt its owner. A reader of a file in WAL mode makes its `-wal` and `-shm`
+    where nobody else has the file open, and leaves them (https://www.sqlite.org/wal.html#read_only_databases): made by
+    another user, they would lock the owner's own program out. (As root SQLite gives them to the owner.) Only to be
+    asked before the first connection: closing a file lets go of all locks that this process has on it."""
+    if os.geteuid() in (0, os.stat(path).st_uid) or os.path.exists(f"{path}-shm"):
+        return
+    with open(path, "rb") as file:
+        header = file.read(20)
+    if header[18:20] == _WAL:
+        raise Forbidden(
+            f"sqlite:///{path} is in WAL mode and nobody has it open: reading it would leave files of trueup's user "
+            "beside it that its owner cannot write; run trueup as the owner, or keep it open in its program meanwhile"
+        )
 
 
 def _uri(path: str) -> str:

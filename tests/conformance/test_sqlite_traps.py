@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import sqlite3
 import time
 from collections.abc import Iterator
@@ -16,7 +17,7 @@ from connectors.sqlite.replica import SqliteReplica
 from connectors.sqlite.values import MARK
 from verifier.canonical import differing_columns
 from verifier.digest import EMPTY, Digest
-from verifier.errors import Misconfigured, Permanent, Temporary, Unreachable
+from verifier.errors import Forbidden, Misconfigured, Permanent, Temporary, Unreachable
 from verifier.keyrange import ALL, KeyRange
 from verifier.look import Role
 from verifier.policy import Limits
@@ -218,6 +219,18 @@ def test_no_write_is_possible_and_no_file_is_made(tmp_path: Path) -> None:
             session.all("delete from t")
         assert [path.name for path in tmp_path.iterdir()] == ["x.db"]
         assert replica.digest(table, ALL).value.rows == 1
+
+
+def test_a_file_in_wal_mode_is_not_spoilt_for_its_owner(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "x.db"
+    with opened(path, "pragma journal_mode = wal", "create table t (id integer primary key)") as replica:
+        monkeypatch.setattr(os, "geteuid", lambda: path.stat().st_uid + 1)
+        with pytest.raises(Forbidden, match="run trueup as the owner"):
+            replica.identity()
+        assert [one.name for one in tmp_path.iterdir()] == ["x.db"]
+        with closing(sqlite3.connect(path)) as program:
+            program.execute("select count(*) from t")
+            assert replica.digest(described(replica, "t"), ALL).value == EMPTY
 
 
 @pytest.mark.parametrize("mode", ["wal", "delete"])
