@@ -14,6 +14,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
 from dashboards.report import facts, words
 from dashboards.report.chunkmap import STANDINGS, STEP, chunk_map
+from dashboards.report.cutover import by_server, headline
 from dashboards.report.values import Shown, pair, plain, single
 
 _OPEN_ROWS = 25
@@ -33,7 +34,7 @@ def page(report: dict[str, Any]) -> str:
     rows = [row for entry in report["tables"] for row in entry["rows_drifted"]]
     return _template().render(
         report=report,
-        verdict=words.VERDICTS[report["verdict"]],
+        verdict=headline(report, words.VERDICTS[report["verdict"]]),
         figures=facts.figures(report),
         duration=facts.duration(report["started_at"], report["finished_at"]),
         settings=facts.settings(report.get("settings", {})),
@@ -60,6 +61,7 @@ def _template() -> Template:
     )
     environment.filters.update(number=facts.number, plain=plain, seconds=facts.seconds, moment=facts.moment)
     environment.globals.update(
+        by_server=by_server,
         verdicts=words.VERDICTS,
         methods=words.METHODS,
         positions=words.POSITIONS,
