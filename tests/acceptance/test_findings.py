@@ -120,10 +120,10 @@ def test_what_cannot_be_looked_at_again_is_never_equal(shop: TrioDatabase, trueu
 
 
 def test_the_same_options_decide_what_is_looked_at(shop: TrioDatabase, trueup: Program) -> None:
-    """A finished run says which columns it left out."""
+    """A finished run says which columns and rows it left out."""
     shop.subscriber.sql("update orders set note = 'other' where id = 3; delete from orders where id = 4")
-    words = [*servers(shop), "--exclude", "public.orders.note", "--quiet", "--format", "json"]
-    run = trueup("audit", *words).report["run"]
+    words = [*servers(shop), "--exclude", "public.orders.note", "--where", "public.orders=id < 9", "--quiet"]
+    run = trueup("audit", *words, "--format", "json").report["run"]
     shop.subscriber.sql("insert into orders values (4, 'something else')")
     done = trueup("recheck", *servers(shop), "--run", run, "--format", "json")
     assert (done.code, [one["state"] for one in told(done)["rechecked"]]) == (0, ["equal"])
@@ -149,8 +149,10 @@ def test_explain_tells_sql_plan_scheme_and_why(shop: TrioDatabase, trueup: Progr
     assert items["range"] == {"lower": None, "upper": None}
     assert any("key sku is walked in the order of its own index" in note
                for note in items["comparisons"][0]["sides"][0]["notes"])  # fmt: skip
-    text = trueup("explain", *both, "public.orders")
+    text = trueup("explain", *both, "public.orders", "--where", "note <> 'x'")
     assert text.code == 0
+    assert "  where   note <> 'x'" in text.out.splitlines()
+    assert text.out.count("(note <> 'x'\n") == 3
     assert "parameter 1: 4001" in text.out
     assert "as above" in text.out
     gone = trueup("explain", *both, "public.nothing")

@@ -11,7 +11,19 @@ from trueup import exits
 from trueup.cli.asking import Words, planned
 from trueup.cli.audit_words import Narrowing
 from trueup.cli.discretion import hide_arguments
-from trueup.cli.known import ConfigOption, FormatOption, GroupOption
+from trueup.cli.known import (
+    ColumnsOption,
+    ConfigOption,
+    ExcludeOption,
+    FollowerOption,
+    FormatOption,
+    GroupOption,
+    KeyOption,
+    LeaderOption,
+    MapColumnOption,
+    MapTableOption,
+    WhereOption,
+)
 from trueup.cli.output import Listing, write
 
 
@@ -23,14 +35,14 @@ def explain(
     table: Annotated[str, typer.Argument(help="schema.table, as the leader calls it.")],
     config: ConfigOption = None,
     group: GroupOption = None,
-    leader: Annotated[str | None, typer.Option(help="Leader URL, instead of a configuration.")] = None,
-    follower: Annotated[list[str] | None, typer.Option(help="Follower URL, or NAME=URL; repeatable.")] = None,
-    exclude: Annotated[list[str] | None, typer.Option(help="schema.table.column to leave out; repeatable.")] = None,
-    key: Annotated[list[str] | None, typer.Option(help="schema.table=col,col: key where there is none.")] = None,
-    columns: Annotated[list[str] | None, typer.Option(help="schema.table=col,col: only these columns.")] = None,
-    where: Annotated[list[str] | None, typer.Option(help="SQL, or schema.table=SQL: only these rows.")] = None,
-    map_table: Annotated[list[str] | None, typer.Option(help="LEADER=FOLLOWER, 'public.*=archive.*'.")] = None,
-    map_column: Annotated[list[str] | None, typer.Option(help="schema.table.col=FOLLOWERCOL.")] = None,
+    leader: LeaderOption = None,
+    follower: FollowerOption = None,
+    exclude: ExcludeOption = None,
+    key: KeyOption = None,
+    columns: ColumnsOption = None,
+    where: WhereOption = None,
+    map_table: MapTableOption = None,
+    map_column: MapColumnOption = None,
     how: FormatOption = Listing.TABLE,
     output: Annotated[Path | None, typer.Option(help="File for the result instead of standard output.")] = None,
 ) -> int:

@@ -15,6 +15,14 @@ ConfigOption = Annotated[Path | None, typer.Option("--config", help="Configurati
 GroupOption = Annotated[str | None, typer.Option(help="Group of the configuration (default: its only one).")]
 JournalOption = Annotated[str | None, typer.Option(help="Journal path or URL, instead of a configuration.")]
 FormatOption = Annotated[Listing, typer.Option("--format", help="table or json.")]
+LeaderOption = Annotated[str | None, typer.Option(help="Leader URL, instead of a configuration.")]
+FollowerOption = Annotated[list[str] | None, typer.Option(help="Follower URL, or NAME=URL; repeatable.")]
+ExcludeOption = Annotated[list[str] | None, typer.Option(help="schema.table.column to leave out; repeatable.")]
+KeyOption = Annotated[list[str] | None, typer.Option(help="schema.table=col,col: key where there is none.")]
+ColumnsOption = Annotated[list[str] | None, typer.Option(help="schema.table=col,col: only these columns.")]
+WhereOption = Annotated[list[str] | None, typer.Option(help="SQL, or schema.table=SQL: only these rows.")]
+MapTableOption = Annotated[list[str] | None, typer.Option(help="LEADER=FOLLOWER, 'public.*=archive.*'.")]
+MapColumnOption = Annotated[list[str] | None, typer.Option(help="schema.table.col=FOLLOWERCOL.")]
 LimitOption = Annotated[int, typer.Option(min=1, help="At most this many.")]
 
 

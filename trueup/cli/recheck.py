@@ -12,10 +12,24 @@ import typer
 
 from trueup import exits
 from trueup.cli.asking import Words, planned
+from trueup.cli.audit_words import Narrowing
 from trueup.cli.discretion import hide_arguments
-from trueup.cli.known import ConfigOption, FormatOption, GroupOption
+from trueup.cli.known import (
+    ColumnsOption,
+    ConfigOption,
+    ExcludeOption,
+    FollowerOption,
+    FormatOption,
+    GroupOption,
+    KeyOption,
+    LeaderOption,
+    MapColumnOption,
+    MapTableOption,
+    WhereOption,
+)
 from trueup.cli.listing import stream_json, stream_table
 from trueup.cli.output import Listing, target
+from verifier.errors import Misconfigured
 
 if TYPE_CHECKING:
     from connectors.journal.findings import Findings
@@ -37,10 +51,14 @@ def recheck(
     table: Annotated[str | None, typer.Option(help="With --run: only of this table (schema.table).")] = None,
     config: ConfigOption = None,
     group: GroupOption = None,
-    leader: Annotated[str | None, typer.Option(help="Leader URL, as given to the audit.")] = None,
-    follower: Annotated[list[str] | None, typer.Option(help="Follower URL, or NAME=URL, as in the audit.")] = None,
-    exclude: Annotated[list[str] | None, typer.Option(help="schema.table.column to leave out; repeatable.")] = None,
-    key: Annotated[list[str] | None, typer.Option(help="schema.table=col,col: key where there is none.")] = None,
+    leader: LeaderOption = None,
+    follower: FollowerOption = None,
+    exclude: ExcludeOption = None,
+    key: KeyOption = None,
+    columns: ColumnsOption = None,
+    where: WhereOption = None,
+    map_table: MapTableOption = None,
+    map_column: MapColumnOption = None,
     journal: Annotated[str | None, typer.Option(help="Journal path or URL (default: ./trueup.db).")] = None,
     settle: Annotated[float | None, typer.Option(min=0.1, help="Seconds a row may stay in flight.")] = None,
     how: FormatOption = Listing.TABLE,
@@ -57,7 +75,9 @@ def recheck(
     if bool(drift) == (run is not None):
         raise typer.BadParameter("name drift by its id, or a run with --run")
     hide_arguments()
-    plan = planned(Words(config, group, leader, follower or [], [], exclude or [], key or [], journal))
+    narrowing = Narrowing(where or [], columns or [], map_table or [], map_column or [])
+    words = Words(config, group, leader, follower or [], [], exclude or [], key or [], journal, narrowing=narrowing)
+    plan = planned(words)
     existing(plan.journal)
     if settle is not None:
         plan = replace(plan, settle=replace(plan.settle, give_up_seconds=settle))
@@ -65,8 +85,12 @@ def recheck(
         known = None if run is None else named(run, book.runs)
         names = [Findings(book.store).named(one).id for one in drift or ()]
     if known is not None and known.report is not None:
-        settings = json.loads(known.report).get("settings", {})
-        plan = replace(plan, request=as_in(settings, plan.request))
+        report = json.loads(known.report)
+        if "restore" in report:
+            raise Misconfigured(
+                f"run {known.id} held a backup against its leader of then; repeat it with --restored-at"
+            )
+        plan = replace(plan, request=as_in(report.get("settings", {}), plan.request))
     audit = open_audit(replace(plan, checked=None), run=None, watcher=Silent(), stop=lambda: False)
     try:
         looking = Recheck(audit.audit.tools, audit.audit.lineup, audit.journal.drifts)
