@@ -18,10 +18,12 @@ KINDS = ("load", "lag", "rate", "pause")
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """Not now. `kind` is one of `KINDS`; `why` completes "waiting: "."""
+    """Not now. `kind` is one of `KINDS`; `why` completes "waiting: "; `source` stays the same while the same thing
+    holds, whatever its number is."""
 
     kind: str
     why: str
+    source: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +56,7 @@ class Brakes:
         """Of statements that run on one server."""
         if self.running_max is None or running <= self.running_max:
             return None
-        return Held("load", f"{running} statements run on {server}, more than {self.running_max}")
+        return Held("load", f"{running} statements run on {server}, more than {self.running_max}", server)
 
     def answer(self, server: str, sql: str, value: Value, limit: float) -> Held | None:
         """Of what a user's SQL told. Misconfigured if that is no number; NULL holds nothing."""
@@ -64,7 +66,9 @@ class Brakes:
             told = float(value)
         except ValueError:
             raise Misconfigured(f"the load limit {sql!r} told {value!r} on {server}, which is no number") from None
-        return Held("load", f"{sql!r} tells {value} on {server}, more than {limit:g}") if told > limit else None
+        if told <= limit:
+            return None
+        return Held("load", f"{sql!r} tells {value} on {server}, more than {limit:g}", f"{server}: {sql}")
 
     def lag(self, seconds: Mapping[str, float | None]) -> Held | None:
         """Of followers' lag; None: not known."""
@@ -74,8 +78,7 @@ class Brakes:
         if not late:
             return None
         name = max(late, key=lambda one: late[one])
-        # Without the seconds: the reason is told once, and stays the same while it lasts.
-        return Held("lag", f"{name} lags by more than {self.lag_seconds:g} s")
+        return Held("lag", f"{name} lags by more than {self.lag_seconds:g} s", name)
 
 
 def limit_of(text: str) -> tuple[str, float]:

@@ -33,6 +33,12 @@ class ChunkSize:
         wanted = int(self._rows_seen / self._seconds_seen * self.policy.chunk_seconds)
         self.rows = max(self.policy.rows_min, min(wanted, self.rows * 2, self.policy.rows_max))
 
+    def crowd(self, rows: int, suspects: int, most: int) -> None:
+        """`suspects` of the last chunk's `rows` rows differed: where drift is dense, the next chunk takes so few rows
+        that about `most` suspects come of it. Memory must not grow with drift."""
+        if suspects:
+            self.rows = max(self.policy.rows_min, min(self.rows, rows * most // suspects))
+
     def halve(self) -> None:
         """A chunk ran into a time limit: half as many rows from now on."""
         self.rows = max(self.policy.rows_min, self.rows // 2)

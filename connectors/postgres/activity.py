@@ -5,11 +5,11 @@ from __future__ import annotations
 from connectors.postgres.session import Session
 from verifier.errors import Forbidden
 
-# The states of other users' sessions are hidden from a login without pg_monitor: their text then says so.
+# Other users' sessions are hidden from a login without pg_monitor, up to their type: their text then says so.
 _RUNNING = """
-select count(*) filter (where state = 'active'), count(*) filter (where query = '<insufficient privilege>')
-from pg_stat_activity
-where backend_type = 'client backend' and pid <> pg_backend_pid() and application_name not like 'trueup%%'
+select count(*) filter (where state = 'active' and backend_type = 'client backend'),
+       count(*) filter (where query = '<insufficient privilege>')
+from pg_stat_activity where pid <> pg_backend_pid() and application_name not like 'trueup%%'
 """
 
 

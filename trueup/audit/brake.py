@@ -33,6 +33,14 @@ class _Kind:
     holders: int = 0
     since: float = 0.0
     seconds: float = 0.0
+
+
+@dataclass(slots=True)
+class _Source:
+    """One thing that holds, and how it was told."""
+
+    holders: int = 0
+    since: float = 0.0
     told_at: float | None = None
     telling: bool = False
 
@@ -56,6 +64,7 @@ class Braking:
     _rate: Rate | None = None
     _kinds: dict[str, _Kind] = field(default_factory=lambda: {kind: _Kind() for kind in KINDS})
     _all: _Kind = field(default_factory=_Kind)
+    _sources: dict[tuple[str, str], _Source] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _asking: threading.Lock = field(default_factory=threading.Lock)
 
@@ -75,14 +84,14 @@ class Braking:
             return 0.0
         began = self.clock.now()
         while held is not None and not self.stop():
-            kind = held.kind
-            self._enter(held)
+            first = held
+            self._enter(first)
             try:
-                while held is not None and held.kind == kind and not self.stop():
+                while held is not None and _alike(held, first) and not self.stop():
                     self.clock.sleep(_SLICE_SECONDS)
                     held = self._held(table)
             finally:
-                self._leave(kind)
+                self._leave(first)
         return self.clock.now() - began
 
     def admit(self, rows: int) -> None:
@@ -94,7 +103,8 @@ class Braking:
             if not wait:
                 self._rate.take(rows, self.clock.now())
                 return
-        self._enter(Held("rate", ""))
+        rate = Held("rate", "")
+        self._enter(rate)
         try:
             while not self.stop():
                 self.clock.sleep(min(wait, _SLICE_SECONDS))
@@ -104,7 +114,7 @@ class Braking:
                         self._rate.take(rows, self.clock.now())
                         return
         finally:
-            self._leave("rate")
+            self._leave(rate)
 
     def read(self, admitted: int, rows: int) -> None:
         """So many rows were admitted, and so many were read."""
@@ -124,7 +134,7 @@ class Braking:
             return Held("pause", f"the file {self.pause_file} exists")
         why = self.paused(table)
         if why is not None:
-            return Held("pause", why)
+            return Held("pause", why, why)
         now = self.clock.now()
         due = self._asked_at is None or now - self._asked_at >= _ASK_SECONDS
         if due and self._asking.acquire(blocking=False):
@@ -195,25 +205,30 @@ class Braking:
     def _enter(self, held: Held) -> None:
         now = self.clock.now()
         with self._lock:
-            kind = self._kinds[held.kind]
-            for one in (kind, self._all):
+            source = self._sources.setdefault((held.kind, held.source), _Source())
+            for one in (self._kinds[held.kind], self._all, source):
                 one.holders += 1
                 one.since = now if one.holders == 1 else one.since
-            told = held.kind == "rate" or kind.holders > 1
-            if told or (kind.told_at is not None and now - kind.told_at < _QUIET_SECONDS):
+            lately = source.told_at is not None and now - source.told_at < _QUIET_SECONDS
+            if held.kind == "rate" or source.holders > 1 or lately:
                 return
-            kind.told_at, kind.telling = now, True
+            source.told_at, source.telling = now, True
         self.watcher.note(f"waiting: {held.why}")
 
-    def _leave(self, name: str) -> None:
+    def _leave(self, held: Held) -> None:
         now = self.clock.now()
         with self._lock:
-            kind = self._kinds[name]
-            for one in (kind, self._all):
+            source = self._sources[held.kind, held.source]
+            for one in (self._kinds[held.kind], self._all):
                 one.holders -= 1
                 one.seconds += 0.0 if one.holders else now - one.since
-            if kind.holders or not kind.telling:
+            source.holders -= 1
+            if source.holders or not source.telling:
                 return
-            kind.telling = False
-            took = now - kind.since
-        self.watcher.note(f"going on after {duration(took)} ({name})")
+            source.telling = False
+            took = now - source.since
+        self.watcher.note(f"going on after {duration(took)} ({held.kind})")
+
+
+def _alike(one: Held, other: Held) -> bool:
+    return (one.kind, one.source) == (other.kind, other.source)

@@ -15,9 +15,9 @@ from verifier.errors import Misconfigured
 def test_a_limit_is_reached_above_it_and_not_at_it() -> None:
     brakes = Brakes(running_max=10, lag_seconds=2.0)
     assert brakes.load("eu", 10) is None
-    assert brakes.load("eu", 11) == Held("load", "11 statements run on eu, more than 10")
+    assert brakes.load("eu", 11) == Held("load", "11 statements run on eu, more than 10", "eu")
     assert brakes.lag({"eu": 2.0, "us": 0.0}) is None
-    assert brakes.lag({"eu": 2.5, "us": 3.5}) == Held("lag", "us lags by more than 2 s")
+    assert brakes.lag({"eu": 2.5, "us": 3.5}) == Held("lag", "us lags by more than 2 s", "us")
 
 
 def test_what_is_not_known_holds_nothing() -> None:
@@ -32,7 +32,9 @@ def test_a_users_sql_brakes_above_its_number() -> None:
     brakes = Brakes(asked=(("select x", 5.0),))
     assert brakes.by_load
     assert brakes.answer("eu", "select x", "5", 5.0) is None
-    assert brakes.answer("eu", "select x", "5.01", 5.0) == Held("load", "'select x' tells 5.01 on eu, more than 5")
+    assert brakes.answer("eu", "select x", "5.01", 5.0) == Held(
+        "load", "'select x' tells 5.01 on eu, more than 5", "eu: select x"
+    )
     with pytest.raises(Misconfigured, match="told 'busy' on eu, which is no number"):
         brakes.answer("eu", "select x", "busy", 5.0)
 
