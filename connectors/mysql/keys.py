@@ -7,6 +7,7 @@ be compared as a double), bytes as bytes. Text is equal to another by its column
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
@@ -23,6 +24,23 @@ Term = tuple[str, object]
 
 _LABELS = (Family.ENUM, Family.SET)  # their index follows the order of declaration, their comparison the text
 _BY_COLLATION = (Family.TEXT, Family.CHAR, *_LABELS)
+
+
+_NUMBER = re.compile(r"-?\d+(?:\.\d+)?", re.ASCII)
+_DAY = r"\d{4}-(?:0\d|1[0-2])-(?:[0-2]\d|3[01])"
+_CLOCK = r"[0-5]\d:[0-5]\d(?:\.\d{1,6})?"
+_STAMP = re.compile(rf"{_DAY} (?:[01]\d|2[0-3]):{_CLOCK}(?:\+00)?", re.ASCII)
+_HELD = {
+    Family.INTEGER: _NUMBER,
+    Family.DECIMAL: _NUMBER,
+    Family.FLOAT: re.compile(r"-?\d+(?:\.\d+)?(?:e[+-]?\d+)?", re.ASCII),
+    Family.BIT: re.compile("[01]+"),
+    Family.DATE: re.compile(_DAY, re.ASCII),
+    Family.TIME: re.compile(rf"-?\d{{2,3}}:{_CLOCK}", re.ASCII),
+    Family.TIMESTAMP: _STAMP,
+    Family.TIMESTAMPTZ: _STAMP,
+}
+"""What keys of a family look like here, in canonical text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +97,13 @@ class KeyColumn:
         if family in (Family.TIMESTAMP, Family.TIMESTAMPTZ):
             return "%s", text.removesuffix("+00")
         return "%s", text
+
+    def holds(self, value: KeyValue) -> bool:
+        """Whether a row of this server can have such a key: other engines have infinities, years before 1, text that
+        is no number. The server would refuse to compare with them, or take them for 0."""
+        pattern = _HELD.get(self.column.family)
+        text = {"true": "1", "false": "0"}.get(str(value), str(value))
+        return self.scheme is Scheme.NATIVE or pattern is None or pattern.fullmatch(text) is not None
 
     def value(self, text: str) -> KeyValue:
         """The key's value of a text that the server answered."""

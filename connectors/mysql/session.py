@@ -44,6 +44,11 @@ class PatientConnection(_Connection):
     def be_patient(self, seconds: float) -> None:
         self._read_timeout = seconds
 
+    def close(self) -> None:
+        """Again is harmless: the driver closes by itself when the connection is lost, and the pool closes too."""
+        if self.open:
+            super().close()
+
     @property
     def number(self) -> int:
         """The server's number of this connection."""

@@ -77,12 +77,13 @@ class Statements:
 
     def points(self, keys: Sequence[Key], *, whole_rows: bool, hashed: bool = True) -> Iterator[Statement]:
         """Rows of: the texts of the key columns, the hash if it is wanted, and for whole rows every column as text.
-        Rows whose key the server only takes for one of these come too."""
+        Rows whose key the server only takes for one of these come too. Keys that cannot be here are not asked for."""
         wanted = [key.text for key in self._keys]
         if hashed:
             wanted.append(self._hash())
         if whole_rows:
             wanted.append(self._texts())
+        keys = [key for key in keys if all(c.holds(value) for c, value in zip(self._keys, key, strict=True))]
         for start in range(0, len(keys), _AT_ONCE):
             found, values = by_key.any_of(self._keys, keys[start : start + _AT_ONCE])
             yield (
