@@ -150,7 +150,7 @@ class CanonicalKeys:
         pattern = _HELD.get("integer" if column.family is Family.INTEGER else bare)
         if said is None or (pattern is not None and not pattern.fullmatch(said)):
             return None
-        return said if column.family is not Family.INTEGER or abs(int(said)) < 2**63 else None
+        return said if column.family is not Family.INTEGER or -(2**63) <= int(said) < 2**63 else None
 
 
 def _digest_form(column: Column, name: str) -> str:
