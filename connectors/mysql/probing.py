@@ -41,14 +41,14 @@ def distrusted(sessions: Sessions) -> frozenset[Family]:
     try:
         return failing(_hashed(sessions, columns))
     except Permanent:  # one constant that the server does not even take fails all: find out which
-        return frozenset(form for one in columns for form in _alone(sessions, one))
+        return failing(probed for one in columns for probed in _alone(sessions, one))
 
 
-def _alone(sessions: Sessions, one: tuple[Column, str]) -> frozenset[Family]:
+def _alone(sessions: Sessions, one: tuple[Column, str]) -> list[Probed]:
     try:
-        return failing(_hashed(sessions, [one]))
+        return _hashed(sessions, [one])
     except Permanent:
-        return frozenset({one[0].meets_as})
+        return [Probed(one[0], None, None)]
 
 
 def _hashed(sessions: Sessions, columns: Sequence[tuple[Column, str]]) -> list[Probed]:

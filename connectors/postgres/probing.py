@@ -43,14 +43,14 @@ def distrusted(sessions: Sessions) -> frozenset[Family]:
     try:
         return failing(_hashed(sessions, columns))
     except Permanent:  # one constant that the server does not even take fails all: find out which
-        return frozenset(form for column in columns for form in _alone(sessions, column))
+        return failing(one for column in columns for one in _alone(sessions, column))
 
 
-def _alone(sessions: Sessions, column: Column) -> frozenset[Family]:
+def _alone(sessions: Sessions, column: Column) -> list[Probed]:
     try:
-        return failing(_hashed(sessions, [column]))
+        return _hashed(sessions, [column])
     except Permanent:
-        return frozenset({column.meets_as})
+        return [Probed(column, None, None)]
 
 
 def _hashed(sessions: Sessions, columns: Sequence[Column]) -> list[Probed]:
