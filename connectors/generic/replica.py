@@ -132,15 +132,11 @@ class GenericReplica:
         names = [column.name for column in table.columns]
         if any(len(key) != len(table.key) for key in keys):
             raise Permanent(f"a key of {table.name} needs {len(table.key)} values ({', '.join(table.key)})")
-        columns = table.key_columns()
-        wanted = {
-            tuple(int(v) if c.meets_as is Family.INTEGER else str(v) for c, v in zip(columns, key, strict=True)): key
-            for key in keys
-        }
+        wanted = {named: key for key in keys if (named := statements.named(key)) is not None}
 
         def read(session: Session) -> Mapping[Key, Row]:
             found: dict[Key, Row] = {}
-            for statement in statements.points(list(keys)) if keys else ():
+            for statement in statements.points(list(wanted)) if wanted else ():
                 for record in session.each(statement):
                     asked = wanted.get(statements.key(record))
                     if asked is None:

@@ -69,7 +69,7 @@ class Statements:
     def points(self, keys: Sequence[Key]) -> Iterator[Select[Any]]:
         """All columns of the rows with these keys, and perhaps of others, which are told apart by their keys."""
         everything = select(*(self._read(one) for one in self.table.columns)).select_from(self._source)
-        if not self._found:
+        if not (self._found and all(map(self._can_be_sent, keys))):
             yield self._where(everything)
             return
         for start in range(0, len(keys), _BATCH):
@@ -90,6 +90,18 @@ class Statements:
         """What is said of such rows."""
         named = ", ".join(self.table.key)
         return Permanent(f"rows of {self.table.name} have NULL in their key ({named}); name a key that is never NULL")
+
+    def named(self, key: Key) -> Key | None:
+        """The key as it is read here; None if there can be no such key at all."""
+        found: list[KeyValue] = []
+        for one, part in zip(self._keys, key, strict=True):
+            if one.meets_as is not Family.INTEGER:
+                found.append(str(part))
+            elif (number := _integer(part)) is not None and -(2**63) <= number < 2**63:
+                found.append(number)
+            else:
+                return None
+        return tuple(found)
 
     def values(self, record: Record) -> list[Value]:
         """A row of `whole` as texts, in the order of the table's columns."""
@@ -126,6 +138,13 @@ class Statements:
 
         return lies
 
+    def _can_be_sent(self, key: Key) -> bool:
+        """A driver has no value for some keys that its engine can hold: an infinite date, a year before 1."""
+        try:
+            return None not in [parameter(one, part) for one, part in zip(self._keys, key, strict=True)]
+        except ValueError:
+            return False
+
     def _ordered(self, one: Column) -> bool:
         """Does the server order (and find) this part of the key as all engines do?"""
         if one.meets_as is not one.family or self._bare(one) == "TIMESTAMP_NS":
@@ -145,7 +164,8 @@ class Statements:
             sent = parameter(one, part)
         except ValueError as problem:
             raise Permanent(
-                f"a key of {self.table.name} does not fit column {one.name!r} ({one.declared})"
+                f"a key that ends a chunk of {self.table.name} has a value in {one.name} that cannot be sent as "
+                f"{one.declared}; name another key, or exclude such rows with a condition"
             ) from problem
         return literal(sent, TIMESTAMP(timezone=True)) if one.family is Family.TIMESTAMPTZ else literal(sent)
 
@@ -187,6 +207,13 @@ class Statements:
             inner = select(*(self._source.c[one.stored].label(one.name) for one in renamed)).subquery("renamed")
             return select(text(condition)).select_from(inner).scalar_subquery()
         return text(condition)  # type: ignore[return-value]
+
+
+def _integer(part: KeyValue) -> int | None:
+    try:
+        return int(part)
+    except ValueError:
+        return None
 
 
 def _text(one: Column) -> bool:

@@ -214,7 +214,7 @@ class SqliteReplica:
         columns = table.key_columns()
         wanted = {
             tuple(int(v) if c.meets_as is Family.INTEGER else str(v) for c, v in zip(columns, key, strict=True)): key
-            for key in keys
+            for key in filter(self.statements(session, table).holds, keys)
         }
         seen: set[Key] = set()
         statements = self.statements(session, table).points(list(keys))

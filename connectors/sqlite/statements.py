@@ -77,6 +77,7 @@ class Statements:
         """All columns of the rows with these keys, a few hundred keys a statement. Others may be among them, whose keys
         only a collation takes for equal."""
         left = ", ".join(self._sought(column) for column in self._keys)
+        keys = [key for key in keys if self.holds(key)]
         found: list[Statement] = []
         for start in range(0, len(keys), _BATCH):
             batch = keys[start : start + _BATCH]
@@ -84,7 +85,7 @@ class Statements:
             where = f" where ({left}) in (values {marks})"
             if self._table.where is not None:
                 where += f" and {self._condition()}"
-            values = [self.parameter(c, part) for key in batch for c, part in zip(self._keys, key, strict=True)]
+            values = [self._sent(c, part) for key in batch for c, part in zip(self._keys, key, strict=True)]
             found.append((f"select {self._columns} from {self._source} as walked{where}", values))
         return found
 
@@ -96,22 +97,35 @@ class Statements:
         condition = f" and {self._condition()}" if self._table.where is not None else ""
         return f"select 1 from {self._source} as walked where ({' or '.join(able)}){condition} limit 1"
 
-    def parameter(self, column: Column, part: KeyValue) -> object:
-        """What is sent for a part of a key; Permanent if it cannot be one of this column."""
-        order = self.order(column)
+    def holds(self, key: Key) -> bool:
+        """Whether there can be such a key here at all."""
         try:
-            if order is Order.FUNCTION:
-                return str(part).encode()
-            if column.meets_as is Family.INTEGER:
-                return int(part)
-            if column.meets_as is Family.FLOAT:
-                return float(part)
-            if column.meets_as is Family.BYTES:
-                return bytes.fromhex(str(part).removeprefix("\\x"))
-        except ValueError as problem:
+            return None not in [self._sent(column, part) for column, part in zip(self._keys, key, strict=True)]
+        except (ValueError, OverflowError):
+            return False
+
+    def parameter(self, column: Column, part: KeyValue) -> object:
+        """What is sent for a part of a range's end; Permanent if it cannot be one of this column."""
+        try:
+            return self._sent(column, part)
+        except (ValueError, OverflowError) as problem:
             raise Permanent(
-                f"a key of {self._table.name} does not fit column {column.name!r} ({column.declared})"
+                f"a key that ends a chunk of {self._table.name} has a value in {column.name} that {column.declared} "
+                "cannot hold; name another key, or exclude such rows with a condition"
             ) from problem
+
+    def _sent(self, column: Column, part: KeyValue) -> object:
+        """ValueError or OverflowError if it cannot be one of this column."""
+        if self.order(column) is Order.FUNCTION:
+            return str(part).encode(errors="surrogatepass")
+        if column.meets_as is Family.INTEGER:
+            number = int(part)
+            return number if -(2**63) <= number < 2**63 else float(number)  # beyond all integers of SQLite either way
+        if column.meets_as is Family.FLOAT:
+            value = float(part)
+            return value if value == value else "nan"  # a text is greater than all numbers, and NaN would be NULL
+        if column.meets_as is Family.BYTES:
+            return bytes.fromhex(str(part).removeprefix("\\x"))
         return str(part)
 
     def _of(self, column: Column) -> str:

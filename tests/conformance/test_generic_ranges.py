@@ -114,6 +114,42 @@ def test_every_range_holds_the_same_rows_on_both_sides(
         assert len(rows) == min(5, len(found))
 
 
+STRANGE: dict[str, list[Key]] = {
+    "text and integer": [("a", 5), ("nothing", -1), ("a", 2**64), ("a\0", -1)],
+    "integer": [(2**63,), (-(2**64),), (10**400,), ("junk",), (3,)],
+    "decimal": [("NaN",), ("Infinity",), ("0.005",), ("1e30",), ("junk",)],
+    "uuid": [("junk",), ("",), (f"{'f' * 8}-8d2b-4f57-9a3c-0d9e8b7a6c5d",)],
+    "date": [("0000-00-00",), ("infinity",), ("0044-03-15 BC",), ("2024-13-01",)],
+    "timestamp": [("0000-00-00 00:00:00",), ("infinity",), ("2024-01-01 10:00:00.1+00",)],
+    "bytes": [("\\x0",), ("\\x00",), ("junk",)],
+}
+
+
+def test_a_key_that_cannot_be_here_is_not_here(
+    sides: dict[str, tuple[Replica, Replica]], keyed: tuple[tuple[str, ...], list[tuple[Any, ...]]]
+) -> None:
+    (strange,) = (STRANGE[kind] for kind, value in KEYS.items() if value is keyed)
+    engines = ENGINES if keyed is not KEYS["uuid"] else ENGINES[:2]
+    for engine in engines:
+        leader, follower = sides[engine]
+        table = compared(leader, follower).leader
+        known = next(iter(leader.row_digests(table, ALL).value))
+        for key in strange:
+            assert leader.point_digests(table, [key]).value == {}, (engine, key)
+        assert set(leader.rows(table, [*strange, known]).value) == {known}
+
+
+def test_a_key_that_the_driver_cannot_say_is_found(tmp_path: Path) -> None:
+    days = ["infinity", "0044-03-15 BC", "2024-01-01"]
+    rows = "insert into t values ('infinity', 1), ('0044-03-15 (BC)', 2), ('2024-01-01', 3)"
+    with closing(of_duckdb(tmp_path / "x.duckdb", "create table t (d date primary key, n integer)", rows)) as replica:
+        table = replica.table(TableName("main", "t"))
+        assert set(replica.row_digests(table, ALL).value) == {(day,) for day in days}
+        assert {key: row.values["n"] for key, row in replica.rows(table, [(day,) for day in days]).value.items()} == {
+            ("infinity",): "1", ("0044-03-15 BC",): "2", ("2024-01-01",): "3",
+        }  # fmt: skip
+
+
 def of_duckdb(path: Path, *statements: str, **limits: float) -> GenericReplica:
     with duckdb.connect(str(path)) as hand:
         for statement in statements:
