@@ -103,7 +103,15 @@ def test_what_cannot_be_looked_at_again_is_never_equal(shop: TrioDatabase, trueu
     shop.subscriber.sql("delete from orders where id = 3; delete from items where n = 3")
     run = trueup("audit", *servers(shop), "--quiet", "--format", "json").report["run"]
     shop.subscriber.sql("alter table items rename to away")
-    shop.subscriber.sql("insert into orders values (3, 'note 3')")
+    assert shop.subscription is not None
+    shop.subscription.pause()
+    shop.leader.sql("update orders set note = 'later' where id = 3")
+    late = trueup("recheck", *servers(shop), "--run", run, "--settle", "0.5", "--format", "json")
+    shop.subscription.resume()
+    assert (late.code, told(late)["counts"]) == (4, {"drift": 0, "equal": 0, "in_flight": 1, "unverified": 1})
+    assert told(late)["verdict"] == "unverified"
+    shop.caught_up()
+    shop.subscriber.sql("insert into orders values (3, 'later')")
     done = trueup("recheck", *servers(shop), "--run", run, "--format", "json")
     assert done.code == 4, done.err
     assert {one["table"]: one["state"] for one in told(done)["rechecked"]} == {
