@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 import subprocess
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeAlias
+
+from stack.mysql_servers import MysqlServer
 
 from connectors.embedded import Cluster
 
+Server: TypeAlias = Cluster | MysqlServer
 _TICK = os.sysconf("SC_CLK_TCK")
 
 
@@ -35,9 +41,11 @@ def load() -> str:
     return f"{os.getloadavg()[0]:.1f}"
 
 
-def server_cpu(cluster: Cluster) -> float:
-    """CPU seconds of a server so far: the postmaster's, its ended children's, and those of its living ones."""
-    postmaster = int((cluster.data / "postmaster.pid").read_text().split()[0])
+def server_cpu(server: Server) -> float:
+    """CPU seconds of a server so far: the postmaster's, its ended children's, and those of its living ones. (A MariaDB
+    server is one process.)"""
+    pid_file = server.data / "postmaster.pid" if isinstance(server, Cluster) else server.home / "server.pid"
+    postmaster = int(pid_file.read_text().split()[0])
     total = 0.0
     for entry in Path("/proc").iterdir():
         if not entry.name.isdigit():
@@ -68,27 +76,25 @@ class Used:
 
 
 @contextmanager
-def measured(clusters: Sequence[Cluster]) -> Iterator[Used]:
+def measured(servers: Sequence[Server]) -> Iterator[Used]:
     """Fills `seconds` and `servers` when the block ends."""
     used = Used()
-    before = sum(map(server_cpu, clusters))
+    before = sum(map(server_cpu, servers))
     began = time.monotonic()
     yield used
     used.seconds = time.monotonic() - began
     time.sleep(0.2)  # backends end a moment after their clients
-    used.servers = sum(map(server_cpu, clusters)) - before
+    used.servers = sum(map(server_cpu, servers)) - before
 
 
-def run(command: Sequence[str], clusters: Sequence[Cluster], folder: Path) -> Used:
+def run(command: Sequence[str], servers: Sequence[Server], folder: Path) -> Used:
     """A whole process from start to end. Its output goes to a file, as it would go to a pipe."""
-    output = folder / "output.txt"
-    with measured(clusters) as used, output.open("w") as out:
-        process = subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT, cwd=folder, env=_environment(folder))
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-    used.cpu = usage.ru_utime + usage.ru_stime
-    used.peak_mib = usage.ru_maxrss / 1024
-    used.code = process.returncode
+    output, result = folder / "output.txt", folder / "used.json"
+    launch = [sys.executable, "-S", str(Path(__file__).with_name("launch.py")), str(result), str(output), *command]
+    with measured(servers) as used:
+        subprocess.run(launch, cwd=folder, env=_environment(folder), check=True)
+    for name, value in json.loads(result.read_text()).items():
+        setattr(used, name, value)
     used.output = output.read_text()
     return used
 

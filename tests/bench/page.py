@@ -28,15 +28,26 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def series_table(found: Sequence[Series], rival: str) -> str:
-    """Medians; the last column says how many times faster than the rival each is."""
+    """Medians. Two columns say how many times the floor each takes, and how many times faster than the rival it is."""
     slowest = next(series for series in found if series.name.startswith(rival)).median("seconds")
+    floor = found[0].median("seconds")
     rows = []
     for one in found:
         memory = one.median("peak_mib")
         rows.append([
             one.name, f"{one.median('seconds'):.1f}", one.span(), f"{one.median('cpu'):.1f}",
             f"{one.median('servers'):.1f}", f"{memory:.0f}" if memory else "", str(len(one.runs)),
-            f"{slowest / one.median('seconds'):.1f} x",
+            f"{one.median('seconds') / floor:.2f} x", f"{slowest / one.median('seconds'):.1f} x",
         ])  # fmt: skip
-    header = ["", "wall s", "least-most", "its CPU s", "servers' CPU s", "peak MiB", "runs", f"{rival} / this"]
+    header = [
+        "",
+        "wall s",
+        "least-most",
+        "its CPU s",
+        "servers' CPU s",
+        "peak MiB",
+        "runs",
+        "this / floor",
+        f"{rival} / this",
+    ]
     return table(header, rows)

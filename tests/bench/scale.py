@@ -10,7 +10,7 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,7 +28,7 @@ _SETTINGS: dict[str, str | int] = {
     "autovacuum": "off",
     "max_locks_per_transaction": 1024,
 }
-_ROWS_EACH = 20
+ROWS_EACH = 20
 _BATCH = 250
 
 
@@ -53,14 +53,15 @@ class Audited:
 def bench(tables: int, drifted: int) -> list[Row]:
     """An audit of `tables` small tables, and one of a table with `drifted` rows that all differ."""
     with Workspace() as workspace, _servers(workspace) as (leader, follower):
-        both([lambda: _many(leader, tables), lambda: _many(follower, tables)])
+        both([lambda: create_many(_in(leader), tables), lambda: create_many(_in(follower), tables)])
         both([lambda: _wide(leader, drifted, "a"), lambda: _wide(follower, drifted, "b")])
         _linked(leader, follower)
         what = {
-            "many.*": f"{tables:,} tables of {_ROWS_EACH} rows",
+            "many.*": f"{tables:,} tables of {ROWS_EACH} rows",
             "public.wide": f"{drifted:,} rows, all of them drifted",
         }
-        return [audit(said, leader, follower, pattern, workspace.path).row() for pattern, said in what.items()]
+        urls = leader.url(DATABASE), follower.url(DATABASE)
+        return [audit(said, *urls, pattern, workspace.path).row() for pattern, said in what.items()]
 
 
 @contextmanager
@@ -73,7 +74,11 @@ def _servers(workspace: Workspace) -> Iterator[tuple[Cluster, Cluster]]:
     yield leader, follower
 
 
-def _many(cluster: Cluster, tables: int) -> None:
+def _in(cluster: Cluster) -> Callable[[str], object]:
+    return lambda statements: cluster.sql(statements, database=DATABASE)
+
+
+def create_many(sql: Callable[[str], object], tables: int) -> None:
     """Keys of text, of numbers and of both, in turn. In several transactions: one holds a lock for each table."""
     keys = (
         "id bigint primary key, name text",
@@ -84,10 +89,10 @@ def _many(cluster: Cluster, tables: int) -> None:
         made = [
             f"create table many.t{n} ({keys[n % 3]}, amount numeric(12,2), at timestamptz, paid boolean);"
             f"insert into many.t{n} select i, 'name ' || i, i * 1.5, '2026-01-01', i % 2 = 0 "
-            f"from generate_series(1, {_ROWS_EACH}) i;"
+            f"from generate_series(1, {ROWS_EACH}) i;"
             for n in range(start, min(start + _BATCH, tables))
         ]
-        cluster.sql("".join(made), database=DATABASE)
+        sql("".join(made))
 
 
 def _wide(cluster: Cluster, rows: int, note: str) -> None:
@@ -105,12 +110,12 @@ def _linked(leader: Cluster, follower: Cluster) -> None:
     )
 
 
-def audit(what: str, leader: Cluster, follower: Cluster, tables: str, folder: Path, *more: str) -> Audited:
-    """`trueup audit` of the tables, watched from outside."""
+def audit(what: str, leader: str, follower: str, tables: str, folder: Path, *more: str) -> Audited:
+    """`trueup audit` of the tables of two URLs, watched from outside."""
     journal = folder / f"{abs(hash((what, *more)))}.db"
     words = [
-        str(Path(sys.executable).parent / "trueup"), "audit", "--leader", leader.url(DATABASE), "--follower",
-        follower.url(DATABASE), "--table", tables, "--journal", str(journal), "--format", "json",
+        str(Path(sys.executable).parent / "trueup"), "audit", "--leader", leader, "--follower",
+        follower, "--table", tables, "--journal", str(journal), "--format", "json",
         "--output", str(folder / "report.json"), *more,
     ]  # fmt: skip
     began = time.monotonic()
