@@ -130,7 +130,7 @@ def test_random_histories(seed: int, database: Database, restored: Database, tmp
         for _ in range(chance.randint(0, 60)):
             writers.step()
         at = noted(leader)
-        for _ in range(chance.randint(0, 40)):
+        for _ in range(chance.choice((0, 1, 20))):  # some who were writing are writing still when it is copied
             writers.step()
         copy(database, restored)
         for _ in range(chance.randint(0, 60)):
