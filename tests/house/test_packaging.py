@@ -50,6 +50,7 @@ def test_the_wheel_carries_its_data(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
     for wanted in (
         "trueup/demo/schema.sql",
+        "connectors/journal/fresh_sqlite.sql",
         "trueup/schemas/audit-report.json",
         "config/trueup.schema.json",
         "config/example.yaml",
