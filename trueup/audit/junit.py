@@ -1,4 +1,5 @@
-"""The report as JUnit XML, for CI systems: a suite per follower with a case per table, and one of the invariants.
+"""The report as JUnit XML, for CI systems: a suite per follower with a case per table, one of the invariants, and
+one of a cutover's checklist.
 
 Drift is a failure. What could not be verified is an error, because a skipped case shows green nearly everywhere. The
 names of elements and attributes are those of the schema that Jenkins' xUnit plugin publishes (`junit-10.xsd`), which
@@ -52,6 +53,12 @@ def _suites(report: dict[str, Any]) -> Iterator[tuple[str, list[_Case]]]:
         yield follower, [_table(entry) for entry in report["tables"] if entry["follower"] == follower]
     if report["invariants"]:
         yield "invariants", [_invariant(entry) for entry in report["invariants"]]
+    if report.get("cutover"):
+        yield "cutover", [_check(one) for one in report["cutover"]["checks"]]
+    gone = report.get("restore", {}).get("tables_gone")
+    if gone:
+        message = f"tables that only the backup has: {', '.join(gone)}"
+        yield "restore", [_Case("restore", "tables", 0.0, "error", "unverified", message, [message])]
     if report["finished_at"] is None or not (report["tables"] or report["invariants"]):
         yield "run", [_run(report)]
 
@@ -102,6 +109,14 @@ def _invariant(entry: dict[str, Any]) -> _Case:
         message = reason or "could not be checked"
         return _Case("invariants", entry["name"], 0.0, "error", "unverified", message, [message])
     return _Case("invariants", entry["name"], 0.0)
+
+
+def _check(check: dict[str, Any]) -> _Case:
+    """A warning passes: it is for people to weigh."""
+    outcome = {"fail": "failure", "unknown": "error"}.get(check["result"], "passed")
+    text = [check["detail"], *([f"to do: {check['todo']}"] if check["todo"] else [])]
+    place, message = f"cutover.{check['on']}", f"{check['what']}: {check['detail']}"
+    return _Case(place, check["id"], 0.0, outcome, check["result"], message, text)
 
 
 def _run(report: dict[str, Any]) -> _Case:

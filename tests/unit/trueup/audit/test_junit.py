@@ -96,6 +96,33 @@ def test_invariants_have_a_suite_of_their_own() -> None:
     assert failure.text == "1+ violations\naccount='4', balance=NULL"
 
 
+def test_a_cutover_has_a_case_per_check() -> None:
+    told = report("drift", [entry("s.a", "f", "match")])
+    results = ("pass", "warning", "fail", "unknown")
+    checks = [
+        {
+            "id": one,
+            "on": "f",
+            "what": "what",
+            "result": one,
+            "detail": "found",
+            "todo": "mend" if one == "fail" else "",
+        }
+        for one in results
+    ]
+    told["cutover"] = {"verdict": "no-go", "still": {}, "checks": checks}
+    (_, suite) = parsed(told)
+    assert [[child.tag for child in case] for case in suite.iter("testcase")] == [[], [], ["failure"], ["error"]]
+    (failure,) = suite.iter("failure")
+    assert (failure.get("message"), failure.text) == ("what: found", "found\nto do: mend")
+
+
+def test_tables_that_only_a_backup_has_are_an_error() -> None:
+    told = report("unverified", [entry("s.a", "f", "match")])
+    told["restore"] = {"tables_gone": ["s.b"]}
+    assert [one.get("message") for one in parsed(told).iter("error")] == ["tables that only the backup has: s.b"]
+
+
 def test_hostile_text_is_text() -> None:
     hostile = ']]></failure><x a="1"&amp;\x00\x08\x1b[2J\u202e\ud800\ufffe\''
     row = drifted_row("mismatched", {hostile: hostile}, {hostile: (hostile, None)})
