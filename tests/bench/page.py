@@ -10,10 +10,16 @@ from bench.machine import Series
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "benchmarks.md"
 
 
+_TITLES = {"mariadb": "Speed on MariaDB", "cross": "Speed across PostgreSQL and MariaDB"}
+"""Sections that are written when they are first measured."""
+
+
 def replace(section: str, text: str) -> None:
-    """Put `text` between the markers of `section`; ValueError if the page has none."""
+    """Put `text` between the markers of `section`; ValueError if the page has none, and the section no title here."""
     opening, closing = f"<!-- {section}: measured -->", f"<!-- {section}: end -->"
     page = PAGE.read_text()
+    if opening not in page and section in _TITLES:
+        page = f"{page.rstrip()}\n\n## {_TITLES[section]}\n\n{opening}\n{closing}\n"
     before, found, rest = page.partition(opening)
     _, also, after = rest.partition(closing)
     if not found or not also:
