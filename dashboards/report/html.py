@@ -20,6 +20,7 @@ from dashboards.report.values import Shown, pair, plain, single
 _OPEN_ROWS = 25
 _PAGE_ROWS = 3_000
 _EQUAL_LISTED = 40
+_EQUAL_DRAWN = 300
 _GRAVE = ("drift", "unverified", "match")
 
 Cell = tuple[str, Shown, Shown | None]
@@ -44,6 +45,7 @@ def page(report: dict[str, Any]) -> str:
         noteworthy=[(*one, shown) for one, shown in zip(noteworthy, _shares(noteworthy), strict=True)],
         equal=equal,
         equal_listed=_EQUAL_LISTED,
+        drawn=len(equal) <= _EQUAL_DRAWN,
         open_rows=_OPEN_ROWS,
         found_methods=sorted({row["method"] for row in rows}),
         found_positions=[name for name in words.POSITIONS if any(name in row.get("positions", {}) for row in rows)],

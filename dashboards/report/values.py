@@ -6,6 +6,7 @@ ends, invisible and direction-changing characters are spelled out, so that two v
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ _LONG = 240
 _WHOLE = 20_000
 _AROUND = 60
 _EXCERPTS = 3
+_PLAIN = re.compile(r"[!-~]+(?: [!-~]+)*")
 _SIGNS = {"\t": "→", "\n": "↵", "\r": "␍"}
 
 
@@ -102,6 +104,9 @@ def _windows(value: str, changed: list[Range]) -> list[Range]:
 
 
 def _pieces(value: str, ranges: list[Range]) -> Iterator[Piece]:
+    if _PLAIN.fullmatch(value):
+        yield from _plainly(value, ranges)
+        return
     changed = bytearray(len(value))
     for begin, end in ranges:
         changed[begin:end] = b"\1" * (end - begin)
@@ -110,6 +115,19 @@ def _pieces(value: str, ranges: list[Range]) -> Iterator[Piece]:
         text = "".join(text for text, _, _ in run)
         spelled = differs and not sign and not text.isascii()
         yield Piece(text, sign, differs, " ".join(f"U+{ord(one):04X}" for one in text[:12]) if spelled else "")
+
+
+def _plainly(value: str, ranges: list[Range]) -> Iterator[Piece]:
+    """The pieces of a text of ASCII letters and single blanks between them, which hides nothing: most are."""
+    place = 0
+    for begin, end in ranges:
+        if place < begin:
+            yield Piece(value[place:begin])
+        if begin < end:
+            yield Piece(value[begin:end], changed=True)
+        place = end
+    if place < len(value):
+        yield Piece(value[place:])
 
 
 def _told(value: str, place: int, differs: bool) -> tuple[str, bool]:

@@ -301,3 +301,10 @@ def test_nothing_is_fetched_and_nothing_runs() -> None:
     shown = page(report("match", [entry("s.t", "f", "match")]))
     assert not re.findall(r"""(?:src|href)=["'](?!#)|@import|url\((?!#)""", shown)
     assert "<script" not in shown
+
+
+def test_very_many_equal_tables_are_listed_and_not_drawn() -> None:
+    shown = page(report("match", [entry(f"s.t{i}", "f", "match") for i in range(400)]))
+    assert shown.count('<tr class="match" id="t') == 400
+    assert 'href="#t' not in shown
+    assert shown.count('<figure class="chunks">') == 0
