@@ -58,37 +58,54 @@ class Surplus:
         return bool(self.leader or self.follower)
 
 
-class Apart:
-    """The hashes that do not occur equally often on the two sides, with both counts; 24 bytes each."""
+class Suspects:
+    """The hashes that did not occur equally often when both sides were first looked at, through later looks; 32 bytes
+    each: the hash, its counts on both sides at the latest look, and how many looks in a row have found these counts.
+
+    What they say, that a hash is equal or that it differs, counts once enough looks in a row have found the very same
+    two counts: the sides are looked at one after the other, and of rows that come and go two looks can find an equal
+    count where one is missing, as well as different ones where none is.
+    """
 
     __slots__ = ("_found",)
 
-    def __init__(self, found: Iterable[tuple[int, int, int]]) -> None:
+    def __init__(self, found: Iterable[tuple[int, int, int, int]]) -> None:
         self._found = array("Q", (number for each in found for number in each))
 
     @classmethod
-    def between(cls, leader: Mapping[int, int], follower: Mapping[int, int]) -> Apart:
-        return cls(_differing(leader, follower))
+    def between(cls, leader: Mapping[int, int], follower: Mapping[int, int]) -> Suspects:
+        return cls((value, ours, theirs, 1) for value, ours, theirs in _differing(leader, follower))
 
-    def steady(self, leader: Mapping[int, int], follower: Mapping[int, int]) -> Apart:
-        """Those of them that a later look at both sides finds with the very same counts."""
-        return Apart(
-            (value, ours, theirs)
-            for value, ours, theirs in self
-            if leader.get(value, 0) == ours and follower.get(value, 0) == theirs
-        )
+    def looked(self, leader: Mapping[int, int], follower: Mapping[int, int], looks: int) -> Suspects:
+        """What is left of them after one more look at both sides, without those that `looks` in a row found equal."""
 
-    def surplus(self) -> Surplus:
-        return Surplus(
-            sum(max(0, ours - theirs) for _, ours, theirs in self),
-            sum(max(0, theirs - ours) for _, ours, theirs in self),
-        )
+        def later() -> Iterator[tuple[int, int, int, int]]:
+            for value, ours, theirs, times in self:
+                now, there = leader.get(value, 0), follower.get(value, 0)
+                times = times + 1 if (now, there) == (ours, theirs) else 1
+                if now != there or times < looks:
+                    yield value, now, there, times
 
-    def __iter__(self) -> Iterator[tuple[int, int, int]]:
-        return zip(*[iter(self._found)] * 3, strict=True)
+        return Suspects(later())
+
+    def steady(self, looks: int) -> int:
+        """How many of them differ and have been found so by at least so many looks in a row."""
+        return sum(times >= looks and ours != theirs for _, ours, theirs, times in self)
+
+    def surplus(self, looks: int = 1) -> Surplus:
+        """The rows behind those."""
+        more = less = 0
+        for _, ours, theirs, times in self:
+            if times >= looks:
+                more += max(0, ours - theirs)
+                less += max(0, theirs - ours)
+        return Surplus(more, less)
+
+    def __iter__(self) -> Iterator[tuple[int, int, int, int]]:
+        return zip(*[iter(self._found)] * 4, strict=True)
 
     def __len__(self) -> int:
-        return len(self._found) // 3
+        return len(self._found) // 4
 
 
 def _differing(leader: Mapping[int, int], follower: Mapping[int, int]) -> Iterator[tuple[int, int, int]]:

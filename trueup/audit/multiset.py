@@ -1,9 +1,10 @@
 """A table without a key on one follower: the two multisets of row hashes, compared by the rules of evidence.
 
-Equal digests are a match, as they are of a chunk. Otherwise both sides are counted hash by hash. If the leader stood
-still meanwhile, what differs is proven (`verifier.stillness`). If it did not, only hashes count that several looks one
-after the other found with the very same two counts, each follower's look behind everything that the leader's showed:
-probable, and `repeated`. What keeps changing is in flight, and unverified in the end. Rows cannot be named.
+Equal digests are a match if the leader's did not change around the follower's. Otherwise both sides are counted hash by
+hash. If the leader stood still meanwhile, what differs is proven (`verifier.stillness`). If it did not, the hashes that
+differed are looked at again, each follower's look behind everything that the leader's showed, until enough looks one
+after the other have found the very same two counts: equal, or different (probable, `repeated`). What keeps changing is
+in flight, and unverified in the end. Rows cannot be named.
 """
 
 from __future__ import annotations
@@ -15,24 +16,25 @@ from typing import Any, TypeAlias
 from trueup.audit.report import Json, Tally, how_compared, table_entry
 from trueup.audit.tools import Tools
 from verifier.compare import NO_KEY, Comparison
-from verifier.digest import Digest
+from verifier.digest import EMPTY, Digest
 from verifier.drift import Certainty, Evidence, Method, Verdict
 from verifier.errors import Forbidden, Permanent, Temporary
 from verifier.journal import ChunkResult
 from verifier.keyrange import ALL, Chunk
 from verifier.look import Look, Publishes
-from verifier.multiset import MULTISET_MAX, Apart, Surplus
+from verifier.multiset import MULTISET_MAX, Surplus, Suspects
 from verifier.ports import Replica
-from verifier.position import Position
+from verifier.position import NOWHERE, Position
 from verifier.stillness import StillPoint, snapshot_evidence, still_point, unsettled
 from verifier.table import Table
 from verifier.window import Settled
 
 REPEATS = 8
 """Looks that must find the same two counts of a hash, one after the other. More than for a row by its key: equal rows
-come and go, and a count that changes back and forth between few values can look steady for a while."""
+come and go, and counts that change back and forth between few values can look steady, or equal, for a while."""
 _POLL_SECONDS = 0.05
 _PAUSE_SECONDS = 0.2
+_MOVED = "rows that differed kept changing while they were looked at"
 _UNADDRESSED = "rows cannot be addressed, because the table has no key: they were counted by their content"
 
 
@@ -76,6 +78,9 @@ class MultisetAudit:
     evidence: Evidence | None = None
     in_flight: int = 0
     _follows: bool = True
+    _blind: bool = False
+    _last: _Pair = field(default_factory=lambda: _Pair(EMPTY, EMPTY, None, None, {}))
+    """The latest looks, without their counts."""
 
     def run(self) -> None:
         """Never raises what a server says: it is the table's `problem`."""
@@ -125,40 +130,67 @@ class MultisetAudit:
 
     def _judge(self) -> None:
         began = self.tools.clock.now()
-        ours = self.tools.leader.digest(self.compared.leader, ALL).value
-        theirs = self.replica.digest(self.compared.follower, ALL).value
+        ours, theirs = self._glance()
         if ours == theirs:
             self._found(Verdict.MATCH, ours, theirs)
             return
         deadline = began + self.tools.settle.give_up_seconds
         countable = max(ours.rows, theirs.rows) <= MULTISET_MAX
         pair = self._look(deadline, countable=countable)
-        steady, times = _apart(pair), 1
-        while not (pair.equal or pair.evidence):
-            if times >= REPEATS and self._follows:
-                break
-            self._pause(deadline, "the rows that differ kept changing while they were looked at")
-            before = replace(pair, counts=None)
-            del pair  # two sides of counts are held at a time, not four
-            pair = self._look(deadline, countable=countable)
-            steady, times = _steadied(steady, before, pair, times)
-        self._conclude(pair, steady)
+        suspects = _suspects(pair)
+        times = 1
+        while not self._decided(pair, suspects, times):
+            try:
+                self._pause(deadline, _MOVED)
+                before = (pair.leader, pair.follower)
+                del pair  # two sides of counts are held at a time, not four
+                pair = self._look(deadline, countable=countable)
+            except _TooLate:
+                if self.interrupted or suspects is None or not (self._repeatable and suspects.steady(REPEATS)):
+                    raise
+                self._repeated(suspects)
+                return
+            times = times + 1 if (pair.leader, pair.follower) == before else 1
+            suspects = suspects.looked(*pair.counts, REPEATS) if suspects and pair.counts else _suspects(pair)
+        self._conclude(pair, suspects)
 
-    def _conclude(self, pair: _Pair, steady: Apart | None) -> None:
-        if pair.equal:
+    def _glance(self) -> tuple[Digest, Digest]:
+        """The two digests. They are told as equal only if the leader's was the same before and after the follower's
+        look: a row that came in between can make up for one that is missing, because rows have no keys."""
+        leader, table = self.tools.leader, self.compared.leader
+        mark = leader.mark()
+        ours = leader.digest(table, ALL)
+        theirs = self.replica.digest(self.compared.follower, ALL).value
+        if ours.value == theirs and not (leader.mark() == mark and ours.view.ended_below(mark)):
+            return leader.digest(table, ALL).value, theirs
+        return ours.value, theirs
+
+    def _decided(self, pair: _Pair, suspects: Suspects | None, times: int) -> bool:
+        """Whether the looks are enough. `times`: how many in a row have found the same two digests."""
+        if pair.evidence is not None or (pair.equal and times > 1):
+            return True
+        if suspects is None:
+            return self._repeatable and times >= REPEATS
+        return len(suspects) == 0 or (self._repeatable and suspects.steady(REPEATS) == len(suspects))
+
+    def _conclude(self, pair: _Pair, suspects: Suspects | None) -> None:
+        if pair.equal or (suspects is not None and not len(suspects)):
             self._found(Verdict.MATCH, pair.leader, pair.follower)
-            return
-        self.evidence = pair.evidence or Evidence(Certainty.PROBABLE, Method.REPEATED, dict(pair.positions))
-        self.exact = steady is not None
-        whole = _apart(pair)
-        if whole is None or steady is None:
-            counted = _by_count(pair.leader, pair.follower)
-        elif pair.evidence:
-            counted = whole.surplus()
+        elif pair.evidence is None and suspects is not None:
+            self._repeated(suspects)
         else:
-            counted, self.in_flight = steady.surplus(), len(whole) - len(steady)
-        self.tally.kinds.update(missing=counted.leader, extra=counted.follower)
-        self._found(Verdict.DRIFT, pair.leader, pair.follower)
+            self.exact = pair.counts is not None
+            told = Suspects.between(*pair.counts).surplus() if pair.counts else _by_count(pair.leader, pair.follower)
+            self._differs(told, pair.evidence or _by_repetition(pair))
+
+    def _repeated(self, suspects: Suspects) -> None:
+        self.in_flight = len(suspects) - suspects.steady(REPEATS)
+        self._differs(suspects.surplus(REPEATS), _by_repetition(self._last))
+
+    def _differs(self, told: Surplus, evidence: Evidence) -> None:
+        self.evidence = evidence
+        self.tally.kinds.update(missing=told.leader, extra=told.follower)
+        self._found(Verdict.DRIFT, self._last.leader, self._last.follower)
 
     def _found(self, verdict: Verdict, ours: Digest, theirs: Digest) -> None:
         self.tally.add(ChunkResult(Chunk(self.compared.leader.name, ALL, 0), self.follower, verdict, ours, theirs))
@@ -168,7 +200,7 @@ class MultisetAudit:
         leader, compared = self.tools.leader, self.compared
         mark = leader.mark()
         ours = _read(leader, compared.leader, countable)
-        position = leader.position()
+        position = self._written()
         point = still_point(mark, ours.view, position)
         theirs, settled = self._follow(position, deadline, countable)
         evidence = None
@@ -176,7 +208,25 @@ class MultisetAudit:
             evidence = snapshot_evidence(point, theirs)
         (left, ours_counts), (right, their_counts) = ours.value, theirs.value
         counts = None if ours_counts is None or their_counts is None else (ours_counts, their_counts)
-        return _Pair(left, right, counts, evidence, {"leader": position.text(), "follower_high": theirs.high.text()})
+        positions = {"leader": position.text(), "follower_high": theirs.high.text()}
+        self._last = _Pair(left, right, None, evidence, positions)
+        return replace(self._last, counts=counts)
+
+    @property
+    def _repeatable(self) -> bool:
+        """Looks that find the same again and again may decide: the follower is behind what the leader shows, or nobody
+        can tell where either stands. (Not where a leader that can tell has moved, and the follower follows nobody.)"""
+        return self._follows or self._blind
+
+    def _written(self) -> Position:
+        """How far the leader's log is written. A leader that tells none cannot be followed, nor seen to stand still."""
+        try:
+            return self.tools.leader.position()
+        except Forbidden:
+            raise
+        except Permanent:
+            self._blind, self._follows = True, False
+            return NOWHERE
 
     def _plain(self, point: StillPoint, ours: Look[_Value], theirs: Look[_Value], settled: Settled | None) -> bool:
         after = self.tools.leader.mark(theirs.high)
@@ -226,17 +276,13 @@ def _read(replica: Replica, table: Table, countable: bool) -> Look[_Value]:
     return Look((total, counts), look.low, look.high, look.view)
 
 
-def _apart(pair: _Pair) -> Apart | None:
-    return None if pair.counts is None else Apart.between(*pair.counts)
+def _suspects(pair: _Pair) -> Suspects | None:
+    """None of two that are equal, or that cannot be counted."""
+    return Suspects.between(*pair.counts) if pair.counts and not pair.equal else None
 
 
-def _steadied(steady: Apart | None, before: _Pair, later: _Pair, times: int) -> tuple[Apart | None, int]:
-    """What is left of the steady difference after one more look, and how many looks in a row have found it."""
-    if steady is None or later.counts is None:
-        same = (before.leader, before.follower) == (later.leader, later.follower)
-        return steady, times + 1 if same else 1
-    kept = steady.steady(*later.counts)
-    return (kept, times + 1) if len(kept) else (_apart(later), 1)
+def _by_repetition(pair: _Pair) -> Evidence:
+    return Evidence(Certainty.PROBABLE, Method.REPEATED, dict(pair.positions))
 
 
 def _by_count(ours: Digest, theirs: Digest) -> Surplus:
