@@ -42,8 +42,17 @@ def _mysql(replica: Replica) -> Surrounded:
     return MysqlSurroundings(replica)
 
 
+def _sqlite(replica: Replica) -> Surrounded:
+    from connectors.sqlite.cutover import SqliteSurroundings
+    from connectors.sqlite.replica import SqliteReplica
+
+    assert isinstance(replica, SqliteReplica)
+    return SqliteSurroundings(replica)
+
+
 _SURROUNDED: Mapping[str, Callable[[Replica], Surrounded]] = {
     "postgresql": _postgres,
     "mysql": _mysql,
     "mariadb": _mysql,
+    "sqlite": _sqlite,
 }
