@@ -12,7 +12,7 @@ from difflib import SequenceMatcher
 
 Range = tuple[int, int]
 
-_LETTERS = 120
+_LETTERS = 64
 _WORDS = 400
 _ALIKE = 0.35
 _PIECES = re.compile(r"\w+|\s+|.", re.DOTALL)
