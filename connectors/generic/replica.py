@@ -13,7 +13,7 @@ from typing import TypeVar
 from connectors.client.hashing import counted, hasher, packed, summed
 from connectors.generic import catalog
 from connectors.generic.session import Record, Session, Sessions
-from connectors.generic.statements import Statements
+from connectors.generic.statements import Statements, without_key
 from connectors.generic.values import spelled
 from verifier.digest import Digest
 from verifier.errors import Permanent
@@ -205,7 +205,7 @@ def _range(session: Session, statements: Statements, within: KeyRange) -> Iterat
     """The rows of the range."""
     beyond = statements.unaddressable() if within.lower is None else None
     if beyond is not None and session.all(beyond):
-        raise statements.without_key()
+        raise without_key(statements.table)
     records = session.each(statements.whole(within))
     if statements.in_order or within == ALL:
         return records

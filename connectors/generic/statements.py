@@ -86,11 +86,6 @@ class Statements:
         able = [self._source.c[one.stored].is_(None) for one in self._keys if one.nullable]
         return self._where(select(*map(self._read, self._keys)).select_from(self._source), or_(*able)) if able else None
 
-    def without_key(self) -> Permanent:
-        """What is said of such rows."""
-        named = ", ".join(self.table.key)
-        return Permanent(f"rows of {self.table.name} have NULL in their key ({named}); name a key that is never NULL")
-
     def named(self, key: Key) -> Key | None:
         """The key as it is read here; None if there can be no such key at all."""
         found: list[KeyValue] = []
@@ -117,7 +112,7 @@ class Statements:
         for one, held in zip(self._keys, parts, strict=True):
             part = key_value(one, held)
             if part is None:
-                raise self.without_key()
+                raise without_key(self.table)
             found.append(part)
         return tuple(found)
 
@@ -207,6 +202,12 @@ class Statements:
             inner = select(*(self._source.c[one.stored].label(one.name) for one in renamed)).subquery("renamed")
             return select(text(condition)).select_from(inner).scalar_subquery()
         return text(condition)  # type: ignore[return-value]
+
+
+def without_key(table: Table) -> Permanent:
+    """What is said of rows that no range and no lookup finds."""
+    named = ", ".join(table.key)
+    return Permanent(f"rows of {table.name} have NULL in their key ({named}); name a key that is never NULL")
 
 
 def _integer(part: KeyValue) -> int | None:
