@@ -7,9 +7,11 @@ temporary table. Values come as the server spells them: the driver's own decodin
 from __future__ import annotations
 
 import contextlib
+import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pymysql
@@ -239,6 +241,8 @@ def _connecting(url: URL, limits: Limits) -> dict[str, Any]:
         raise Misconfigured(
             f"{place(url)}: unknown option {unknown[0]!r} in the URL; known: {', '.join(sorted(_OF_URL))}"
         )
+    word = url.password or os.environ.get("MYSQL_PWD") or ""
+    file = Path("~/.my.cnf").expanduser()
     options: dict[str, Any] = {key: value for key, value in url.query.items() if key in _OF_URL}
     for key in ("ssl_verify_cert", "ssl_verify_identity", "ssl_disabled"):
         if key in options:
@@ -247,7 +251,8 @@ def _connecting(url: URL, limits: Limits) -> dict[str, Any]:
         "host": url.host or "localhost",
         "port": url.port or 3306,
         "user": url.username,
-        "password": url.password or "",
+        "password": word,
+        "read_default_file": None if word or not file.is_file() else str(file),
         "database": url.database or None,
         "charset": "utf8mb4",
         "autocommit": True,

@@ -1,0 +1,146 @@
+"""No false drift, and none missed, on MariaDB and MySQL under a hot workload whose replica is paused and released."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from fixtures import mysql_workload as load
+from fixtures.mysql_servers import PairDatabase
+
+from connectors.mysql.agreement import agree
+from connectors.mysql.replica import MysqlReplica, Options
+from verifier.bracketing import BracketJudging
+from verifier.compare import Comparison, comparison
+from verifier.drift import Kind
+from verifier.keyrange import ALL
+from verifier.look import Role
+from verifier.outcome import Again, Differs, Equal
+from verifier.table import Key, TableName
+
+pytestmark = [pytest.mark.mysql, pytest.mark.slow]
+
+OUTPUT = os.environ.get("TRUEUP_TRUTH_OUTPUT")
+SECONDS = float(os.environ.get("TRUEUP_TRUTH_SECONDS", "8"))
+JUDGED = int(os.environ.get("TRUEUP_TRUTH_KEYS", "4000"))
+BATCH = 400
+PLANTED: dict[int, Kind] = {
+    **{load.QUIET + n: Kind.MISMATCHED for n in range(0, 60, 7)},
+    **{load.QUIET + n: Kind.MISSING for n in range(1, 60, 9)},
+    **{load.QUIET + load.QUIET_ROWS + n: Kind.EXTRA for n in range(5)},
+}
+
+
+@contextmanager
+def busy(database: PairDatabase) -> Iterator[list[int]]:
+    """The workload in a process of its own, and somebody who pauses and releases the replica; in the end, commits."""
+    leader = database.pair.leader
+    words = [str(leader.port), leader.password, database.name]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "fixtures.mysql_workload", *words],
+        cwd=Path(load.__file__).parents[1], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    stop = threading.Event()
+
+    def disturb() -> None:
+        chance = random.Random(7)
+        while not stop.wait(chance.uniform(0.5, 1.5)):
+            database.pair.hold()
+            stop.wait(chance.uniform(0.1, 0.8))
+            database.pair.release()
+
+    disturber = threading.Thread(target=disturb)
+    disturber.start()
+    commits: list[int] = []
+    try:
+        yield commits
+    finally:
+        stop.set()
+        disturber.join()
+        process.terminate()
+        out, err = process.communicate(timeout=30)
+        assert not err, err
+        commits.append(int(out))
+
+
+def judged(leader: MysqlReplica, follower: MysqlReplica, compared: Comparison, keys: list[Key]) -> dict[Key, object]:
+    judging = BracketJudging(leader, follower, compared, keys)
+    while True:
+        told = judging.advance(time.monotonic())
+        if not isinstance(told, Again):
+            return dict(told)
+        time.sleep(max(0.0, told.at - time.monotonic()))
+
+
+def test_drift_is_exactly_what_differs(pair_database: PairDatabase) -> None:
+    database = pair_database
+    database.sql(*load.SCHEMA, *load.load())
+    database.pair.caught_up()
+    mismatched, missing, extra = ([k for k, kind in PLANTED.items() if kind is one] for one in (
+        Kind.MISMATCHED, Kind.MISSING, Kind.EXTRA,
+    ))  # fmt: skip
+    database.plant(
+        f"update busy set note = 'wrong' where id in ({', '.join(map(str, mismatched))})",
+        f"delete from busy where id in ({', '.join(map(str, missing))})",
+        *(f"insert into busy values ({key}, 1, 'rogue', 0, 0)" for key in extra),
+    )
+    leader = MysqlReplica("leader", database.leader_url, Options(role=Role.LEADER))
+    follower = MysqlReplica("follower", database.replica_url)
+    agree([leader, follower])
+    names = [TableName(database.name, name) for name in ("busy", "accounts")]
+    compared = [comparison(leader.table(name), follower.table(name)) for name in names]
+    ids: list[Key] = [(n,) for n in (*range(1, load.ROWS + 1), *range(load.QUIET, load.QUIET + load.QUIET_ROWS))]
+    accounts: list[Key] = [(region, n) for region in load.REGIONS for n in range(load.NUMBERS)]
+    chance, outcomes, wrong, methods = random.Random(1), Counter[str](), [], Counter[str]()
+    began = time.monotonic()
+    with busy(database) as commits:
+        while time.monotonic() - began < SECONDS or outcomes["match"] + outcomes["drift"] < JUDGED:
+            assert time.monotonic() - began < 20 * SECONDS + JUDGED / 50, outcomes
+            table = chance.random() < 0.25
+            keys = accounts if table else [
+                *chance.sample(ids, BATCH), *((n,) for n in range(1, load.HOT)), *((key,) for key in PLANTED),
+            ]  # fmt: skip
+            for key, outcome in judged(leader, follower, compared[table], sorted(set(keys), key=str)).items():
+                expected = PLANTED.get(key[0]) if not table else None  # type: ignore[call-overload]
+                if isinstance(outcome, Equal | Differs):
+                    outcomes["drift" if isinstance(outcome, Differs) else "match"] += 1
+                    found = outcome.kind if isinstance(outcome, Differs) else None
+                    if found is not expected:
+                        wrong.append(f"{key}: {outcome} instead of {expected}")
+                    if isinstance(outcome, Differs):
+                        methods[outcome.evidence.method.value] += 1
+                else:
+                    outcomes["moving"] += 1
+    database.pair.release()
+    database.pair.caught_up()
+    assert wrong == []
+    assert commits[0] > 20 * SECONDS
+    assert outcomes["drift"] >= len(PLANTED)
+    assert outcomes["match"] + outcomes["drift"] >= JUDGED
+    left, right = (side.row_digests(one, ALL).value for side, one in (
+        (leader, compared[0].leader), (follower, compared[0].follower),
+    ))  # fmt: skip
+    apart = {key[0] for key in left.keys() | right.keys() if left.get(key) != right.get(key)}
+    assert apart == set(PLANTED)
+    if OUTPUT:
+        told = {
+            "engine": leader.dialect,
+            "seconds": time.monotonic() - began,
+            "commits": commits[0],
+            **outcomes,
+            **methods,
+        }
+        with Path(OUTPUT).open("a") as out:
+            out.write(json.dumps(told) + "\n")
+    leader.close()
+    follower.close()
