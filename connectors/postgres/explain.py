@@ -21,18 +21,24 @@ _FORMS = {
     RowForm.TEXT: "rows are hashed as text, because not every server has the same hash of a record",
 }
 
+_OTHERS = {
+    Scheme.CANONICAL: "rows are hashed as their canonical form, SHA-256 cut to 64 bits, as the other engine does",
+    Scheme.CLIENT: "rows are read whole, and hashed by trueup",
+}
+
 
 def explain_digest(
     session: Session, table: Table, statements: Statements, form: RowForm, role: Role, within: KeyRange
 ) -> Explanation:
     """The digest of one chunk of `table`. Errors as from any question."""
-    sql, values = statements.digest(within, _TOLD[role])
+    read_whole = table.scheme is Scheme.CLIENT
+    sql, values = (statements.everything if read_whole else statements.digest)(within, _TOLD[role])
     plan = tuple(str(line) for (line,) in session.all(f"explain {sql}", values))
     return Explanation(sql, tuple(map(str, values)), plan, tuple(_notes(table, statements, form)))
 
 
 def _notes(table: Table, statements: Statements, form: RowForm) -> list[str]:
-    notes = [_FORMS[form]] if table.scheme is Scheme.NATIVE else []
+    notes = [_FORMS[form] if table.scheme is Scheme.NATIVE else _OTHERS[table.scheme]]
     named = [column.name for column in table.key_columns() if column.family in ORDERED_BY_COLLATION]
     if not named:
         return [*notes, "the key has no text: its own order is the same on every server"]
