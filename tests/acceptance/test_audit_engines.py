@@ -196,3 +196,26 @@ def test_a_file_that_is_not_there_is_exit_code_5(tmp_path: Path) -> None:
         assert (run.code, run.out) == (5, ""), run.err
         assert "check " in run.err
     assert list(tmp_path.glob("none*")) == []
+
+
+@pytest.mark.parametrize(
+    ("leader", "follower", "evidence"),
+    [("sqlite", "duckdb", ("proven", "snapshot")), ("duckdb", "sqlite", ("probable", "repeated"))],
+)
+def test_rows_without_a_key_are_counted(
+    store: Callable[[str, str], Store], tmp_path: Path, leader: str, follower: str, evidence: tuple[str, str]
+) -> None:
+    ours, theirs = store(leader, "leader"), store(follower, "follower")
+    for one in (ours, theirs):
+        one.run([("create table seen (kind varchar, n integer)", ())])
+        one.run([("insert into seen values (?, ?)", (kind, n)) for n, kind in enumerate("aabc" * 5)])
+    words = ("audit", "--leader", ours.url, "--follower", f"copy={theirs.url}", "--format", "json")
+    trueup = Program(tmp_path, {})
+    run = trueup(*words)
+    assert (run.code, run.report["verdict"]) == (0, "match"), run.err
+    theirs.run([("update seen set n = n + 100 where n in (3, 4)", ()), ("delete from seen where n = 5", ())])
+    run = trueup(*words)
+    (entry,) = run.report["tables"]
+    assert (run.code, entry["drift"]) == (1, {"missing": 3, "extra": 2, "mismatched": 0}), run.err
+    told = entry["multiset"]
+    assert (told["evidence"], told["method"]) == evidence
