@@ -10,10 +10,10 @@ import struct
 import sys
 from array import array
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import ItemsView, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-MULTISET_MAX = 1_000_000
+MULTISET_MAX = 500_000
 """Different row hashes of one table that are counted one by one: sixteen bytes each, on both sides."""
 
 
@@ -45,6 +45,22 @@ class HashCounts(Mapping[int, int]):
 
     def __len__(self) -> int:
         return len(self._hashes)
+
+    def items(self) -> ItemsView[int, int]:
+        return _Items(self)
+
+    def in_order(self) -> Iterator[tuple[int, int]]:
+        """Hashes with their counts, none of them searched for."""
+        return zip(self._hashes, self._counts, strict=True)
+
+
+class _Items(ItemsView[int, int]):
+    def __init__(self, counts: HashCounts) -> None:
+        super().__init__(counts)
+        self._counts = counts
+
+    def __iter__(self) -> Iterator[tuple[int, int]]:
+        return self._counts.in_order()
 
 
 @dataclass(frozen=True, slots=True)

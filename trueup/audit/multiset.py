@@ -16,7 +16,7 @@ from typing import Any, TypeAlias
 from trueup.audit.report import Json, Tally, how_compared, table_entry
 from trueup.audit.tools import Tools
 from verifier.compare import NO_KEY, Comparison
-from verifier.digest import EMPTY, Digest
+from verifier.digest import EMPTY, MODULUS, Digest
 from verifier.drift import Certainty, Evidence, Method, Verdict
 from verifier.errors import Forbidden, Permanent, Temporary
 from verifier.journal import ChunkResult
@@ -272,8 +272,10 @@ def _read(replica: Replica, table: Table, countable: bool) -> Look[_Value]:
         return Look((digest.value, None), digest.low, digest.high, digest.view)
     look = replica.multiset(table)
     counts = look.value
-    total = Digest(sum(counts.values()), sum(value * count for value, count in counts.items()) % (1 << 64))
-    return Look((total, counts), look.low, look.high, look.view)
+    rows = total = 0
+    for value, count in counts.items():
+        rows, total = rows + count, (total + value * count) % MODULUS
+    return Look((Digest(rows, total), counts), look.low, look.high, look.view)
 
 
 def _suspects(pair: _Pair) -> Suspects | None:

@@ -18,6 +18,7 @@ def test_packed_counts_are_the_counts(counts: dict[int, int]) -> None:
     packed = HashCounts.of(counts)
     assert dict(packed) == counts
     assert list(packed) == sorted(counts)
+    assert list(packed.items()) == sorted(counts.items())
     assert [packed.get(value, 0) for value in counts] == list(counts.values())
 
 
