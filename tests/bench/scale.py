@@ -127,6 +127,7 @@ def audit(what: str, leader: str, follower: str, tables: str, folder: Path, *mor
     reader.start()
     peak = _peak(process)
     reader.join()
+    process.stderr.close()
     seconds = time.monotonic() - began
     if not (folder / "report.json").exists():
         raise RuntimeError(f"the audit left no report: {''.join(said[-20:])}")
