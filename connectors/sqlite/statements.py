@@ -21,6 +21,7 @@ Quote = Callable[[str], str]
 Statement = tuple[str, list[object]]
 FUNCTION = "trueup_key"
 _BATCH = 500
+_NUMBERS = {Family.INTEGER, Family.DECIMAL}
 _PLAIN = (Family.DATE, Family.TIME, Family.TIMESTAMP, Family.TIMESTAMPTZ)
 
 
@@ -54,7 +55,7 @@ class Statements:
     def order(self, column: Column) -> Order:
         """How this part of the key is compared."""
         form = column.meets_as
-        if form is column.family and form in (Family.INTEGER, Family.DECIMAL, Family.FLOAT, Family.BYTES):
+        if {form, column.family} <= _NUMBERS or (form is column.family and form in (Family.FLOAT, Family.BYTES)):
             return Order.VALUE
         native = self._table.scheme is Scheme.NATIVE and form in _PLAIN
         if self._utf8 and ((form is Family.TEXT and column.family is Family.TEXT) or native):

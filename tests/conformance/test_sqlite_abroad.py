@@ -28,6 +28,8 @@ KEYS: dict[str, tuple[tuple[tuple[str, str], ...], list[tuple[str, ...]]]] = {
     "words": ((("text", "text"), ("int", "int")), list(itertools.product(WORDS, ("-1", "7")))),
     "numbers": ((("bigint", "integer"),), [(str(n),) for n in (-(2**63), -1, 0, 9, 10, 2**63 - 1)]),
     "decimals": ((("numeric(9,2)", "decimal(9,2)"),), [(n,) for n in ("-10", "-1.50", "0", "2", "10.25")]),
+    "wholes": ((("numeric(20)", "integer"),), [(str(n),) for n in (-10, -9, 0, 2, 9, 10, 100)]),
+    "wholes here": ((("bigint", "decimal(9,2)"),), [(str(n),) for n in (-10, -9, 0, 2, 9, 10, 100)]),
     "uuids": (
         (("uuid", "text"),), [(f"{one}F1C1E0A-8d2b-4f57-9a3c-0d9e8b7a6c5d",) for one in "0479Af"],
     ),
