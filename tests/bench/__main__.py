@@ -1,4 +1,4 @@
-"""`python -m bench [speed|mariadb|cross|detect|truth ...]`: measure, print, and write docs/benchmarks.md."""
+"""`python -m bench [speed|mariadb|cross|detect|truth|scale ...]`: measure, print, and write docs/benchmarks.md."""
 
 from __future__ import annotations
 
@@ -6,19 +6,21 @@ import argparse
 import sys
 from datetime import UTC, datetime
 
-from bench import live, machine, page, speed, truth
+from bench import live, machine, page, scale, speed, truth
 
 PARTS = (*speed.CONTESTS, "detect")
 
 
 def main(words: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    choices = [*PARTS, "truth", []]
-    parser.add_argument("part", nargs="*", choices=choices, help="what to measure (default: all but truth)")
+    choices = [*PARTS, "truth", "scale", []]
+    parser.add_argument("part", nargs="*", choices=choices, help="what to measure (default: all but truth, scale)")
     parser.add_argument("--rows", type=int, default=3_000_000, help="rows of the audited table")
     parser.add_argument("--rounds", type=int, default=3, help="how often the audited and their rivals take turns")
     parser.add_argument("--seconds", type=float, default=60.0, help="how long the leader is busy, per stream")
     parser.add_argument("--keys", type=int, default=200_000, help="keys judged per method and follower, for truth")
+    parser.add_argument("--tables", type=int, default=5_000, help="tables of one audit, for scale")
+    parser.add_argument("--drifted", type=int, default=1_000_000, help="rows that all differ, for scale")
     parser.add_argument("--dry", action="store_true", help="print only, leave the page alone")
     told = parser.parse_args(words)
     for part in told.part or PARTS:
@@ -26,6 +28,8 @@ def main(words: list[str] | None = None) -> int:
             found = {part: _speed(speed.CONTESTS[part], told.rows, told.rounds)}
         elif part == "truth":
             found = {part: _truth(told.keys)}
+        elif part == "scale":
+            found = {part: _scale(told.tables, told.drifted)}
         else:
             found = _live(told.seconds)
         for section, text in found.items():
@@ -55,6 +59,11 @@ def _speed(contest: speed.Contest, rows: int, rounds: int) -> str:
 def _truth(keys: int) -> str:
     before = machine.load()
     return f"{page.table(truth.HEADER, truth.bench(keys))}\n\n{_when(before)}"
+
+
+def _scale(tables: int, drifted: int) -> str:
+    before = machine.load()
+    return f"{page.table(scale.HEADER, scale.bench(tables, drifted))}\n\n{_when(before)}"
 
 
 def _live(seconds: float) -> dict[str, str]:

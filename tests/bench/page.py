@@ -10,7 +10,7 @@ from bench.machine import Series
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "benchmarks.md"
 
 
-_TITLES = {"mariadb": "Speed on MariaDB", "cross": "Speed across PostgreSQL and MariaDB"}
+_TITLES = {"mariadb": "Speed on MariaDB", "cross": "Speed across PostgreSQL and MariaDB", "scale": "Scale"}
 """Sections that are written when they are first measured."""
 
 
