@@ -25,7 +25,7 @@ from verifier.keyrange import ALL, KeyRange
 from verifier.look import Publishes, Role
 from verifier.ports import Replica
 from verifier.position import parse
-from verifier.table import Family, Key, Table, TableName
+from verifier.table import Family, Key, Scheme, Table, TableName
 from verifier.view import Seen
 
 COLUMNS = (("id", Family.INTEGER), ("name", Family.TEXT), ("amount", Family.DECIMAL), ("note", Family.TEXT))
@@ -377,6 +377,8 @@ def test_what_would_run_is_told_without_running_it(world: World) -> None:
         assert told.parameters == ("7", "9")
         assert told.plan
         assert side.explain(table, ALL).parameters == ()
+        read = side.explain(replace(table, scheme=Scheme.CLIENT), KeyRange((7,), (9,)))
+        assert side.dialect == "memory" or all(column.stored in read.sql for column in table.columns)
     with pytest.raises(Permanent):
         world.leader.explain(replace(ours, name=replace(ours.name, name="gone")), ALL)
 
