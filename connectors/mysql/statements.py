@@ -37,7 +37,7 @@ class Statements:
         return (
             not others
             and column.family is column.meets_as is Family.INTEGER
-            and not column.declared.startswith("bigint") | ("unsigned" not in column.declared)
+            and not (column.declared.startswith("bigint") and "unsigned" in column.declared)
         )
 
     def digest(self, within: KeyRange) -> Statement:
