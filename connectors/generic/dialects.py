@@ -13,27 +13,28 @@ _EVERYWHERE = frozenset({Family.INTEGER, Family.DECIMAL})
 @dataclass(frozen=True, slots=True)
 class Dialect:
     """`connect`: arguments that make a connection read-only. `pins`: statements for each new one. `ordered`: families
-    whose order in the engine is the one that all engines share. `as_text`: families that the engine itself spells,
-    because its driver loses something. `standard_catalog`: described by `information_schema`. `embedded`: a file, and
-    no server."""
+    whose order in the engine is the one that all engines share, text by the collation `by_bytes`. `as_text`: families
+    that the engine itself spells, because its driver loses something. `standard_catalog`: described by
+    `information_schema`. `embedded`: a file, and no server."""
 
     connect: Mapping[str, object] = field(default_factory=dict)
     pins: tuple[str, ...] = ()
     ordered: frozenset[Family] = _EVERYWHERE
+    by_bytes: str | None = None
     as_text: frozenset[Family] = frozenset({Family.JSON, Family.OTHER})
     standard_catalog: bool = False
     embedded: bool = False
 
 
 _KNOWN: Mapping[str, Dialect] = {
-    # Text is ordered by its bytes unless the session says otherwise (https://duckdb.org/docs/stable/sql/expressions/
-    # collations); its driver cuts nanoseconds, intervals and infinite dates; its dialect does not reflect with
-    # SQLAlchemy 2.1.
+    # Columns may have a collation that the catalogue does not tell; its driver cuts nanoseconds, intervals and infinite
+    # dates; its dialect does not reflect with SQLAlchemy 2.1.
     "duckdb": Dialect(
         connect={"read_only": True},
         pins=("set timezone = 'UTC'", "set default_collation = ''"),
         ordered=_EVERYWHERE
         | {Family.TEXT, Family.UUID, Family.BYTES, Family.DATE, Family.TIMESTAMP, Family.TIMESTAMPTZ},
+        by_bytes="C",
         as_text=frozenset({
             Family.JSON, Family.OTHER, Family.INTERVAL, Family.DATE, Family.TIME, Family.TIMESTAMP, Family.TIMESTAMPTZ,
             Family.ENUM, Family.BIT,

@@ -18,6 +18,7 @@ from sqlalchemy import (
     String,
     and_,
     cast,
+    collate,
     column,
     false,
     literal,
@@ -64,7 +65,7 @@ class Statements:
     def keys(self, within: KeyRange) -> Select[Any]:
         """The key columns of those rows, in order where the server knows it."""
         found = self._where(select(*map(self._read, self._keys)).select_from(self._source), *self._range(within))
-        return found.order_by(*(self._source.c[one.stored] for one in self._keys)) if self.in_order else found
+        return found.order_by(*map(self._compared, self._keys)) if self.in_order else found
 
     def points(self, keys: Sequence[Key]) -> Iterator[Select[Any]]:
         """All columns of the rows with these keys, and perhaps of others, which are told apart by their keys."""
@@ -151,6 +152,11 @@ class Statements:
         wide = self._bare(one) == "TIMESTAMP_NS"
         return cast(found, String) if wide or one.family in self._dialect.as_text else found
 
+    def _compared(self, one: Column) -> ColumnElement[Any]:
+        """The part of the key as it is ordered, whatever the column's own collation is."""
+        found = self._source.c[one.stored]
+        return collate(found, self._dialect.by_bytes) if self._dialect.by_bytes and _text(one) else found
+
     def _bare(self, one: Column) -> str:
         return one.declared.partition("(")[0].strip().upper()
 
@@ -183,7 +189,7 @@ class Statements:
     ) -> ColumnElement[bool]:
         """The tuple comparison from this part of the key on."""
         one = self._keys[place]
-        here, value = self._source.c[one.stored], self._bound(one, bound[place])
+        here, value = self._compared(one), self._bound(one, bound[place])
         if place == len(self._keys) - 1:
             return last(here, value)
         return or_(further(here, value), and_(here == value, self._beyond(bound, place + 1, further, last)))

@@ -199,6 +199,21 @@ def test_a_statement_ends_at_its_time_limit(tmp_path: Path) -> None:
         assert replica.digest(replica.table(TableName("main", "t")), ALL).value.rows == 0
 
 
+def test_a_collation_of_a_column_changes_nothing(tmp_path: Path) -> None:
+    words = ["a", "B", "c", "Z", "é"]
+    rows = "insert into t values " + ", ".join(f"('{word}', 1)" for word in words)
+    make = "create table t (k varchar {} primary key, n integer)"
+    with (
+        closing(of_duckdb(tmp_path / "x.duckdb", make.format("collate nocase"), rows)) as one,
+        closing(of_duckdb(tmp_path / "y.duckdb", make.format(""), rows)) as other,
+    ):
+        table = one.table(TableName("main", "t"))
+        for side in (one, other):
+            assert [side.boundary(table, None, n) for n in range(5)] == [(word,) for word in sorted(words)]
+            assert set(side.row_digests(table, KeyRange(("Z",), ("c",))).value) == {("Z",), ("a",)}
+            assert set(side.rows(table, [("A",), ("B",)]).value) == {("B",)}
+
+
 def test_nobody_writes_through_it(tmp_path: Path) -> None:
     with closing(of_duckdb(tmp_path / "x.duckdb", "create table t (id integer primary key)")) as replica:
         with pytest.raises(Permanent, match="read-only"):
