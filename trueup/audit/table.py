@@ -125,16 +125,17 @@ class TableAudit:
 
     def _read(self, scan: TableScan) -> ChunkRead:
         """The next chunk once the rate allows it. Touches nothing but the scan: it may run on another thread."""
-        brakes, rows = self.tools.brakes, scan.size.rows
-        if brakes is None:
-            return scan.step()
-        brakes.admit(rows)
+        brakes, rows, most = self.tools.brakes, scan.size.rows, self.tools.scan.suspects_max // 2
+        if brakes is not None:
+            brakes.admit(rows)
         found = 0
         try:
             read = scan.step()
             found = read.leader.rows
         finally:
-            brakes.read(rows, found)
+            if brakes is not None:
+                brakes.read(rows, found)
+        scan.size.crowd(max(found, 1), max((len(s.suspects) for s in read.followers.values()), default=0), most)
         return read
 
     def _judge(self, replica: Replica, compared: Comparison) -> Callable[[list[Key]], Judging]:
