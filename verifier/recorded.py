@@ -15,11 +15,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Protocol
+from urllib.parse import quote, unquote
 
 from verifier.errors import Misconfigured
 from verifier.position import Position, Tick, parse
 from verifier.table import Table
 from verifier.view import Mark, Snapshot, View
+
+_PLAIN = ":/,.-="
+"""What a shell leaves alone, and no field is parted by; the rest is written as in a URL."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +43,7 @@ class Recorded:
         mark = str(self.mark) if isinstance(self.mark, int) else self.mark.text()
         floor = "none" if self.floor is None else str(self.floor)
         fields = (self.system, str(self.timeline), self.position.text(), mark, floor, "quiet" if self.quiet else "busy")
-        return "@".join(fields).replace(" ", "+")  # a word: nothing that a shell would take apart
+        return "@".join(quote(one, safe=_PLAIN) for one in fields)
 
     @property
     def lasting(self) -> bool:
@@ -51,7 +55,7 @@ class Recorded:
     def read(cls, text: str) -> Recorded:
         """Misconfigured if it is not what `text` writes, or not lasting."""
         try:
-            system, timeline, position, mark, floor, quiet = text.strip().replace("+", " ").split("@")
+            system, timeline, position, mark, floor, quiet = map(unquote, text.strip().split("@"))
             if quiet not in ("quiet", "busy"):
                 raise ValueError(quiet)
             found = cls(

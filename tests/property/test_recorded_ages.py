@@ -75,7 +75,7 @@ def test_the_sql_is_the_reference(postgres_server: Servers) -> None:
 @given(
     st.builds(
         Recorded,
-        system=st.integers(0, 1 << 63).map(str),
+        system=st.one_of(st.integers(0, 1 << 63).map(str), st.text(min_size=1)),
         timeline=st.integers(1, 1 << 31),
         position=st.integers(0, (1 << 64) - 1).map(Lsn),
         mark=st.one_of(
