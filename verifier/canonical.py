@@ -14,6 +14,7 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from decimal import Context, Decimal, InvalidOperation
+from json.encoder import encode_basestring_ascii
 from typing import Any
 
 from verifier import moments
@@ -161,26 +162,43 @@ def _set(text: str) -> str:
 
 def _json(text: str) -> str:
     try:
-        return _structure(json.loads(text, parse_float=Decimal, parse_int=Decimal, parse_constant=_refuse))
+        return _structure(_DECODER.decode(text))
     except (ValueError, InvalidOperation, RecursionError):
         return text
 
 
+class _Digits(str):
+    """A whole number of a JSON text: it is its own canonical text."""
+
+    __slots__ = ()
+
+
+def _whole(text: str) -> str:
+    return _Digits("0" if text == "-0" else text if len(text) < _EXPONENT_MAX else _plain(Decimal(text)))
+
+
 def _structure(node: Any) -> str:
     """Compact JSON with sorted keys and plain numbers; of a key given twice the last one counts."""
-    if isinstance(node, dict):
-        members = (f"{json.dumps(key)}:{_structure(node[key])}" for key in sorted(node))
-        return "{" + ",".join(members) + "}"
-    if isinstance(node, list):
+    kind = type(node)
+    if kind is str:
+        return encode_basestring_ascii(node)
+    if kind is _Digits:
+        return str(node)
+    if kind is dict:
+        return "{" + ",".join([f"{encode_basestring_ascii(key)}:{_structure(node[key])}" for key in sorted(node)]) + "}"
+    if kind is list:
         return "[" + ",".join(map(_structure, node)) + "]"
-    if isinstance(node, Decimal):
+    if kind is Decimal:
         return _plain(node)
-    return json.dumps(node)
+    return _CONSTANTS[node]
 
 
 def _refuse(name: str) -> Any:
     raise ValueError(f"{name} is not JSON")
 
+
+_DECODER = json.JSONDecoder(parse_float=Decimal, parse_int=_whole, parse_constant=_refuse)
+_CONSTANTS = {None: "null", True: "true", False: "false"}
 
 _FORMS: Mapping[Family, Callable[[str], str]] = {
     Family.INTEGER: _integer,
