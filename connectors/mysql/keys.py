@@ -174,4 +174,6 @@ def _expanded(keys: Sequence[KeyColumn], key: Key, beyond: str, last: str) -> tu
     if not others:
         return f"{left} {last} {right}", [parameter]
     inner, values = _expanded(others, tuple(rest), beyond, last)
-    return f"{left} {beyond}= {right} and ({left} {beyond} {right} or ({inner}))", [parameter, parameter, *values]
+    # The equality looks needless. With it the planner walks from (x, y) on, without it from (x) on: all of a tenant.
+    beside = f"{left} {beyond} {right} or ({left} = {right} and ({inner}))"
+    return f"{left} {beyond}= {right} and ({beside})", [parameter, parameter, parameter, *values]

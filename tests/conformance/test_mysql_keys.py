@@ -207,6 +207,28 @@ def test_names_are_quoted_whatever_they_are(sides: Sides) -> None:
     partitioned(sides, limited[0], limited[1], 1)
 
 
+def test_a_chunk_reads_its_own_rows_and_not_all_that_share_the_first_column(sides: Sides) -> None:
+    """A key that begins with a tenant, and one tenant who has nearly everything."""
+    rows = ", ".join(f"(1, 'x{n:04}', {n})" for n in range(3000))
+    sides.database.sql(
+        "create table t (tenant int, name varchar(20), n int, primary key (tenant, name, n))",
+        f"insert into t values {rows}, (2, 'y', 1)",
+        "analyze table t",
+    )
+    sides.database.pair.caught_up()
+    ours, _ = sides.tables("t")
+    agree([sides.leader, sides.follower], [ours])
+    for upper in (1, "x1500", 9), (2, "y", 0):
+        plan = sides.leader.explain(ours, KeyRange((1, "x1490", 9), upper)).plan[0]
+        assert "type: range" in plan
+        read = int(plan.partition("rows: ")[2].partition(",")[0])
+        assert read < (40 if upper[0] == 1 else 2000)
+    first, second, *_ = walked(sides.leader, ours, 1490)
+    assert (first.upper, second.lower) == ((1, "x1490", 1490),) * 2
+    within = KeyRange(second.lower, (1, "x1500", 1500))
+    assert sorted(sides.leader.row_digests(ours, within).value) == [(1, f"x{n:04}", n) for n in range(1490, 1500)]
+
+
 def test_the_key_is_the_primary_one_or_a_unique_one_that_addresses_rows(sides: Sides) -> None:
     sides.database.sql(
         "create table a (x int, y int not null, z int not null, primary key (y, x), unique (z))",
