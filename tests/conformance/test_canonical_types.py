@@ -5,6 +5,7 @@ Many of these values exist in one engine only. They must not be equal to any oth
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -19,6 +20,9 @@ from verifier.table import Column, Family, Scheme
 
 UUID = "6F1C1E0A-8D2B-4F57-9A3C-0D9E8B7A6C5D"
 BARE = UUID.replace("-", "")
+POINT = struct.pack("<IBIdd", 0, 1, 1, 1.0, -2.0)
+"""As the servers store it: number of the reference system, byte order, kind, x and y."""
+WITHOUT_XML = ("postgresql-18",)  # the server of the wheel is built without libxml
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +100,8 @@ POSTGRES = (
     Case("fullname", ["(a,b)", '("a,b",)', "(,)", '("",)']),
     Case("price", ["1.5", "1.50", "2"], equal=[(0, 1)]),
     Case("money", ["1.00", "-1.00"]),
+    Case("xml", ["<a> b</a>", "<a/>", "é"]),
+    Case("xml", ["<a/>"], Family.TEXT),
 )
 MYSQL = (
     Case("tinyint", ["-128", "127"]),
@@ -153,6 +159,8 @@ MYSQL = (
     Case("set('a','b')", ["b,a", "a,b", ""], equal=[(0, 1)]),
     Case("bit(12)", [5, 0, 4095]),
     Case("bit(64)", [2**64 - 1, 0]),
+    Case("point", [POINT, b"\xe6\x10" + POINT[2:]]),
+    Case("geometry", [POINT, POINT[:-1] + b"\x40"]),
 )
 MARIADB = (
     Case("uuid", [UUID, BARE], equal=[(0, 1)]),
@@ -163,7 +171,10 @@ MARIADB = (
 
 def cases_of(engine: str) -> tuple[Case, ...]:
     if engine.startswith("postgresql"):
-        return tuple(case for case in POSTGRES if case.since <= int(engine.rpartition("-")[2]))
+        version = int(engine.rpartition("-")[2])
+        return tuple(
+            case for case in POSTGRES if case.since <= version and (case.declared != "xml" or engine not in WITHOUT_XML)
+        )
     return MYSQL + (MARIADB if engine == "mariadb" else ())
 
 
