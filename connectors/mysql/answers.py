@@ -30,6 +30,7 @@ def ask_once(sessions: Sessions, session: Session, sql: str, rows_max: int, seco
         names, rows = session.raw(text)
     finally:
         if session.usable:
+            session.raw("select release_all_locks()")  # the user's SQL may have taken some, which outlive a statement
             session.run("set sql_select_limit = default")
             session.run(sessions.dialect.time_limit(sessions.limits.statement_seconds))
             session.allow(sessions.limits.statement_seconds)

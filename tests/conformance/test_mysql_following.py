@@ -232,6 +232,20 @@ def test_answers_keep_their_order_and_their_limits(sides: Sides) -> None:
     assert sides.leader.ask("select 100 % 7", rows_max=2, seconds_max=5).value.rows == (("2",),)
 
 
+def test_nobody_waits_long_for_a_lock_and_nobody_keeps_one(sides: Sides) -> None:
+    name, table = sides.database.name, sides.table("t")
+    with sides.database.pair.leader.session(name) as cursor:
+        cursor.execute("lock tables t write")
+        began = time.monotonic()
+        with pytest.raises(Temporary, match="lock"):
+            sides.leader.digest(table, ALL)
+        assert time.monotonic() - began < 5
+        cursor.execute("unlock tables")
+        assert sides.leader.ask(f"select get_lock('{name}', 0)", rows_max=1, seconds_max=5).value.rows == (("1",),)
+        cursor.execute("select get_lock(%s, 1)", (name,))
+        assert cursor.fetchall() == ((1,),)
+
+
 def test_servers_that_are_gone_silent_or_others_are_told_apart(sides: Sides) -> None:
     pair, name = sides.database.pair, sides.database.name
     other = {"mysql": "mariadb", "mariadb": "mysql"}[pair.leader.engine]
