@@ -100,12 +100,24 @@ class MysqlServer(ABC):
 
     def create(self) -> None:
         """Make and start it."""
-        program = self.program()
+        self.prepare()
+        self.launch()
+
+    def prepare(self, like: MysqlServer | None = None) -> None:
+        """Make its files. `like`: a server that was prepared and not launched yet; its data is copied, much faster."""
+        self.program()
         self.home.mkdir()
         self.workspace.account.own(self.home)
         self._configure()
-        self.make_data()
-        self.start(program)
+        if like is None:
+            self.make_data()
+        else:
+            self.workspace.account.run(["cp", "-a", like.data, self.data], cwd=self.home, log=self.log)
+            (self.data / "auto.cnf").unlink(missing_ok=True)  # the identity of MySQL, made anew where there is none
+
+    def launch(self) -> None:
+        """Start it for the first time."""
+        self.start()
         connection = self._connect(unix_socket=str(self.socket_path), user="root")
         with contextlib.closing(connection), connection.cursor() as cursor:
             for statement in (
@@ -343,8 +355,10 @@ def start_pair(workspace: Workspace, kind: type[MysqlServer]) -> MysqlPair:
     leader = kind(workspace, f"{kind.engine}-leader", 1)
     replica = kind(workspace, f"{kind.engine}-replica", 2)
     replica.password = leader.password
-    leader.create()
-    replica.create()
+    leader.prepare()
+    replica.prepare(like=leader)
+    leader.launch()
+    replica.launch()
     replica.follow(leader)
     return MysqlPair(leader, replica)
 
