@@ -142,7 +142,7 @@ class BracketJudging:
             evidence = snapshot_evidence(self._point, look)
             return {key: self._compared(ours.get(key), theirs.get(key), evidence) for key in bracket.keys}
         why = Moving("the follower follows nobody, and the leader was written to while they were read; compare at rest")
-        return {key: Equal() if _equal(ours.get(key), theirs.get(key)) else why for key in bracket.keys}
+        return {key: Equal() if self._same(ours.get(key), theirs.get(key)) else why for key in bracket.keys}
 
     def _enclosed(self, bracket: Bracket) -> _Enclosed:
         """The leader cannot tell whether it stood still: it is read again after the follower, where they differ. What
@@ -150,12 +150,12 @@ class BracketJudging:
         assert bracket.r1 is not None
         ours = bracket.r1.value
         theirs = self.follower.rows(self.compared.follower, bracket.keys).value
-        differing = [key for key in bracket.keys if not _equal(ours.get(key), theirs.get(key))]
+        differing = [key for key in bracket.keys if not self._same(ours.get(key), theirs.get(key))]
         again: Rows = self.leader.rows(self.compared.leader, differing).value if differing else {}
         findings = dict.fromkeys(bracket.keys, Finding(Found.EQUAL))
         for key in differing:
             first, second, other = ours.get(key), again.get(key), theirs.get(key)
-            if _equal(second, other):
+            if self._same(second, other):
                 continue
             if not _equal(first, second):
                 findings[key] = Finding(Found.MOVING)
@@ -190,6 +190,12 @@ class BracketJudging:
         if finding.outcome in (Found.DRIFT, Found.STEADY) and finding.evidence is not None:
             return self._compared(finding.leader, finding.follower, finding.evidence)
         return Moving("the row kept changing while it was looked at")
+
+    def _same(self, ours: Row | None, theirs: Row | None) -> bool:
+        """By digest, which is cheap, or else by value."""
+        if ours is None or theirs is None or ours.digest == theirs.digest:
+            return _equal(ours, theirs)
+        return not differing_columns(self.compared.leader, ours.values, theirs.values)
 
     def _compared(self, ours: Row | None, theirs: Row | None, evidence: Evidence) -> Outcome:
         """By value: two spellings of the same value have different digests and are equal all the same."""

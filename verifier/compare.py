@@ -7,7 +7,7 @@ the table `unverified`, by name, unless the user excluded it.
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from verifier.table import Column, Family, Scheme, Table
@@ -151,13 +151,17 @@ def meeting(one: Column, other: Column, *, abroad: bool = False) -> tuple[Column
     return replace(one, form=form), replace(other, form=form)
 
 
-def using(compared: Comparison, scheme: Scheme, where: str | None = None) -> Comparison:
-    """The comparison by this scheme, of the rows for which the user's condition is true."""
-    return replace(
-        compared,
-        leader=replace(compared.leader, scheme=scheme, where=where),
-        follower=replace(compared.follower, scheme=scheme, where=where),
-    )
+def using(
+    compared: Comparison, scheme: Scheme, where: str | None = None, *, verbatim: Collection[str] = ()
+) -> Comparison:
+    """The comparison by this scheme, of the rows for which the user's condition is true; the columns named in
+    `verbatim` are hashed by their text."""
+
+    def side(table: Table) -> Table:
+        columns = tuple(replace(c, verbatim=True) if c.name in verbatim else c for c in table.columns)
+        return replace(table, columns=columns, scheme=scheme, where=where)
+
+    return replace(compared, leader=side(compared.leader), follower=side(compared.follower))
 
 
 def _under_our_names(leader: Table, follower: Table, renamed: Mapping[str, str]) -> Table:

@@ -78,7 +78,9 @@ class Column:
 
     `name` is the column's name in the comparison, which is the leader's; `source` its name on this server where that
     differs. `form` is the family in whose canonical form the two sides meet, where that is not the column's own: a
-    `tinyint(1)` beside a `boolean`, a `char(36)` beside a `uuid`.
+    `tinyint(1)` beside a `boolean`, a `char(36)` beside a `uuid`. `verbatim`: digests are of the text as the engine
+    prints it, where equal texts are equal values and most equal values have equal texts (`verifier.spelling`); values
+    are compared in their canonical form all the same.
     """
 
     name: str
@@ -89,6 +91,7 @@ class Column:
     generated: bool = False
     source: str | None = None
     form: Family | None = None
+    verbatim: bool = False
 
     @property
     def stored(self) -> str:

@@ -26,7 +26,7 @@ def canonical_sql(column: Column, name: str) -> str | None:
     """SQL for the digest form (`verifier.encoding.field`) of the column that is called `name` there, a string or what
     prints as it; NULL for NULL. None if SQL cannot write it: JSON by structure, text that stands for an address or a
     set."""
-    form = _FORMS.get(column.meets_as)
+    form = as_unicode if column.verbatim else _FORMS.get(column.meets_as)
     return None if form is None else form(column, name)
 
 

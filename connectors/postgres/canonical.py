@@ -16,10 +16,14 @@ BYTES_TO_NUMBER_SINCE = 180000
 _NAN = "7ff8000000000000"
 _UUID = r"^(\\x[0-9a-f]{32}|\{?[0-9a-f]{8}(-?[0-9a-f]{4}){3}-?[0-9a-f]{12}\}?)$"
 
+_NO_JSONB = r"\\u(0000|d[89a-f])|[0-9]e[+-]?[0-9]{4}|[0-9]{250}"
+
 
 def canonical_sql(column: Column, name: str) -> str | None:
     """SQL of type text for the digest form (`verifier.encoding.field`) of the column that is called `name` there; NULL
     for NULL. None if SQL cannot write it: JSON by structure, and text that stands for an address."""
+    if column.verbatim:
+        return _verbatim(bare_type(column.declared), name)
     form = _FORMS.get(column.meets_as, _as_text)
     return form(bare_type(column.declared), name)
 
@@ -117,6 +121,14 @@ def _inet(bare: str, name: str) -> str | None:
     whole = f"masklen({name}) = case family({name}) when 4 then 32 else 128 end"
     unmapped, network = f"regexp_replace({address}, '^0{{20}}ffff', '')", f"{address} || '/' || masklen({name})"
     return f"case when {whole} then {unmapped} else {network} end"
+
+
+def _verbatim(bare: str, name: str) -> str:
+    """JSON as `jsonb` prints it, which is how MySQL does. What `jsonb` cannot hold stays as it was written: half a
+    surrogate pair, the character 0, numbers of any size."""
+    if bare != "json":
+        return f"{name}::text"
+    return f"case when {name}::text ~* '{_NO_JSONB}' then {name}::text else {name}::jsonb::text end"
 
 
 def _none(_bare: str, _name: str) -> None:

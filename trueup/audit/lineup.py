@@ -7,11 +7,12 @@ from dataclasses import dataclass, field, replace
 
 from trueup.audit.mapping import mapped
 from trueup.audit.request import Request
-from verifier.compare import Comparison, SchemaFinding, comparison, using
+from verifier.compare import Comparison, SchemaFinding, comparison
 from verifier.errors import Permanent, Temporary
 from verifier.features import Lined, differences
 from verifier.ports import Replica
 from verifier.scheme import chosen
+from verifier.spelling import by_spelling
 from verifier.table import Kind, Scheme, Table, TableName
 
 _TOLD = {
@@ -72,7 +73,7 @@ class Lineup:
             table, theirs, frozenset(excluded), renamed=renamed, abroad=replica.dialect != self.leader.dialect
         )
         choice = chosen(compared, self.leader, replica, native=native)
-        compared = using(compared, choice.scheme, request.condition(name))
+        compared, choice = by_spelling(compared, choice, self.leader, replica, request.condition(name))
         findings, untold = self._beside_columns(compared, replica)
         return Side(
             replica,
