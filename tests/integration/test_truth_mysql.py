@@ -31,8 +31,8 @@ from verifier.table import Key, TableName
 pytestmark = [pytest.mark.mysql, pytest.mark.slow]
 
 OUTPUT = os.environ.get("TRUEUP_TRUTH_OUTPUT")
-SECONDS = float(os.environ.get("TRUEUP_TRUTH_SECONDS", "8"))
-JUDGED = int(os.environ.get("TRUEUP_TRUTH_KEYS", "4000"))
+SECONDS = float(os.environ.get("TRUEUP_TRUTH_SECONDS", "4"))
+JUDGED = int(os.environ.get("TRUEUP_TRUTH_KEYS", "2000"))
 BATCH = 400
 PLANTED: dict[int, Kind] = {
     **{load.QUIET + n: Kind.MISMATCHED for n in range(0, 60, 7)},
