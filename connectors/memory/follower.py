@@ -35,6 +35,11 @@ class Follower:
     published: int = 0
     held: bool = False
     damages: list[Damage] = field(default_factory=list)
+    promoted: Leader | None = None
+    """What it has become, once it leads itself."""
+    lost: set[tuple[TableName, Key]] = field(default_factory=set)
+    """Keys that a failover has set apart from the leader's, whatever follows."""
+    _unsent_below: int = 0
     _applying: int | None = None  # the local transaction's id, between its beginning and its end
     _next_local: int = FIRST_LOCAL_ID
 
@@ -44,7 +49,7 @@ class Follower:
 
     def step(self) -> None:
         """The next small step of applying, unless held or up to date."""
-        if self.held or not self.behind():
+        if self.held or self.promoted is not None or not self.behind():
             return
         if self.role is Role.STANDBY:
             self._step_standby()
@@ -53,7 +58,7 @@ class Follower:
 
     def catch_up(self) -> None:
         """All steps that there are now; those of a held follower stay to be taken."""
-        while self.behind() and not self.held:
+        while self.behind() and not self.held and self.promoted is None:
             self.step()
 
     @property
@@ -72,6 +77,32 @@ class Follower:
 
     def tick(self) -> Tick:
         return Tick(self.published)
+
+    # failover
+
+    def promote(self) -> Leader:
+        """Become the leader, with what it shows, on a new timeline."""
+        self.promoted = self.leader.successor(self.shelves, self.shown)
+        return self.promoted
+
+    def rebuild(self, leader: Leader) -> None:
+        """Begin anew with a copy of this leader."""
+        self.leader, self.promoted, self.held, self._applying = leader, None, False, None
+        self.shelves = leader.backup()
+        self.damages.clear()
+        self._unsent_below = 0
+        self.shown, self.published = len(leader.log), leader.position
+
+    def repoint(self, leader: Leader) -> None:
+        """A subscriber goes on with its rows behind another leader, from the commit that it applied last: it keeps what
+        the new leader never had, and is never sent what committed there below that position."""
+        while self._applying is not None:
+            self._step_subscriber()
+        shared = sum(ours is theirs for ours, theirs in zip(self.leader.log, leader.log, strict=False))
+        for record in self.leader.log[shared : self.shown]:
+            self._set_apart(record)
+        self._unsent_below = self.published = self.leader.log[self.shown - 1].end if self.shown else 0
+        self.leader, self.shown = leader, min(self.shown, shared)
 
     # damage behind the replication's back
 
@@ -98,10 +129,13 @@ class Follower:
 
     def _step_subscriber(self) -> None:
         if self.shown == len(self.leader.log):
-            self.published = self.leader.position
+            self.published = max(self.published, self.leader.position)
             return
         record = self.leader.log[self.shown]
-        if self._applying is None:
+        if record.end <= self._unsent_below:
+            self._set_apart(record)
+            self.shown += 1
+        elif self._applying is None:
             self._applying = self._next_local
             self._next_local += 1
         elif self.published < record.end:
@@ -109,6 +143,9 @@ class Follower:
         else:
             self._show(record)
             self._applying = None
+
+    def _set_apart(self, record: Record) -> None:
+        self.lost.update((change.table, change.key) for change in record.changes)
 
     def _show(self, record: Record) -> None:
         for change in record.changes:

@@ -100,6 +100,7 @@ class Leader:
     shelves: Shelves = field(default_factory=Shelves)
     log: list[Record] = field(default_factory=list)
     position: int = 1_000
+    timeline: int = 1
     next_id: int = FIRST_ID
     writes: int = 0
     numbers: Iterator[int] = field(default_factory=lambda: count(1))
@@ -118,7 +119,7 @@ class Leader:
         self.next_id += 1
         return writing
 
-    def snapshot(self) -> Snapshot:
+    def view(self) -> Snapshot:
         """As PostgreSQL makes them: `xmax` follows the highest id that has ended; higher ids may be running."""
         xmax = self._latest_ended + 1
         running = frozenset(xid for xid in self._running if xid < xmax)
@@ -156,6 +157,25 @@ class Leader:
         self._locks = {where: xid for where, xid in self._locks.items() if xid != writing.xid}
         del self._running[writing.xid]
         self._latest_ended = max(self._latest_ended, writing.xid)
+
+    def backup(self) -> Shelves:
+        """A copy of all tables as the log has them: with what is logged and not visible yet."""
+        copy = self.shelves.copy()
+        for writing in self._running.values():
+            for (table, key), row in writing.pending.items() if writing.logged else ():
+                if row is None:
+                    copy.drop(table, key)
+                else:
+                    copy.put(table, key, row)
+        return copy
+
+    def successor(self, shelves: Shelves, shown: int) -> Leader:
+        """What a standby that shows so many records becomes when it is promoted: a leader on the next timeline. What
+        it had not received never happened there, and the ids of those transactions are given out again."""
+        log = self.log[:shown]
+        ended = max((record.xid for record in log), default=FIRST_ID - 1)
+        position = (log[-1].end if log else 1_000) + 1
+        return Leader(self.now, shelves, log, position, self.timeline + 1, ended + 1, _latest_ended=ended)
 
     @property
     def running(self) -> int:

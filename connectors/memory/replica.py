@@ -11,9 +11,9 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from threading import RLock
 from typing import TypeVar
 
-from connectors.memory.follower import Follower
+from connectors.memory.address import Address, Connection, Server, leads
 from connectors.memory.leader import Leader
-from connectors.memory.rows import matches, row_hash
+from connectors.memory.rows import Shelf, matches, row_hash
 from verifier.digest import Digest
 from verifier.errors import Permanent
 from verifier.features import Feature
@@ -21,10 +21,13 @@ from verifier.keyrange import ALL, KeyRange
 from verifier.look import Look, Publishes, Role, Row
 from verifier.multiset import HashCounts
 from verifier.ports import Answer, Explanation, Identity
-from verifier.position import Position
+from verifier.position import Position, Tick
 from verifier.table import Column, Key, Table, TableName
 
 T = TypeVar("T")
+
+_BEGINNING = Tick(0)
+_END = Tick(1 << 62)
 
 
 def nothing() -> None:
@@ -37,13 +40,14 @@ class MemoryReplica:
     def __init__(
         self,
         name: str,
-        server: Leader | Follower,
+        server: Server | Address,
         *,
+        role: Role | None = None,
         happen: Callable[[], None] = nothing,
         lock: RLock | None = None,
     ) -> None:
         self._name = name
-        self._server = server
+        self._connection = Connection(name, server if isinstance(server, Address) else Address(server), role)
         self._happen = happen
         self._lock = lock or RLock()
 
@@ -53,7 +57,9 @@ class MemoryReplica:
 
     @property
     def publishes(self) -> Publishes:
-        standby = self._role() is Role.STANDBY
+        if self._connection.role is None:
+            self._connection.server()
+        standby = self._connection.role is Role.STANDBY
         return Publishes.AFTER_SHOWING if standby else Publishes.BEFORE_SHOWING
 
     @property
@@ -69,64 +75,57 @@ class MemoryReplica:
 
     def identity(self) -> Identity:
         with self._lock:
-            self._happen()
-            system = self._name if self._role() is Role.SUBSCRIBER else "memory"
-            return Identity("memory", "1", system, 1, self._role())
+            return self._connection.identity(self._reach())
 
     def tables(self, patterns: Sequence[str]) -> Sequence[TableName]:
         with self._lock:
-            self._happen()
-            return sorted(name for name in self._server.shelves.tables if matches(name, list(patterns)))
+            return sorted(name for name in self._reach().shelves.tables if matches(name, list(patterns)))
 
     def table(self, name: TableName) -> Table:
         with self._lock:
-            self._happen()
-            self._known(name)
-            return self._server.shelves.tables[name].table
+            return self._shelf(self._reach(), name).table
 
     def features(self, name: TableName) -> Sequence[Feature]:
         with self._lock:
-            self._happen()
-            self._known(name)
-            return self._server.shelves.tables[name].features
+            return self._shelf(self._reach(), name).features
 
     def position(self) -> Position:
         with self._lock:
-            self._happen()
-            return self._server.tick()
+            server = self._connection.acting(self._reach())
+            if self._follows_nobody(server):
+                raise Permanent(f"{self._name} does not tell how far it follows")
+            return server.tick()
 
     def mark(self, shown: Position | None = None) -> int:
         with self._lock:
-            self._happen()
-            return self._server.mark()
+            server = self._reach()
+            if self._connection.role is Role.STANDBY:
+                return 0
+            return (leads(server) or server).mark()
 
     def boundary(self, table: Table, after: Key | None, rows: int) -> Key | None:
         with self._lock:
-            self._happen()
-            self._known(table.name)
-            keys = self._server.shelves.tables[table.name].within(KeyRange(after, None))
+            keys = self._shelf(self._reach(), table.name).within(KeyRange(after, None))
             return keys[rows] if rows < len(keys) else None
 
     def digest(self, table: Table, within: KeyRange) -> Look[Digest]:
-        return self._look(table, lambda: Digest.of(self._hashes(table, within).values()))
+        return self._look(table, lambda shelf: Digest.of(_hashes(table, shelf, within).values()))
 
     def row_digests(self, table: Table, within: KeyRange) -> Look[Mapping[Key, int]]:
-        return self._look(table, lambda: self._hashes(table, within))
+        return self._look(table, lambda shelf: _hashes(table, shelf, within))
 
     def multiset(self, table: Table) -> Look[Mapping[int, int]]:
-        return self._look(table, lambda: HashCounts.of(Counter(self._hashes(table, ALL).values())))
+        return self._look(table, lambda shelf: HashCounts.of(Counter(_hashes(table, shelf, ALL).values())))
 
     def point_digests(self, table: Table, keys: Collection[Key]) -> Look[Mapping[Key, int]]:
-        return self._look(table, lambda: {key: row.digest for key, row in self._rows(table, keys).items()})
+        return self._look(table, lambda shelf: {key: row.digest for key, row in _rows(table, shelf, keys).items()})
 
     def rows(self, table: Table, keys: Collection[Key]) -> Look[Mapping[Key, Row]]:
-        return self._look(table, lambda: self._rows(table, keys))
+        return self._look(table, lambda shelf: _rows(table, shelf, keys))
 
     def explain(self, table: Table, within: KeyRange) -> Explanation:
         with self._lock:
-            self._happen()
-            self._known(table.name)
-            rows = len(self._server.shelves.tables[table.name].within(within))
+            rows = len(self._shelf(self._reach(), table.name).within(within))
             bounds = [*(within.lower or ()), *(within.upper or ())]
             return Explanation(f"digest of {table.name}", tuple(map(str, bounds)), (f"walk of {rows} rows in memory",))
 
@@ -136,36 +135,47 @@ class MemoryReplica:
     def running(self) -> int:
         """Transactions that are open on the server: nothing else runs in this world."""
         with self._lock:
-            self._happen()
-            return self._server.running
+            return self._reach().running
 
     def close(self) -> None:
         """Nothing is held open."""
 
-    def _look(self, table: Table, read: Callable[[], T]) -> Look[T]:
+    def _reach(self) -> Server:
+        """Time passes, and somebody answers."""
+        self._happen()
+        return self._connection.server()
+
+    def _look(self, table: Table, read: Callable[[Shelf], T]) -> Look[T]:
         with self._lock:
+            found = self._reach()
+            server = self._connection.acting(found)
+            shelf = self._shelf(server, table.name)
+            if self._connection.role is Role.LEADER:
+                position = server.tick()
+                return Look(read(shelf), position, position, server.view())
+            low = server.tick()
             self._happen()
-            self._known(table.name)
-            if isinstance(self._server, Leader):
-                position = self._server.tick()
-                return Look(read(), position, position, self._server.snapshot())
-            low = self._server.tick()
+            server = self._connection.acting(self._connection.still(found))
+            value, view = read(self._shelf(server, table.name)), server.view()
             self._happen()
-            value, view = read(), self._server.view()
-            self._happen()
-            return Look(value, low, self._server.tick(), view)
+            server = self._connection.acting(self._connection.still(found))
+            if self._follows_nobody(server):
+                return Look(value, _BEGINNING, _END, view)
+            return Look(value, low, server.tick(), view)
 
-    def _hashes(self, table: Table, within: KeyRange) -> Mapping[Key, int]:
-        shelf = self._server.shelves.tables[table.name]
-        return {key: row_hash(table, shelf.rows[key][0]) for key in shelf.within(within)}
+    def _follows_nobody(self, server: Server) -> bool:
+        return self._connection.role is not Role.LEADER and isinstance(server, Leader)
 
-    def _rows(self, table: Table, keys: Collection[Key]) -> Mapping[Key, Row]:
-        found = {key: self._server.shelves.row(table, key) for key in keys}
-        return {key: row for key, row in found.items() if row is not None}
-
-    def _known(self, name: TableName) -> None:
-        if name not in self._server.shelves.tables:
+    def _shelf(self, server: Server, name: TableName) -> Shelf:
+        if name not in server.shelves.tables:
             raise Permanent(f"{self._name} has no table {name}")
+        return server.shelves.tables[name]
 
-    def _role(self) -> Role:
-        return Role.LEADER if isinstance(self._server, Leader) else self._server.role
+
+def _hashes(table: Table, shelf: Shelf, within: KeyRange) -> Mapping[Key, int]:
+    return {key: row_hash(table, shelf.rows[key][0]) for key in shelf.within(within)}
+
+
+def _rows(table: Table, shelf: Shelf, keys: Collection[Key]) -> Mapping[Key, Row]:
+    found = {key: shelf.row(table, key) for key in keys}
+    return {key: row for key, row in found.items() if row is not None}

@@ -29,6 +29,14 @@ class Shelf:
         """Keys of the range in key order; integers by value, texts by code points."""
         return sorted(key for key in self.rows if _inside(key, within))
 
+    def row(self, table: Table, key: Key) -> Row | None:
+        """The row with the columns of `table`."""
+        held = self.rows.get(key)
+        if held is None:
+            return None
+        values = {column.name: held[0].get(column.name) for column in table.columns}
+        return Row(values, row_hash(table, values), held[1])
+
 
 @dataclass(slots=True)
 class Shelves:
@@ -39,6 +47,11 @@ class Shelves:
 
     def create(self, table: Table) -> None:
         self.tables[table.name] = Shelf(table)
+
+    def copy(self) -> Shelves:
+        """The same tables and rows, row versions too, on another server."""
+        tables = {name: Shelf(shelf.table, dict(shelf.rows), shelf.features) for name, shelf in self.tables.items()}
+        return Shelves(tables, count(next(self._versions)))
 
     def get(self, name: TableName, key: Key) -> Values | None:
         held = self.tables[name].rows.get(key)
@@ -54,12 +67,7 @@ class Shelves:
         self.tables[name].rows.clear()
 
     def row(self, table: Table, key: Key) -> Row | None:
-        """The row with the columns of `table`."""
-        held = self.tables[table.name].rows.get(key)
-        if held is None:
-            return None
-        values = {column.name: held[0].get(column.name) for column in table.columns}
-        return Row(values, row_hash(table, values), held[1])
+        return self.tables[table.name].row(table, key)
 
 
 def key_of(table: Table, values: Values) -> Key:

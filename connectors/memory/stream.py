@@ -1,7 +1,9 @@
 """`ChangeStream` over the leader's log in memory: at least once, with a memory that ends somewhere.
 
-The offset counts records of the log. `again` says how many records to deliver once more at a poll, `pause` how many
-to hold back, so that a simulation can have duplicates and late barriers; both are 0 where nothing is wrong.
+The offset counts records of the log, and names the leader's timeline: on another one it counts other records, so the
+stream then begins at the present and says that it is blind, as the real ones do. `again` says how many records to
+deliver once more at a poll, `pause` how many to hold back, so that a simulation can have duplicates and late barriers;
+both are 0 where nothing is wrong. `answers` is false once the leader is gone.
 """
 
 from __future__ import annotations
@@ -12,13 +14,19 @@ from threading import RLock
 from connectors.memory.leader import Leader, Record
 from connectors.memory.replica import nothing
 from verifier.change import Batch, Blindness, Cause, Transaction
+from verifier.errors import Unreachable
 from verifier.position import Position, Tick
 
-_OFFSET = "records"
+_OFFSET, _TIMELINE = "records", "timeline"
 
 
 def none() -> int:
     return 0
+
+
+def always() -> bool:
+    """A leader that never goes away."""
+    return True
 
 
 class MemoryStream:
@@ -31,9 +39,11 @@ class MemoryStream:
         happen: Callable[[], None] = nothing,
         again: Callable[[], int] = none,
         pause: Callable[[], int] = none,
+        answers: Callable[[], bool] = always,
         lock: RLock | None = None,
     ) -> None:
         self._leader = leader
+        self._answers = answers
         self._happen = happen
         self._again = again
         self._pause = pause
@@ -45,9 +55,11 @@ class MemoryStream:
 
     def start(self, offsets: Mapping[str, int], read_through: Position | None) -> Position | None:
         with self._lock:
-            self._happen()
+            self._reach()
             self._next = offsets.get(_OFFSET, len(self._leader.log))
             self._lost = self._next < self.forgotten
+            if offsets.get(_TIMELINE, self._leader.timeline) != self._leader.timeline:
+                self._lost, self._next, read_through = True, len(self._leader.log), None
             self._next = max(self._next, self.forgotten)
             self._next = max(self.forgotten, self._next - self._again())
             if read_through is not None and offsets:
@@ -56,7 +68,7 @@ class MemoryStream:
 
     def poll(self, *, changes_max: int, seconds_max: float) -> Batch:
         with self._lock:
-            self._happen()
+            self._reach()
             log = self._leader.log
             begin = max(self.forgotten, min(self._next, max(self._next - self._again(), 0)))
             end, changes = begin, 0
@@ -72,7 +84,7 @@ class MemoryStream:
             return Batch(
                 transactions=tuple(map(_transaction, delivered)),
                 read_through=through,
-                offsets={_OFFSET: self._next},
+                offsets={_OFFSET: self._next, _TIMELINE: self._leader.timeline},
                 blind=blind,
                 events=sum(len(record.changes) for record in delivered),
                 connector_at=delivered[-1].committed_at if delivered else None,
@@ -91,6 +103,11 @@ class MemoryStream:
 
     def close(self) -> None:
         """Nothing is held open."""
+
+    def _reach(self) -> None:
+        self._happen()
+        if not self._answers():
+            raise Unreachable("the leader's stream: nobody answers")
 
     def _begin(self, record: int) -> int:
         """A position behind the last commit before this record, and before this record's."""

@@ -33,6 +33,7 @@ class Auditor:
         self.path = journal
         self.faults = Faults(random, history.clock)
         self.crashes = 0
+        self.run_id = RUN
 
     def report(self) -> Mapping[str, Any]:
         resume: str | None = None
@@ -42,7 +43,7 @@ class Auditor:
             except Crash:
                 self.crashes += 1
                 self.faults.crash *= 0.9  # nobody is killed for ever
-                resume = RUN
+                resume = self.run_id
             except Temporary:
                 continue  # nobody answered at the start: the user tries again
             except Misconfigured as problem:
@@ -54,22 +55,26 @@ class Auditor:
     def _process(self, resume: str | None) -> Mapping[str, Any]:
         journal = open_journal(self.path, "shop")
         try:
-            known = journal.runs.find(RUN)
+            known = journal.runs.find(self.run_id)
             if known is not None and known.finished_at is not None:  # killed after its last word
                 assert known.report is not None
                 return dict(json.loads(known.report))
             audit = self._audit(Faulty(journal.runs, self.faults))
-            return dict(audit.run(audit.begin(RUN if known is not None else resume)))
+            return dict(audit.run(audit.begin(self.run_id if known is not None else resume)))
         finally:
             journal.close()
 
+    def leader(self) -> Any:
+        """The way of one process to the leader."""
+        return self.history.replica("leader")
+
     def _audit(self, runs: Any) -> Audit:
         history, faults = self.history, self.faults
-        leader: Any = Faulty(history.replica("leader"), faults)
+        leader: Any = Faulty(self.leader(), faults)
         followers: dict[str, Any] = {name: Faulty(history.replica(name), faults) for name in history.followers}
         tools = Tools(
             group="shop",
-            run_id=RUN,
+            run_id=self.run_id,
             leader=leader,
             journal=runs,
             clock=history.clock,

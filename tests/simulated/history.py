@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from random import Random
 
+from connectors.memory.address import Address
 from connectors.memory.clock import VirtualClock
 from connectors.memory.follower import Follower
 from connectors.memory.leader import Leader, Locked, Writing
@@ -23,7 +24,7 @@ ITEMS = TableName("public", "items")
 OTHERS = TableName("public", "others")
 _COLUMNS = (Column("id", Family.INTEGER, "bigint", False), Column("v", Family.TEXT, "text"))
 _STEPS = (0, 0, 1, 1, 2, 3, 5, 12)
-_ROLES = {"standby": Role.STANDBY, "subscriber": Role.SUBSCRIBER}
+_ROLES = {"standby": Role.STANDBY, "subscriber": Role.SUBSCRIBER, "mirror": Role.STANDBY}
 
 
 @dataclass(slots=True)
@@ -37,15 +38,18 @@ class History:
     leader: Leader = field(init=False)
     followers: dict[str, Follower] = field(init=False)
     tainted: dict[str, set[tuple[TableName, Key]]] = field(init=False)
+    addresses: dict[str, Address] = field(init=False)
     _open: list[Writing] = field(default_factory=list)
     _happening: bool = False
 
     def __post_init__(self) -> None:
         self.clock.happen = self.happen
         self.leader = Leader(self.clock.now)
-        chosen = self.random.choice((("standby",), ("subscriber",), ("standby", "subscriber")))
+        chosen = self._chosen()
         self.followers = {name: Follower(self.leader, role) for name, role in _ROLES.items() if name in chosen}
         self.tainted = {name: set() for name in self.followers}
+        self.addresses = {"leader": Address(self.leader)}
+        self.addresses |= {name: Address(follower) for name, follower in self.followers.items()}
         for name in (ITEMS, OTHERS):
             table = Table(name, _COLUMNS, ("id",))
             self.leader.create(table)
@@ -58,8 +62,13 @@ class History:
         for follower in self.followers.values():
             follower.catch_up()
 
+    def _chosen(self) -> tuple[str, ...]:
+        return self.random.choice((("standby",), ("subscriber",), ("standby", "subscriber")))
+
     def replica(self, name: str) -> MemoryReplica:
-        return MemoryReplica(name, self.leader if name == "leader" else self.followers[name], happen=self.happen)
+        """A new process's way to what is behind this address."""
+        role = Role.LEADER if name == "leader" else None
+        return MemoryReplica(name, self.addresses[name], role=role, happen=self.happen)
 
     def happen(self) -> None:
         """Time passes, and with it some steps of everybody."""
@@ -102,7 +111,7 @@ class History:
 
     def damage(self, *, unseen: bool = True) -> None:
         """Something goes wrong on one follower. `unseen`: also behind the replication's back, where no change tells."""
-        name = self.random.choice(list(self.followers))
+        name = self.random.choice([name for name, one in self.followers.items() if one.promoted is None])
         follower, key = self.followers[name], (self.random.randrange(self.keys),)
         self.tainted[name].add((ITEMS, key))
         kind = self.random.choice(("skip", "alter", "put", "drop") if unseen else ("skip", "alter"))

@@ -19,7 +19,7 @@ from connectors.journal.opening import open_journal
 from verifier.table import Key, TableName
 
 PARTS = 4
-SHARE = 8  # one audit for so many seeds of the services
+SHARE = 16  # one audit for so many seeds of the services
 
 
 @pytest.fixture(scope="module")

@@ -58,10 +58,13 @@ class Request:
             "conditions": dict(self.conditions),
             "tables": dict(self.table_names),
             "columns": {table: dict(names) for table, names in self.column_names.items()},
-            "leader": leader.system,
+            "leader": [
+                leader.system,
+                leader.timeline,
+            ],  # another one was promoted since: what matched may be lost there
         }
-        systems = {name: identity.system if identity else None for name, identity in sorted(followers.items())}
-        return json.dumps({"request": stable_id(json.dumps(wanted, sort_keys=True)), "followers": systems})
+        servers = {name: _server(identity) for name, identity in sorted(followers.items())}
+        return json.dumps({"request": stable_id(json.dumps(wanted, sort_keys=True)), "followers": servers})
 
 
 def continues(earlier: str, later: str) -> bool:
@@ -72,6 +75,11 @@ def continues(earlier: str, later: str) -> bool:
         return False
     pairs = ((system, other["followers"][name]) for name, system in one["followers"].items())
     return all(before == now or before is None or now is None for before, now in pairs)
+
+
+def _server(follower: Identity | None) -> str | None:
+    """A standby may follow its leader to another timeline; one that leads itself by now is another follower."""
+    return None if follower is None else f"{follower.role.value} of {follower.system}"
 
 
 def _listed(by_table: Mapping[str, tuple[str, ...]]) -> dict[str, list[str]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 
 import pytest
 from fixtures.reports import drifted_row, entry, report
@@ -94,6 +95,15 @@ def test_a_run_is_continued_by_the_same_request_on_the_same_servers() -> None:
     assert not continues(begun, request.fingerprint(leader, {"f": one}))
     assert not continues(begun, Request(("*",), {"public.t": ("a",)}).fingerprint(leader, {"f": one, "g": other}))
     assert not continues(begun, Request(("public.*",)).fingerprint(leader, {"f": one, "g": other}))
+
+
+def test_no_run_is_continued_over_a_failover() -> None:
+    """Neither with a leader that was promoted meanwhile, nor with a standby that leads itself by now."""
+    request, leader, standby = Request(), identity("1"), identity("1")
+    begun = request.fingerprint(leader, {"f": standby})
+    assert not continues(begun, request.fingerprint(replace(leader, timeline=2), {"f": standby}))
+    assert not continues(begun, request.fingerprint(leader, {"f": replace(standby, role=Role.SUBSCRIBER)}))
+    assert continues(begun, request.fingerprint(leader, {"f": replace(standby, timeline=2)}))
 
 
 def test_values_for_people() -> None:
