@@ -7,10 +7,10 @@ the table `unverified`, by name, unless the user excluded it.
 from __future__ import annotations
 
 import enum
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
-from verifier.table import Column, Family, Scheme, Table
+from verifier.table import Column, Family, Scheme, Table, Verbatim
 
 _MEETINGS: Mapping[frozenset[Family], Family | None] = {
     frozenset({Family.TEXT, Family.ENUM}): None,
@@ -152,13 +152,14 @@ def meeting(one: Column, other: Column, *, abroad: bool = False) -> tuple[Column
 
 
 def using(
-    compared: Comparison, scheme: Scheme, where: str | None = None, *, verbatim: Collection[str] = ()
+    compared: Comparison, scheme: Scheme, where: str | None = None, *, verbatim: Mapping[str, Verbatim] | None = None
 ) -> Comparison:
-    """The comparison by this scheme, of the rows for which the user's condition is true; the columns named in
-    `verbatim` are hashed by their text."""
+    """The comparison by this scheme, of the rows for which the user's condition is true; `verbatim` says by name which
+    columns are hashed by which text."""
+    texts = verbatim or {}
 
     def side(table: Table) -> Table:
-        columns = tuple(replace(c, verbatim=True) if c.name in verbatim else c for c in table.columns)
+        columns = tuple(replace(c, verbatim=texts[c.name]) if c.name in texts else c for c in table.columns)
         return replace(table, columns=columns, scheme=scheme, where=where)
 
     return replace(compared, leader=side(compared.leader), follower=side(compared.follower))

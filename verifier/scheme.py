@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from verifier.compare import Comparison
 from verifier.ports import Replica
-from verifier.table import Family, Scheme
+from verifier.table import Family, Scheme, Verbatim
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ def chosen(compared: Comparison, leader: Replica, follower: Replica, *, native: 
     as_text = all(
         column.meets_as is Family.JSON
         and column.name not in compared.leader.key
-        and replica.canonical(replace(column, verbatim=True))
+        and replica.canonical(replace(column, verbatim=Verbatim.TIDY))
         for replica, table in sides
         for column in table.columns
         if column.name in names

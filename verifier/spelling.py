@@ -18,7 +18,7 @@ from verifier.errors import Forbidden, Permanent
 from verifier.keyrange import KeyRange
 from verifier.ports import Replica
 from verifier.scheme import Choice
-from verifier.table import Key, Scheme, Table
+from verifier.table import Key, Scheme, Table, Verbatim
 
 SMALL_ROWS = 1000
 """A table with fewer rows is read whole in no time."""
@@ -39,6 +39,9 @@ class Spelling:
     equal: int
     alike: int
 
+    def __str__(self) -> str:
+        return f"{self.alike} of {self.equal} equal rows of a sample spell it alike"
+
     @property
     def enough(self) -> bool:
         return self.equal >= _EQUAL_MIN and self.alike >= ALIKE * self.equal
@@ -53,21 +56,23 @@ def by_spelling(
     if not choice.json_alone or not compared.addressable:
         return plainly, choice
     names = ", ".join(choice.json_alone)
-    as_text = using(compared, Scheme.CANONICAL, where, verbatim=choice.json_alone)
-    try:
-        found = spelling(as_text, leader, follower)
-    except Forbidden:
-        raise
-    except Permanent as problem:
-        return plainly, Choice(choice.scheme, f"{choice.why}; as text it could not be hashed: {problem}")
-    if found is None:
-        told = f"fewer than {SMALL_ROWS} rows, which are read whole"
-        return plainly, Choice(choice.scheme, f"{choice.why}; {told}")
-    seen = f"{found.alike} of {found.equal} equal rows of a sample spell it alike"
-    if not found.enough:
-        return plainly, Choice(choice.scheme, f"{choice.why}; as text it would not be cheap: {seen}")
-    told = f"json as text ({names}): {seen}; rows that do not are compared by value"
-    return as_text, Choice(Scheme.CANONICAL, f"{choice.common}; {told}")
+    best = Spelling(0, 0)
+    for text in Verbatim:
+        as_text = using(compared, Scheme.CANONICAL, where, verbatim=dict.fromkeys(choice.json_alone, text))
+        try:
+            found = spelling(as_text, leader, follower)
+        except Forbidden:
+            raise
+        except Permanent as problem:
+            return plainly, Choice(choice.scheme, f"{choice.why}; as text it could not be hashed: {problem}")
+        if found is None:
+            told = f"fewer than {SMALL_ROWS} rows, which are read whole"
+            return plainly, Choice(choice.scheme, f"{choice.why}; {told}")
+        if found.enough:
+            told = f"json as text ({names}): {found}; rows that do not are compared by value"
+            return as_text, Choice(Scheme.CANONICAL, f"{choice.common}; {told}")
+        best = max(best, found, key=lambda one: (one.alike, one.equal))
+    return plainly, Choice(choice.scheme, f"{choice.why}; as text it would not be cheap: {best}")
 
 
 def spelling(compared: Comparison, leader: Replica, follower: Replica) -> Spelling | None:

@@ -47,6 +47,13 @@ class Family(enum.Enum):
     OTHER = "other"  # compared as the engine's own text, between equal engines only
 
 
+class Verbatim(enum.Enum):
+    """Which text of a value is hashed in place of its canonical form, on an engine that has both."""
+
+    TIDY = "tidy"  # JSON as its binary type prints it
+    STORED = "stored"  # as it was written
+
+
 class Scheme(enum.Enum):
     """How the two sides of a comparison hash their rows, cheapest first (DESIGN 4)."""
 
@@ -80,7 +87,7 @@ class Column:
     differs. `form` is the family in whose canonical form the two sides meet, where that is not the column's own: a
     `tinyint(1)` beside a `boolean`, a `char(36)` beside a `uuid`. `verbatim`: digests are of the text as the engine
     prints it, where equal texts are equal values and most equal values have equal texts (`verifier.spelling`); values
-    are compared in their canonical form all the same.
+    are compared in their canonical form all the same. None: of the canonical form.
     """
 
     name: str
@@ -91,7 +98,7 @@ class Column:
     generated: bool = False
     source: str | None = None
     form: Family | None = None
-    verbatim: bool = False
+    verbatim: Verbatim | None = None
 
     @property
     def stored(self) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from connectors.postgres.expressions import Quote, bare_type
 from verifier.encoding import NULL, TEXTS
-from verifier.table import Column, Family
+from verifier.table import Column, Family, Verbatim
 
 BYTES_TO_NUMBER_SINCE = 180000
 _NAN = "7ff8000000000000"
@@ -23,7 +23,7 @@ def canonical_sql(column: Column, name: str) -> str | None:
     """SQL of type text for the digest form (`verifier.encoding.field`) of the column that is called `name` there; NULL
     for NULL. None if SQL cannot write it: JSON by structure, and text that stands for an address."""
     if column.verbatim:
-        return _verbatim(bare_type(column.declared), name)
+        return _verbatim(bare_type(column.declared), name, column.verbatim)
     form = _FORMS.get(column.meets_as, _as_text)
     return form(bare_type(column.declared), name)
 
@@ -123,10 +123,10 @@ def _inet(bare: str, name: str) -> str | None:
     return f"case when {whole} then {unmapped} else {network} end"
 
 
-def _verbatim(bare: str, name: str) -> str:
-    """JSON as `jsonb` prints it, which is how MySQL does. What `jsonb` cannot hold stays as it was written: half a
-    surrogate pair, the character 0, numbers of any size."""
-    if bare != "json":
+def _verbatim(bare: str, name: str, text: Verbatim) -> str:
+    """JSON as `jsonb` prints it, which is how MySQL does; `json` also as it was written, which MariaDB keeps. What
+    `jsonb` cannot hold stays as it was written: half a surrogate pair, the character 0, numbers of any size."""
+    if bare != "json" or text is Verbatim.STORED:
         return f"{name}::text"
     return f"case when {name}::text ~* '{_NO_JSONB}' then {name}::text else {name}::jsonb::text end"
 

@@ -20,7 +20,7 @@ from verifier.outcome import Again, Differs, Equal, Outcome
 from verifier.ports import Replica
 from verifier.scheme import Choice, chosen
 from verifier.spelling import SMALL_ROWS, Spelling, by_spelling
-from verifier.table import Column, Family, Key, Scheme, Table, TableName
+from verifier.table import Column, Family, Key, Scheme, Table, TableName, Verbatim
 
 NAME = TableName("public", "items")
 COMMON = "postgresql and mariadb have no native hash in common"
@@ -160,7 +160,7 @@ def test_a_sample_that_cannot_be_read_only_costs_time() -> None:
 
 def test_verbatim_is_what_the_encoding_says() -> None:
     column = Column("doc", Family.JSON, "json")
-    as_text = replace(column, verbatim=True)
+    as_text = replace(column, verbatim=Verbatim.TIDY)
     one, other = ({"doc": text(1)}, {"doc": otherwise(1)})
     assert encode([column], one) == encode([column], other)
     assert encode([as_text], one) == b"0," + text(1).encode() != encode([as_text], other)
@@ -179,7 +179,9 @@ def test_two_spellings_are_equal_beside_a_leader_that_moves_or_not(moving: bool)
     follower.position = position  # type: ignore[attr-defined]
     if moving:
         follower.after = lambda: made.update(NAME, {"id": "4"}, {"doc": "0"})
-    compared = using(comparison(leader.table(NAME), follower.table(NAME)), Scheme.CANONICAL, verbatim=["doc"])
+    compared = using(
+        comparison(leader.table(NAME), follower.table(NAME)), Scheme.CANONICAL, verbatim={"doc": Verbatim.TIDY}
+    )
     ours: Any = leader
     theirs: Any = follower
     outcomes: Any = BracketJudging(ours, theirs, compared, [(0,), (1,), (2,)]).advance(0.0)
