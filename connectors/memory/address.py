@@ -78,8 +78,10 @@ class Connection:
         known = self._known
         if known is None:
             self._known = found
-        elif known[0] != found[0] or (0 not in (known[1], found[1]) and known != found):
-            was, now = (f"cluster {system}, timeline {line or 'any'}" for system, line in (known, found))
+        elif known[0] != found[0] or (known[1] and known != found):
+            was, now = (
+                f"cluster {one}, {f'timeline {line}' if line else 'a follower'}" for one, line in (known, found)
+            )
             raise Permanent(f"{self.name} is another server by now ({now}; it was {was})")
 
     def _system(self, server: Server) -> str:

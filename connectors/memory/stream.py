@@ -3,7 +3,7 @@
 The offset counts records of the log, and names the leader's timeline: on another one it counts other records, so the
 stream then begins at the present and says that it is blind, as the real ones do. `again` says how many records to
 deliver once more at a poll, `pause` how many to hold back, so that a simulation can have duplicates and late barriers;
-both are 0 where nothing is wrong. `answers` is false once the leader is gone.
+both are 0 where nothing is wrong. Over an address it goes on with whichever leader answers there.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from threading import RLock
 
+from connectors.memory.address import Address
 from connectors.memory.leader import Leader, Record
 from connectors.memory.replica import nothing
 from verifier.change import Batch, Blindness, Cause, Transaction
@@ -24,26 +25,20 @@ def none() -> int:
     return 0
 
 
-def always() -> bool:
-    """A leader that never goes away."""
-    return True
-
-
 class MemoryStream:
     """`acknowledged` is how far the source may forget; `forget` makes it do so."""
 
     def __init__(
         self,
-        leader: Leader,
+        leader: Leader | Address,
         *,
         happen: Callable[[], None] = nothing,
         again: Callable[[], int] = none,
         pause: Callable[[], int] = none,
-        answers: Callable[[], bool] = always,
         lock: RLock | None = None,
     ) -> None:
-        self._leader = leader
-        self._answers = answers
+        self._address = leader if isinstance(leader, Address) else Address(leader)
+        self._attached: Leader | None = None
         self._happen = happen
         self._again = again
         self._pause = pause
@@ -55,21 +50,21 @@ class MemoryStream:
 
     def start(self, offsets: Mapping[str, int], read_through: Position | None) -> Position | None:
         with self._lock:
-            self._reach()
-            self._next = offsets.get(_OFFSET, len(self._leader.log))
+            leader = self._reach()
+            self._next = offsets.get(_OFFSET, len(leader.log))
             self._lost = self._next < self.forgotten
-            if offsets.get(_TIMELINE, self._leader.timeline) != self._leader.timeline:
-                self._lost, self._next, read_through = True, len(self._leader.log), None
+            if offsets.get(_TIMELINE, leader.timeline) != leader.timeline:
+                self._lost, self._next, read_through = True, len(leader.log), None
             self._next = max(self._next, self.forgotten)
             self._next = max(self.forgotten, self._next - self._again())
             if read_through is not None and offsets:
                 return read_through
-            return self._leader.tick() if self._next == len(self._leader.log) else Tick(self._begin(self._next))
+            return leader.tick() if self._next == len(leader.log) else Tick(_begin(leader, self._next))
 
     def poll(self, *, changes_max: int, seconds_max: float) -> Batch:
         with self._lock:
-            self._reach()
-            log = self._leader.log
+            leader = self._reach()
+            log = leader.log
             begin = max(self.forgotten, min(self._next, max(self._next - self._again(), 0)))
             end, changes = begin, 0
             while end < max(len(log) - self._pause(), self._next) and changes < changes_max:
@@ -77,14 +72,14 @@ class MemoryStream:
                 end += 1
             self._next = max(self._next, end)
             behind = self._next < len(log)
-            through = Tick(self._begin(self._next)) if behind else self._leader.tick()
+            through = Tick(_begin(leader, self._next)) if behind else leader.tick()
             blind = (Blindness(Cause.GAP, detail="the source had forgotten what comes next"),) if self._lost else ()
             self._lost = False
             delivered = log[begin:end]
             return Batch(
                 transactions=tuple(map(_transaction, delivered)),
                 read_through=through,
-                offsets={_OFFSET: self._next, _TIMELINE: self._leader.timeline},
+                offsets={_OFFSET: self._next, _TIMELINE: leader.timeline},
                 blind=blind,
                 events=sum(len(record.changes) for record in delivered),
                 connector_at=delivered[-1].committed_at if delivered else None,
@@ -104,14 +99,21 @@ class MemoryStream:
     def close(self) -> None:
         """Nothing is held open."""
 
-    def _reach(self) -> None:
+    def _reach(self) -> Leader:
+        """The leader that answers. Behind another one than before, all that was to come is lost."""
         self._happen()
-        if not self._answers():
-            raise Unreachable("the leader's stream: nobody answers")
+        leader = self._address.server
+        if not isinstance(leader, Leader):
+            raise Unreachable("the change stream: no leader answers")
+        if self._attached is not None and leader is not self._attached:
+            self._lost, self._next, self.forgotten = True, len(leader.log), 0
+        self._attached = leader
+        return leader
 
-    def _begin(self, record: int) -> int:
-        """A position behind the last commit before this record, and before this record's."""
-        return self._leader.log[record - 1].end if record else 0
+
+def _begin(leader: Leader, record: int) -> int:
+    """A position behind the last commit before this record, and before this record's."""
+    return leader.log[record - 1].end if record else 0
 
 
 def _transaction(record: Record) -> Transaction:

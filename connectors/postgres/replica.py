@@ -300,7 +300,8 @@ class PostgresReplica:
 
     def _recognise(self, session: Session) -> None:
         """Behind the address there must always be the same server: positions and looks of another cluster, or of a
-        leader's other timeline, do not compare. A standby may follow its leader to another timeline."""
+        leader's other timeline, do not compare, nor do the ids that a former leader tells as a standby. A standby may
+        follow its leader to another timeline."""
         system, timeline, recovering = session.one(SERVER)
         found = (system, timeline if self.options.role is Role.LEADER and not recovering else 0)
         known = self._known
@@ -311,8 +312,10 @@ class PostgresReplica:
             self.on_first_contact = None
         if known is None:
             self._known = found
-        elif known[0] != system or (0 not in (known[1], found[1]) and known != found):
-            was, now = (f"cluster {one}, timeline {line or 'any'}" for one, line in (known, found))
+        elif known[0] != system or (known[1] and known != found):
+            was, now = (
+                f"cluster {one}, {f'timeline {line}' if line else 'a follower'}" for one, line in (known, found)
+            )
             raise Permanent(
                 f"{self.sessions.where} is another server by now ({now}; it was {was}): nothing is compared with it; "
                 "check which server leads and start trueup again"

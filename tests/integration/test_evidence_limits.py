@@ -114,6 +114,26 @@ def test_another_server_behind_the_same_address_is_refused(trio_database: TrioDa
         proxy.close()
 
 
+def test_a_leader_that_is_a_standby_by_now_is_refused_at_every_question(trio_database: TrioDatabase) -> None:
+    """Also where a standby could answer: its next transaction id is no sign that a leader stood still."""
+    proxy = TcpProxy(trio_database.trio.leader.port)
+    url = make_url(trio_database.leader.url).set(host="127.0.0.1", port=proxy.port)
+    replica = PostgresReplica("one", url.render_as_string(hide_password=False), Options(role=Role.LEADER))
+    try:
+        assert replica.mark() > 0
+        proxy.target = ("127.0.0.1", trio_database.trio.standby.port)
+        proxy.cut()
+        with pytest.raises(TrueupError):
+            replica.mark()  # of the connection that was cut, unless that was noticed before
+        with pytest.raises(Permanent, match="a follower; it was cluster"):
+            replica.mark()
+        with pytest.raises(Permanent, match="a follower; it was cluster"):
+            replica.identity()
+    finally:
+        replica.close()
+        proxy.close()
+
+
 def test_a_server_that_was_away_must_fit_what_the_others_agreed_on(trio_database: TrioDatabase) -> None:
     trio_database.subscribe("create table t (id int primary key, v text)")
     trio_database.leader.sql("insert into t select g, 'x' from generate_series(1, 10) g")

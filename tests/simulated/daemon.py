@@ -20,7 +20,7 @@ from trueup.services.repair import RepairService
 from trueup.services.scan import Pace, ScanService
 from trueup.services.verify import Verified, VerifyService
 from verifier.drift import Certainty
-from verifier.errors import Temporary
+from verifier.errors import Permanent, Temporary
 from verifier.look import Role
 from verifier.policy import ScanPolicy, SettlePolicy
 from verifier.ports import in_turn
@@ -43,6 +43,7 @@ class Daemon:
         self.path = journal
         self.judged = {"equal": 0, "drift": 0, "unsettled": 0}
         self.crashes = 0
+        self.refused = 0
         self._retained = MemoryStream(history.leader)  # what the source remembers outlives our process
         self.journal: Journal | None = None
         self.services: list[Service] = []
@@ -115,6 +116,11 @@ class Daemon:
             service.tick(self.history.clock.now())
         except Temporary:
             self.history.clock.sleep(0.05)
+        except Permanent:
+            if not self.history.moved:
+                raise
+            self.refused += 1
+            self.history.clock.sleep(0.05)
         except Crash:
             self.crashes += 1
             self.start()
@@ -138,12 +144,13 @@ class Daemon:
 
     def _stream(self) -> MemoryStream:
         stream = MemoryStream(
-            self.history.leader,
+            self.history.addresses["leader"],
             happen=self.history.happen,
             again=lambda: self.random.choice((0, 0, 0, 1, 4)),
             pause=lambda: self.random.choice((0, 0, 1, 3)),
         )
-        stream.forget(self._retained.forgotten)
+        if not self.history.moved:
+            stream.forget(self._retained.forgotten)
         return stream
 
     def lose_stream(self) -> None:

@@ -33,7 +33,7 @@ class Failover(History):
         self.fate = self.random.choice(("moves", "moves", "away", "returns", "rejoins"))
 
     @property
-    def failed(self) -> bool:
+    def moved(self) -> bool:
         return self.old is not None
 
     def _chosen(self) -> tuple[str, ...]:
@@ -44,7 +44,7 @@ class Failover(History):
     def step(self) -> None:
         if self.chance and self.old is None and self.random.random() < self.chance:
             self.fail_over()
-        if self.failed and not self._returned and self.random.random() < _BACK:
+        if self.moved and not self._returned and self.random.random() < _BACK:
             self._return()
         History.step(self)
         self._taint()
@@ -82,6 +82,9 @@ class Failover(History):
                 self._build(name)
 
     def quiet(self) -> None:
+        """The new leader's log goes on by itself, until no follower counts beyond it."""
+        ahead = max((one.published for one in self.followers.values() if one.promoted is None), default=0)
+        self.leader.noise(max(0, ahead - self.leader.position))
         History.quiet(self)
         self._taint()
 
@@ -118,5 +121,5 @@ class Failover(History):
         everything = {(table, (key,)) for table in (ITEMS, OTHERS) for key in range(self.keys)}
         for name, follower in self.followers.items():
             self.tainted[name] |= follower.lost
-            if self.failed and self.fate == "returns":
+            if self.moved and self.fate == "returns":
                 self.tainted[name] |= everything  # two leaders, whose tables part

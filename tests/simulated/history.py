@@ -62,6 +62,11 @@ class History:
         for follower in self.followers.values():
             follower.catch_up()
 
+    @property
+    def moved(self) -> bool:
+        """Did any server become another one?"""
+        return False
+
     def _chosen(self) -> tuple[str, ...]:
         return self.random.choice((("standby",), ("subscriber",), ("standby", "subscriber")))
 

@@ -45,7 +45,7 @@ class Overtaken(Auditor):
                 resume = None
             except (Temporary, Permanent):
                 pass  # nobody can be asked
-            if self.failing.failed and self.random.random() < 0.4:
+            if self.failing.moved and self.random.random() < 0.4:
                 self.failing.put_right(beside=True)
         raise AssertionError("the audit did not end within 100 processes")
 

@@ -18,6 +18,7 @@ from random import Random
 import pytest
 from simulated.daemon import GROUP, Daemon
 from simulated.history import History
+from simulated.laws import check, settle
 
 from connectors.journal.opening import open_journal
 from reconciler.repair import State
@@ -77,55 +78,3 @@ def simulate(seed: int, path: Path) -> Counter[str]:
     mended = len(daemon.journal.repairs.listed(State.VERIFIED))
     daemon.journal.close()
     return Counter(daemon.judged, seeds=1, crashes=daemon.crashes, mended=mended)
-
-
-def settle(daemon: Daemon) -> None:
-    """Nobody writes, nothing fails: every service gets its turns over several passes of the scan (the stream may begin
-    only now, and what was scanned before is then scanned again), and until no touched key waits; waiting for ever
-    shows in `check`."""
-    daemon.history.quiet()
-    daemon.faults.off()
-    others = [service for service in daemon.services if service.name != "scan"]
-    for service in others:
-        daemon.tick(service)
-    for pause in (40.0, 100.0):  # longer than the scan leaves a table alone that it could not read, now and again
-        daemon.history.clock.at += pause
-        for scan in (service for service in daemon.services if service.name == "scan"):
-            for _ in range(8):
-                daemon.tick(scan)
-                daemon.history.clock.at += 0.4
-    for _ in range(20):
-        for service in others:
-            daemon.tick(service)
-        daemon.history.clock.at += 0.25
-        if not waiting(daemon):
-            return
-
-
-def waiting(daemon: Daemon) -> int:
-    assert daemon.journal is not None
-    return sum(daemon.journal.stream.touched_count(name) for name in daemon.history.followers)
-
-
-def check(daemon: Daemon) -> None:
-    assert daemon.journal is not None
-    found = {where: drift.kind for where, drift in daemon.found().items()}
-    expected = {
-        (name, table, key): kind
-        for name in daemon.history.followers
-        for (table, key), kind in daemon.history.differences(name).items()
-    }
-    assert found == expected
-    if daemon.repairs:
-        check_repairs(daemon)
-    assert waiting(daemon) == 0
-
-
-def check_repairs(daemon: Daemon) -> None:
-    """Whoever can be written is mended, nothing is left half done, and the audit chain holds."""
-    assert daemon.journal is not None
-    repairs = daemon.journal.repairs
-    if "subscriber" in daemon.history.followers:
-        assert daemon.history.differences("subscriber") == {}
-    assert repairs.listed(State.APPROVED, State.APPLYING, State.APPLIED) == []
-    assert repairs.audit_broken_at() is None

@@ -102,7 +102,7 @@ class ScanService:
             self._record(walk, read)
             if walk.scan.done:
                 self._end(table, walk)
-        except Temporary:
+        except (Temporary, Permanent):
             # The walk is ahead of the journal: begin again where the journal says, or the chunk would be skipped.
             self._passes.pop(table, None)
             raise

@@ -124,7 +124,7 @@ class VerifyService:
         aside: list[Touched] = []
         touched = self.journal.touched(self.follower, limit=min(spare, 2_000), skip=frozenset(self._held))
         for one in touched:
-            if not applied.covers(one.commit):
+            if not applied.covers(one.commit) and self._to_come(one.commit):
                 self._blocked = one.commit  # those behind it were committed later
                 break
             if self._aside.get(one.table, 0.0) > now or self.world.paused(one.table):
@@ -137,6 +137,11 @@ class VerifyService:
             self._held.add((one.table, one.key))
             room.admit([one.key], one, now, delay=0.0)
         self._forget(aside, now)
+
+    def _to_come(self, commit: Position) -> bool:
+        """Can the follower still apply it? A commit beyond the leader's own log was lost in a failover: its key is
+        looked at now, or it would hold up all others until the new leader has written as much as the old one had."""
+        return self.world.leader.position().covers(commit)
 
     def _forget(self, aside: list[Touched], now: float) -> None:
         """Keys of tables that cannot be compared now: they would pile up before all others. No verdict is made of it;

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from connectors.journal.opening import Journal, open_journal
+from connectors.memory.address import Address
 from connectors.memory.clock import VirtualClock
 from connectors.memory.follower import Follower
 from connectors.memory.leader import Leader
@@ -16,6 +17,7 @@ from connectors.memory.stream import MemoryStream
 from trueup.services.follow import FollowService
 from trueup.services.group import GroupWorld, Sighted, TableBook
 from trueup.services.scan import Pace, ScanService
+from trueup.services.verify import VerifyService
 from verifier.change import Blindness, Cause
 from verifier.errors import Permanent, Temporary
 from verifier.journal import StreamState
@@ -23,6 +25,7 @@ from verifier.look import Role
 from verifier.outcome import Again, Equal, Judging
 from verifier.policy import ScanPolicy, SettlePolicy
 from verifier.ports import in_turn
+from verifier.position import Tick
 from verifier.settle import Room
 from verifier.table import Column, Family, Key, Table, TableName
 from verifier.window import TransactionWindow
@@ -174,6 +177,48 @@ def test_a_batch_that_could_not_be_recorded_is_read_again_whatever_hindered_it(s
 
 def touched(found: Sequence[object]) -> list[Key]:
     return [one.key for one in found]  # type: ignore[attr-defined]
+
+
+def test_no_chunk_is_skipped_at_whichever_question_the_leader_is_refused(shop: Shop) -> None:
+    """A chunk that is read and not recorded is read again: here the leader is a standby for one question."""
+    address, asked, struck = Address(shop.server), 0, 0
+
+    def happen() -> None:
+        nonlocal asked
+        asked += 1
+        address.server = shop.followers["two"] if asked == struck else shop.server
+
+    leader = MemoryReplica("leader", address, role=Role.LEADER, happen=happen)
+    shop.world.leader = shop.book.leader = leader
+    refused = 0
+    for struck in range(1, 40):
+        asked, began, scan = 0, shop.clock.at, shop.scan()
+        for _ in range(20):
+            try:
+                scan.tick(shop.clock.now())
+            except Permanent:
+                refused += 1
+            shop.clock.at += 10.0
+        seen = [result for result in shop.journal.scans.chunks(T) if result.follower == "one"]
+        uppers = [result.chunk.range.upper for result in seen]
+        assert [result.chunk.range.lower for result in seen] == [None, *uppers[:-1]]
+        assert uppers[-1] is None
+        assert all(result.at >= began for result in seen), f"a chunk was skipped, refused at question {struck}"
+        shop.clock.at += 2_000.0
+    assert refused == 3, "once for each chunk"
+
+
+def test_keys_of_commits_that_a_failover_lost_hold_up_nobody(shop: Shop) -> None:
+    """The new leader's log ends before the position of a touch: nobody will ever apply that."""
+    shop.world.sight = None
+    lost = Tick(shop.server.position + 1_000)
+    now = shop.clock.now()
+    shop.journal.stream.touch({(T, (3,)): lost, (T, (4,)): shop.server.tick()}, followers=["one"], at=now)
+    verify = VerifyService(shop.world, "one", shop.journal.stream, SettlePolicy())
+    for _ in range(20):
+        verify.tick(shop.clock.now())
+        shop.clock.at += 0.5
+    assert shop.journal.stream.touched_count("one") == 0
 
 
 def test_a_stream_that_begins_after_a_scan_makes_up_for_what_came_between(shop: Shop) -> None:
