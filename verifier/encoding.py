@@ -54,7 +54,7 @@ def encode(columns: Sequence[Column], values: Mapping[str, Value]) -> bytes:
     fixed: list[str] = []
     texts: list[bytes | None] = []
     for column in columns:
-        found = values[column.name] if column.verbatim else field(column.meets_as, values[column.name])
+        found = field(column.hashed_as, values[column.name])
         if column.meets_as in TEXTS:
             texts.append(None if found is None else found.encode(errors="surrogatepass"))
         else:

@@ -110,6 +110,11 @@ class Column:
         """The family whose canonical form is compared."""
         return self.form or self.family
 
+    @property
+    def hashed_as(self) -> Family:
+        """The family whose canonical form is hashed: text stands for itself."""
+        return Family.TEXT if self.verbatim else self.meets_as
+
 
 class Kind(enum.Enum):
     """What a table's name stands for on its server."""

@@ -30,11 +30,7 @@ ROWS_MAX = 4_000_000
 def encoder(columns: Sequence[Column]) -> Encoder:
     """The canonical encoding of a row whose values come in the order of `columns`."""
     fixed = [(place, _quick(column.meets_as)) for place, column in enumerate(columns) if column.meets_as not in TEXTS]
-    texts = [
-        (place, Family.TEXT if column.verbatim else column.meets_as)
-        for place, column in enumerate(columns)
-        if column.meets_as in TEXTS
-    ]
+    texts = [(place, column.hashed_as) for place, column in enumerate(columns) if column.meets_as in TEXTS]
 
     def encode(values: Sequence[Value]) -> bytes:
         parts = [written(values[place]) for place, written in fixed]

@@ -79,8 +79,7 @@ class MysqlReplica:
         return self.sessions.url.database or None
 
     def canonical(self, column: Column) -> bool:
-        form = Family.TEXT if column.verbatim else column.meets_as
-        return canonical_sql(column, "c") is not None and form not in self.distrusted()
+        return canonical_sql(column, "c") is not None and column.hashed_as not in self.distrusted()
 
     def distrusted(self) -> frozenset[Family]:
         """The forms that SQL here was seen not to write as it should; asked once."""
