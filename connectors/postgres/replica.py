@@ -304,8 +304,7 @@ class PostgresReplica:
         system, timeline, recovering = session.one(SERVER)
         found = (system, timeline if self.options.role is Role.LEADER and not recovering else 0)
         known = self._known
-        confirm = self.on_first_contact
-        if confirm is not None:
+        if (confirm := self.on_first_contact) is not None:
             self.sessions.pin(session)
             confirm(session)
             self.on_first_contact = None
