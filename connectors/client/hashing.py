@@ -27,10 +27,12 @@ ROWS_MAX = 4_000_000
 """Rows whose digests one answer may hold."""
 
 
-def encoder(columns: Sequence[Column]) -> Encoder:
-    """The canonical encoding of a row whose values come in the order of `columns`."""
+def encoder(columns: Sequence[Column], *, joined: bool = False) -> Encoder:
+    """The canonical encoding of a row whose values come in the order of `columns`, or `joined`."""
     fixed = [(place, _quick(column.meets_as)) for place, column in enumerate(columns) if column.meets_as not in TEXTS]
     texts = [(place, column.hashed_as) for place, column in enumerate(columns) if column.meets_as in TEXTS]
+    if joined:
+        fixed, texts = [(0, _written)], [(place, form) for place, (_, form) in enumerate(texts, 1)]
 
     def encode(values: Sequence[Value]) -> bytes:
         parts = [written(values[place]) for place, written in fixed]
@@ -48,6 +50,20 @@ def encoder(columns: Sequence[Column]) -> Encoder:
         return b",".join(parts)
 
     return encode
+
+
+def joinable(table: Table, canonical: Callable[[Column], bool]) -> bool:
+    """Whether rows can be read `joined`: the fields of fixed alphabet as one text that SQL wrote, then the texts. Less
+    than half of the time goes into reading and hashing them. What may be long is not joined: a server may refuse the
+    whole (MySQL's max_allowed_packet)."""
+    fixed = [column for column in table.columns if column.meets_as not in TEXTS]
+    return bool(fixed) and all(canonical(c) and c.meets_as not in (Family.BYTES, Family.GEOMETRY) for c in fixed)
+
+
+def _written(fields: Value) -> bytes:
+    if fields is None:
+        raise Permanent("the server did not write the canonical form of a row, which is too large for it")
+    return fields.encode()
 
 
 def _quick(form: Family) -> Field:
@@ -82,9 +98,9 @@ _AT_ONCE: Mapping[Family, Callable[[str], bytes]] = {
 }
 
 
-def hasher(table: Table) -> Hasher:
-    """The row hash of the table's scheme, of values in the order of its columns."""
-    encode = encoder(table.columns)
+def hasher(table: Table, *, joined: bool = False) -> Hasher:
+    """The row hash of the table's scheme, of values in the order of its columns, or `joined`."""
+    encode = encoder(table.columns, joined=joined)
     one = canonical_hash if table.scheme is Scheme.CANONICAL else client_hash
     return lambda values: one(encode(values))
 

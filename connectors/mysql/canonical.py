@@ -49,6 +49,13 @@ def row_text(columns: Sequence[Column], quote: Quote, *, of: str) -> str:
     return f"concat_ws(',', {', '.join((*fixed, *lengths, *texts))})"
 
 
+def fixed_text(columns: Sequence[Column], quote: Quote, *, of: str) -> str:
+    """The fields of fixed alphabet as they begin X, as SQL."""
+    fixed = [column for column in columns if column.meets_as not in TEXTS]
+    written = [f"ifnull({canonical_sql(c, f'{of}.{quote(c.stored)}')}, '{NULL}')" for c in fixed]
+    return f"concat_ws(',', {', '.join(written)})"
+
+
 def row_hash(table: Table, quote: Quote, *, of: str) -> str:
     """SQL for 16 hexadecimal digits: the first 8 bytes of the SHA-256 of a row's X; NULL where X is too large."""
     return f"left(sha2({row_text(table.columns, quote, of=of)}, 256), 16)"

@@ -121,11 +121,12 @@ class MysqlReplica:
 
     def digest(self, table: Table, within: KeyRange) -> Look[Digest]:
         statements = self.statements(table, keyless=True)
+        joined = table.scheme is Scheme.CLIENT and hashing.joinable(table, self.canonical)
 
         def read(session: Session) -> Digest:
             if table.scheme is Scheme.CLIENT:
-                hash_of = hashing.hasher(table)
-                return hashing.summed(hash_of(row) for row in self._texts(session, statements, table, within))
+                rows = self._texts(session, statements, table, within, joined=joined)
+                return hashing.summed(map(hashing.hasher(table, joined=joined), rows))
             rows, total = session.one(*statements.digest(within))
             return Digest(int(rows), _whole(table, int(total or 0)) % MODULUS)
 
@@ -248,9 +249,9 @@ class MysqlReplica:
         return found
 
     def _texts(
-        self, session: Session, statements: Statements, table: Table, within: KeyRange
+        self, session: Session, statements: Statements, table: Table, within: KeyRange, *, joined: bool = False
     ) -> Iterable[tuple[Value, ...]]:
-        rows = session.all(*statements.texts(within))
+        rows = session.all(*statements.texts(within, joined=joined))
         if len(rows) > hashing.ROWS_MAX:
             raise Permanent(f"a chunk of {table.name} has more than {hashing.ROWS_MAX} rows; use smaller chunks")
         return map(_texts_of, rows)

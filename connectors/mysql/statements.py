@@ -10,8 +10,9 @@ from collections.abc import Collection, Iterator, Sequence
 
 from connectors.client.hashing import ROWS_MAX
 from connectors.mysql import keys as by_key
-from connectors.mysql.canonical import row_text
+from connectors.mysql.canonical import fixed_text, row_text
 from connectors.mysql.expressions import Quote, number_of, row_hash, value_text
+from verifier.encoding import TEXTS
 from verifier.errors import Permanent
 from verifier.keyrange import ALL, KeyRange
 from verifier.multiset import MULTISET_MAX
@@ -63,10 +64,11 @@ class Statements:
         counted = f"select {self._hash()} as h, count(*) as n from {self._source()}{where} group by h"
         return f"{counted} order by h limit {MULTISET_MAX + 1}", values
 
-    def texts(self, within: KeyRange) -> Statement:
-        """Every row of the range, each column as text; at most one more row than may be."""
+    def texts(self, within: KeyRange, *, joined: bool = False) -> Statement:
+        """Every row of the range, each column as text, or the fields of fixed alphabet as one (`joined`:
+        `connectors.client.hashing.joinable`); at most one more row than may be."""
         where, values = self._range(within)
-        return f"select {self._texts()} from {self._source()}{where} limit {ROWS_MAX + 1}", values
+        return f"select {self._texts(joined=joined)} from {self._source()}{where} limit {ROWS_MAX + 1}", values
 
     def boundary(self, after: Key | None, rows: int) -> Statement:
         """At most one row: the texts of the key columns of the row `rows` rows on."""
@@ -124,8 +126,12 @@ class Statements:
             return row_hash(self._table, self._quote, of="walked")
         return f"left(sha2({row_text(self._table.columns, self._quote, of='walked')}, 256), 16)"
 
-    def _texts(self) -> str:
-        return ", ".join(value_text(c, f"walked.{self._quote(c.stored)}") for c in self._table.columns)
+    def _texts(self, *, joined: bool = False) -> str:
+        columns = [c for c in self._table.columns if not joined or c.meets_as in TEXTS]
+        wanted = [value_text(c, f"walked.{self._quote(c.stored)}") for c in columns]
+        if joined:
+            wanted.insert(0, fixed_text(self._table.columns, self._quote, of="walked"))
+        return ", ".join(wanted)
 
     def _range(self, within: KeyRange) -> Statement:
         conditions: list[str] = []

@@ -47,6 +47,13 @@ def row_text(columns: Sequence[Column], quote: Quote, *, of: str = "") -> str:
     return f"concat_ws(',', {', '.join((*fixed, *lengths, *texts))})"
 
 
+def fixed_text(columns: Sequence[Column], quote: Quote, *, of: str) -> str:
+    """The fields of fixed alphabet as they begin X, as SQL of type text."""
+    fixed = [column for column in columns if column.meets_as not in TEXTS]
+    written = [f"coalesce({canonical_sql(c, f'{of}.{quote(c.stored)}')}, '{NULL}')" for c in fixed]
+    return f"concat_ws(',', {', '.join(written)})"
+
+
 def hash_of(text: str, version: int) -> str:
     """SQL of type bigint: the first 8 bytes of the SHA-256 of `text`. `version` is the server's, as 150018."""
     digest = f"substr(sha256(convert_to({text}, 'UTF8')), 1, 8)"

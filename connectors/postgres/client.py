@@ -9,9 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from connectors.client import hashing
+from connectors.client.hashing import joinable as joinable
 from connectors.postgres.session import Record, Session
 from connectors.postgres.statements import Statements
 from verifier.digest import Digest
+from verifier.encoding import TEXTS
 from verifier.keyrange import ALL, KeyRange
 from verifier.multiset import HashCounts
 from verifier.packed import PackedDigests
@@ -21,10 +23,12 @@ from verifier.table import Key, Table
 class _Rows:
     """The rows of a range, once; `told` is known when they are through."""
 
-    def __init__(self, session: Session, table: Table, statements: Statements, within: KeyRange, told: str) -> None:
+    def __init__(
+        self, session: Session, table: Table, statements: Statements, within: KeyRange, told: str, joined: bool = False
+    ) -> None:
         self.told: Record = ()
-        self._session, self._statement = session, statements.everything(within, told)
-        self._width = len(table.columns)
+        self._session, self._statement = session, statements.everything(within, told, joined=joined)
+        self._width = 1 + sum(c.meets_as in TEXTS for c in table.columns) if joined else len(table.columns)
 
     def __iter__(self) -> Iterator[Record]:
         for record in self._session.stream(*self._statement):
@@ -34,11 +38,11 @@ class _Rows:
 
 
 def digest(
-    session: Session, table: Table, statements: Statements, within: KeyRange, told: str
+    session: Session, table: Table, statements: Statements, within: KeyRange, told: str, *, joined: bool
 ) -> tuple[Record, Digest]:
     """What was told, and count and sum of the hashes."""
-    rows = _Rows(session, table, statements, within, told)
-    found = hashing.summed(map(hashing.hasher(table), rows))
+    rows = _Rows(session, table, statements, within, told, joined)
+    found = hashing.summed(map(hashing.hasher(table, joined=joined), rows))
     return rows.told, found
 
 

@@ -166,10 +166,11 @@ class PostgresReplica:
 
     def digest(self, table: Table, within: KeyRange) -> Look[Digest]:
         statements = self.statements(table, keyless=True)
+        joined = table.scheme is Scheme.CLIENT and client.joinable(table, self.canonical)
 
         def read(session: Session, told: str) -> tuple[Record, Digest]:
             if table.scheme is Scheme.CLIENT:
-                return client.digest(session, table, statements, within, told)
+                return client.digest(session, table, statements, within, told, joined=joined)
             *said, rows, total = session.one(*statements.digest(within, told))
             return tuple(said), Digest(rows, int(total or 0) % MODULUS)
 
@@ -325,8 +326,7 @@ class PostgresReplica:
         return self._geometry
 
     def _wanted(self, table: Table, statements: Statements, keys: Collection[Key]) -> list[Key]:
-        wrong = missing_parts(table, keys)
-        if wrong:
+        if missing_parts(table, keys):
             raise Permanent(f"a key of {table.name} needs {len(table.key)} values ({', '.join(table.key)})")
         return statements.expressible(list(keys))
 

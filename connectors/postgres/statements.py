@@ -10,9 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 
-from connectors.postgres.canonical import hash_of, row_text, value_text
+from connectors.postgres.canonical import fixed_text, hash_of, row_text, value_text
 from connectors.postgres.expressions import Quote, RowForm, row_hash
 from connectors.postgres.keys import CanonicalKeys, KeyForms, NativeKeys, TextOrder
+from verifier.encoding import TEXTS
 from verifier.errors import Permanent
 from verifier.keyrange import ALL, KeyRange
 from verifier.multiset import MULTISET_MAX
@@ -110,10 +111,15 @@ class Statements:
         sql = f"select told.*, {read} from (select {told}) told left join ({found}) found on true"
         return sql, [[self.keys.parameter(c, key[n]) for key in keys] for n, c in enumerate(self._keys)]
 
-    def everything(self, within: KeyRange, told: str) -> Statement:
-        """Rows of: what was told, whether a row is here (NULL: there is none at all), every column as text."""
+    def everything(self, within: KeyRange, told: str, *, joined: bool = False) -> Statement:
+        """Rows of: what was told, whether a row is here (NULL: there is none at all), every column as text; `joined`
+        (`connectors.client.hashing.joinable`): the fields of fixed alphabet as one."""
         where, values = self._range(within, nulls=True)
-        columns = ", ".join(f"{self._value(c, 'walked')} as c{n}" for n, c in enumerate(self._table.columns))
+        texts = [c for c in self._table.columns if not joined or c.meets_as in TEXTS]
+        wanted = [self._value(c, "walked") for c in texts]
+        if joined:
+            wanted.insert(0, fixed_text(self._table.columns, self._quote, of="walked"))
+        columns = ", ".join(f"{one} as c{n}" for n, one in enumerate(wanted))
         rows = f"(select true as here, {columns} from {self._source} as walked{where}) r"
         # `offset 0`: what is told is asked once and not for every row.
         return f"select told.*, r.* from (select {told} offset 0) told left join {rows} on true", values
