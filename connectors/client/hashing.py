@@ -53,10 +53,12 @@ def encoder(columns: Sequence[Column], *, joined: bool = False) -> Encoder:
 
 
 def joinable(table: Table, canonical: Callable[[Column], bool]) -> bool:
-    """Whether rows can be read `joined`: the fields of fixed alphabet as one text that SQL wrote, then the texts. Less
-    than half of the time goes into reading and hashing them. What may be long is not joined: a server may refuse the
-    whole (MySQL's max_allowed_packet)."""
+    """Whether rows of scheme `client` can be read `joined`: the fields of fixed alphabet as one text that SQL wrote,
+    then the texts. Less than half of the time goes into reading and hashing them. What may be long is not joined: a
+    server may refuse the whole (MySQL's max_allowed_packet)."""
     fixed = [column for column in table.columns if column.meets_as not in TEXTS]
+    if table.scheme is not Scheme.CLIENT:
+        return False
     return bool(fixed) and all(canonical(c) and c.meets_as not in (Family.BYTES, Family.GEOMETRY) for c in fixed)
 
 

@@ -121,7 +121,7 @@ class MysqlReplica:
 
     def digest(self, table: Table, within: KeyRange) -> Look[Digest]:
         statements = self.statements(table, keyless=True)
-        joined = table.scheme is Scheme.CLIENT and hashing.joinable(table, self.canonical)
+        joined = hashing.joinable(table, self.canonical)
 
         def read(session: Session) -> Digest:
             if table.scheme is Scheme.CLIENT:
@@ -176,7 +176,10 @@ class MysqlReplica:
 
     def explain(self, table: Table, within: KeyRange) -> Explanation:
         statements = self.statements(table, keyless=True)
-        sql, values = statements.texts(within) if table.scheme is Scheme.CLIENT else statements.digest(within)
+        if table.scheme is Scheme.CLIENT:
+            sql, values = statements.texts(within, joined=hashing.joinable(table, self.canonical))
+        else:
+            sql, values = statements.digest(within)
         with self.sessions.borrow(f"explaining {table.name}") as session:
             plan = session.named(session.filled(f"explain {sql}", values))
         lines = tuple(", ".join(f"{name}: {value}" for name, value in row.items() if value is not None) for row in plan)

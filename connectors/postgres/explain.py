@@ -28,11 +28,13 @@ _OTHERS = {
 
 
 def explain_digest(
-    session: Session, table: Table, statements: Statements, form: RowForm, role: Role, within: KeyRange
+    session: Session, table: Table, statements: Statements, form: RowForm, role: Role, within: KeyRange, joined: bool
 ) -> Explanation:
     """The digest of one chunk of `table`. Errors as from any question."""
-    read_whole = table.scheme is Scheme.CLIENT
-    sql, values = (statements.everything if read_whole else statements.digest)(within, _TOLD[role])
+    if table.scheme is Scheme.CLIENT:
+        sql, values = statements.everything(within, _TOLD[role], joined=joined)
+    else:
+        sql, values = statements.digest(within, _TOLD[role])
     plan = tuple(str(line) for (line,) in session.all(f"explain {sql}", values))
     return Explanation(sql, tuple(map(str, values)), plan, tuple(_notes(table, statements, form)))
 

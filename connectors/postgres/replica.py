@@ -166,7 +166,7 @@ class PostgresReplica:
 
     def digest(self, table: Table, within: KeyRange) -> Look[Digest]:
         statements = self.statements(table, keyless=True)
-        joined = table.scheme is Scheme.CLIENT and client.joinable(table, self.canonical)
+        joined = client.joinable(table, self.canonical)
 
         def read(session: Session, told: str) -> tuple[Record, Digest]:
             if table.scheme is Scheme.CLIENT:
@@ -239,9 +239,9 @@ class PostgresReplica:
         return self._look(f"reading rows of {table.name}", read)
 
     def explain(self, table: Table, within: KeyRange) -> Explanation:
-        statements = self.statements(table)
+        statements, joined = self.statements(table), client.joinable(table, self.canonical)
         with self.sessions.borrow(f"explaining {table.name}") as session:
-            return explain_digest(session, table, statements, self.options.form, self.role(session), within)
+            return explain_digest(session, table, statements, self.options.form, self.role(session), within, joined)
 
     def ask(self, sql: str, *, rows_max: int, seconds_max: float) -> Look[Answer]:
         def read(session: Session, told: str) -> tuple[Record, Answer]:
