@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from connectors.memory.leader import Leader, Record
+from connectors.memory.leader import Leader, Record, backup, successor
 from connectors.memory.rows import Shelves, Values
 from verifier.change import Cause, Change, Operation
 from verifier.look import Role
@@ -80,15 +80,10 @@ class Follower:
 
     # failover
 
-    def promote(self) -> Leader:
-        """Become the leader, with what it shows, on a new timeline."""
-        self.promoted = self.leader.successor(self.shelves, self.shown)
-        return self.promoted
-
     def rebuild(self, leader: Leader) -> None:
         """Begin anew with a copy of this leader."""
         self.leader, self.promoted, self.held, self._applying = leader, None, False, None
-        self.shelves = leader.backup()
+        self.shelves = backup(leader)
         self.damages.clear()
         self._unsent_below = 0
         self.shown, self.published = len(leader.log), leader.position
@@ -166,3 +161,9 @@ class Follower:
             change.operation is Operation.INSERT or self.shelves.get(change.table, change.key) is not None
         ):  # an update of a row that is not there is skipped, as subscribers do
             self.shelves.put(change.table, change.key, change.after)
+
+
+def promote(standby: Follower) -> Leader:
+    """It becomes the leader, with what it shows, on a new timeline."""
+    standby.promoted = successor(standby.leader, standby.shelves, standby.shown)
+    return standby.promoted

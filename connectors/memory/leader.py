@@ -105,7 +105,7 @@ class Leader:
     writes: int = 0
     numbers: Iterator[int] = field(default_factory=lambda: count(1))
     """Where rows without a key are kept."""
-    _running: dict[int, Writing] = field(default_factory=dict)
+    open: dict[int, Writing] = field(default_factory=dict)
     _locks: dict[tuple[TableName, Key], int] = field(default_factory=dict)
     _latest_ended: int = FIRST_ID - 1
 
@@ -115,14 +115,14 @@ class Leader:
     def begin(self) -> Writing:
         """A transaction with an id of its own."""
         writing = Writing(self, self.next_id)
-        self._running[self.next_id] = writing
+        self.open[self.next_id] = writing
         self.next_id += 1
         return writing
 
     def view(self) -> Snapshot:
         """As PostgreSQL makes them: `xmax` follows the highest id that has ended; higher ids may be running."""
         xmax = self._latest_ended + 1
-        running = frozenset(xid for xid in self._running if xid < xmax)
+        running = frozenset(xid for xid in self.open if xid < xmax)
         return Snapshot(min(running, default=xmax), xmax, running)
 
     def noise(self, size: int) -> None:
@@ -155,35 +155,37 @@ class Leader:
             else:
                 self.shelves.put(table, key, row)
         self._locks = {where: xid for where, xid in self._locks.items() if xid != writing.xid}
-        del self._running[writing.xid]
+        del self.open[writing.xid]
         self._latest_ended = max(self._latest_ended, writing.xid)
-
-    def backup(self) -> Shelves:
-        """A copy of all tables as the log has them: with what is logged and not visible yet."""
-        copy = self.shelves.copy()
-        for writing in self._running.values():
-            for (table, key), row in writing.pending.items() if writing.logged else ():
-                if row is None:
-                    copy.drop(table, key)
-                else:
-                    copy.put(table, key, row)
-        return copy
-
-    def successor(self, shelves: Shelves, shown: int) -> Leader:
-        """What a standby that shows so many records becomes when it is promoted: a leader on the next timeline. What
-        it had not received never happened there, and the ids of those transactions are given out again."""
-        log = self.log[:shown]
-        ended = max((record.xid for record in log), default=FIRST_ID - 1)
-        position = (log[-1].end if log else 1_000) + 1
-        return Leader(self.now, shelves, log, position, self.timeline + 1, ended + 1, _latest_ended=ended)
 
     @property
     def running(self) -> int:
         """How many transactions are open."""
-        return len(self._running)
+        return len(self.open)
 
     def mark(self) -> int:
         return self.next_id
 
     def tick(self) -> Tick:
         return Tick(self.position)
+
+
+def backup(leader: Leader) -> Shelves:
+    """A copy of all tables as the log has them: with what is logged and not visible yet."""
+    copy = leader.shelves.copy()
+    for writing in leader.open.values():
+        for (table, key), row in writing.pending.items() if writing.logged else ():
+            if row is None:
+                copy.drop(table, key)
+            else:
+                copy.put(table, key, row)
+    return copy
+
+
+def successor(leader: Leader, shelves: Shelves, shown: int) -> Leader:
+    """What a standby that shows so many records becomes when it is promoted: a leader on the next timeline. What it had
+    not received never happened there, and the ids of those transactions are given out again."""
+    log = leader.log[:shown]
+    ended = max((record.xid for record in log), default=FIRST_ID - 1)
+    position = (log[-1].end if log else 1_000) + 1
+    return Leader(leader.now, shelves, log, position, leader.timeline + 1, ended + 1, _latest_ended=ended)

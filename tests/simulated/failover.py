@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from connectors.memory.address import Address
-from connectors.memory.follower import Follower
+from connectors.memory.follower import Follower, promote
 from connectors.memory.leader import Leader
 from simulated.history import ITEMS, OTHERS, History
 from verifier.look import Role
@@ -60,7 +60,7 @@ class Failover(History):
                 writing.abort()
         self._open.clear()
         self.addresses["leader"].server = None
-        self.leader = standby.promote()
+        self.leader = promote(standby)
         for name, follower in self.followers.items():
             if follower is not standby:
                 self._go_on(follower)

@@ -23,7 +23,7 @@ from connectors.journal.opening import open_journal
 from reconciler.repair import State
 
 PARTS = 4
-SHARE = 8  # one for so many seeds of the services
+SHARE = 16  # one for so many seeds of the services
 
 
 @pytest.fixture(scope="module")
