@@ -20,7 +20,7 @@ from trueup.services.repair import RepairService
 from trueup.services.scan import Pace, ScanService
 from trueup.services.verify import Verified, VerifyService
 from verifier.drift import Certainty
-from verifier.errors import Permanent, Temporary
+from verifier.errors import Permanent, Temporary, Unsound
 from verifier.look import Role
 from verifier.policy import ScanPolicy, SettlePolicy
 from verifier.ports import in_turn
@@ -116,9 +116,11 @@ class Daemon:
             service.tick(self.history.clock.now())
         except Temporary:
             self.history.clock.sleep(0.05)
-        except Permanent:
+        except (Permanent, Unsound) as problem:
             if not self.history.moved:
                 raise
+            if isinstance(problem, Unsound):  # a stream that went on behind the next leader: dead until the restart
+                self.services.remove(service)
             self.refused += 1
             self.history.clock.sleep(0.05)
         except Crash:
