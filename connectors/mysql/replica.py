@@ -263,8 +263,15 @@ class MysqlReplica:
         hash_of = hashing.hasher(table)
         names = [column.name for column in table.columns]
         places = [names.index(name) for name in table.key]
+
+        def key_of(row: Sequence[Value]) -> Key:
+            texts = [text for place in places if (text := row[place]) is not None]
+            if len(texts) != len(places):
+                raise _without_key(table)
+            return statements.key_of(texts)
+
         rows = self._texts(session, statements, table, within)
-        found = ((statements.key_of([str(row[place]) for place in places]), hash_of(row)) for row in rows)
+        found = ((key_of(row), hash_of(row)) for row in rows)
         if statements.whole:
             return hashing.packed(table, found)
         keys, hashes = [], bytearray()
@@ -306,12 +313,19 @@ def _whole(table: Table, total: int) -> int:
 
 
 def _complete(table: Table, rows: int, answered: int, rest: int = 0) -> None:
-    """The server only warns when it cuts a packed value off, and leaves out what has no hash."""
+    """The server only warns when it cuts a packed value off, and leaves out what has no hash or no key."""
     if rows != answered or rest:
+        if any(column.nullable for column in table.key_columns()):
+            raise _without_key(table)
         raise Permanent(
             f"only {answered} of {rows} row digests of a chunk of {table.name} came back: a row is larger than the "
             "server's max_allowed_packet, or the chunk is; raise it, or use smaller chunks"
         )
+
+
+def _without_key(table: Table) -> Permanent:
+    named = ", ".join(table.key)
+    return Permanent(f"rows of {table.name} have NULL in their key ({named}); name a key that is never NULL")
 
 
 def _too_large(table: Table) -> Permanent:

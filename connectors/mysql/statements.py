@@ -43,13 +43,13 @@ class Statements:
 
     def digest(self, within: KeyRange) -> Statement:
         """One row: count, sum of hashes (NULL of no rows; `TOO_LARGE` counts for each row that has none)."""
-        where, values = self._range(within)
+        where, values = self._range(within, nulls=True)
         return f"select count(*), sum({number_of(self._hash())}) from {self._source()}{where}", values
 
     def packed(self, within: KeyRange) -> Statement:
         """One row: count, then packed hashes: with the key in 16 bytes each, or 8 bytes each followed by, per key
-        column, four bytes of length and the value's text."""
-        where, values = self._range(within)
+        column, four bytes of length and the value's text. Rows with NULL in their key are counted alone."""
+        where, values = self._range(within, nulls=True)
         if self.whole:
             record = f"unhex(concat(lpad(hex({self._keys[0].name}), 16, '0'), {self._hash()}))"
         else:
@@ -67,7 +67,7 @@ class Statements:
     def texts(self, within: KeyRange, *, joined: bool = False) -> Statement:
         """Every row of the range, each column as text, or the fields of fixed alphabet as one (`joined`:
         `connectors.client.hashing.joinable`); at most one more row than may be."""
-        where, values = self._range(within)
+        where, values = self._range(within, nulls=True)
         return f"select {self._texts(joined=joined)} from {self._source()}{where} limit {ROWS_MAX + 1}", values
 
     def boundary(self, after: Key | None, rows: int) -> Statement:
@@ -133,7 +133,8 @@ class Statements:
             wanted.insert(0, fixed_text(self._table.columns, self._quote, of="walked"))
         return ", ".join(wanted)
 
-    def _range(self, within: KeyRange) -> Statement:
+    def _range(self, within: KeyRange, *, nulls: bool = False) -> Statement:
+        """With `nulls`, rows that have NULL in a key that the user named are counted to the range that begins all."""
         conditions: list[str] = []
         values: list[object] = []
         for bound, compare in ((within.lower, by_key.at_or_above), (within.upper, by_key.below)):
@@ -141,6 +142,12 @@ class Statements:
                 condition, parameters = compare(self._keys, bound)
                 conditions.append(condition)
                 values += parameters
+        nullable = [key.name for key in self._keys if key.column.nullable]
+        if nullable and (conditions or not nulls):
+            conditions += [f"{name} is not null" for name in nullable]
+            if nulls and within.lower is None:
+                without = " or ".join(f"{name} is null" for name in nullable)
+                conditions = [f"({' and '.join(f'({one})' for one in conditions)}) or {without}"]
         conditions += self._condition()
         return (" where " + " and ".join(f"({one})" for one in conditions) if conditions else ""), values
 

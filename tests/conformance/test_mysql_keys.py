@@ -249,3 +249,24 @@ def test_a_table_whose_reads_have_no_snapshot_is_refused(sides: Sides) -> None:
     for side in (sides.leader, sides.follower):
         with pytest.raises(Permanent, match=r"MyISAM.*use InnoDB"):
             side.table(TableName(sides.database.name, "t"))
+
+
+@pytest.mark.parametrize("scheme", [Scheme.NATIVE, Scheme.CANONICAL, Scheme.CLIENT])
+@pytest.mark.parametrize("key", [("n",), ("word", "n")])
+def test_rows_with_null_in_a_named_key_are_counted_and_never_left_out_unseen(
+    sides: Sides, key: tuple[str, ...], scheme: Scheme
+) -> None:
+    sides.database.sql(
+        "create table t (n int, word varchar(9) not null, v int)",
+        "insert into t values (1, 'a', 1), (2, 'b', 2), (3, 'c', 3), (null, 'd', 4)",
+    )
+    sides.database.pair.caught_up()
+    ours, theirs = (replace(one, key=key, scheme=scheme) for one in sides.tables("t"))
+    ranges = walked(sides.leader, ours, 2)
+    for side, table in ((sides.leader, ours), (sides.follower, theirs)):
+        digests = [side.digest(table, within).value for within in ranges]
+        assert sum(digests, EMPTY) == side.digest(table, ALL).value
+        assert sum(digests, EMPTY).rows == 4
+        with pytest.raises(Permanent, match=r"NULL in their key \(.*n\)"):
+            side.row_digests(table, ranges[0])
+        assert len(side.row_digests(table, ranges[1]).value) == 1
