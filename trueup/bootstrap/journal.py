@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,10 +19,16 @@ if TYPE_CHECKING:
 AUDIT_GROUP = "audit"
 """The group of audits that were started without a configuration."""
 
+AUDIT_JOURNAL = "trueup.db"
+"""Their journal, in the folder where they were started, unless another was named."""
+
 
 @contextmanager
 def opened(config: Path | None, group: str | None, journal: str | None) -> Iterator[Journal]:
-    """Open for the block. Misconfigured if there is no such journal: a question must not make one."""
+    """Open for the block. Where nothing is configured and nothing named, it is the one that audits leave behind.
+    Misconfigured if there is no such journal: a question must not make one."""
+    if journal is None and config is None and not configured() and Path(AUDIT_JOURNAL).exists():
+        journal = AUDIT_JOURNAL
     if journal is None:
         settings, wanted = chosen(config, group)
         target, name = settings.journal.address(), wanted.name
@@ -33,6 +40,19 @@ def opened(config: Path | None, group: str | None, journal: str | None) -> Itera
         yield found
     finally:
         found.close()
+
+
+def configured() -> bool:
+    """Whether a configuration file is named, or lies in one of the usual places."""
+    from config.load import find
+
+    if os.environ.get("TRUEUP_CONFIG"):
+        return True
+    try:
+        find()
+    except Misconfigured:
+        return False
+    return True
 
 
 def known_pauses(settings: Settings, group: Group) -> list[Pause]:
