@@ -299,7 +299,9 @@ def test_idle_sessions_stand_in_nobodys_way(shop: TrioDatabase, trueup: Program,
     run = waiting.ended()
     found = by_table(run.report)
     assert run.code == 1, run.err
-    assert found["t0", "standby"]["verdict"] == found["t3", "standby"]["verdict"] == "unverified"
+    # The first table may have been read to its end before the audit saw the file: it looks twice a second.
+    assert found["t0", "standby"]["verdict"] in ("unverified", "match")
+    assert found["t3", "standby"]["verdict"] == "unverified"
     assert "t3" in found["t3", "standby"]["reason"]
     assert found["t2", "subscriber"]["verdict"] == "unverified"
     assert "public.t2" in found["t2", "subscriber"]["reason"]

@@ -8,6 +8,8 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+import psycopg
+
 from connectors.embedded import Cluster
 from stack.debezium import postgres_connector
 from stack.download import Jars
@@ -82,11 +84,18 @@ class KafkaStack:
         leader, database = self._leaders.pop(name)
         plain = f"dbz_{name}"
         question = "select active_pid from pg_replication_slots where slot_name = %s and active"
-        leader.sql(f"select pg_terminate_backend(active_pid) from ({question}) held", (plain,))
-        _until(lambda: not leader.sql(question, (plain,)))
-        leader.sql(
-            "select pg_drop_replication_slot(slot_name) from pg_replication_slots where slot_name = %s", (plain,)
-        )
+        drop = "select pg_drop_replication_slot(slot_name) from pg_replication_slots where slot_name = %s"
+
+        def dropped() -> bool:
+            """A connector that is being deleted may take its slot once more."""
+            leader.sql(f"select pg_terminate_backend(active_pid) from ({question}) held", (plain,))
+            try:
+                leader.sql(drop, (plain,))
+            except psycopg.errors.ObjectInUse:
+                return False
+            return True
+
+        _until(dropped)
         leader.sql(f'drop publication if exists "{plain}"', database=database)
 
     def release_all(self) -> None:
