@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from fixtures.databases import TrioDatabase
 from fixtures.workload_truth import Outcome, TruthRun
+from stack.native import KafkaStack
 
 OUTPUT = os.environ.get("TRUEUP_TRUTH_OUTPUT")
 SECONDS = float(os.environ.get("TRUEUP_TRUTH_SECONDS", "12"))
@@ -28,7 +29,23 @@ def record(told: Outcome) -> None:
 @pytest.mark.parametrize("kind", ["standby", "subscriber"])
 @pytest.mark.parametrize("method", ["visibility", "bracketed"])
 def test_drift_is_exactly_what_differs(trio_database: TrioDatabase, tmp_path: Path, method: str, kind: str) -> None:
-    told = TruthRun(trio_database, method, kind, tmp_path, SECONDS, JUDGED).run()
+    hold(TruthRun(trio_database, method, kind, tmp_path, SECONDS, JUDGED).run(), method)
+
+
+@pytest.mark.kafka
+@pytest.mark.postgres
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["standby", "subscriber"])
+def test_through_kafka_while_the_connector_is_restarted(
+    trio_database: TrioDatabase, kafka_stack: KafkaStack, tmp_path: Path, kind: str
+) -> None:
+    told = TruthRun(trio_database, "visibility", kind, tmp_path, SECONDS, JUDGED, kafka=kafka_stack).run()
+    hold(told, "visibility")
+    assert told.disturbed["connectors restarted"] >= 1
+
+
+def hold(told: Outcome, method: str) -> None:
+    """Exactly what differs is known, by the method that was to tell it, over enough keys and disturbances."""
     record(told)
     assert told.trouble == []
     assert told.false == []
