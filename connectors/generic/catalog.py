@@ -206,7 +206,9 @@ def _reflected_keys(inspector: Inspector, name: TableName) -> list[tuple[bool, t
     keys = [(True, tuple(inspector.get_pk_constraint(name.name, schema=name.schema)["constrained_columns"]))]
     try:
         unique = inspector.get_unique_constraints(name.name, schema=name.schema)
-    except NotImplementedError:  # not every dialect tells them
+    except NotImplementedError:
+        # SQLAlchemy's word for "this dialect cannot be asked". Not knowing a unique key is safe: without a primary key
+        # the table is judged as a multiset, or by the key that the user names.
         unique = []
     keys += [(False, tuple(one["column_names"])) for one in unique]
     return [(primary, columns) for primary, columns in keys if columns]

@@ -68,7 +68,8 @@ class World(Protocol):
 
 
 def needs(world: World, *capabilities: Capability) -> None:
-    """Skip the test, with the reason, where the world lacks one of these."""
+    """Skip the test, with the reason, where the world lacks one of these: a property of the engine and never of the
+    machine, so it holds in CI as well. Servers that are missing fail there (`fixtures.missing`)."""
     for one in capabilities:
         if one in world.lacks:
             pytest.skip(f"{one.value}: {world.lacks[one]}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
@@ -25,7 +26,7 @@ class _Writing:
         self.statements.append((f"insert into {named(table)} ({names}) values ({marks})", list(row.values())))
 
 
-class BesideWorld:
+class BesideWorld(ABC):
     speaks_sql = True
     leader: Replica
     follower: Replica
@@ -40,9 +41,9 @@ class BesideWorld:
         self._late: list[list[Statement]] = []
         self._made: list[TableName] = []
 
+    @abstractmethod
     def write(self, follower: bool, statements: Sequence[Statement]) -> None:
         """One transaction on the leader, or on the follower."""
-        raise NotImplementedError
 
     def create(self, name: str, columns: Columns, key: Sequence[str]) -> TableName:
         table = TableName("main", name)
@@ -73,6 +74,7 @@ class BesideWorld:
 
     def applied(self) -> None:
         """It is, unless held."""
+        return
 
     def hold(self) -> None:
         self._held = True
