@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import tempfile
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -14,8 +11,8 @@ from typing import Any
 import pytest
 from simulated.auditor import Auditor
 from simulated.history import ITEMS, History
+from simulated.seeding import each, journals, share
 
-from connectors.journal.opening import open_journal
 from verifier.table import Key, TableName
 
 PARTS = 4
@@ -24,29 +21,13 @@ SHARE = 16  # one audit for so many seeds of the services
 
 @pytest.fixture(scope="module")
 def folder() -> Iterator[Path]:
-    shared = "/dev/shm"
-    made = Path(tempfile.mkdtemp(prefix="trueup-audits-", dir=shared if os.access(shared, os.W_OK) else None))
-    open_journal(made / "template.db", "shop").close()
-    yield made
-    shutil.rmtree(made)
+    with journals("shop") as made:
+        yield made
 
 
 @pytest.mark.parametrize("part", range(PARTS))
 def test_audits_find_exactly_what_differs(seeds: range, part: int, folder: Path) -> None:
-    totals: Counter[str] = Counter()
-    for seed in range(seeds.start, seeds.start + max(1, len(seeds) // SHARE))[part::PARTS]:
-        path = folder / f"{seed}.db"
-        shutil.copy(folder / "template.db", path)
-        try:
-            totals.update(simulate(seed, path))
-        except BaseException as problem:
-            again = f"pytest tests/simulation/test_audits.py --seed-from {seed} --seeds 1"
-            problem.add_note(f"seed {seed}: run it again by: {again}")
-            raise
-        finally:
-            for left in folder.glob(f"{seed}.db*"):
-                left.unlink()
-    print(dict(totals))
+    each(share(seeds, SHARE)[part::PARTS], folder, simulate, "test_audits.py")
 
 
 def simulate(seed: int, path: Path) -> Counter[str]:

@@ -3,9 +3,6 @@ one finds exactly what differs."""
 
 from __future__ import annotations
 
-import os
-import shutil
-import tempfile
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,8 +12,8 @@ import pytest
 from simulated.auditor import Auditor
 from simulated.failover import Failover
 from simulated.refusals import Overtaken
+from simulated.seeding import each, journals, share
 
-from connectors.journal.opening import open_journal
 from verifier.table import Key, TableName
 
 PARTS = 4
@@ -28,29 +25,13 @@ ABSENT = ("nobody answers", "connection was lost", "the time limit", "in flight 
 
 @pytest.fixture(scope="module")
 def folder() -> Iterator[Path]:
-    shared = "/dev/shm"
-    made = Path(tempfile.mkdtemp(prefix="trueup-overtaken-", dir=shared if os.access(shared, os.W_OK) else None))
-    open_journal(made / "template.db", "shop").close()
-    yield made
-    shutil.rmtree(made)
+    with journals("shop") as made:
+        yield made
 
 
 @pytest.mark.parametrize("part", range(PARTS))
 def test_audits_over_a_failover(seeds: range, part: int, folder: Path) -> None:
-    totals: Counter[str] = Counter()
-    for seed in range(seeds.start, seeds.start + max(1, len(seeds) // SHARE))[part::PARTS]:
-        path = folder / f"{seed}.db"
-        shutil.copy(folder / "template.db", path)
-        try:
-            totals.update(simulate(seed, path))
-        except BaseException as problem:
-            again = f"pytest tests/simulation/test_audits_overtaken.py --seed-from {seed} --seeds 1"
-            problem.add_note(f"seed {seed}: run it again by: {again}")
-            raise
-        finally:
-            for left in folder.glob(f"{seed}.db*"):
-                left.unlink()
-    print(dict(totals))
+    each(share(seeds, SHARE)[part::PARTS], folder, simulate, "test_audits_overtaken.py")
 
 
 def simulate(seed: int, path: Path) -> Counter[str]:

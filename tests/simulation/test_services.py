@@ -7,9 +7,6 @@ acknowledged that the journal does not hold; and once all is quiet, the journal 
 
 from __future__ import annotations
 
-import os
-import shutil
-import tempfile
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,8 +16,8 @@ import pytest
 from simulated.daemon import GROUP, Daemon
 from simulated.history import History
 from simulated.laws import check, settle
+from simulated.seeding import each, journals
 
-from connectors.journal.opening import open_journal
 from reconciler.repair import State
 
 PARTS = 8  # so that several processes can share the work
@@ -28,30 +25,13 @@ PARTS = 8  # so that several processes can share the work
 
 @pytest.fixture(scope="module")
 def folder() -> Iterator[Path]:
-    """In memory where there is such a place: the simulation kills processes, not machines."""
-    shared = "/dev/shm"
-    made = Path(tempfile.mkdtemp(prefix="trueup-simulation-", dir=shared if os.access(shared, os.W_OK) else None))
-    open_journal(made / "template.db", GROUP).close()
-    yield made
-    shutil.rmtree(made)
+    with journals(GROUP) as made:
+        yield made
 
 
 @pytest.mark.parametrize("part", range(PARTS))
 def test_services_find_exactly_what_differs(seeds: range, part: int, folder: Path) -> None:
-    totals: Counter[str] = Counter()
-    for seed in seeds[part::PARTS]:
-        path = folder / f"{seed}.db"
-        shutil.copy(folder / "template.db", path)
-        try:
-            totals.update(simulate(seed, path))
-        except BaseException as problem:
-            again = f"pytest tests/simulation/test_services.py --seed-from {seed} --seeds 1"
-            problem.add_note(f"seed {seed}: run it again by: {again}")
-            raise
-        finally:
-            for left in folder.glob(f"{seed}.db*"):
-                left.unlink()
-    print(dict(totals))
+    each(seeds[part::PARTS], folder, simulate, "test_services.py")
 
 
 def simulate(seed: int, path: Path) -> Counter[str]:

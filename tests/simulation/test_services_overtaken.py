@@ -6,9 +6,6 @@ journal of before names exactly the rows that differ from the new leader.
 
 from __future__ import annotations
 
-import os
-import shutil
-import tempfile
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,8 +15,8 @@ import pytest
 from simulated.daemon import GROUP, Daemon
 from simulated.failover import Failover
 from simulated.laws import check, settle
+from simulated.seeding import each, journals, share
 
-from connectors.journal.opening import open_journal
 from reconciler.repair import State
 
 PARTS = 4
@@ -28,29 +25,13 @@ SHARE = 16  # one for so many seeds of the services
 
 @pytest.fixture(scope="module")
 def folder() -> Iterator[Path]:
-    shared = "/dev/shm"
-    made = Path(tempfile.mkdtemp(prefix="trueup-overtaken-", dir=shared if os.access(shared, os.W_OK) else None))
-    open_journal(made / "template.db", GROUP).close()
-    yield made
-    shutil.rmtree(made)
+    with journals(GROUP) as made:
+        yield made
 
 
 @pytest.mark.parametrize("part", range(PARTS))
 def test_services_over_a_failover(seeds: range, part: int, folder: Path) -> None:
-    totals: Counter[str] = Counter()
-    for seed in range(seeds.start, seeds.start + max(1, len(seeds) // SHARE))[part::PARTS]:
-        path = folder / f"{seed}.db"
-        shutil.copy(folder / "template.db", path)
-        try:
-            totals.update(simulate(seed, path))
-        except BaseException as problem:
-            again = f"pytest tests/simulation/test_services_overtaken.py --seed-from {seed} --seeds 1"
-            problem.add_note(f"seed {seed}: run it again by: {again}")
-            raise
-        finally:
-            for left in folder.glob(f"{seed}.db*"):
-                left.unlink()
-    print(dict(totals))
+    each(share(seeds, SHARE)[part::PARTS], folder, simulate, "test_services_overtaken.py")
 
 
 def simulate(seed: int, path: Path) -> Counter[str]:
