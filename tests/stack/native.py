@@ -83,12 +83,18 @@ class KafkaStack:
             self.connect.rest.delete(name)
         leader, database = self._leaders.pop(name)
         plain = f"dbz_{name}"
-        question = "select active_pid from pg_replication_slots where slot_name = %s and active"
+        active = "select active_pid from pg_replication_slots where slot_name = %s and active"
         drop = "select pg_drop_replication_slot(slot_name) from pg_replication_slots where slot_name = %s"
 
+        patient = time.monotonic() + 10.0
+
         def dropped() -> bool:
-            """A connector that is being deleted may take its slot once more."""
-            leader.sql(f"select pg_terminate_backend(active_pid) from ({question}) held", (plain,))
+            """A connector that is being deleted lets go of its slot by itself; one whose connection is ended under it
+            takes its slot, or makes it, once more. So it is ended only when it stays."""
+            if held := leader.sql(active, (plain,)):
+                if time.monotonic() > patient:
+                    leader.sql("select pg_terminate_backend(%s)", held[0])
+                return False
             try:
                 leader.sql(drop, (plain,))
             except psycopg.errors.ObjectInUse:
