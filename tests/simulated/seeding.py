@@ -42,8 +42,3 @@ def each(seeds: Sequence[int], folder: Path, simulate: Callable[[int, Path], Cou
             for left in folder.glob(f"{seed}.db*"):
                 left.unlink()
     print(dict(totals))
-
-
-def share(seeds: range, of: int) -> range:
-    """The first of `of` equal parts, and at least one seed."""
-    return range(seeds.start, seeds.start + max(1, len(seeds) // of))

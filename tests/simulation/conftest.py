@@ -21,5 +21,15 @@ def full(pytestconfig: pytest.Config) -> bool:
 
 @pytest.fixture(scope="session")
 def seeds(pytestconfig: pytest.Config) -> range:
-    first = pytestconfig.getoption("--seed-from", default=None) or 0
-    return range(first, first + (pytestconfig.getoption("--seeds", default=None) or SEEDS_IN_THE_SUITE))
+    return _asked(pytestconfig, SEEDS_IN_THE_SUITE)
+
+
+@pytest.fixture(scope="session")
+def few_seeds(pytestconfig: pytest.Config) -> range:
+    """For the longer histories: a sixteenth in the suite, all of them when somebody asks for a number."""
+    return _asked(pytestconfig, SEEDS_IN_THE_SUITE // 16)
+
+
+def _asked(config: pytest.Config, otherwise: int) -> range:
+    first = config.getoption("--seed-from", default=None) or 0
+    return range(first, first + (config.getoption("--seeds", default=None) or otherwise))

@@ -12,12 +12,11 @@ import pytest
 from simulated.auditor import Auditor
 from simulated.failover import Failover
 from simulated.refusals import Overtaken
-from simulated.seeding import each, journals, share
+from simulated.seeding import each, journals
 
 from verifier.table import Key, TableName
 
 PARTS = 4
-SHARE = 16  # one for so many seeds of the services
 
 NAMES_IT = ("another server by now", "is a standby, not the leader", "was promoted")
 ABSENT = ("nobody answers", "connection was lost", "the time limit", "in flight for longer")
@@ -30,8 +29,8 @@ def folder() -> Iterator[Path]:
 
 
 @pytest.mark.parametrize("part", range(PARTS))
-def test_audits_over_a_failover(seeds: range, part: int, folder: Path) -> None:
-    each(share(seeds, SHARE)[part::PARTS], folder, simulate, "test_audits_overtaken.py")
+def test_audits_over_a_failover(few_seeds: range, part: int, folder: Path) -> None:
+    each(few_seeds[part::PARTS], folder, simulate, "test_audits_overtaken.py")
 
 
 def simulate(seed: int, path: Path) -> Counter[str]:

@@ -15,12 +15,11 @@ import pytest
 from simulated.daemon import GROUP, Daemon
 from simulated.failover import Failover
 from simulated.laws import check, settle
-from simulated.seeding import each, journals, share
+from simulated.seeding import each, journals
 
 from reconciler.repair import State
 
 PARTS = 4
-SHARE = 16  # one for so many seeds of the services
 
 
 @pytest.fixture(scope="module")
@@ -30,8 +29,8 @@ def folder() -> Iterator[Path]:
 
 
 @pytest.mark.parametrize("part", range(PARTS))
-def test_services_over_a_failover(seeds: range, part: int, folder: Path) -> None:
-    each(share(seeds, SHARE)[part::PARTS], folder, simulate, "test_services_overtaken.py")
+def test_services_over_a_failover(few_seeds: range, part: int, folder: Path) -> None:
+    each(few_seeds[part::PARTS], folder, simulate, "test_services_overtaken.py")
 
 
 def simulate(seed: int, path: Path) -> Counter[str]:
