@@ -39,6 +39,17 @@ class Verdict(enum.Enum):
     UNVERIFIED = "unverified"
 
 
+class DriftCause(enum.Enum):
+    """Why a follower's row differs, as far as its history on the leader tells (`verifier.cause`)."""
+
+    LOST = "lost"  # a change of the leader never took effect
+    DOUBLED = "doubled"  # a change took effect twice
+    REORDERED = "reordered"  # an older change took effect after a newer one
+    ALTERED = "altered"  # a change arrived with values that the leader never had
+    ROGUE = "rogue"  # somebody else wrote it on the follower
+    UNKNOWN = "unknown"  # the history is too short, or several causes explain it
+
+
 @dataclass(frozen=True, slots=True)
 class Evidence:
     """How a verdict was reached: `positions` names each position that the rule used, as text."""
@@ -70,7 +81,8 @@ class Drift:
     """A key shown to differ. `columns` holds the differing columns of a mismatched row, the whole row otherwise.
 
     `id` is deterministic: the same follower, table and key give the same id (`verifier.identity.drift_id`).
-    `found_at` is seconds since the epoch.
+    `found_at` is seconds since the epoch. `cause` is None until somebody has looked into it; `since` is the position of
+    the leader's change at fault, as text, where it is known.
     """
 
     id: str
@@ -82,6 +94,8 @@ class Drift:
     columns: Mapping[str, Difference]
     evidence: Evidence
     found_at: float
+    cause: DriftCause | None = None
+    since: str | None = None
 
 
 def differing(leader: Mapping[Key, int], follower: Mapping[Key, int]) -> Iterator[tuple[Key, Kind]]:

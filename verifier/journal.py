@@ -12,7 +12,7 @@ from typing import Protocol
 
 from verifier.change import Blindness
 from verifier.digest import Digest
-from verifier.drift import Drift, Verdict
+from verifier.drift import Drift, DriftCause, Verdict
 from verifier.keyrange import Chunk, KeyRange
 from verifier.position import Position
 from verifier.table import Key, TableName
@@ -93,6 +93,16 @@ class OpenDrift:
     cleared_at: float | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Attribution:
+    """Why a drift that was found at `found_at` came about, and since which of the leader's changes (a position's
+    text)."""
+
+    cause: DriftCause
+    since: str | None
+    found_at: float
+
+
 class DriftJournal(Protocol):
     """Every drifted key now known, whichever way it was found."""
 
@@ -111,6 +121,11 @@ class DriftJournal(Protocol):
         ...
 
     def find(self, drift_id: str) -> OpenDrift | None: ...
+
+    def attribute(self, causes: Mapping[str, Attribution]) -> int:
+        """Note why these drifts, by id, came about: those that are open, and that nobody has found anew since they were
+        looked into. Returns how many."""
+        ...
 
     def counts(self) -> Mapping[tuple[str, TableName, str], int]:
         """Open drifts by (follower, table, kind)."""

@@ -20,10 +20,10 @@ from connectors.journal import tables
 from connectors.journal.outbox import put
 from connectors.journal.store import Store, paged
 from reconciler.ports import Event
-from verifier.drift import Certainty, Difference, Drift, Evidence, Kind, Method
+from verifier.drift import Certainty, Difference, Drift, DriftCause, Evidence, Kind, Method
 from verifier.errors import Unsound
 from verifier.identity import drift_id, key_text, parse_key
-from verifier.journal import OpenDrift
+from verifier.journal import Attribution, OpenDrift
 from verifier.keyrange import KeyRange
 from verifier.table import Key, TableName
 
@@ -67,6 +67,18 @@ class SqlDrifts:
         with self._store.read() as connection:
             rows = connection.execute(query.limit(limit).offset(offset)).all()
         return [_known(row, self._store.group) for row in rows]
+
+    def attribute(self, causes: Mapping[str, Attribution]) -> int:
+        """Note why these drifts, by id, came about: those that are open, and that nobody has found anew since they were
+        looked into. Returns how many."""
+        noted = 0
+        with self._store.write() as connection:
+            for drift_id, told in causes.items():
+                mine = and_(_COLUMNS.group_name == self._store.group, _COLUMNS.id == drift_id)
+                mine = and_(mine, _COLUMNS.state == OPEN, _COLUMNS.found_at <= told.found_at)
+                note = tables.drifts.update().where(mine).values(cause=told.cause.value, since=told.since)
+                noted += connection.execute(note).rowcount
+        return noted
 
     def find(self, drift_id: str) -> OpenDrift | None:
         """The drift of that id, open or cleared."""
@@ -120,6 +132,8 @@ def record(store: Store, connection: Connection, found: Sequence[Drift], announc
         else:
             same = (old.kind, old.columns) == (row["kind"], row["columns"])
             told = None if same else "changed"
+            if same and drift.cause is None:
+                row |= {"cause": old.cause, "since": old.since}  # the same difference has the same cause
             if same and old.certainty == Certainty.PROVEN.value and drift.evidence.certainty is Certainty.PROBABLE:
                 # a weaker look at the same difference takes nothing away from the proof
                 row |= {name: getattr(old, name) for name in ("certainty", "method", "positions", "found_at")}
@@ -187,6 +201,8 @@ def drift_row(group: str, drift: Drift) -> dict[str, Any]:
         "method": drift.evidence.method.value,
         "positions": _spelled(dict(drift.evidence.positions)),
         "found_at": drift.found_at,
+        "cause": None if drift.cause is None else drift.cause.value,
+        "since": drift.since,
     }
 
 
@@ -195,9 +211,11 @@ def drift_of(row: Row[Any], group: str) -> Drift:
     columns = {name: Difference(*values) for name, values in json.loads(row.columns).items()}
     evidence = Evidence(Certainty(row.certainty), Method(row.method), _positions(row.positions))
     table = TableName(row.schema_name, row.table_name)
+    cause = None if row.cause is None else DriftCause(row.cause)
     return Drift(
-        row.id, group, row.follower, table, parse_key(row.key), Kind(row.kind), columns, evidence, row.found_at
-    )
+        row.id, group, row.follower, table, parse_key(row.key), Kind(row.kind), columns, evidence, row.found_at,
+        cause, row.since,
+    )  # fmt: skip
 
 
 @lru_cache(maxsize=64)

@@ -64,7 +64,7 @@ CREATE TABLE trueup_run_drifts (
 	certainty TEXT NOT NULL,
 	method TEXT NOT NULL,
 	positions TEXT NOT NULL,
-	found_at FLOAT NOT NULL,
+	found_at FLOAT NOT NULL, cause TEXT, since TEXT,
 	PRIMARY KEY (sequence),
 	CONSTRAINT trueup_run_drifts_belongs FOREIGN KEY(group_name, run_id) REFERENCES trueup_runs (group_name, id) ON DELETE CASCADE,
 	CONSTRAINT trueup_run_drifts_once UNIQUE (group_name, run_id, id)
@@ -88,7 +88,7 @@ CREATE TABLE trueup_drifts (
 	state TEXT NOT NULL,
 	first_found_at FLOAT NOT NULL,
 	last_seen_at FLOAT NOT NULL,
-	cleared_at FLOAT,
+	cleared_at FLOAT, cause TEXT, since TEXT,
 	PRIMARY KEY (group_name, id)
 )
 

@@ -84,7 +84,7 @@ class SqlRuns:
             drift_rows.record(self._store, connection, drifts, self._announce)
             found = {d.id: drift_rows.drift_row(group, d) | {"run_id": run_id} for d in drifts}
             statement = self._store.insert(tables.run_drifts)
-            refreshed = ("kind", "columns", "certainty", "method", "positions", "found_at")
+            refreshed = ("kind", "columns", "certainty", "method", "positions", "found_at", "cause", "since")
             again = statement.on_conflict_do_update(
                 index_elements=["group_name", "run_id", "id"],
                 set_={name: statement.excluded[name] for name in refreshed},

@@ -121,6 +121,8 @@ run_drifts = Table(
     Column("method", Text, nullable=False),
     Column("positions", Text, nullable=False),
     Column("found_at", SECONDS, nullable=False),
+    Column("cause", Text),
+    Column("since", Text),
     UniqueConstraint("group_name", "run_id", "id", name="trueup_run_drifts_once"),
     _of_run(),
     Index("trueup_run_drifts_order", "group_name", "run_id", "schema_name", "table_name", "sequence"),
@@ -145,6 +147,8 @@ drifts = Table(
     Column("first_found_at", SECONDS, nullable=False),
     Column("last_seen_at", SECONDS, nullable=False),
     Column("cleared_at", SECONDS),
+    Column("cause", Text),
+    Column("since", Text),
     Index("trueup_drifts_oldest", "group_name", "state", "first_found_at", "id"),
     Index("trueup_drifts_place", "group_name", "state", "follower", "schema_name", "table_name", "last_seen_at"),
 )

@@ -48,6 +48,7 @@ def page(report: dict[str, Any]) -> str:
         drawn=len(equal) <= _EQUAL_DRAWN,
         open_rows=_OPEN_ROWS,
         found_methods=sorted({row["method"] for row in rows}),
+        found_causes=[name for name in words.CAUSES if any(row.get("cause") == name for row in rows)],
         found_positions=[name for name in words.POSITIONS if any(name in row.get("positions", {}) for row in rows)],
     )
 
@@ -68,6 +69,7 @@ def _template() -> Template:
         methods=words.METHODS,
         positions=words.POSITIONS,
         certainties=words.CERTAINTIES,
+        causes=words.CAUSES,
         standings=STANDINGS,
         step=STEP,
         chunk_map=chunk_map,

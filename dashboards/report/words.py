@@ -31,6 +31,14 @@ CERTAINTIES = {
     "probable": "looked at several times with the same result; a proof needs row versions, a change stream or a leader "
     "that stands still",
 }
+CAUSES = {
+    "lost": "a change of the leader never took effect on the follower",
+    "doubled": "a change took effect twice",
+    "reordered": "an older change took effect after a newer one",
+    "altered": "a change arrived with values that the leader never had",
+    "rogue": "somebody else wrote the row on the follower",
+    "unknown": "its history is too short to tell why, or tells more than one possible cause",
+}
 SCHEMES = {
     "native": "each server hashes rows with its own cheapest sound function (64 bits)",
     "canonical": "each server writes the same canonical text of a row and hashes that",

@@ -89,7 +89,8 @@ def _rows(entry: dict[str, Any]) -> Iterator[str]:
     listed = entry["rows_drifted"][:_ROWS_SHOWN]
     for row in listed:
         key = ", ".join(f"{name}={value}" for name, value in row["key"].items())
-        yield f"{row['kind']} {key} [{row['evidence']}, {row['method']}, drift {row['id']}]"
+        cause = f", {row['cause']}" if row.get("cause") else ""
+        yield f"{row['kind']} {key} [{row['evidence']}, {row['method']}{cause}, drift {row['id']}]"
         if row["kind"] == "mismatched":
             for name, both in row["columns"].items():
                 yield f"    {name}: leader {shown(both['leader'])}, follower {shown(both['follower'])}"

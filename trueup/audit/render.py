@@ -183,7 +183,8 @@ def _rows(entry: dict[str, Any], console: Console, rows_shown: int) -> None:
     for row in rows[:rows_shown]:
         key = visible(", ".join(f"{name}={value}" for name, value in row["key"].items()))
         line = Text().append(f"{row['kind']:<10}", style="red").append(f" {key}", style="bold")
-        _put(console, line.append(f"  [{row['evidence']}, {row['method']}]"), 2)
+        cause = f", {row['cause']}" if row.get("cause") else ""
+        _put(console, line.append(f"  [{row['evidence']}, {row['method']}{cause}]"), 2)
         if row["kind"] == "mismatched":
             for name, both in row["columns"].items():
                 _column(console, name, both)

@@ -147,7 +147,7 @@ def ran_by(command: str) -> dict[str, str]:
 
 
 def drift_entry(drift: Drift, key: Sequence[str]) -> Json:
-    """One element of `rows_drifted`."""
+    """One element of `rows_drifted`; with `cause` and `since` once somebody has looked into them."""
     return {
         "id": drift.id,
         "kind": drift.kind.value,
@@ -156,6 +156,7 @@ def drift_entry(drift: Drift, key: Sequence[str]) -> Json:
         "evidence": drift.evidence.certainty.value,
         "method": drift.evidence.method.value,
         "positions": dict(drift.evidence.positions),
+        **({"cause": drift.cause.value, "since": drift.since} if drift.cause is not None else {}),
     }
 
 

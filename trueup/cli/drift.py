@@ -98,5 +98,6 @@ def _line(entry: dict[str, Any]) -> dict[str, Any]:
         "key": ", ".join(str(value) for value in entry["key"].values()),
         "columns": ", ".join(entry["columns"]) if entry["kind"] == "mismatched" else "",
         "evidence": f"{entry['evidence']}, {entry['method']}",
+        "cause": entry.get("cause", ""),
         "found": found[:19].replace("T", " ") + "Z",
     }

@@ -148,6 +148,17 @@ def test_every_drifted_row_has_its_evidence_and_a_truncated_list_says_so() -> No
     assert reader.text.count("0/3A41C90") == 40
 
 
+def test_a_drifted_row_says_why_it_drifted_where_that_is_known() -> None:
+    row = drifted_row("mismatched", {"id": 1}, {"a": ("1", "2")})
+    told = entry("s.t", "f", "drift", rows_drifted=[{**row, "cause": "lost", "since": "lsn:0/77"}, row])
+    text = Reader(page(report("drift", [told]))).text
+    assert text.count("proven · bracketed lost") == 1
+    assert "since lsn:0/77" in text
+    assert "losta change of the leader never took effect on the follower." in text
+    silent = Reader(page(report("drift", [entry("s.t", "f", "drift", rows_drifted=[row])]))).text
+    assert "never took effect" not in silent
+
+
 def test_an_unfinished_run_says_how_to_go_on() -> None:
     unfinished: dict[str, Any] = report("unverified", [entry("s.t", "f", "unverified", reason="stopped")])
     unfinished["finished_at"] = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from importlib.resources import files
 from typing import Any
 
@@ -13,7 +14,7 @@ from fixtures.audit_program import valid
 from trueup.audit.report import Tally, finding_entry, how_compared, ran_by, report, table_entry
 from verifier.compare import comparison, using
 from verifier.digest import Digest
-from verifier.drift import Certainty, Difference, Drift, Evidence, Kind, Method, Verdict
+from verifier.drift import Certainty, Difference, Drift, DriftCause, Evidence, Kind, Method, Verdict
 from verifier.invariant import Finding, Standing
 from verifier.journal import ChunkResult
 from verifier.keyrange import ALL, Chunk
@@ -33,6 +34,7 @@ def whole() -> dict[str, Any]:
     tally.add(ChunkResult(Chunk(NAME, ALL, 0), "f", Verdict.DRIFT, Digest(2, 1), Digest(2, 2), drifted=2))
     evidence = Evidence(Certainty.PROVEN, Method.BRACKETED, {"leader": "0/1"})
     drift = Drift("d", "g", "f", NAME, (1,), Kind.MISMATCHED, {"mail": Difference(None, "")}, evidence, 1.0)
+    drift = replace(drift, cause=DriftCause.LOST, since="lsn:0/1")
     entry = table_entry(
         NAME, "f", tally, scheme="client", findings=compared.findings, drifts=[drift], key=("id",), seconds=0.5,
         how=how_compared(compared, "because"),
