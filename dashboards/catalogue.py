@@ -95,6 +95,9 @@ STREAM_BLIND = Metric(
     "trueup_stream_blind_tables", Kind.GAUGE, "Tables that the stream cannot vouch for until they are scanned again.",
     ("group", "cause"), {"cause": tuple(cause.name.lower() for cause in Cause)},
 )  # fmt: skip
+DEAD_LETTERS = Metric(
+    "trueup_dead_letters_total", Kind.COUNTER, "Messages of the stream that nobody understood; kept whole.", ("group",)
+)
 KAFKA_BACKLOG = Metric(
     "trueup_kafka_backlog_messages", Kind.GAUGE, "Messages not read yet, all partitions.", ("group",)
 )

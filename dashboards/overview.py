@@ -301,10 +301,16 @@ _SELF = (
     ),
     Panel(
         "Stream",
-        "Row changes read per second.",
+        "Row changes read per second, and messages that nobody understood.",
         "timeseries",
         "ops",
-        (Query(f"sum by (group) (rate(trueup_stream_events_total{{{_G}}}[$__rate_interval]))", "{{group}}"),),
+        (
+            Query(f"sum by (group) (rate(trueup_stream_events_total{{{_G}}}[$__rate_interval]))", "{{group}}"),
+            Query(
+                f"sum by (group) (rate(trueup_dead_letters_total{{{_G}}}[$__rate_interval]))",
+                "{{group}} / dead letters",
+            ),
+        ),
     ),
     Panel(
         "Backlog",

@@ -40,8 +40,8 @@ class RepairSink(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """A CloudEvent ready to send: `topic` without prefix (`drift`, `repairs`, `violations`), message key, and the
-    attributes and data of CloudEvents 1.0 as one JSON-able mapping. `id` is deterministic."""
+    """A CloudEvent ready to send: `topic` without prefix (`drift`, `repairs`, `violations`, `dead-letters`), message
+    key, and the attributes and data of CloudEvents 1.0 as one JSON-able mapping. `id` is deterministic."""
 
     id: str
     topic: str
@@ -130,4 +130,6 @@ class Outbox(Protocol):
 
     def pending(self, limit: int) -> Sequence[Event]: ...
     def sent(self, ids: Sequence[str], at: float) -> None: ...
-    def pending_count(self) -> int: ...
+    def pending_count(self, topic: str | None = None) -> int:
+        """Of one topic, or of all."""
+        ...

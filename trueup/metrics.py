@@ -36,7 +36,7 @@ class Tally:
             self.meter.prepare(c.CHUNKS, group=self.group, follower=follower)
             self.meter.prepare(c.TOUCHED, group=self.group, follower=follower)
             self.meter.prepare(c.ROWS, group=self.group, follower=follower)
-        for metric in (c.STREAM_EVENTS, c.STREAM_TRANSACTIONS, c.REPAIRS, c.REFUSALS, c.SERVICE_FAILURES, c.THROTTLE):
+        for metric in (c.STREAM_EVENTS, c.STREAM_TRANSACTIONS, c.DEAD_LETTERS, c.REPAIRS, c.REFUSALS, c.SERVICE_FAILURES, c.THROTTLE):
             self.meter.prepare(metric, group=self.group)
 
     def batch(self, batch: Batch, now: float) -> None:
@@ -44,6 +44,7 @@ class Tally:
             self.last_event_at = now
         self.meter.add(c.STREAM_EVENTS, sum(len(one.changes) for one in batch.transactions), group=self.group)
         self.meter.add(c.STREAM_TRANSACTIONS, len(batch.transactions), group=self.group)
+        self.meter.add(c.DEAD_LETTERS, len(batch.letters), group=self.group)
 
     def read(self, read: ChunkRead) -> None:
         self.meter.observe(c.CHUNK_SECONDS, read.seconds, group=self.group, side="leader")

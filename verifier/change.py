@@ -75,10 +75,28 @@ class Transaction:
 
 
 @dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """A message of the stream that nobody understands, whole, for people to look at: where it lies, when it came there
+    (seconds since the epoch), and its bytes as they are. `fault` is the class of the error, `text` says it without
+    any value of the row. Its table (or its key) is told as blind beside it."""
+
+    topic: str
+    partition: int
+    offset: int
+    at: float | None
+    key: bytes | None
+    value: bytes | None
+    headers: tuple[tuple[str, bytes | None], ...]
+    fault: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Batch:
     """What one poll brought. `events` counts row events read, `produced_at`/`received_at` feed the lag by hop:
     seconds since the epoch of the newest event (leader commit, broker append); None where nothing came.
-    `blind` is what the stream itself noticed outside any transaction (lost offsets, a dropped slot, poison)."""
+    `blind` is what the stream itself noticed outside any transaction (lost offsets, a dropped slot, poison);
+    `letters` are to be kept in the same transaction as `offsets`: they lie before them."""
 
     transactions: tuple[Transaction, ...] = ()
     read_through: Position | None = None
@@ -87,3 +105,4 @@ class Batch:
     events: int = 0
     connector_at: float | None = None
     broker_at: float | None = None
+    letters: tuple[DeadLetter, ...] = ()

@@ -43,8 +43,10 @@ class SqlOutbox:
                 mine = (_COLUMNS.group_name == self._store.group) & _COLUMNS.id.in_(some) & _COLUMNS.sent_at.is_(None)
                 connection.execute(update(tables.outbox).where(mine).values(sent_at=at))
 
-    def pending_count(self) -> int:
+    def pending_count(self, topic: str | None = None) -> int:
         waiting = (_COLUMNS.group_name == self._store.group) & _COLUMNS.sent_at.is_(None)
+        if topic is not None:
+            waiting &= _COLUMNS.topic == topic
         with self._store.read() as connection:
             return connection.execute(select(func.count()).select_from(tables.outbox).where(waiting)).scalar_one()
 

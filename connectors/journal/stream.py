@@ -14,7 +14,9 @@ from sqlalchemy import Connection, and_, delete, func, select
 
 from connectors.journal import tables
 from connectors.journal.drifts import Announce, clear, record
+from connectors.journal.outbox import put
 from connectors.journal.store import Store, paged
+from reconciler.ports import Event
 from verifier.change import Blindness, Cause
 from verifier.drift import Drift
 from verifier.identity import key_text, parse_key, stable_id
@@ -52,14 +54,16 @@ class SqlStream:
         *,
         followers: Sequence[str],
         at: float,
+        events: Sequence[Event] = (),
     ) -> None:
-        """Record offsets, touched keys (for every follower) and blindness as one transaction. The mapping's order is
-        the order of the stream."""
+        """Record offsets, touched keys (for every follower), blindness and events as one transaction. The mapping's
+        order is the order of the stream."""
         group = self._store.group
         with self._store.write() as connection:
             before = connection.execute(select(_STREAM.generation).where(_STREAM.group_name == group)).scalar()
             generation = self._touched(connection, touched, int(before or 0), followers, at)
             self._blinded(connection, blind, at)
+            put(self._store, connection, events)
             through = None if state.read_through is None else state.read_through.text()
             offsets = json.dumps(dict(state.offsets), sort_keys=True)
             row = {"group_name": group, "offsets": offsets, "read_through": through, "generation": generation}

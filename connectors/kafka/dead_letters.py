@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+import re
 
+from connectors.debezium.event import Unreadable
 from connectors.kafka.port import Record
+from verifier.change import DeadLetter
+
+_QUOTED = re.compile(r"""'[^']*'|"[^"]*"|b'[^']*'""")
+_TEXT_MAX = 300
 
 
-@dataclass(frozen=True, slots=True)
-class DeadLetter:
-    """The message as it came (key, value, headers, topic, partition, offset) and what was wrong with it."""
+def dead_letter(record: Record, error: Unreadable) -> DeadLetter:
+    """The message as it came, with the class of what was wrong and what it said."""
+    fault = type(error.__cause__).__name__ if error.__cause__ is not None else type(error).__name__
+    return DeadLetter(
+        record.topic,
+        record.partition,
+        record.offset,
+        record.at,
+        record.key,
+        record.value,
+        record.headers,
+        fault,
+        without_values(str(error)),
+    )
 
-    record: Record
-    error: str
 
-
-OnDeadLetter = Callable[[DeadLetter], None]
-
-
-def ignore(letter: DeadLetter) -> None:
-    """For those who keep none: the blindness of the table is recorded all the same."""
+def without_values(text: str) -> str:
+    """An error's text without what it quotes: libraries quote what they could not read, which is somebody's data."""
+    return _QUOTED.sub("...", text)[:_TEXT_MAX]

@@ -3,6 +3,9 @@
 Attributes travel as `ce_*` headers and the data as the message, so that consumers route without parsing. The
 producer repeats what the broker did not confirm without doubling it; what is not confirmed in time is not reported
 as sent, stays in the outbox, and comes again with the same id.
+
+A dead letter goes out as the message that it was: its own key, value and headers, and what is known of it as headers
+`trueup.*` beside the `ce_*`.
 """
 
 from __future__ import annotations
@@ -14,12 +17,17 @@ from functools import partial
 
 import confluent_kafka as ck
 
+from reconciler.letters import TOPIC as DEAD_LETTERS
+from reconciler.letters import raw
 from reconciler.ports import Event
 from verifier.errors import Forbidden, Misconfigured, Permanent, Temporary, TrueupError, Unreachable
 
+Headers = list[tuple[str, str | bytes | None]]
 _log = logging.getLogger(__name__)
 _REFUSED = {"_AUTHENTICATION", "SASL_AUTHENTICATION_FAILED", "TOPIC_AUTHORIZATION_FAILED"}
 _NO_TOPIC = {"UNKNOWN_TOPIC_OR_PART", "_UNKNOWN_TOPIC", "_UNKNOWN_PARTITION"}
+_BYTES_MAX = 64_000_000
+"""The broker's limit decides what is too large, not the client's of 1 MB: a dead letter was a message already."""
 _TOO_LARGE = {"MSG_SIZE_TOO_LARGE", "RECORD_LIST_TOO_LARGE"}
 
 
@@ -35,6 +43,7 @@ class KafkaEventSink:
         self._seconds_max = seconds_max
         self._settings: dict[str, object] = {
             "linger.ms": 5,
+            "message.max.bytes": _BYTES_MAX,
             "compression.type": "gzip",  # every client can read it without further packages
             "reconnect.backoff.max.ms": 1000,
             **(settings or {}),
@@ -80,10 +89,9 @@ class KafkaEventSink:
             else:
                 failed.append((event, error))
 
-        value, headers = binary(event)
+        key, value, headers = message(event)
         send = partial(
-            self._producer.produce, f"{self._prefix}.{event.topic}", value, event.key.encode(),
-            headers=headers, on_delivery=delivered,
+            self._producer.produce, f"{self._prefix}.{event.topic}", value, key, headers=headers, on_delivery=delivered,
         )  # fmt: skip
         try:
             send()
@@ -110,12 +118,21 @@ class KafkaEventSink:
         return Temporary(f"kafka at {self._servers}: {error.str()}")
 
 
-def binary(event: Event) -> tuple[bytes, list[tuple[str, str | bytes | None]]]:
+def message(event: Event) -> tuple[bytes | None, bytes | None, Headers]:
+    """Key, value and headers of the Kafka message that carries the event."""
+    if event.topic != DEAD_LETTERS:
+        return event.key.encode(), *binary(event)
+    letter = raw(event)
+    _, attributes = binary(event)
+    about = [(name, value) for name, value in attributes if name != "content-type"]
+    noted: Headers = [(f"trueup.{name}", value.encode()) for name, value in letter.notes]
+    return letter.key, letter.value, [*letter.headers, *about, *noted]
+
+
+def binary(event: Event) -> tuple[bytes, Headers]:
     """The data as JSON, and the other attributes as headers (CloudEvents 1.0, Kafka protocol binding)."""
     attributes = dict(event.body)
     data = attributes.pop("data", None)
     content_type = str(attributes.pop("datacontenttype", "application/json"))
-    headers: list[tuple[str, str | bytes | None]] = [
-        (f"ce_{name}", str(value).encode()) for name, value in attributes.items() if value is not None
-    ]
+    headers: Headers = [(f"ce_{name}", str(value).encode()) for name, value in attributes.items() if value is not None]
     return json.dumps(data, ensure_ascii=False).encode(), [*headers, ("content-type", content_type.encode())]

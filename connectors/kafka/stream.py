@@ -10,6 +10,9 @@ BEGIN belongs to the past: its commit is where the present starts.
 read from its beginning. If the broker no longer holds an offset of the cut, or a topic was made anew, what was lost is
 unknown: the stream says so (a GAP for all tables) and goes on at the present.
 
+**Dead letters.** A message that cannot be understood is handed out whole in the batch whose offsets lie behind it, so
+that whoever journals the offsets keeps it in the same transaction.
+
 **Waiting.** A transaction at the head that lacks rows although every partition has been read to its end is given up
 after `patience_seconds`, with a gap in its tables, so that one lost message cannot stop the stream for ever. Data
 partitions are paused while rows pile up without an END.
@@ -25,9 +28,9 @@ from connectors.debezium.decoder import Decoder
 from connectors.debezium.event import Aside, RowEvent, Unreadable
 from connectors.debezium.pending import Partition
 from connectors.kafka import offsets as journaled
-from connectors.kafka.dead_letters import DeadLetter, OnDeadLetter, ignore
+from connectors.kafka.dead_letters import dead_letter
 from connectors.kafka.port import Consumer, Record
-from verifier.change import Batch, Blindness, Cause, Transaction
+from verifier.change import Batch, Blindness, Cause, DeadLetter, Transaction
 from verifier.errors import Misconfigured
 from verifier.position import Lsn, Position
 
@@ -48,7 +51,6 @@ class KafkaStream:
         keep_max: int = 100_000,
         patience_seconds: float = 120.0,
         metadata_seconds: float = 5.0,
-        on_dead_letter: OnDeadLetter = ignore,
         seconds: Callable[[], float] = monotonic,
     ) -> None:
         self._consumer = consumer
@@ -58,7 +60,6 @@ class KafkaStream:
         self._keep_max = keep_max
         self._patience_seconds = patience_seconds
         self._metadata_seconds = metadata_seconds
-        self._on_dead_letter = on_dead_letter
         self._seconds = seconds
         self._assembler = TransactionAssembler(None, keep_max=keep_max)
         self._positions: dict[Partition, int] = {}
@@ -67,6 +68,7 @@ class KafkaStream:
         self._stuck: tuple[int, float] | None = None
         self._given_up: list[Transaction] = []
         self._blind: list[Blindness] = []
+        self._letters: list[DeadLetter] = []
         self._events = 0
         self._connector_at: float | None = None
         self._broker_at: float | None = None
@@ -78,6 +80,7 @@ class KafkaStream:
                 f"the journal's position {read_through.text()} is not one of PostgreSQL: another leader?"
             )
         known = journaled.read(offsets)
+        self._given_up, self._blind, self._letters = [], [], []  # what the journal does not hold is read again
         if self._transactions not in known or read_through is None:
             self._to_the_present()
             return None
@@ -127,8 +130,10 @@ class KafkaStream:
             self._events,
             self._connector_at,
             self._broker_at,
+            tuple(self._letters),
         )
-        self._blind, self._events, self._connector_at, self._broker_at = [], 0, None, None
+        self._blind, self._letters, self._events = [], [], 0
+        self._connector_at, self._broker_at = None, None
         return batch
 
     def _discover(self) -> set[Partition]:
@@ -203,8 +208,9 @@ class KafkaStream:
         try:
             event = self._decoder.decode(record.topic, record.key, record.value)
         except Unreadable as error:
-            self._on_dead_letter(DeadLetter(record, str(error)))
-            where = f"{record.topic}:{record.partition} at offset {record.offset}: {error}"
+            letter = dead_letter(record, error)
+            self._letters.append(letter)
+            where = f"{record.topic}:{record.partition} at offset {record.offset}: {letter.text}"
             self._assembler.unread(place, record.offset, error.table, where)
             return
         if isinstance(event, RowEvent):

@@ -18,7 +18,10 @@ from connectors.kafka.confluent import ConfluentConsumer
 from connectors.kafka.kafka_python import KafkaPythonConsumer, translated_settings
 from connectors.kafka.port import Consumer, Polled, Record
 from connectors.kafka.sink import KafkaEventSink, binary
+from reconciler.events import Announcer
+from reconciler.letters import dead_letter_event
 from reconciler.ports import Event
+from verifier.change import DeadLetter
 from verifier.errors import Misconfigured, Unreachable
 
 # kafka-python drops sockets that were connecting when it was closed or refused; they are closed within the test
@@ -188,6 +191,34 @@ def test_events_arrive_as_binary_cloudevents(kafka_stack: Any, consumer: Consume
     assert dict(first.headers) == {
         "ce_specversion": b"1.0", "ce_id": b"id0", "ce_source": b"/trueup/shop", "ce_type": b"drift.found",
         "content-type": b"application/json",
+    }  # fmt: skip
+
+
+def test_a_dead_letter_arrives_as_the_message_that_it_was(kafka_stack: Any, consumer: Consumer) -> None:
+    prefix = kafka_stack.prefix()
+    headers = (("h", b"\x00\xff"), ("none", None))
+    letters = [
+        DeadLetter("p.public.t", 3, 17, 1_700_000_000.5, b"\xff{", b"\x00junk", headers, "ValueError", "odd"),
+        DeadLetter("p.public.t", 3, 18, None, None, None, (), "Unreadable", "null"),
+        DeadLetter("p.public.t", 3, 19, None, b"k", b"x" * 990_000, (), "ValueError", "large, and it was a message"),
+    ]
+    events = [dead_letter_event(Announcer("one", "shop"), letter, version="1.2", now=7.0) for letter in letters]
+    sink = KafkaEventSink(kafka_stack.bootstrap, prefix)
+    assert sorted(sink.send(events)) == sorted(event.id for event in events)
+    sink.close()
+    place = (f"{prefix}.dead-letters", 0)
+    consumer.assign({place: 0})
+    found = read(consumer, lambda records, _: len(records) == 3)
+    assert [(one.key, one.value) for one in found] == [(letter.key, letter.value) for letter in letters]
+    assert found[0].headers[:2] == headers
+    assert dict(found[0].headers[2:]) == {
+        "ce_specversion": b"1.0", "ce_id": events[0].id.encode(), "ce_source": b"/trueup/one/groups/shop",
+        "ce_type": b"io.trueup.letter.dead.v1", "ce_subject": b"p.public.t:3",
+        "ce_time": b"1970-01-01T00:00:07.000000Z",
+        "ce_dataschema": b"urn:trueup:events:letter.v1", "ce_partitionkey": b"shop|p.public.t:3",
+        "trueup.topic": b"p.public.t", "trueup.partition": b"3", "trueup.offset": b"17",
+        "trueup.timestamp": b"2023-11-14T22:13:20.500000Z", "trueup.error": b"ValueError", "trueup.text": b"odd",
+        "trueup.version": b"1.2",
     }  # fmt: skip
 
 

@@ -28,6 +28,7 @@ from trueup.pool import Pool
 from trueup.services.check import CheckService, Scheduled
 from trueup.services.follow import FollowService
 from trueup.services.group import GroupWorld, Service, Sighted, TableBook
+from trueup.services.letters import DeadLetters
 from trueup.services.published import Published
 from trueup.services.relay import RelayService
 from trueup.services.repair import RepairService
@@ -174,6 +175,8 @@ def _wired(
     )
     sink = _event_sink(group)
     relay = RelayService(journal.outbox, sink, clock, group.events.relay_every) if sink is not None else None
+    if follow is not None:
+        follow.letters = DeadLetters(announcer, journal.outbox, delivers=relay is not None)
     runtime = GroupRuntime(
         group, world, servers, journal, pool, lag, stream, follow, scan, check, watch, relay, backlog=backlog
     )

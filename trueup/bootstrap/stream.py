@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from config.settings import Group
 from config.stream import KafkaStream as KafkaSettings
@@ -16,11 +14,6 @@ from trueup.services.group import TableBook
 from verifier.errors import Misconfigured, Permanent, Temporary
 from verifier.ports import ChangeStream
 from verifier.table import TableName
-
-if TYPE_CHECKING:
-    from connectors.kafka.dead_letters import DeadLetter
-
-logger = logging.getLogger("trueup.follow")
 
 _CONNECT_SECONDS = 5.0
 
@@ -99,28 +92,13 @@ def _kafka_stream(group: str, connector: str, settings: KafkaSettings, book: Tab
         modes = Modes.of(_connector_config(settings.connect_url, connector))
     reader = consumer_of(settings.client, settings.bootstrap_servers, f"trueup-{group}")
     prefix = settings.topic_prefix
-    return KafkaStream(reader, Decoder(prefix, modes, book.known_table), prefix, on_dead_letter=_buried)
+    return KafkaStream(reader, Decoder(prefix, modes, book.known_table), prefix)
 
 
 def _backlog(stream: Deferred) -> int | None:
     from connectors.kafka.stream import KafkaStream
 
     return stream.made.backlog() if isinstance(stream.made, KafkaStream) else None
-
-
-def _buried(letter: DeadLetter) -> None:
-    """Its table is unverified until it is scanned again; here people learn which message it was. No values."""
-    record = letter.record
-    logger.warning(
-        "message not understood",
-        extra={
-            "action": "dead_letter",
-            "topic": record.topic,
-            "partition": record.partition,
-            "offset": record.offset,
-            "why": letter.error,
-        },
-    )
 
 
 def _connector_config(url: str, name: str) -> Mapping[str, str]:

@@ -8,12 +8,14 @@ merely moved is written once a second: losing it costs nothing but reading a lit
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from reconciler.ports import Event
 from trueup.services.group import GroupWorld
-from verifier.change import Batch, Blindness, Cause
+from trueup.services.letters import DeadLetters
+from verifier.change import Batch, Blindness, Cause, DeadLetter
 from verifier.errors import TrueupError
 from verifier.journal import ScanJournal, StreamJournal, StreamState
 from verifier.ports import ChangeStream
@@ -24,6 +26,21 @@ logger = logging.getLogger("trueup.follow")
 
 _BARRIER_SECONDS = 1.0
 _CATALOG = frozenset({Cause.DDL})
+
+
+class FollowJournal(StreamJournal, Protocol):
+    """Takes events into the same transaction too."""
+
+    def advance(
+        self,
+        state: StreamState,
+        touched: Mapping[tuple[TableName, Key], Position],
+        blind: Sequence[Blindness],
+        *,
+        followers: Sequence[str],
+        at: float,
+        events: Sequence[Event] = (),
+    ) -> None: ...
 
 
 class StreamWatcher(Protocol):
@@ -39,7 +56,7 @@ class FollowService:
 
     world: GroupWorld
     stream: ChangeStream
-    journal: StreamJournal
+    journal: FollowJournal
     watchers: tuple[StreamWatcher, ...] = ()
     poll_seconds: float = 0.2
     changes_max: int = 5_000
@@ -47,6 +64,8 @@ class FollowService:
     heard: Callable[[float], None] = lambda _: None
     scans: ScanJournal | None = None
     """Where scans are recorded; None: nothing is scanned."""
+    letters: DeadLetters | None = None
+    """None: the source has none."""
     _started: bool = False
     _began: bool = False
     _offsets: Mapping[str, int] = field(default_factory=dict)
@@ -65,7 +84,9 @@ class FollowService:
         return self._started
 
     def tick(self, now: float) -> float:
-        """Temporary while the source is away; nothing is lost by it."""
+        """Temporary while the source is away, or dead letters cannot be kept; nothing is lost by it."""
+        if self.letters is not None:
+            self.letters.room()
         if not self._started:
             self._start()
         wait = self.poll_seconds if not self._touched else min(self.poll_seconds, self._due(now))
@@ -132,8 +153,8 @@ class FollowService:
             self._touched.pop(place, None)
             self._touched[place] = commit
         full = len(self._touched) >= self.changes_max
-        if blind or full or (self._touched and not self._due(now)):
-            self._record(state, blind, now)
+        if blind or batch.letters or full or (self._touched and not self._due(now)):
+            self._record(state, blind, now, batch.letters)
         elif not self._touched and state != self._recorded and self._worth_recording(now):
             self._record(state, [], now)
         for one in blind:
@@ -167,8 +188,13 @@ class FollowService:
         """Seconds until what was touched may be written."""
         return max(0.0, self._recorded_at + self.gather_seconds - now)
 
-    def _record(self, state: StreamState, blind: list[Blindness], now: float) -> None:
-        self.journal.advance(state, self._touched, blind, followers=list(self.world.followers), at=now)
+    def _record(
+        self, state: StreamState, blind: list[Blindness], now: float, letters: Sequence[DeadLetter] = ()
+    ) -> None:
+        events = self.letters.events(letters, now) if self.letters is not None else []
+        self.journal.advance(state, self._touched, blind, followers=list(self.world.followers), at=now, events=events)
+        if self.letters is not None:
+            self.letters.written(letters)
         self._touched.clear()
         self._recorded, self._recorded_at = state, now
         if state.offsets:

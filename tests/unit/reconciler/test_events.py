@@ -15,9 +15,11 @@ from cloudevents.core.v1.event import CloudEvent
 from jsonschema import Draft202012Validator, FormatChecker
 
 from reconciler.events import Announcer, DriftNews, drift_event, repair_event, rfc3339, row_digest, violation_event
+from reconciler.letters import dead_letter_event, raw
 from reconciler.masking import Masking
 from reconciler.ports import Event
 from reconciler.repair import Action, Repair, State
+from verifier.change import DeadLetter
 from verifier.drift import Certainty, Difference, Drift, Evidence, Kind, Method
 from verifier.errors import Unsound
 from verifier.invariant import Finding, Standing
@@ -49,6 +51,17 @@ REPAIR = Repair(
     1_700_000_001.0,
 )
 FINDING = Finding("balances", Standing.VIOLATED, 5.0, 3, ({"account": "1", "owner": "Ann"},), more=True)
+LETTER = DeadLetter(
+    "shop.public.orders",
+    3,
+    17,
+    1_700_000_000.5,
+    b'{"id": 1}',
+    b"\x00\xff",
+    (("h", b"x"), ("n", None)),
+    "ValueError",
+    "odd",
+)
 KEY = ("id", "part")
 PLAIN = Announcer("one", "shop")
 MASKED = Announcer("one", "shop", Masking({NAME: frozenset({"card", "part"})}, b"salt"))
@@ -66,7 +79,9 @@ def all_events(announcer: Announcer) -> list[Event]:
             replace(REPAIR, action=Action.DELETE, wanted=None),
         )
     ]
-    return [*drifts, *repairs, violation_event(announcer, FINDING, since=4.0, now=6.0, masked=frozenset({"owner"}))]
+    letters = [dead_letter_event(announcer, LETTER, version="1.2", now=7.0)]
+    violated = violation_event(announcer, FINDING, since=4.0, now=6.0, masked=frozenset({"owner"}))
+    return [*drifts, *repairs, violated, *letters]
 
 
 def schema_of(event: Event) -> dict[str, Any]:
@@ -116,12 +131,34 @@ def test_ids_are_deterministic_and_tell_steps_and_findings_apart() -> None:
     first, again = all_events(PLAIN), all_events(PLAIN)
     assert [event.id for event in first] == [event.id for event in again]
     # The three shapes of the repair share one repair id, so each step is one event.
-    assert len({event.id for event in first}) == len(DriftNews) + len(State) - 1 + 1
+    assert len({event.id for event in first}) == len(DriftNews) + len(State) - 1 + 1 + 1
     later = replace(DRIFT, found_at=DRIFT.found_at + 1)
     one, two = (drift_event(PLAIN, each, DriftNews.OPENED, key_columns=KEY, now=0.0) for each in (DRIFT, later))
     assert one.id != two.id
     again_violated = violation_event(PLAIN, FINDING, since=5.0, now=6.0)
     assert again_violated.id != violation_event(PLAIN, FINDING, since=4.0, now=6.0).id
+
+
+def test_a_dead_letter_is_whole_and_read_again_is_the_same() -> None:
+    event = dead_letter_event(PLAIN, LETTER, version="1.2", now=7.0)
+    assert (event.topic, event.key) == ("dead-letters", "shop|shop.public.orders:3")
+    assert raw(event).key == LETTER.key
+    assert raw(event).value == LETTER.value
+    assert raw(event).headers == LETTER.headers
+    assert raw(event).notes == (
+        ("topic", "shop.public.orders"), ("partition", "3"), ("offset", "17"),
+        ("timestamp", "2023-11-14T22:13:20.500000Z"), ("error", "ValueError"), ("text", "odd"), ("version", "1.2"),
+    )  # fmt: skip
+    assert dead_letter_event(PLAIN, LETTER, version="1.3", now=9.0).id == event.id
+    others = [
+        replace(LETTER, offset=18),
+        replace(LETTER, at=1.0),
+        replace(LETTER, value=b""),
+        replace(LETTER, key=None),
+    ]
+    assert len({event.id, *(dead_letter_event(PLAIN, one, version="1.2", now=7.0).id for one in others)}) == 5
+    with pytest.raises(ValueError, match="no dead letter"):
+        raw(Event("i", "dead-letters", "k", {"data": None}))
 
 
 def test_the_compensating_event_carries_what_is_needed_to_compare_and_set() -> None:

@@ -11,7 +11,7 @@ from connectors.debezium.decoder import Decoder
 from connectors.debezium.modes import RECOMMENDED
 from connectors.debezium.pending import Partition
 from connectors.kafka import offsets
-from connectors.kafka.dead_letters import DeadLetter
+from connectors.kafka.dead_letters import without_values
 from connectors.kafka.stream import KafkaStream
 from verifier.change import Batch, Blindness, Cause
 from verifier.errors import Misconfigured, Temporary
@@ -30,7 +30,6 @@ class Bench:
         self.broker.topic("p.transaction")
         self.broker.topic("p.public.t")
         self.source = Source(self.broker)
-        self.letters: list[DeadLetter] = []
 
     def open(
         self, at: Mapping[str, int] | None = None, through: Position | None = None, *, keep_max: int = 100
@@ -38,7 +37,7 @@ class Bench:
         self.consumer = MemoryConsumer(self.broker)
         self.stream = KafkaStream(
             self.consumer, Decoder("p", RECOMMENDED, TABLES.get), "p", keep_max=keep_max, patience_seconds=30.0,
-            on_dead_letter=self.letters.append, seconds=lambda: self.consumer.waited,
+            seconds=lambda: self.consumer.waited,
         )  # fmt: skip
         self.started = self.stream.start(at or {}, through)
         return self.stream
@@ -176,11 +175,33 @@ def test_poison_is_kept_whole_and_blinds_its_table_and_the_rest_goes_on(bench: B
     assert blindness.detail.startswith("p.public.t:0 at offset 1: ")
     assert keys(batch) == [[1, 3]]
     assert [b.table for b in batch.transactions[0].blind] == [T]
-    (letter,) = bench.letters
-    assert (letter.record.key, letter.record.value, letter.record.offset) == (b'{"id": 2}', b"\x00junk", 1)
+    (letter,) = batch.letters
+    assert (letter.topic, letter.partition, letter.offset, letter.at) == ("p.public.t", 0, 1, 1001.0)
+    assert (letter.key, letter.value, letter.fault) == (b'{"id": 2}', b"\x00junk", "JSONDecodeError")
+    assert batch.offsets["p.public.t:0"] == 3, "behind the letter: whoever journals the offsets has to keep it"
     bench.source.transaction(4)
     assert keys(bench.poll()) == [[4]]
     assert bench.poll().offsets["p.public.t:0"] == 4
+
+
+def test_dead_letters_that_were_not_journaled_come_again(bench: Bench) -> None:
+    bench.open()
+    bench.source.transaction(1)
+    journaled = bench.poll()
+    bench.broker.append(("p.public.t", 0), {"id": 2}, b"\x00junk")
+    assert [letter.offset for letter in bench.poll().letters] == [1]
+    bench.broker.append(("p.public.t", 0), {"id": 3}, b"\x00more")
+    bench.stream._read(0.0)  # read, and the batch with them never handed out
+    bench.stream.start(journaled.offsets, journaled.read_through)
+    assert [letter.offset for letter in bench.poll().letters] == [1, 2]
+    assert bench.poll().letters == ()
+
+
+def test_what_an_error_quotes_is_not_told() -> None:
+    assert without_values("invalid literal for int() with base 10: 'secret'") == (
+        "invalid literal for int() with base 10: ..."
+    )
+    assert without_values("b'x' and \"y\" of col") == "... and ... of col"
 
 
 def test_poison_in_the_order_itself_blinds_everything(bench: Bench) -> None:
