@@ -18,6 +18,10 @@ rules keep that harmless:
 No rule compares the row's own LSN or `source.sequence`: the first is not monotonic, the second is rewritten when
 the connector resumes in the middle of a transaction.
 
+A binlog also holds statements by themselves (DDL, a truncate), which come in topics of their own. Each is delivered
+as a transaction in its place. Which numbers were given to them the ENDs tell: where some are left out, the END behind
+waits (`behind_a_statement`) until all that was sent before it has been read.
+
 `cut()` is where a restart must begin: in each partition at the first row of a transaction not yet delivered.
 """
 
@@ -25,15 +29,28 @@ from __future__ import annotations
 
 from collections import OrderedDict, deque
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from connectors.debezium.delivery import deliver
-from connectors.debezium.event import Begin, End, RowEvent
+from connectors.debezium.event import Begin, End, RowEvent, Statement
 from connectors.debezium.pending import Partition, Pending
+from connectors.debezium.source import POSTGRES, Source, TransactionId
+from connectors.debezium.statements import Statements
 from verifier.change import Blindness, Cause, Transaction
-from verifier.position import Lsn
+from verifier.position import Position
 from verifier.table import TableName
 
 REMEMBERED = 65_536
+
+
+@dataclass(frozen=True, slots=True)
+class _Ended:
+    """An END at `offset`; `through` is everything up to and with it. `behind`: a statement may stand before it."""
+
+    end: End
+    through: Position
+    offset: int
+    behind: bool
 
 
 class TransactionAssembler:
@@ -43,15 +60,18 @@ class TransactionAssembler:
     `keep_max` bounds the rows kept of one transaction; beyond it only their number is followed.
     """
 
-    def __init__(self, delivered: Lsn | None, *, keep_max: int = 100_000) -> None:
+    def __init__(self, delivered: Position | None, *, keep_max: int = 100_000, source: Source = POSTGRES) -> None:
         self.delivered = delivered
         self.kept = 0
+        self._source = source
         self._keep_max = keep_max
-        self._pending: dict[int, Pending] = {}
-        self._waiting: dict[Partition, dict[int, None]] = {}  # ids with a part there, in order of first arrival
-        self._ends: deque[tuple[End, int]] = deque()
-        self._begun: set[int] = set()
-        self._recent: OrderedDict[int, Lsn] = OrderedDict()
+        self._pending: dict[TransactionId, Pending] = {}
+        self._waiting: dict[Partition, dict[TransactionId, None]] = {}  # with a part there, in order of first arrival
+        self._ends: deque[_Ended] = deque()
+        self._statements = Statements(source)
+        self._heard = False  # of all statements before the head
+        self._begun: set[TransactionId] = set()
+        self._recent: OrderedDict[TransactionId, Position] = OrderedDict()
         self._floor = delivered  # every transaction delivered above it is in `_recent`
         self._next: dict[Partition, int] = {}
         self._transactions: Partition | None = None
@@ -88,19 +108,31 @@ class TransactionAssembler:
         if table is not None:
             self._unread.setdefault(table, []).append((partition, offset))
 
+    def statement(self, partition: Partition, offset: int, event: Statement) -> None:
+        """A statement that stands by itself. One that is told too late, or without an id, blinds from here on."""
+        self.passed(partition, offset)
+        if event.commit is None or self.delivered is None:
+            self._noticed.extend(event.blind)
+        elif not self.delivered.covers(event.commit):
+            self._statements.add(partition, offset, event)
+        elif not self._statements.told(event):
+            self._noticed.extend(event.blind)
+
     def boundary(self, partition: Partition, offset: int, event: Begin | End) -> None:
         self.passed(partition, offset)
         if isinstance(event, Begin):
             if self.delivered is None and not self._ends:
                 self._begun.add(event.xid)
             return
-        newest = self._ends[-1][0].commit if self._ends else self.delivered
+        newest = self._ends[-1].through if self._ends else self.delivered
         if newest is None and event.xid not in self._begun:
-            self.delivered = self._floor = event.commit  # it began before we did: the present starts behind it
+            # it began before we did: the present starts behind it
+            self.delivered = self._floor = self._source.after(None, event.commit)
             self._remember(event)
             return
         if newest is None or not newest.covers(event.commit):
-            self._ends.append((event, offset))
+            behind = self._source.passed_over(newest, event.commit)
+            self._ends.append(_Ended(event, self._source.after(newest, event.commit), offset, behind))
             self._begun.clear()
         elif self.delivered is not None and self.delivered.covers(event.commit):
             self._old(event)
@@ -109,8 +141,11 @@ class TransactionAssembler:
         """The next whole transactions, about as many as hold `changes_max` changes (at least one if there is one)."""
         taken: list[Transaction] = []
         room = changes_max
-        while self._ends and room > 0:
-            end = self._ends[0][0]
+        while room > 0:
+            taken += self._take_statements()
+            if not self._ends or self.behind_a_statement():
+                break
+            end = self._ends[0].end
             lacking = self._lacking(end)
             unread = self._unread_of(end) if lacking else {}
             if lacking > sum(map(len, unread.values())):
@@ -124,11 +159,22 @@ class TransactionAssembler:
 
     def stuck(self) -> End | None:
         """The END at the head whose rows have not all come; None if nothing waits for rows."""
-        return self._ends[0][0] if self._ends else None
+        return self._ends[0].end if self._ends else None
+
+    def behind_a_statement(self) -> bool:
+        """Whether the head waits until everything that was sent before it has been read (`heard`)."""
+        return bool(self._ends) and self._ends[0].behind and not self._heard
+
+    def heard(self, *, told: bool = True) -> None:
+        """All that was sent before the head has been read. Not `told`: nobody tells of statements, so whatever stands
+        before the head may have changed any table."""
+        self._heard = True
+        if not told:
+            self._noticed.append(Blindness(Cause.DDL, None, "a statement of which the connector does not tell"))
 
     def give_up(self) -> Transaction:
         """Deliver the head without the rows it lacks: a gap in every table it touched."""
-        end = self._ends[0][0]
+        end = self._ends[0].end
         lacking = self._lacking(end)
         detail = f"{lacking} of {end.events} events of transaction {end.xid} never arrived"
         return self._deliver(end, tuple(Blindness(Cause.GAP, table, detail) for table in _tables(end)))
@@ -147,7 +193,9 @@ class TransactionAssembler:
             if waiting:
                 cut[partition] = min(cut[partition], self._pending[next(iter(waiting))].parts[partition].first)
         if self._transactions is not None and self._ends:
-            cut[self._transactions] = self._ends[0][1]
+            cut[self._transactions] = self._ends[0].offset
+        for partition, offset in self._statements.first():
+            cut[partition] = min(cut[partition], offset)
         return cut
 
     def _lacking(self, end: End) -> int:
@@ -161,15 +209,30 @@ class TransactionAssembler:
 
     def _deliver(self, end: End, blind: tuple[Blindness, ...] = ()) -> Transaction:
         pending = self._pending.get(end.xid, Pending())
-        transaction = deliver(end, pending, blind, self._fields)
+        through = self._ends.popleft().through
+        before = self.delivered if end.events == 0 else None
+        self.delivered = self._source.placed(through, pending.place, before)
+        transaction = deliver(self._source.number(end.xid), self.delivered, end, pending, blind, self._fields)
         places = [(partition, part.last) for partition, part in pending.parts.items()]
-        self._ends.popleft()
         self._drop(end.xid)
         for partition, last in places:
             self._forget_before(partition, last)
-        self.delivered = end.commit
         self._remember(end)
+        self._heard = False
         return transaction
+
+    def _take_statements(self) -> list[Transaction]:
+        """Those that stand before the head, or right behind what was delivered if there is none."""
+        taken: list[Transaction] = []
+        while (found := self._statements.next(self.delivered, self.stuck())) is not None:
+            if self.delivered is not None and self.delivered.covers(found.commit):
+                self._noticed.extend(found.blind)  # what stood behind it was given up first
+                continue
+            through = self._source.after(self.delivered, found.commit)
+            self.delivered = self._source.placed(through, found.place, None)
+            number = self._source.number(found.xid)
+            taken.append(Transaction(number, self.delivered, found.committed_at, (), found.blind))
+        return taken
 
     def _old(self, end: End) -> None:
         """An END that was delivered before. If what we remember of that stretch differs, the log itself has changed."""
@@ -186,10 +249,9 @@ class TransactionAssembler:
         self._recent[end.xid] = end.commit
         if len(self._recent) > REMEMBERED:
             _, forgotten = self._recent.popitem(last=False)
-            if self._floor is None or forgotten.covers(self._floor):
-                self._floor = forgotten
+            self._floor = self._source.after(self._floor, forgotten)
 
-    def _drop(self, xid: int) -> None:
+    def _drop(self, xid: TransactionId) -> None:
         pending = self._pending.pop(xid, None)
         if pending is not None:
             self.kept -= pending.kept
@@ -199,7 +261,7 @@ class TransactionAssembler:
     def _forget_before(self, partition: Partition, offset: int) -> None:
         """A row of a delivered transaction lies at `offset`: copies wholly before it are not needed (third rule)."""
         waiting = self._waiting.get(partition, {})
-        seen_before: list[int] = []
+        seen_before: list[TransactionId] = []
         for xid in waiting:
             part = self._pending[xid].parts[partition]
             if part.first > offset:

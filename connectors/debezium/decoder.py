@@ -11,11 +11,12 @@ import json
 from collections.abc import Callable, Mapping
 
 from connectors.debezium import values
-from connectors.debezium.event import Aside, Begin, End, Event, RowEvent, Unreadable
+from connectors.debezium.definitions import tables_of
+from connectors.debezium.event import Aside, Begin, End, Event, RowEvent, Statement, Unreadable
 from connectors.debezium.modes import Modes
 from connectors.debezium.shape import Shape
+from connectors.debezium.source import POSTGRES, Source
 from verifier.change import Blindness, Cause, Change, Operation
-from verifier.position import Lsn
 from verifier.table import Key, Table, TableName, Value
 
 TableOf = Callable[[TableName], Table | None]
@@ -27,9 +28,11 @@ _JSON = json.JSONDecoder(parse_float=values.Number, parse_constant=values.Number
 
 class Decoder:
     """Messages of one connector. `table_of` answers from the leader's catalog; tables it does not know are counted
-    but their rows are not told (they are not verified)."""
+    but their rows are not told (they are not verified). `source` is the database behind the connector."""
 
-    def __init__(self, prefix: str, modes: Modes, table_of: TableOf) -> None:
+    def __init__(self, prefix: str, modes: Modes, table_of: TableOf, source: Source = POSTGRES) -> None:
+        self.source = source
+        self._definitions = prefix
         self._transactions = f"{prefix}.transaction"
         self._heartbeats = f"__debezium-heartbeat.{prefix}"
         self._prefix = f"{prefix}."
@@ -46,7 +49,9 @@ class Decoder:
             if topic == self._heartbeats:
                 return Aside(_seconds(payload.get("ts_ms")))
             if topic == self._transactions:
-                return _boundary(payload)
+                return self._boundary(payload)
+            if topic == self._definitions:
+                return self._definition(payload)
             return self._row(schema, payload, key)
         except Unreadable:
             raise
@@ -70,15 +75,50 @@ class Decoder:
         if not isinstance(boundary, Mapping):
             if operation == "m":
                 return Aside(handled_at)  # a message outside any transaction
+            if operation == "t":
+                return self._alone(source, (Blindness(Cause.TRUNCATE, self.source.table(source)),), handled_at)
             raise ValueError("event without transaction block: set provide.transaction.metadata=true on the connector")
-        xid, order = _xid(boundary["id"])[0], _whole(boundary["total_order"])
+        xid, order = self.source.transaction(boundary["id"]), _whole(boundary["total_order"])
         if operation == "m":
             return RowEvent(xid, order, None, None, None, (), handled_at)
-        name = TableName(str(source["schema"]), str(source["table"]))
+        name = self.source.table(source)
         after = payload.get("after")
         fields = tuple(sorted(after)) if isinstance(after, Mapping) else ()
         change, blind = self._told(name, operation, schema, payload, key)
-        return RowEvent(xid, order, name, change, blind, fields, handled_at)
+        return RowEvent(xid, order, name, change, blind, fields, handled_at, self.source.place(source))
+
+    def _boundary(self, payload: _Json) -> Event:
+        status = payload["status"]
+        if status == "BEGIN":
+            return Begin(self.source.transaction(payload["id"]))
+        if status != "END":
+            raise ValueError(f"unknown transaction status {str(status)[:20]!r}")
+        xid, commit = self.source.end(payload["id"])
+        collections = payload.get("data_collections") or []
+        by_table: list[tuple[str, int]] = []
+        if isinstance(collections, list):
+            by_table = [(str(entry["data_collection"]), _whole(entry["event_count"])) for entry in collections]
+        committed_at = _seconds(payload.get("ts_ms"))
+        if committed_at is None:
+            raise ValueError("transaction end without ts_ms")
+        return End(xid, commit, _whole(payload["event_count"]), tuple(by_table), committed_at)
+
+    def _definition(self, payload: _Json) -> Event:
+        """A statement that the connector took for a change of definitions; those of its snapshot say what there is."""
+        source, handled_at = payload["source"], _seconds(payload.get("ts_ms"))
+        if not isinstance(source, Mapping):
+            raise TypeError("a schema change without a source")
+        if source.get("snapshot") not in (None, "false"):
+            return Aside(handled_at)
+        tables = tables_of(payload, self._table_of)
+        blind = tuple(Blindness(Cause.DDL, table, "the leader's log has a statement on it") for table in tables)
+        return self._alone(source, blind, handled_at) if blind else Aside(handled_at)
+
+    def _alone(self, source: _Json, blind: tuple[Blindness, ...], handled_at: float | None) -> Event:
+        xid = self.source.statement(source)
+        commit = None if xid is None else self.source.end(xid)[1]
+        committed_at = _seconds(source.get("ts_ms")) or handled_at or 0.0
+        return Statement(xid, commit, committed_at, blind, self.source.place(source), handled_at)
 
     def _told(
         self, name: TableName, operation: str, schema: _Json, payload: _Json, key: bytes | None
@@ -104,7 +144,7 @@ class Decoder:
     def _shape(self, name: TableName, table: Table) -> Shape:
         shape = self._shapes.get(name)
         if shape is None or shape.table is not table:
-            shape = self._shapes[name] = Shape(table)
+            shape = self._shapes[name] = Shape(table, self.source.of_column)
         return shape
 
     def _key(self, shape: Shape, table: Table, key: bytes) -> Key:
@@ -115,7 +155,7 @@ class Decoder:
             if column not in payload:
                 raise ValueError(f"the event's key has no column {column}: is message.key.columns set?")
             raw = payload[column]
-            told = values.decode(raw, types[column], self._modes)
+            told = self.source.decode(raw, types[column], self._modes)
             if told is values.UNKNOWN or told is None:
                 raise ValueError(
                     f"key column {column} ({table.column(column).declared}) cannot be told exactly in mode "
@@ -135,7 +175,7 @@ class Decoder:
             if kind is None:
                 continue
             try:
-                value = values.decode(raw, kind, self._modes)
+                value = self.source.decode(raw, kind, self._modes)
             except (ValueError, TypeError, ArithmeticError):
                 continue  # one odd column is unknown, the row's change is still known
             if value is not values.UNKNOWN:
@@ -163,31 +203,6 @@ def _fields_of(schema: _Json, field: str) -> object:
         if isinstance(entry, dict) and entry.get("field") == field:
             return entry.get("fields")
     return None
-
-
-def _boundary(payload: _Json) -> Event:
-    status = payload["status"]
-    xid, lsn = _xid(payload["id"])
-    if status == "BEGIN":
-        return Begin(xid)
-    if status != "END":
-        raise ValueError(f"unknown transaction status {str(status)[:20]!r}")
-    collections = payload.get("data_collections") or []
-    by_table: list[tuple[str, int]] = []
-    if isinstance(collections, list):
-        by_table = [(str(entry["data_collection"]), _whole(entry["event_count"])) for entry in collections]
-    committed_at = _seconds(payload.get("ts_ms"))
-    if committed_at is None:
-        raise ValueError("transaction end without ts_ms")
-    return End(xid, Lsn(lsn), _whole(payload["event_count"]), tuple(by_table), committed_at)
-
-
-def _xid(identifier: object) -> tuple[int, int]:
-    """`txid:lsn`; only the first part is the same in all events of a transaction."""
-    xid, colon, lsn = str(identifier).partition(":")
-    if not colon:
-        raise ValueError(f"transaction id {str(identifier)[:60]!r} is not txid:lsn: not PostgreSQL?")
-    return int(xid), int(lsn)
 
 
 def _whole(value: object) -> int:

@@ -7,11 +7,17 @@ from collections.abc import MutableMapping
 from connectors.debezium.event import End
 from connectors.debezium.pending import Pending
 from verifier.change import Blindness, Cause, Transaction
+from verifier.position import Position
 from verifier.table import TableName
 
 
 def deliver(
-    end: End, pending: Pending, blind: tuple[Blindness, ...], fields: MutableMapping[TableName, tuple[str, ...]]
+    xid: int,
+    commit: Position,
+    end: End,
+    pending: Pending,
+    blind: tuple[Blindness, ...],
+    fields: MutableMapping[TableName, tuple[str, ...]],
 ) -> Transaction:
     """The transaction with its changes in their order. `fields` is what each table looked like last, in commit
     order, and is brought up to date: another set of columns means that the table's definition changed."""
@@ -29,7 +35,7 @@ def deliver(
             changes.append(row.change)
     for table in sorted(pending.large):
         found[Blindness(Cause.GAP, table, "transaction too large to follow key by key")] = None
-    return Transaction(end.xid, end.commit, end.committed_at, tuple(changes), tuple(found))
+    return Transaction(xid, commit, end.committed_at, tuple(changes), tuple(found))
 
 
 def _difference(before: tuple[str, ...], now: tuple[str, ...]) -> str:

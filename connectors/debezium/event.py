@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from connectors.debezium.source import TransactionId
 from verifier.change import Blindness, Change
-from verifier.position import Lsn
+from verifier.gtid import Binlog
+from verifier.position import Position
 from verifier.table import TableName
 
 
@@ -15,33 +17,47 @@ class RowEvent:
 
     `order` is its place in the transaction, from 1. `fields` are the column names of the row's new state, sorted
     (empty where the event has none): a different set means that the table changed its shape. `handled_at` is the
-    connector's clock, seconds since the epoch.
+    connector's clock, seconds since the epoch. `place`: where the row stands in the binlog, where that is needed.
     """
 
-    xid: int
+    xid: TransactionId
     order: int
     table: TableName | None
     change: Change | None
     blind: Blindness | None
     fields: tuple[str, ...]
     handled_at: float | None
+    place: Binlog | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Begin:
-    xid: int
+    xid: TransactionId
 
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """A transaction is complete on the connector's side. `commit` is the end of its commit record; `events` how many
+    """A transaction is complete on the connector's side. `commit` is its own position (`Source.end`); `events` how many
     row events it has, `by_table` the same per data collection (named `schema.table`, messages oddly)."""
 
-    xid: int
-    commit: Lsn
+    xid: TransactionId
+    commit: Position
     events: int
     by_table: tuple[tuple[str, int], ...]
     committed_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """A statement that a binlog holds by itself, outside any transaction that has an END: DDL, or a truncate. `xid` and
+    `commit` as in `End`, None where it has no id. `blind`: the tables that it makes another of."""
+
+    xid: TransactionId | None
+    commit: Position | None
+    committed_at: float
+    blind: tuple[Blindness, ...]
+    place: Binlog | None = None
+    handled_at: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +67,7 @@ class Aside:
     handled_at: float | None = None
 
 
-Event = RowEvent | Begin | End | Aside
+Event = RowEvent | Begin | End | Statement | Aside
 
 
 class Unreadable(Exception):

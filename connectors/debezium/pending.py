@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from connectors.debezium.event import RowEvent
+from verifier.gtid import Binlog
 from verifier.table import TableName
 
 Partition = tuple[str, int]
@@ -48,12 +49,14 @@ class Part:
 
 @dataclass(slots=True)
 class Pending:
-    """A transaction whose end has not been delivered. `large` are the tables whose keys are no longer kept."""
+    """A transaction whose end has not been delivered. `large` are the tables whose keys are no longer kept, `place` is
+    that of one of its rows."""
 
     parts: dict[Partition, Part] = field(default_factory=dict)
     kept: int = 0
     large: set[TableName] = field(default_factory=set)
     shrunk: bool = False
+    place: Binlog | None = None
 
     def add(self, partition: Partition, offset: int, row: RowEvent, keep_max: int) -> int:
         """Take a row in; returns by how much the number of kept rows grew (negative when the keys were let go)."""
@@ -61,6 +64,7 @@ class Pending:
         if part is None:
             part = self.parts[partition] = Part(offset, offset)
         part.last = max(part.last, offset)
+        self.place = row.place
         if not self.shrunk:
             before = len(part.rows)
             part.rows[row.order] = row

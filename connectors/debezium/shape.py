@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
-from connectors.debezium.types import Type, of_column
-from verifier.table import Table
+from connectors.debezium.types import Type
+from verifier.table import Column, Table
 
 _SCHEMAS_MAX = 64
 
@@ -14,9 +14,10 @@ _SCHEMAS_MAX = 64
 class Shape:
     """Column types of one table as its catalog and the schemas of its messages describe them."""
 
-    def __init__(self, table: Table) -> None:
+    def __init__(self, table: Table, of_column: Callable[[Column, Mapping[str, object] | None], Type]) -> None:
         self.table = table
-        self._plain = {column.name: of_column(column) for column in table.columns}
+        self._of_column = of_column
+        self._plain = {column.name: of_column(column, None) for column in table.columns}
         self._by_schema: dict[str, Mapping[str, Type]] = {}
 
     def types(self, fields: object) -> Mapping[str, Type]:
@@ -29,6 +30,6 @@ class Shape:
             if len(self._by_schema) >= _SCHEMAS_MAX:
                 self._by_schema.clear()
             by_name = {str(field.get("field")): field for field in fields if isinstance(field, dict)}
-            known = {column.name: of_column(column, by_name.get(column.name)) for column in self.table.columns}
+            known = {column.name: self._of_column(column, by_name.get(column.name)) for column in self.table.columns}
             self._by_schema[fingerprint] = known
         return known

@@ -4,7 +4,8 @@
 topic afterwards, and only transactions whose BEGIN lies behind that end are delivered. Their rows were sent after
 their BEGIN, hence lie behind the data ends taken earlier; should a broker have appended them out of order all the
 same, such a transaction lacks rows and ends as a gap after `patience_seconds`, never as silence. An END without its
-BEGIN belongs to the past: its commit is where the present starts.
+BEGIN belongs to the past: its commit is where the present starts. Where ids say nothing without those before them
+(GTIDs), the leader is asked after the ends were taken, and the present starts where it then was.
 
 **A restart** reads from the journaled cut (see `assembly`). A partition that the cut does not name came later and is
 read from its beginning. If the broker no longer holds an offset of the cut, or a topic was made anew, what was lost is
@@ -25,14 +26,15 @@ from time import monotonic
 
 from connectors.debezium.assembly import TransactionAssembler
 from connectors.debezium.decoder import Decoder
-from connectors.debezium.event import Aside, RowEvent, Unreadable
+from connectors.debezium.event import Aside, RowEvent, Statement, Unreadable
 from connectors.debezium.pending import Partition
+from connectors.debezium.source import TransactionId
 from connectors.kafka import offsets as journaled
 from connectors.kafka.dead_letters import dead_letter
 from connectors.kafka.port import Consumer, Record
 from verifier.change import Batch, Blindness, Cause, DeadLetter, Transaction
 from verifier.errors import Misconfigured
-from verifier.position import Lsn, Position
+from verifier.position import Position
 
 _RECORDS = 2000
 _WAIT_SECONDS = 0.1
@@ -61,11 +63,12 @@ class KafkaStream:
         self._patience_seconds = patience_seconds
         self._metadata_seconds = metadata_seconds
         self._seconds = seconds
-        self._assembler = TransactionAssembler(None, keep_max=keep_max)
+        self._assembler = self._assembled(None)
+        self._sent: Mapping[Partition, int] | None = None  # ends that were there before a statement could be missing
         self._positions: dict[Partition, int] = {}
         self._paused = False
         self._looked_at = 0.0
-        self._stuck: tuple[int, float] | None = None
+        self._stuck: tuple[TransactionId, float] | None = None
         self._given_up: list[Transaction] = []
         self._blind: list[Blindness] = []
         self._letters: list[DeadLetter] = []
@@ -75,22 +78,20 @@ class KafkaStream:
 
     def start(self, offsets: Mapping[str, int], read_through: Position | None) -> Position | None:
         """See `ChangeStream`. Misconfigured if the transaction topic cannot carry an order."""
-        if read_through is not None and not isinstance(read_through, Lsn):
+        if read_through is not None and not self._decoder.source.owns(read_through):
             raise Misconfigured(
-                f"the journal's position {read_through.text()} is not one of PostgreSQL: another leader?"
+                f"the journal's position {read_through.text()} is of another kind than the connector's: another leader?"
             )
         known = journaled.read(offsets)
         self._given_up, self._blind, self._letters = [], [], []  # what the journal does not hold is read again
         if self._transactions not in known or read_through is None:
-            self._to_the_present()
-            return None
+            return self._to_the_present()
         found = self._discover()
         bounds = self._consumer.bounds(found | known.keys())
         outside = [place for place, at in known.items() if not _within(bounds.get(place), at)]
         if outside:
-            self._lose(outside)
-            return None
-        self._assembler = TransactionAssembler(read_through, keep_max=self._keep_max)
+            return self._lose(outside)
+        self._assembler = self._assembled(read_through)
         self._read_from({place: known.get(place, bounds[place][0]) for place in found | known.keys()})
         return read_through
 
@@ -105,6 +106,7 @@ class KafkaStream:
                 return self._batch(tuple(taken))
             self._look_for_topics()
             self._read(min(left, _WAIT_SECONDS))
+            self._mind_statements()
             self._mind_the_head()
 
     def acknowledge(self, offsets: Mapping[str, int]) -> None:
@@ -145,22 +147,28 @@ class KafkaStream:
                     f"kafka topic {topic} has {len(numbers)} partitions, needs exactly 1 to carry the commit order: "
                     f"delete it and let the connector make it with topic.creation.default.partitions=1"
                 )
-            if topic.startswith(f"{self._prefix}.") or topic == f"__debezium-heartbeat.{self._prefix}":
+            if topic.startswith(f"{self._prefix}.") or topic in (self._prefix, f"__debezium-heartbeat.{self._prefix}"):
                 found.update((topic, number) for number in numbers)
         return found
 
-    def _to_the_present(self) -> None:
+    def _assembled(self, delivered: Position | None) -> TransactionAssembler:
+        return TransactionAssembler(delivered, keep_max=self._keep_max, source=self._decoder.source)
+
+    def _to_the_present(self) -> Position | None:
         found = self._discover()
         data = self._consumer.bounds(found - {self._transactions})
         order = self._consumer.bounds(found & {self._transactions})  # after the data: see the module's docstring
-        self._assembler = TransactionAssembler(None, keep_max=self._keep_max)
+        ask = self._decoder.source.present
+        present = None if ask is None else ask()
+        self._assembler = self._assembled(present)
         self._positions.clear()
         self._read_from({place: high for place, (_, high) in {**data, **order}.items()})
+        return present
 
-    def _lose(self, places: list[Partition]) -> None:
+    def _lose(self, places: list[Partition]) -> Position | None:
         named = ", ".join(f"{topic}:{number}" for topic, number in sorted(places))
         self._blind.append(Blindness(Cause.GAP, None, f"kafka no longer holds our offsets of {named}"))
-        self._to_the_present()
+        return self._to_the_present()
 
     def _read_from(self, positions: Mapping[Partition, int]) -> None:
         self._positions.update(positions)
@@ -168,15 +176,15 @@ class KafkaStream:
         self._consumer.assign(self._positions)
         self._paused = False
         self._looked_at = self._seconds()
-        self._stuck = None
+        self._stuck = self._sent = None
 
-    def _look_for_topics(self) -> None:
+    def _look_for_topics(self, *, now: bool = False) -> None:
         head = self._assembler.stuck()
         topics = {place[0] for place in self._positions}
         missing = self._transactions[0] not in topics
         if head is not None:
             missing = missing or any(f"{self._prefix}.{name}" not in topics for name, _ in head.by_table)
-        if self._seconds() - self._looked_at < (0.2 if missing else self._metadata_seconds):
+        if not now and self._seconds() - self._looked_at < (0.2 if missing else self._metadata_seconds):
             return
         self._looked_at = self._seconds()
         new = self._discover() - self._positions.keys()
@@ -216,6 +224,8 @@ class KafkaStream:
         if isinstance(event, RowEvent):
             self._events += 1
             self._assembler.row(place, record.offset, event)
+        elif isinstance(event, Statement):
+            self._assembler.statement(place, record.offset, event)
         elif isinstance(event, Aside):
             self._assembler.passed(place, record.offset)
         else:
@@ -223,6 +233,19 @@ class KafkaStream:
             return
         if event.handled_at is not None:
             self._connector_at = max(event.handled_at, self._connector_at or 0.0)
+
+    def _mind_statements(self) -> None:
+        """An END before which a statement may stand waits until all that is there now has been read: the connector sent
+        the statement before it sent the END."""
+        if not self._assembler.behind_a_statement():
+            self._sent = None
+            return
+        if self._sent is None:
+            self._look_for_topics(now=True)
+            self._sent = {place: high for place, (_, high) in self._consumer.bounds(self._positions.keys()).items()}
+        if all(self._positions.get(place, high) >= high for place, high in self._sent.items()):
+            self._assembler.heard(told=any(topic == self._prefix for topic, _ in self._positions))
+            self._sent = None
 
     def _mind_the_head(self) -> None:
         """Give the head up when its rows have not come for too long although everything there is has been read."""

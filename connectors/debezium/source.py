@@ -1,0 +1,149 @@
+"""What differs per database behind a connector: ids and positions of transactions, names of tables, spelling of values.
+
+PostgreSQL: a transaction's id is `xid:lsn`, of which only the first part is the same in all its events; the END's `lsn`
+is the end of the commit record, and so is the commit.
+
+MySQL and MariaDB: the id is the transaction's GTID. A commit is the *set* of all transactions through this one: a
+replica's applied position covers it only once it has applied all of them. Only END events of transactions that are
+made of rows come; statements that are logged by themselves (DDL, GRANT) have a GTID and no END. Numbers of one origin
+(MySQL) or domain (MariaDB) rise along the log, so whatever lies between two of them has been passed (`passed_over`).
+Where they do not (a leader that applies in parallel and out of order), a transaction comes whose commit seems to be
+delivered, which is reported as a gap.
+
+MariaDB's leader tells what a read saw as a place in its binlog. A place inside a transaction stands for its end: reads
+and applied positions lie between transactions. Without GTIDs the id is `file=..,pos=..`, the place where it begins.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Protocol, TypeAlias
+
+from connectors.debezium import types, values
+from connectors.debezium.modes import Modes
+from connectors.debezium.types import Type
+from connectors.debezium.values import Decoded
+from verifier.gtid import Binlog
+from verifier.position import Lsn, Position
+from verifier.table import Column, TableName
+
+TransactionId: TypeAlias = int | str
+"""What the events of one transaction have in common: the xid (PostgreSQL), else the whole id as it was written."""
+
+
+class Source(Protocol):
+    """The database that a connector reads."""
+
+    @property
+    def present(self) -> Callable[[], Position] | None:
+        """Asks the leader what it has written so far; None where the topics tell enough to begin."""
+        ...
+
+    def transaction(self, written: object) -> TransactionId:
+        """From the `transaction.id` of an event. ValueError if it is not one of this database."""
+        ...
+
+    def end(self, written: object) -> tuple[TransactionId, Position]:
+        """From the id of an END: the transaction, and its own position, by itself."""
+        ...
+
+    def number(self, xid: TransactionId) -> int:
+        """`verifier.change.Transaction.xid`."""
+        ...
+
+    def after(self, before: Position | None, own: Position) -> Position:
+        """Everything through `before`, and a transaction whose own position is `own`."""
+        ...
+
+    def passed_over(self, before: Position | None, own: Position) -> bool:
+        """Whether something was logged between `before` and the transaction at `own` of which no END tells."""
+        ...
+
+    def placed(self, through: Position, place: Binlog | None, before: Position | None) -> Position:
+        """The commit position as the verifier is told it: `through` (from `after`) with the `place` of one of the
+        transaction's rows. `before` is the last that was told, if the transaction has no rows (else None): its place
+        still stands, because nothing was changed since."""
+        ...
+
+    def place(self, source: Mapping[str, object]) -> Binlog | None:
+        """Where a row stands in the binlog, from an event's source block; None where places are not needed."""
+        ...
+
+    def statement(self, source: Mapping[str, object]) -> TransactionId | None:
+        """The id of a statement that was logged by itself, from the source block of the event that tells of it; None if
+        it has none. ValueError where statements are part of transactions."""
+        ...
+
+    def table(self, source: Mapping[str, object]) -> TableName:
+        """Whose row an event tells of, from its source block."""
+        ...
+
+    def owns(self, position: Position) -> bool:
+        """Whether a position that the journal holds is one of such a leader."""
+        ...
+
+    def of_column(self, column: Column, schema: Mapping[str, object] | None = None) -> Type:
+        """The column's type as `decode` needs it; `schema` is its field in the message's schema, if there is one."""
+        ...
+
+    def decode(self, value: object, kind: Type, modes: Modes) -> Decoded:
+        """One column as the database's own text; see `connectors.debezium.values`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class PostgresSource:
+    """PostgreSQL."""
+
+    present: Callable[[], Position] | None = None
+
+    def transaction(self, written: object) -> int:
+        xid, colon, _ = str(written).partition(":")
+        if not colon:
+            raise ValueError(f"transaction id {str(written)[:60]!r} is not txid:lsn: not PostgreSQL?")
+        return int(xid)
+
+    def end(self, written: object) -> tuple[int, Position]:
+        return self.transaction(written), Lsn(int(str(written).partition(":")[2]))
+
+    def number(self, xid: TransactionId) -> int:
+        return int(xid)
+
+    def after(self, before: Position | None, own: Position) -> Position:
+        return own if before is None or own.covers(before) else before
+
+    def passed_over(self, before: Position | None, own: Position) -> bool:
+        return False
+
+    def placed(self, through: Position, place: Binlog | None, before: Position | None) -> Position:
+        return through
+
+    def place(self, source: Mapping[str, object]) -> Binlog | None:
+        return None
+
+    def statement(self, source: Mapping[str, object]) -> TransactionId | None:
+        raise ValueError("event without transaction block: set provide.transaction.metadata=true on the connector")
+
+    def table(self, source: Mapping[str, object]) -> TableName:
+        return TableName(named(source, "schema"), named(source, "table"))
+
+    def owns(self, position: Position) -> bool:
+        return isinstance(position, Lsn)
+
+    def of_column(self, column: Column, schema: Mapping[str, object] | None = None) -> Type:
+        return types.of_column(column, schema)
+
+    def decode(self, value: object, kind: Type, modes: Modes) -> Decoded:
+        return values.decode(value, kind, modes)
+
+
+POSTGRES = PostgresSource()
+
+
+def named(source: Mapping[str, object], what: str) -> str:
+    """A name out of a source block; ValueError if it is none."""
+    found = source.get(what)
+    if not isinstance(found, str) or not found:
+        raise ValueError(f"source.{what} names nothing")
+    return found

@@ -1,0 +1,146 @@
+"""Statements that a binlog holds by themselves: delivered in their place among the transactions."""
+
+from __future__ import annotations
+
+from connectors.debezium.assembly import TransactionAssembler
+from connectors.debezium.event import End, RowEvent, Statement
+from connectors.debezium.source_binlog import BinlogSource
+from verifier.change import Blindness, Cause, Change, Operation
+from verifier.gtid import Binlog, DomainGtids, GtidSet, Logged
+from verifier.table import TableName
+
+MARIADB, MYSQL = BinlogSource(mariadb=True), BinlogSource(mariadb=False)
+ORDER, SCHEMA, ROWS = ("p.transaction", 0), ("p", 0), ("p.db.a", 0)
+A, B = TableName("db", "a"), TableName("db", "b")
+UUID = "3e11fa47-71ca-41e1-9e33-c80aa9429562"
+
+
+class Feed:
+    """An assembler behind number 5 of MySQL's only origin, or of MariaDB's domain 0, and the next offsets."""
+
+    def __init__(self, source: BinlogSource = MYSQL) -> None:
+        self.source = source
+        through = DomainGtids.parse("0-1-5") if source.mariadb else GtidSet.parse(f"{UUID}:1-5")
+        self.assembler = TransactionAssembler(through, source=source)
+        self.assembler.begin_at({ORDER: 0, SCHEMA: 0, ROWS: 0}, ORDER)
+        self.offsets = {ORDER: 0, SCHEMA: 0, ROWS: 0}
+
+    def id(self, number: int) -> str:
+        return f"0-1-{number}" if self.source.mariadb else f"{UUID}:{number}"
+
+    def offset(self, place: tuple[str, int]) -> int:
+        self.offsets[place] += 1
+        return self.offsets[place] - 1
+
+    def end(self, number: int, events: int = 0) -> None:
+        xid, commit = self.source.end(self.id(number))
+        end = End(xid, commit, events, ((str(A), events),) if events else (), 1.0)
+        self.assembler.boundary(ORDER, self.offset(ORDER), end)
+
+    def row(self, number: int, key: int, place: Binlog | None = None) -> None:
+        change = Change(A, (key,), Operation.UPDATE)
+        event = RowEvent(self.id(number), 1, A, change, None, ("id",), None, place)
+        self.assembler.row(ROWS, self.offset(ROWS), event)
+
+    def statement(self, number: int | None, *tables: TableName, partition: tuple[str, int] = SCHEMA) -> None:
+        xid, commit = (None, None) if number is None else self.source.end(self.id(number))
+        blind = tuple(Blindness(Cause.DDL, table) for table in tables)
+        self.assembler.statement(partition, self.offset(partition), Statement(xid, commit, 2.0, blind))
+
+    def take(self) -> list[tuple[int, list[object], list[TableName | None]]]:
+        return [
+            (t.xid, [change.key for change in t.changes], [one.table for one in t.blind])
+            for t in self.assembler.take(1000)
+        ]
+
+
+def test_a_statement_comes_between_the_transactions_around_it() -> None:
+    for source in (MYSQL, MARIADB):
+        feed = Feed(source)
+        feed.statement(7, A)
+        assert feed.take() == []
+        feed.row(8, 3)
+        feed.end(6)
+        feed.end(8, 1)
+        assert feed.take() == [(6, [], []), (7, [], [A])]
+        assert feed.assembler.behind_a_statement()
+        feed.assembler.heard()
+        assert feed.take() == [(8, [(3,)], [])]
+        assert feed.assembler.noticed() == ()
+
+
+def test_a_statement_right_behind_what_was_delivered_waits_for_nothing() -> None:
+    feed = Feed()
+    feed.statement(6, A)
+    assert feed.take() == [(6, [], [A])]
+    assert feed.assembler.delivered == GtidSet.parse(f"{UUID}:1-6")
+    feed.statement(6, A)  # sent again
+    assert (feed.take(), feed.assembler.noticed()) == ([], ())
+
+
+def test_two_events_of_one_statement_are_one() -> None:
+    feed = Feed()
+    feed.statement(7, A)
+    feed.statement(7, B, partition=ROWS)
+    feed.end(6)
+    assert feed.take() == [(6, [], []), (7, [], [A, B])]
+
+
+def test_statements_come_in_the_order_of_the_log() -> None:
+    feed = Feed()
+    feed.statement(8, B, partition=ROWS)
+    feed.statement(7, A)
+    feed.end(9)
+    assert feed.take() == [(7, [], [A]), (8, [], [B])]
+
+
+def test_one_that_is_told_too_late_or_without_an_id_blinds_from_here_on() -> None:
+    feed = Feed()
+    feed.end(7)
+    feed.assembler.heard()
+    assert feed.take() == [(7, [], [])]
+    feed.statement(6, A)
+    feed.statement(None, B)
+    assert [one.table for one in feed.assembler.noticed()] == [A, B]
+
+
+def test_numbers_that_were_left_out_hold_up_the_end_behind_them_until_all_is_heard() -> None:
+    feed = Feed()
+    feed.end(6)
+    feed.end(9)
+    feed.end(10)
+    assert feed.take() == [(6, [], [])]
+    feed.assembler.heard(told=False)
+    assert feed.take() == [(9, [], []), (10, [], [])]
+    assert [one.table for one in feed.assembler.noticed()] == [None]
+    assert feed.assembler.delivered == GtidSet.parse(f"{UUID}:1-10")
+
+
+def test_a_restart_begins_at_a_statement_that_waits() -> None:
+    feed = Feed()
+    feed.end(6)
+    feed.statement(8, A)
+    feed.statement(9, B)
+    assert feed.take() == [(6, [], [])]
+    assert feed.assembler.cut() == {ORDER: 1, SCHEMA: 0, ROWS: 0}
+
+
+def test_mariadb_commits_carry_the_place_of_a_row() -> None:
+    feed = Feed(MARIADB)
+    feed.row(6, 1, Binlog("b.1", 40))
+    feed.end(6, 1)
+    feed.end(7)
+    commits = [t.commit for t in feed.assembler.take(10)]
+    assert commits == [Logged(DomainGtids.parse(f"0-1-{n}"), Binlog("b.1", 40)) for n in (6, 7)]
+    feed.end(8, 1)
+    given_up = feed.assembler.give_up()  # nobody knows where it lies
+    assert given_up.commit == DomainGtids.parse("0-1-8")
+
+
+def test_a_statement_before_a_transaction_that_was_given_up_still_blinds() -> None:
+    feed = Feed()
+    feed.statement(7, A)
+    feed.end(8, 1)
+    feed.assembler.give_up()
+    assert feed.take() == []
+    assert [one.table for one in feed.assembler.noticed()] == [A]
