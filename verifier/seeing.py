@@ -3,19 +3,23 @@
 First cheap looks at row hashes: most keys are equal. Only keys that differ are looked at again at once, as whole rows,
 and that second pair of looks is judged by the rule on its own, so that the columns shown are the proven ones. Both
 pairs wait for the stream together: a stream that is late costs its delay once.
+
+Keys that earlier looks could not judge because they are always in flight are *hot*: they are read as rows at once, and
+where they are in flight again, the follower's row is held against the states that the stream told (`verifier.images`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from verifier.bracketing import compared
 from verifier.compare import Comparison
-from verifier.drift import differing
+from verifier.drift import Evidence, differing
+from verifier.images import States, judge_image
 from verifier.look import Look, Publishes, Row
-from verifier.outcome import Again, Equal, Moving, Outcome
+from verifier.outcome import Again, Differs, Equal, Moving, Outcome
 from verifier.ports import Gather, Replica
 from verifier.position import Position
 from verifier.table import Key, TableName
@@ -53,6 +57,21 @@ class Sight(Protocol):
     def closed(self, ticket: int) -> None: ...
 
 
+class Told(Protocol):
+    """What the stream told of hot keys; the owner of the window implements it (and locks)."""
+
+    def states(
+        self,
+        table: TableName,
+        keys: Collection[Key],
+        follower: Look[Any],
+        publishes: Publishes,
+        settled: Settled | None = None,
+    ) -> Mapping[Key, States]:
+        """Of those of `keys` whose states the stream told around a follower's look that may be judged."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class _Looks:
     """A pair of looks with what the rule asks for around them, the barrier aside."""
@@ -78,7 +97,7 @@ class _Waiting:
 @dataclass(slots=True)
 class VisibilityJudging:
     """One attempt at `keys` of one table on one follower. `give_up_seconds` after its looks without the stream having
-    come far enough, the looks are dropped and every key is `Moving`."""
+    come far enough, the looks are dropped and every key is `Moving`. `hot`: those whose after-images are kept."""
 
     leader: Replica
     follower: Replica
@@ -87,6 +106,8 @@ class VisibilityJudging:
     sight: Sight
     gather: Gather[Any]
     give_up_seconds: float = 30.0
+    hot: frozenset[Key] = frozenset()
+    told: Told | None = None
     _waiting: _Waiting | None = None
     _tickets: list[int] = field(default_factory=list)
 
@@ -122,7 +143,7 @@ class VisibilityJudging:
         hashes = self._pair(
             [lambda: self.leader.point_digests(ours, keys), lambda: self.follower.point_digests(theirs, keys)]
         )
-        closer = frozenset(key for key, _ in differing(hashes.leader.value, hashes.follower.value))
+        closer = self.hot.union(key for key, _ in differing(hashes.leader.value, hashes.follower.value))
         rows = None
         if closer:
             rows = self._pair([lambda: self.leader.rows(ours, closer), lambda: self.follower.rows(theirs, closer)])
@@ -160,11 +181,24 @@ class VisibilityJudging:
         verdicts = judge(digests(ours), digests(theirs), flight, waiting.closer)
         done: dict[Key, Outcome] = dict.fromkeys(verdicts.matched, Equal())
         done.update(dict.fromkeys(verdicts.in_flight, Moving(verdicts.why or "in flight")))
-        if verdicts.drifted and not self.sight.tells(self.compared.leader.name):
-            done.update(dict.fromkeys(verdicts.drifted, Moving("the stream does not tell of this table")))
-            return done
         through = self.sight.read_through()
         evidence = visibility_evidence(looks.leader, looks.follower, through or waiting.barrier)
+        if self.told is not None and flight.judgeable and (hot := verdicts.in_flight & self.hot):
+            done.update(self._by_images(self.told, looks, hot, evidence))
         for key in verdicts.drifted:
             done[key] = compared(self.compared.leader, ours.get(key), theirs.get(key), evidence)
+        drifted = [key for key, outcome in done.items() if isinstance(outcome, Differs)]
+        if drifted and not self.sight.tells(self.compared.leader.name):
+            done.update(dict.fromkeys(drifted, Moving("the stream does not tell of this table")))
         return done
+
+    def _by_images(
+        self, told: Told, looks: _Looks, keys: frozenset[Key], evidence: Evidence
+    ) -> Iterator[tuple[Key, Outcome]]:
+        """Keys in flight that are always in flight: what the follower showed, held against what the stream told."""
+        name, ours, theirs = self.compared.leader.name, looks.leader.value, looks.follower.value
+        found = told.states(name, keys, looks.follower, self.follower.publishes, looks.settled)
+        for key, states in found.items():
+            state = {"state": states.shown[0].commit.text()}
+            shown = replace(evidence, positions={**evidence.positions, **state})
+            yield key, judge_image(self.compared.leader, states, ours.get(key), theirs.get(key), shown)

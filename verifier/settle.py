@@ -79,6 +79,11 @@ class Room(Generic[Tag]):
             self._waiting[key] = _Waiting(tag, now)
             self._push(now + wait, key)
 
+    def tries(self, key: Key) -> int:
+        """How many looks at the key could not be judged since it came in."""
+        waiting = self._waiting.get(key)
+        return 0 if waiting is None else waiting.tries
+
     def next_due(self) -> float | None:
         """When `advance` will have something to do; None if the room is empty."""
         dues = [attempt.due for attempt in self._attempts]

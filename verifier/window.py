@@ -13,37 +13,33 @@ one operation, raising the floor, and its price is a judgement refused, never a 
 
 Which transactions a follower's look possibly and surely shows follows from its two positions, and in each of the
 two orders of showing and publishing one of the two bounds is off by one transaction (`verifier.look.Publishes`).
+
+PostgreSQL's transactions have an id that the leader's view knows, and positions of one order. Those of MariaDB and
+MySQL have global ids in place of both: `Transaction.commit` is the transaction's own id, with its place in the binlog
+where the stream knows it (`Logged`), and both looks tell by positions what they showed (`verifier.identified`). There
+`Transaction.xid` is for people alone, and a floor is everything that was left out, not merely the last of it.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_left
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TypeVar
 
 from verifier.change import Batch, Blindness, Transaction
+from verifier.commits import Commits, Settled
 from verifier.errors import Unsound
+from verifier.identified import Identified, identifies
+from verifier.images import Bounds
 from verifier.look import Look, Publishes
+from verifier.numbered import Numbered
 from verifier.position import Position
 from verifier.table import Key, TableName
-from verifier.view import Mark, Seen, View, widen
+from verifier.view import Mark, View
 
 T = TypeVar("T")
 
 CHANGES_MAX = 200_000
-
-
-@dataclass(frozen=True, slots=True)
-class Settled:
-    """A follower's `position()` and its `mark()`, asked in that order: a later look on the same follower whose
-    `view.ended_below(mark)` holds shows every transaction at or below `position`, whatever it publishes first."""
-
-    position: Position
-    mark: Mark
-
-    def holds_for(self, look: Look[T]) -> bool:
-        return look.view.ended_below(self.mark)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +65,6 @@ class InFlight:
 class _Entry:
     """A transaction without its values: a window of hours must not hold the after-images of hours."""
 
-    xid: int
     tables: dict[TableName, tuple[Key, ...]]
     blind: tuple[Blindness, ...]
     size: int
@@ -97,8 +92,7 @@ class TransactionWindow:
     def begin(self, valid_from: Position | None) -> None:
         """Forget everything: the stream starts at `valid_from` (None: its first `read_through` will say where)."""
         self._entries: list[_Entry] = []
-        self._commits: list[Position] = []  # ascending, parallel to the entries
-        self._marks: list[Mark] = []  # marks[i]: one more than the highest id among entries[0..i]
+        self._commits: Commits = Numbered()  # parallel to the entries
         self._changes = 0
         self._read_through: Position | None = valid_from
         self._floors: dict[TableName | None, _Floor] = {
@@ -160,17 +154,33 @@ class TransactionWindow:
         because only then is the first commit behind `follower.high` known, and every transaction that the leader's
         look saw. `settled`, asked before the follower's look, makes a subscriber's lower bound exact.
         """
-        for needed in (barrier, leader.high, follower.high):
+        commits = self._fit(barrier)
+        for needed in commits.needed(barrier, leader, follower):
             if not _covers(self._read_through, needed):
                 return InFlight(ready=False, why=f"the change stream has not been read through {needed.text()} yet")
-        shown = self._surely_shown(follower, publishes, settled)
+        certain = commits.certain(follower, publishes, settled, self._floors[None].position)
         if not follower.high.covers(follower.low):
             return InFlight(all=True, why="the follower's applied position went backwards during the look")
-        refused = self._refusal(table, leader.view, shown)
+        refused = self._refusal(table, leader.view, certain.position)
         if refused:
             return InFlight(all=True, why=refused)
-        possibly = self._through(follower.high) + (publishes is Publishes.AFTER_SHOWING)
-        return self._difference(table, leader.view, shown.count, min(possibly, len(self._entries)))
+        keys: set[Key] = set()
+        for index, straddled in commits.doubtful(leader, follower, publishes, certain):
+            entry = self._entries[index]
+            for blindness in entry.blind if straddled or commits.early else ():
+                if blindness.table in (None, table):
+                    return InFlight(all=True, why=blindness.cause.value)
+            if straddled:
+                keys.update(entry.tables.get(table, ()))
+        return InFlight(frozenset(keys))
+
+    def bounds(
+        self, table: TableName, follower: Look[T], publishes: Publishes, settled: Settled | None = None
+    ) -> Bounds:
+        """Where between commits a follower's look stands, for a pair of looks that `in_flight` called judgeable."""
+        certain = self._commits.certain(follower, publishes, settled, self._floors[None].position)
+        floors = tuple(one.position for one in (self._floors.get(table), self._joined.get(table)) if one is not None)
+        return Bounds(certain.position, self._commits.perhaps(follower, publishes), floors)
 
     def prune(self, views: Iterable[View], lows: Iterable[Position]) -> int:
         """Forget what no later judgement can need; returns how many transactions that were.
@@ -178,21 +188,18 @@ class TransactionWindow:
         `views` are leader looks' and `lows` one applied position per follower. Looks older than these can no longer
         be judged afterwards: they are refused, not misjudged.
         """
-        count = len(self._entries)
-        for view in views:
-            count = min(count, self._surely_seen(view))
-        for low in lows:  # the last commit at or below `low` stays: a subscriber may not show it yet
-            count = min(count, self._through(low) - 1)
+        count = self._commits.spare(views, lows)
         return self._drop(count, "the change stream before these looks is no longer kept")
 
     # what arrives
 
     def _append(self, transaction: Transaction) -> None:
-        if self._known(transaction.commit):
-            return
-        if _covers(self._read_through, transaction.commit) or not self._is_last(transaction.commit):
+        commit, commits = transaction.commit, self._fit(transaction.commit)
+        if _covers(self._floors[None].position, commit) or commits.has(commit):
+            return  # delivered before, or below the floor, where not knowing it is allowed for
+        if _covers(self._read_through, commit) or not commits.follows(commit):
             raise Unsound(
-                f"the change stream delivered transaction {transaction.xid} at {transaction.commit.text()} although it "
+                f"the change stream delivered transaction {transaction.xid} at {commit.text()} although it "
                 f"had declared everything through {self._read_through.text() if self._read_through else 'nothing'} "
                 "delivered, or out of commit order; judgements since then may be wrong, scan again"
             )
@@ -201,24 +208,17 @@ class TransactionWindow:
             tables.setdefault(change.table, []).append(change.key)
         keys = {table: tuple(dict.fromkeys(listed)) for table, listed in tables.items()}
         size = max(1, sum(map(len, keys.values())))
-        self._entries.append(_Entry(transaction.xid, keys, transaction.blind, size))
-        self._commits.append(transaction.commit)
-        before = self._marks[-1] if self._marks else self._floors[None].mark
-        self._marks.append(_later(before, transaction.xid + 1))
+        self._entries.append(_Entry(keys, transaction.blind, size))
+        commits.append(transaction, self._floors[None].mark)
         self._changes += size
 
-    def _known(self, commit: Position) -> bool:
-        """Delivered before, or below the floor, where not knowing it is allowed for."""
-        floor = self._floors[None].position
-        if _covers(floor, commit):
-            return True
-        if not self._commits or not self._commits[-1].covers(commit):
-            return False
-        at = self._through(commit)
-        return at > 0 and self._commits[at - 1].covers(commit)
-
-    def _is_last(self, commit: Position) -> bool:
-        return not self._commits or commit.covers(self._commits[-1])
+    def _fit(self, position: Position) -> Commits:
+        """The commits, of the kind that such a position belongs to: what the leader is shows at the first."""
+        if identifies(position) is not isinstance(self._commits, Identified):
+            if self._entries:
+                raise Unsound(f"a position of another kind of leader: {position.text()}; scan again")
+            self._commits = Identified() if identifies(position) else Numbered()
+        return self._commits
 
     def _lose(self, blindness: Blindness, read_through: Position | None) -> None:
         """Something at or below `read_through` (None: below the next one) is not known and never will be."""
@@ -226,7 +226,7 @@ class TransactionWindow:
         self._floors[blindness.table] = _Floor(read_through, None, why)
         if blindness.table is None:
             self._floors = {None: self._floors[None]}
-            self._entries, self._commits, self._marks, self._changes = [], [], [], 0
+            self._entries, self._commits, self._changes = [], Numbered(), 0
             self._read_through = read_through
 
     # what goes
@@ -245,88 +245,31 @@ class TransactionWindow:
             return 0
         floor = self._floors[None]
         if floor.position is not None:  # else the first `read_through` is still to come, and will be later
-            floor.position, floor.why = self._commits[count - 1], why
+            floor.position, floor.why = self._commits.below(floor.position, count), why
         if floor.mark is not None:  # a mark that is still to come will be later than all of these
-            floor.mark = _later(floor.mark, self._marks[count - 1])
+            floor.mark = self._commits.ended(floor.mark, count)
         self._changes -= sum(entry.size for entry in self._entries[:count])
-        del self._entries[:count], self._commits[:count], self._marks[:count]
+        del self._entries[:count]
+        self._commits.drop(count)
         return count
 
     # the judgement
 
-    def _surely_shown(self, follower: Look[T], publishes: Publishes, settled: Settled | None) -> _Shown:
-        count = self._through(follower.low)
-        bracket = _Shown(count, follower.low)
-        if publishes is Publishes.BEFORE_SHOWING:
-            # The last commit at or below `low` may not be shown yet; the one before it is. Where the window knows no
-            # such last commit, it lies below the floor, and nothing is certain.
-            before = self._commits[count - 2] if count > 1 else self._floors[None].position
-            bracket = _Shown(count - 1, before) if count else _Shown(0, None)
-        if settled is None or not settled.holds_for(follower):
-            return bracket
-        exact = _Shown(self._through(settled.position), settled.position)
-        return exact if exact.count > bracket.count or not _covers(bracket.position, exact.position) else bracket
-
-    def _refusal(self, table: TableName, view: View, shown: _Shown) -> str:
+    def _refusal(self, table: TableName, view: View, shown: Position | None) -> str:
         for floor in (self._floors[None], self._floors.get(table), self._joined.get(table)):
             if floor is None:
                 continue
             if floor.position is None or floor.mark is None:
                 return f"{floor.why} (not yet over)"
-            if not _covers(shown.position, floor.position):
+            if not _covers(shown, floor.position):
                 return f"{floor.why} (the follower may not show everything through {floor.position.text()} yet)"
             if not view.ended_below(floor.mark):
                 return f"{floor.why} (a transaction on the leader is older than that)"
         return ""
 
-    def _difference(self, table: TableName, view: View, shown: int, possibly: int) -> InFlight:
-        seen = self._surely_seen(view)
-        keys: set[Key] = set()
-        for index in range(min(seen, shown), len(self._entries)):
-            entry = self._entries[index]
-            saw = Seen.YES if index < seen else view.saw(entry.xid)
-            straddled = (index < possibly and saw is not Seen.YES) or (index >= shown and saw is not Seen.NO)
-            if not straddled:
-                continue
-            for blindness in entry.blind:
-                if blindness.table in (None, table):
-                    return InFlight(all=True, why=blindness.cause.value)
-            keys.update(entry.tables.get(table, ()))
-        return InFlight(frozenset(keys))
-
-    def _surely_seen(self, view: View) -> int:
-        """How many leading transactions every one of which had ended when the view was taken."""
-        return _first(len(self._marks), lambda index: not view.ended_below(self._marks[index]))
-
-    def _through(self, position: Position) -> int:
-        """How many transactions committed at or before `position`."""
-        return _first(len(self._commits), lambda index: not position.covers(self._commits[index]))
-
-
-@dataclass(frozen=True, slots=True)
-class _Shown:
-    """The first `count` transactions of the window are shown, and so is everything through `position` (None:
-    nothing is certain)."""
-
-    count: int
-    position: Position | None
-
 
 def _covers(position: Position | None, other: Position | None) -> bool:
     return position is not None and other is not None and position.covers(other)
-
-
-def _later(mark: Mark | None, other: Mark) -> Mark:
-    if isinstance(mark, int) and isinstance(other, int):
-        return max(mark, widen(other, near=mark))
-    if mark is None or isinstance(mark, int) or isinstance(other, int):
-        return other
-    return mark if mark.covers(other) else other
-
-
-def _first(size: int, holds: Callable[[int], bool]) -> int:
-    """The least index for which `holds`, `size` if there is none; it must stay true once it is."""
-    return bisect_left(range(size), True, key=holds)
 
 
 __all__ = ["CHANGES_MAX", "InFlight", "Settled", "TransactionWindow"]

@@ -66,7 +66,8 @@ class Daemon:
         scan_journal: Any = Faulty(self.journal.scans, faults)
         patience = SettlePolicy(wait_first_seconds=0.01, wait_max_seconds=0.2, give_up_seconds=20.0)
         services: list[Service] = [
-            VerifyService(world, name, stream_journal, patience, settled=self._settled) for name in followers
+            VerifyService(world, name, stream_journal, patience, hot_after=1, settled=self._settled)
+            for name in followers
         ]
         if self.streams:
             stream: Any = Faulty(_Watched(self._stream(), self.journal), faults)

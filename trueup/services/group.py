@@ -9,6 +9,7 @@ from threading import RLock
 from typing import Any, Protocol
 
 from trueup.pausing import Pauses
+from trueup.services.hot import HotKeys
 from trueup.services.published import Published
 from verifier.change import Batch
 from verifier.compare import Comparison, comparison
@@ -47,6 +48,7 @@ class Sighted:
         self.window = window
         self.published = published
         self._lock = RLock()
+        self.hot = HotKeys(window, self._lock)
         if published is not None:
             published.guard(window, self._lock)
         self._tickets = count(1)
@@ -57,12 +59,14 @@ class Sighted:
     def begin(self, valid_from: Position | None) -> None:
         with self._lock:
             self.window.begin(valid_from)
+            self.hot.images.begin(valid_from)
             self._open.clear()
 
     def add(self, batch: Batch) -> bool:
         """Take a batch in; True if the window now needs the leader's mark (`marked`)."""
         with self._lock:
             self.window.add(batch)
+            self.hot.images.add(batch)
             return self.window.needs_mark
 
     def marked(self, mark: Mark) -> None:
@@ -114,7 +118,9 @@ class Sighted:
                 return 0
             views = [self._view, *(view for view, _, _ in self._open.values())]
             lows = [low for low in self._lows.values() if low is not None]
-            return self.window.prune(views, [*lows, *(low for _, low, _ in self._open.values())])
+            lows += [low for _, low, _ in self._open.values()]
+            self.hot.images.prune(lows)
+            return self.window.prune(views, lows)
 
     @property
     def changes(self) -> int:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 
 from trueup.services.group import GroupWorld
@@ -50,13 +50,15 @@ class Verified:
 
 @dataclass(slots=True)
 class VerifyService:
-    """One follower's touched keys. `pending_max` bounds the keys held in memory at a time."""
+    """One follower's touched keys. `pending_max` bounds the keys held in memory at a time. A key that `hot_after` looks
+    could not judge is hot: it is judged by its after-images from then on."""
 
     world: GroupWorld
     follower: str
     journal: StreamJournal
     policy: SettlePolicy
     pending_max: int = 5_000
+    hot_after: int = 3
     settled: Callable[[Verified], None] = lambda verified: None
     reasons: Counter[str] = field(default_factory=Counter)
     _rooms: dict[TableName, Room[Touched]] = field(default_factory=dict)
@@ -167,7 +169,9 @@ class VerifyService:
         compared = self.world.book.pair(self.follower, table).compared
         if compared is None:
             raise Permanent(f"{table} cannot be compared on {self.follower} any more")
-        return judging(self.world, self.follower, compared, keys)
+        room = self._rooms[table]
+        failed = [key for key in keys if room.tries(key) >= self.hot_after]
+        return judging(self.world, self.follower, compared, keys, failed)
 
     def _settle(self, table: TableName, leaving: list[Leaving[Touched]], now: float) -> None:
         settled: list[Touched] = []
@@ -201,9 +205,13 @@ class VerifyService:
         return Drift(found, group, self.follower, table, key, outcome.kind, outcome.columns, outcome.evidence, now)
 
 
-def judging(world: GroupWorld, follower: str, compared: Comparison, keys: list[Key]) -> Judging:
-    """An attempt by the best rule that can judge this table now."""
+def judging(
+    world: GroupWorld, follower: str, compared: Comparison, keys: list[Key], failed: Collection[Key] = ()
+) -> Judging:
+    """An attempt by the best rule that can judge this table now. `failed`: those of `keys` that no look could judge."""
     theirs = world.followers[follower]
     if world.sight is not None and world.sees(compared.leader.name):
-        return VisibilityJudging(world.leader, theirs, compared, keys, world.sight, world.gather)
+        told = world.sight.hot
+        hot = told.watch(compared.leader.name, keys, failed)
+        return VisibilityJudging(world.leader, theirs, compared, keys, world.sight, world.gather, hot=hot, told=told)
     return BracketJudging(world.leader, theirs, compared, keys)
