@@ -244,10 +244,10 @@ class TransactionWindow:
         if count <= 0:
             return 0
         floor = self._floors[None]
-        if floor.position is not None:  # else the first `read_through` is still to come, and will be later
-            floor.position, floor.why = self._commits.below(floor.position, count), why
-        if floor.mark is not None:  # a mark that is still to come will be later than all of these
-            floor.mark = self._commits.ended(floor.mark, count)
+        if floor.position is not None:
+            floor.why = why
+        # One that is still to come will be later than all of these.
+        floor.position, floor.mark = self._commits.raised(floor.position, floor.mark, count)
         self._changes -= sum(entry.size for entry in self._entries[:count])
         del self._entries[:count]
         self._commits.drop(count)
