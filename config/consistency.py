@@ -50,6 +50,10 @@ def _group(group: Mapping[str, object], at: Path) -> Iterator[Finding]:
     yield from _twice(invariants, (*at, "invariants"), "invariant")
     for index, invariant in enumerate(invariants):
         yield from _endpoints(_mapping(invariant), (*at, "invariants", index), [name for name in names if name])
+    for index, each in enumerate(_sequence(_mapping(group.get("watermark")).get("followers"))):
+        if (wanted := _text(each)) and wanted not in names[1:]:
+            hint = nearest(wanted, names[1:])
+            yield (*at, "watermark", "followers", index), f"no follower of this group is called {wanted!r}{hint}"
     yield from _parts(group, at)
     lag = _mapping(group.get("lag"))
     warn, highest = _seconds(lag.get("warn", "10s")), _seconds(lag.get("max", "60s"))

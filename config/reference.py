@@ -40,6 +40,7 @@ _ORDER = (
     ("Stream", "groups[].stream"),
     ("KafkaStream", "groups[].stream.kafka"),
     ("PgoutputStream", "groups[].stream.pgoutput"),
+    ("Watermark", "groups[].watermark"),
     ("Scan", "groups[].scan"),
     ("Verify", "groups[].verify"),
     ("Lag", "groups[].lag"),

@@ -15,6 +15,7 @@ from config.policy import Events, Http, Lag, Log, Metrics, Repairs, Scan, Verify
 from config.replica import Follower, Leader, Tables
 from config.secret import Password
 from config.stream import Stream
+from config.watermark import Watermark
 
 
 class Journal(Model):
@@ -53,6 +54,8 @@ class Group(Model):
     """What is compared."""
     stream: Stream | None = None
     """How changes are followed. Unset: scans only."""
+    watermark: Watermark | None = None
+    """How followers are judged that tell no position in the leader's log. Unset: only at rest."""
     scan: Scan = Scan()
     """Comparing everything."""
     verify: Verify = Verify()

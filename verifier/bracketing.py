@@ -20,10 +20,10 @@ from verifier.bracket import Outcome as Found
 from verifier.canonical import differing_columns
 from verifier.compare import Comparison
 from verifier.drift import Certainty, Evidence, Kind, Method
-from verifier.errors import Forbidden, Permanent
+from verifier.errors import Forbidden, Misconfigured, Permanent
 from verifier.look import Publishes, Row
 from verifier.outcome import Again, Differs, Equal, Moving, Outcome
-from verifier.ports import Replica
+from verifier.ports import Placed
 from verifier.position import Lsn, Position, Tick
 from verifier.stillness import StillPoint, snapshot_evidence, still_point, unsettled
 from verifier.table import Key, Table, Value
@@ -40,8 +40,8 @@ class BracketJudging:
     """One pass over `keys` of one table on one follower. A pass that takes longer than `give_up_seconds` (a follower
     that does not apply, a transaction that stays open) ends with every key `Moving`, naming what it waited for."""
 
-    leader: Replica
-    follower: Replica
+    leader: Placed
+    follower: Placed
     compared: Comparison
     keys: Collection[Key]
     give_up_seconds: float = 30.0
@@ -89,7 +89,7 @@ class BracketJudging:
         if bracket.ask is Ask.LEADER_POSITION:
             try:
                 position = self.leader.position()
-            except Forbidden:
+            except (Forbidden, Misconfigured):
                 raise
             except Permanent:
                 return self._enclosed(bracket)
@@ -99,11 +99,11 @@ class BracketJudging:
         if bracket.ask is Ask.FOLLOWER_POSITION:
             try:
                 position = self.follower.position()
-            except Forbidden:
+            except (Forbidden, Misconfigured):
                 raise
             except Permanent:
                 return self._beside(bracket)
-            if bracket.position is not None and not _of_one_log(bracket.position, position):
+            if bracket.position is not None and not of_one_log(bracket.position, position):
                 return self._beside(bracket)  # it follows, but somebody else
             return bracket.stood(position)
         if bracket.ask is Ask.FOLLOWER_MARK:
@@ -219,7 +219,7 @@ def compared(table: Table, ours: Row | None, theirs: Row | None, evidence: Evide
     return Differs(Kind.MISMATCHED, columns, evidence) if columns else Equal()
 
 
-def _of_one_log(one: Position, other: Position) -> bool:
+def of_one_log(one: Position, other: Position) -> bool:
     """Could the two be positions in the same log? Those of PostgreSQL and counted ones never are with another kind."""
     kinds = (Lsn, Tick)
     return [isinstance(one, kind) for kind in kinds] == [isinstance(other, kind) for kind in kinds]

@@ -96,6 +96,11 @@ class Session:
     def all(self, statement: Executable) -> list[Record]:
         return list(self.each(statement))
 
+    def change(self, statement: Executable) -> None:
+        """Run a statement that writes; it counts once the connection commits."""
+        with self._limited(time.monotonic() + self._seconds):
+            self.connection.execute(statement)
+
     def titled(self, sql: str, rows_max: int) -> tuple[tuple[str, ...], list[Record]]:
         """Names of the result's columns and at most `rows_max` rows of a statement that is sent as it is."""
         with self._limited(time.monotonic() + self._seconds):

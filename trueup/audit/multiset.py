@@ -23,7 +23,7 @@ from verifier.journal import ChunkResult
 from verifier.keyrange import ALL, Chunk
 from verifier.look import Look, Publishes
 from verifier.multiset import MULTISET_MAX, Surplus, Suspects
-from verifier.ports import Replica
+from verifier.ports import Placed
 from verifier.position import NOWHERE, Position
 from verifier.stillness import StillPoint, snapshot_evidence, still_point, unsettled
 from verifier.table import Table
@@ -68,8 +68,9 @@ class MultisetAudit:
 
     tools: Tools
     follower: str
-    replica: Replica
+    replica: Placed
     compared: Comparison
+    leader: Placed
     tally: Tally = field(default_factory=Tally)
     problem: str | None = None
     missed: bool = False
@@ -157,7 +158,7 @@ class MultisetAudit:
     def _glance(self) -> tuple[Digest, Digest]:
         """The two digests. They are told as equal only if the leader's was the same before and after the follower's
         look: a row that came in between can make up for one that is missing, because rows have no keys."""
-        leader, table = self.tools.leader, self.compared.leader
+        leader, table = self.leader, self.compared.leader
         mark = leader.mark()
         ours = leader.digest(table, ALL)
         theirs = self.replica.digest(self.compared.follower, ALL).value
@@ -197,7 +198,7 @@ class MultisetAudit:
 
     def _look(self, deadline: float, *, countable: bool) -> _Pair:
         """Both sides, the follower's look behind everything that the leader's shows."""
-        leader, compared = self.tools.leader, self.compared
+        leader, compared = self.leader, self.compared
         mark = leader.mark()
         ours = _read(leader, compared.leader, countable)
         position = self._written()
@@ -221,7 +222,7 @@ class MultisetAudit:
     def _written(self) -> Position:
         """How far the leader's log is written. A leader that tells none cannot be followed, nor seen to stand still."""
         try:
-            return self.tools.leader.position()
+            return self.leader.position()
         except Forbidden:
             raise
         except Permanent:
@@ -229,7 +230,7 @@ class MultisetAudit:
             return NOWHERE
 
     def _plain(self, point: StillPoint, ours: Look[_Value], theirs: Look[_Value], settled: Settled | None) -> bool:
-        after = self.tools.leader.mark(theirs.high)
+        after = self.leader.mark(theirs.high)
         if not self._follows:  # it is never late, and compares plainly with a leader that stood still
             return after == point.mark
         return not unsettled(point, ours, theirs, self.replica.publishes, mark_after=after, settled=settled)
@@ -266,7 +267,7 @@ class MultisetAudit:
         self.tools.clock.sleep(seconds)
 
 
-def _read(replica: Replica, table: Table, countable: bool) -> Look[_Value]:
+def _read(replica: Placed, table: Table, countable: bool) -> Look[_Value]:
     if not countable:
         digest = replica.digest(table, ALL)
         return Look((digest.value, None), digest.low, digest.high, digest.view)

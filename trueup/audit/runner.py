@@ -213,7 +213,9 @@ class Audit:
     def _counted(self, turn: _Turn, follower: str, side: Side) -> None:
         """A table without a key is judged at once, as a whole."""
         began = self.tools.clock.now()
-        audit = MultisetAudit(self.tools, follower, side.replica, side.compared)
+        placed = self.tools.placed
+        leader, replica = placed(side.replica) if placed is not None else (self.leader, side.replica)
+        audit = MultisetAudit(self.tools, follower, replica, side.compared, leader)
         audit.run()
         turn.interrupted, turn.missed = turn.interrupted or audit.interrupted, turn.missed or audit.missed
         turn.entries.append(audit.entry(side.scheme.value, side.why, self.tools.clock.now() - began))

@@ -13,7 +13,7 @@ from verifier.compare import Comparison
 from verifier.journal import RunJournal
 from verifier.outcome import Judging
 from verifier.policy import ScanPolicy, SettlePolicy
-from verifier.ports import Clock, Gather, Replica
+from verifier.ports import Clock, Gather, Placed, Replica
 from verifier.scan import ChunkRead
 from verifier.table import Key
 
@@ -38,6 +38,8 @@ class Tools:
     stop: Callable[[], bool] = lambda: False
     retry_seconds: float = 60.0
     brakes: Braking | None = None
+    placed: Callable[[Replica], tuple[Placed, Placed]] | None = None
+    """Leader and this follower as rules of evidence ask them; None: the servers themselves."""
     beside: Callable[[Callable[[], ChunkRead]], Running[ChunkRead]] = Postponed
     """Read a chunk beside what the caller does meanwhile."""
     changed: Callable[[str], str | None] = lambda follower: None

@@ -17,13 +17,16 @@ from trueup.audit.request import Request
 from trueup.audit.runner import Audit
 from trueup.audit.tools import Tools
 from trueup.bootstrap.engines import Endpoints, open_endpoints
-from trueup.bootstrap.servers import Address
+from trueup.bootstrap.servers import Address, watermark_of
+from trueup.bootstrap.watermark import Watermarks, open_watermarks
 from trueup.clock import SystemClock
 from trueup.pausing import Pauses
 from trueup.pool import Pool
 from verifier.bracketing import BracketJudging
 from verifier.brake import Brakes
 from verifier.policy import Limits, ScanPolicy, SettlePolicy
+from verifier.ports import Placed, Replica
+from verifier.watermark import WatermarkPolicy
 
 if TYPE_CHECKING:  # an audit of plain URLs starts in half the time without the settings' libraries
     from config.settings import Group
@@ -43,6 +46,8 @@ class Plan:
     limits: Limits = field(default_factory=Limits)
     drifts_shown: int = 10_000
     brakes: Brakes = field(default_factory=Brakes)
+    watermark: WatermarkPolicy | None = None
+    """How followers are judged that tell no position in the leader's log."""
     pause_file: Path | None = None
     tables_at_once: int | None = None
     """None: half of the connections, because a table is read by two on the leader."""
@@ -59,8 +64,11 @@ class OpenAudit:
     journal: Journal
     pool: Pool
     remarks: Sequence[str]
+    watermarks: Watermarks | None = None
 
     def close(self) -> None:
+        if self.watermarks is not None:
+            self.watermarks.close()
         self.servers.close()
         self.journal.close()
         self.pool.close()
@@ -83,6 +91,7 @@ def plan_of(group: Group, journal: str, request: Request) -> Plan:
             statement_seconds=scan.statement_timeout,
             lock_seconds=scan.lock_timeout,
         ),
+        watermark=watermark_of(group),
     )
 
 
@@ -92,13 +101,20 @@ def open_audit(plan: Plan, *, run: str | None, watcher: Watcher, stop: Callable[
     at_once = plan.tables_at_once or max(1, plan.limits.connections // 2)
     pool = Pool(workers=max(4, at_once * (2 * len(plan.followers) + 1)))
     clock = SystemClock()
+    marks: Watermarks | None = None
     try:
         remarks = servers.settle()
+        if plan.watermark is not None:
+            marks = open_watermarks(plan.watermark, plan.leader, servers.leader, servers.followers, plan.limits)
+            remarks += marks.try_out()
         journal = open_journal(plan.journal, plan.group)
     except BaseException:
+        if marks is not None:
+            marks.close()
         servers.close()
         pool.close()
         raise
+    placed: Callable[[Replica], tuple[Placed, Placed]] = marks.placed if marks else lambda one: (servers.leader, one)
     tools = Tools(
         group=plan.group,
         run_id=run or uuid.uuid4().hex[:12],
@@ -108,13 +124,14 @@ def open_audit(plan: Plan, *, run: str | None, watcher: Watcher, stop: Callable[
         gather=pool.gather,
         beside=pool.beside,
         judge=lambda follower, compared, keys: BracketJudging(
-            servers.leader, follower, compared, keys, give_up_seconds=min(30.0, plan.settle.give_up_seconds)
+            *placed(follower), compared, keys, give_up_seconds=min(30.0, plan.settle.give_up_seconds)
         ),
         watcher=watcher,
         scan=plan.scan,
         settle=plan.settle,
         drifts_shown=plan.drifts_shown,
         stop=stop,
+        placed=placed,
         brakes=Braking(
             plan.brakes,
             servers.leader,
@@ -129,7 +146,7 @@ def open_audit(plan: Plan, *, run: str | None, watcher: Watcher, stop: Callable[
     lineup = Lineup(servers.leader, servers.followers, plan.request, servers.agreed.__contains__)
     audit = Audit(tools, lineup, _invariants(plan.checked, servers))
     audit.tables_at_once = at_once
-    return OpenAudit(audit, servers, journal, pool, remarks)
+    return OpenAudit(audit, servers, journal, pool, remarks, marks)
 
 
 def _invariants(group: Group | None, servers: Endpoints) -> Callable[[], list[Json]]:

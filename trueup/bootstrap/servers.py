@@ -13,6 +13,7 @@ from connectors.postgres.replica import Options, PostgresReplica
 from verifier.errors import Misconfigured, Permanent, Temporary
 from verifier.look import Role
 from verifier.policy import Limits
+from verifier.watermark import WatermarkPolicy
 
 if TYPE_CHECKING:
     from config.settings import Group
@@ -89,8 +90,17 @@ def open_servers(leader: Address, followers: list[Address], limits: Limits) -> S
 
 
 def patterns_of(group: Group) -> tuple[str, ...]:
-    """The group's table patterns, less the connector's heartbeat table: it is trueup's own, not the application's."""
-    return (*group.tables.patterns(), f"!*.{HEARTBEAT_TABLE}")
+    """The group's table patterns, less the connector's heartbeat table and the watermark: these are not the
+    application's."""
+    watermark = watermark_of(group)
+    own = () if watermark is None else (watermark.excluded,)
+    return (*group.tables.patterns(), f"!*.{HEARTBEAT_TABLE}", *own)
+
+
+def watermark_of(group: Group) -> WatermarkPolicy | None:
+    """What the configuration says of the group's watermark."""
+    told = group.watermark
+    return None if told is None else WatermarkPolicy(told.table, told.write, told.ordered, told.followers)
 
 
 def open_group_servers(group: Group, *, agree: bool = True) -> Servers:

@@ -19,6 +19,7 @@ from trueup.cli.careful import Careful
 from trueup.cli.discretion import hide_arguments, without_passwords
 from trueup.cli.output import Format, nobody_reads, say, writable
 from trueup.cli.reports import write_report
+from trueup.cli.watermark_words import OrderedOption, TableOption, Watermarking, WriteOption
 from verifier.errors import Misconfigured
 
 if TYPE_CHECKING:
@@ -56,6 +57,9 @@ def audit(
     pause_file: Annotated[Path | None, typer.Option(help="Wait while this file exists.")] = None,
     max_connections: Annotated[int | None, typer.Option(min=1, help="Connections per server (default: 4).")] = None,
     tables_at_once: Annotated[int | None, typer.Option(min=1, help="Tables (default: half the connections).")] = None,
+    watermark: TableOption = None,
+    watermark_write: WriteOption = False,
+    watermark_ordered: OrderedOption = False,
     restored_at: Annotated[str | None, typer.Option(help="Followers are backups begun after this `position`.")] = None,
     cutover: Annotated[bool, typer.Option("--cutover", help="Checklist: leader stopped, may we go?")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
@@ -70,6 +74,7 @@ def audit(
     narrowing = Narrowing(where or [], columns or [], map_table or [], map_column or [])
     limits = (max_load, max_load_sql or [], max_lag, max_rows_per_second, pause_file, max_connections, tables_at_once)
     plan = Careful(*limits).applied(_tuned(planned(replace(words, narrowing=narrowing)), settle, chunk_time))
+    plan = Watermarking(watermark, watermark_write, watermark_ordered).applied(plan)
     prepare = _proof(plan, cutover, restored_at, resume, stop_after)
     writable(output)
     watcher = _watcher(quiet)

@@ -29,6 +29,7 @@ from trueup.cli.known import (
 )
 from trueup.cli.listing import stream_json, stream_table
 from trueup.cli.output import Listing, target
+from trueup.cli.watermark_words import OrderedOption, TableOption, Watermarking, WriteOption
 from verifier.errors import Misconfigured
 
 if TYPE_CHECKING:
@@ -59,6 +60,9 @@ def recheck(
     where: WhereOption = None,
     map_table: MapTableOption = None,
     map_column: MapColumnOption = None,
+    watermark: TableOption = None,
+    watermark_write: WriteOption = False,
+    watermark_ordered: OrderedOption = False,
     journal: Annotated[str | None, typer.Option(help="Journal path or URL (default: ./trueup.db).")] = None,
     settle: Annotated[float | None, typer.Option(min=0.1, help="Seconds a row may stay in flight.")] = None,
     how: FormatOption = Listing.TABLE,
@@ -77,7 +81,7 @@ def recheck(
     hide_arguments()
     narrowing = Narrowing(where or [], columns or [], map_table or [], map_column or [])
     words = Words(config, group, leader, follower or [], [], exclude or [], key or [], journal, narrowing=narrowing)
-    plan = planned(words)
+    plan = Watermarking(watermark, watermark_write, watermark_ordered).applied(planned(words))
     existing(plan.journal)
     if settle is not None:
         plan = replace(plan, settle=replace(plan.settle, give_up_seconds=settle))

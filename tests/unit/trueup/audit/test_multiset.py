@@ -70,7 +70,7 @@ class World:
         )  # fmt: skip
         replica = follower or self.follower
         compared = comparison(self.leader.table(NAME), self.follower.table(NAME))
-        audit = MultisetAudit(tools, "f", replica, compared)
+        audit = MultisetAudit(tools, "f", replica, compared, self.leader)
         audit.run()
         return audit
 
