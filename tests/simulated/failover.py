@@ -15,6 +15,7 @@ from connectors.memory.follower import Follower, promote
 from connectors.memory.leader import Leader
 from simulated.history import ITEMS, OTHERS, History
 from verifier.look import Role
+from verifier.table import Key, TableName
 
 _BACK = 0.05
 
@@ -120,6 +121,14 @@ class Failover(History):
     def _taint(self) -> None:
         everything = {(table, (key,)) for table in (ITEMS, OTHERS) for key in range(self.keys)}
         for name, follower in self.followers.items():
-            self.tainted[name] |= follower.lost
+            self.tainted[name] |= follower.lost | self._parted(follower)
             if self.moved and self.fate == "returns":
                 self.tainted[name] |= everything  # two leaders, whose tables part
+
+    def _parted(self, follower: Follower) -> set[tuple[TableName, Key]]:
+        """What a standby that stayed on the old timeline shows and its leader never had, and what it is never sent."""
+        if self.old is None or follower.leader is not self.old or follower.promoted is not None:
+            return set()
+        shared = sum(ours is theirs for ours, theirs in zip(self.old.log, self.leader.log, strict=False))
+        records = [*self.old.log[shared : follower.shown], *self.leader.log[shared:]]
+        return {(change.table, change.key) for record in records for change in record.changes}
