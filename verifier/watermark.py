@@ -39,7 +39,8 @@ T = TypeVar("T")
 ROW: Key = (1,)
 """The key of the only row that counts."""
 DEFINITION = (
-    "create table {table} (id integer not null primary key, tick bigint not null); insert into {table} (id, tick) values (1, 0);"
+    "create table {table} (id integer not null primary key, tick bigint not null); "
+    "insert into {table} (id, tick) values (1, 0);"
 )
 """For the leader. It needs no more than this from any engine; the follower's is made by whatever replicates it."""
 ADVANCE = "update {table} set tick = tick + 1 where id = 1"
