@@ -78,7 +78,7 @@ class AfterImages:
 
     def begin(self, valid_from: Position | None) -> None:
         """The stream starts at `valid_from` (None: its first `read_through` will say where): no image is known."""
-        self._through = valid_from
+        self._begun = valid_from is not None
         self._empty(list(self._kept))
 
     def watch(self, table: TableName, keys: Iterable[Key]) -> None:
@@ -91,17 +91,17 @@ class AfterImages:
     def watched(self, table: TableName, keys: Collection[Key]) -> frozenset[Key]:
         return frozenset(key for key in keys if (table, key) in self._kept)
 
-    def add(self, batch: Batch) -> None:
-        """Take in what one poll brought."""
-        if self._through is not None:
-            for transaction in batch.transactions:
+    def add(self, batch: Batch, taken: Iterable[Transaction]) -> None:
+        """Take in what one poll brought; `taken` are the transactions that were new to the window."""
+        if self._begun:
+            for transaction in taken:
                 self._record(transaction)
-        elif batch.read_through is not None:
-            self._through = batch.read_through
+        else:  # what lies at or below the first barrier may be incomplete
+            self._begun = batch.read_through is not None
         for blindness in batch.blind:
             self._lose(blindness.table)
             if blindness.table is None:
-                self._through = batch.read_through
+                self._begun = batch.read_through is not None
         while self.characters > self._characters_max and self._kept:
             self._drop_oldest()
 
@@ -133,9 +133,6 @@ class AfterImages:
         return States(tuple(images[base:end]), tuple(images[end:]))
 
     def _record(self, transaction: Transaction) -> None:
-        if self._through is not None and self._through.covers(transaction.commit):
-            return  # delivered before, or before the beginning, where something may be missing
-        self._through = transaction.commit
         blind = {blindness.table for blindness in transaction.blind}
         for table in blind:
             self._lose(table)

@@ -123,10 +123,10 @@ class TransactionWindow:
         of transactions with ids below `mark`, all of which had ended at `position`. Both None: not known yet."""
         self._joined[table] = _Floor(position, mark, "the stream did not always tell of this table")
 
-    def add(self, batch: Batch) -> None:
-        """Take in what one poll brought. Unsound if the stream delivers behind a barrier that it has declared."""
-        for transaction in batch.transactions:
-            self._append(transaction)
+    def add(self, batch: Batch) -> list[Transaction]:
+        """Take in what one poll brought; returns the transactions that were new. Unsound if the stream delivers behind a
+        barrier that it has declared."""
+        taken = [transaction for transaction in batch.transactions if self._append(transaction)]
         if batch.read_through is not None and not _covers(self._read_through, batch.read_through):
             self._read_through = batch.read_through
         for blindness in batch.blind:
@@ -137,6 +137,7 @@ class TransactionWindow:
                     floor.position = batch.read_through
         if self._changes > self._changes_max:
             self._overflow()
+        return taken
 
     def in_flight(
         self,
@@ -193,10 +194,10 @@ class TransactionWindow:
 
     # what arrives
 
-    def _append(self, transaction: Transaction) -> None:
+    def _append(self, transaction: Transaction) -> bool:
         commit, commits = transaction.commit, self._fit(transaction.commit)
         if _covers(self._floors[None].position, commit) or commits.has(commit):
-            return  # delivered before, or below the floor, where not knowing it is allowed for
+            return False  # delivered before, or below the floor, where not knowing it is allowed for
         if _covers(self._read_through, commit) or not commits.follows(commit):
             raise Unsound(
                 f"the change stream delivered transaction {transaction.xid} at {commit.text()} although it "
@@ -211,6 +212,7 @@ class TransactionWindow:
         self._entries.append(_Entry(keys, transaction.blind, size))
         commits.append(transaction, self._floors[None].mark)
         self._changes += size
+        return True
 
     def _fit(self, position: Position) -> Commits:
         """The commits, of the kind that such a position belongs to: what the leader is shows at the first."""

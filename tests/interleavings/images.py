@@ -76,17 +76,12 @@ class ImagesRule(VisibilityRule):
             if at == self.missed:
                 blind = () if self.without == "word of the gap" else (Blindness(Cause.GAP, TABLE),)
             batch = Batch((transaction,), Tick(at), blind=blind)
-            window.add(batch)
-            if at != self.missed:
-                images.add(batch)
-            elif blind:
-                images.add(replace(batch, transactions=()))
+            taken = window.add(batch)
+            images.add(batch, taken if at != self.missed else ())
             if at == self.watched:
                 images.watch(TABLE, [JUDGED])
         again = Batch(tuple(arrived), Tick(len(arrived)))  # all of it comes again
-        window.add(again)
-        if self.missed is None:
-            images.add(again)
+        images.add(again, window.add(again))
         window.set_mark(0)
         return window, images
 

@@ -18,7 +18,7 @@ from verifier.drift import Drift
 from verifier.table import Key
 
 HOT: Key = (0,)
-SEEDS = 40
+SEEDS = 24
 
 
 @pytest.fixture(scope="module")

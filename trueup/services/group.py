@@ -65,8 +65,7 @@ class Sighted:
     def add(self, batch: Batch) -> bool:
         """Take a batch in; True if the window now needs the leader's mark (`marked`)."""
         with self._lock:
-            self.window.add(batch)
-            self.hot.images.add(batch)
+            self.hot.images.add(batch, self.window.add(batch))
             return self.window.needs_mark
 
     def marked(self, mark: Mark) -> None:

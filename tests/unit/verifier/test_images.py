@@ -30,19 +30,34 @@ def tx(at: int, value: str | None, *, table: TableName = T, blind: tuple[Blindne
     return Transaction(100 + at, Tick(10 * at), 0.0, (change,), blind)
 
 
-def images(*transactions: Transaction, through: int = 0) -> AfterImages:
-    made = AfterImages()
-    made.begin(Tick(through))
-    made.watch(T, [KEY])
+class Fed:
+    """Images behind a window, as the services feed them."""
+
+    def __init__(self, kept: AfterImages, begin: int | None = 0) -> None:
+        self.kept, self.window = kept, TransactionWindow()
+        self.begin(begin)
+        kept.watch(T, [KEY])
+
+    def begin(self, at: int | None) -> None:
+        valid_from = None if at is None else Tick(at)
+        self.window.begin(valid_from)
+        self.kept.begin(valid_from)
+
+    def add(self, batch: Batch) -> None:
+        self.kept.add(batch, self.window.add(batch))
+
+
+def images(*transactions: Transaction, through: int = 0) -> Fed:
+    made = Fed(AfterImages(), through)
     made.add(Batch(transactions))
     return made
 
 
-def told(kept: AfterImages, surely: int, possibly: int | None = None, *floors: int | None) -> list[Value] | None:
+def told(fed: Fed, surely: int, possibly: int | None = None, *floors: int | None) -> list[Value] | None:
     """The values of the states that a look may show between these transactions."""
     high = Tick(10 * (surely if possibly is None else possibly))
     bounds = Bounds(Tick(10 * surely), (high,), tuple(None if f is None else Tick(10 * f) for f in floors))
-    states = kept.states(T, KEY, bounds)
+    states = fed.kept.states(T, KEY, bounds)
     return None if states is None else [None if image.row is None else image.row["v"] for image in states.shown]
 
 
@@ -55,7 +70,7 @@ def test_a_look_shows_the_last_state_it_surely_shows_or_one_behind_it() -> None:
 
 def test_nothing_is_said_before_the_first_image_is_surely_shown() -> None:
     assert told(images(tx(2, "b")), 1, 3) is None
-    assert images(tx(2, "b")).states(T, KEY, Bounds(None, (Tick(90),))) is None
+    assert images(tx(2, "b")).kept.states(T, KEY, Bounds(None, (Tick(90),))) is None
 
 
 def test_what_committed_before_the_beginning_is_not_trusted_even_if_it_is_delivered() -> None:
@@ -65,8 +80,7 @@ def test_what_committed_before_the_beginning_is_not_trusted_even_if_it_is_delive
 
 
 def test_a_stream_that_does_not_know_yet_where_it_began_says_so_with_its_first_barrier() -> None:
-    kept = AfterImages()
-    kept.watch(T, [KEY])
+    kept = Fed(AfterImages(), None)
     kept.add(Batch((tx(1, "a"),)))
     kept.add(Batch((tx(2, "b"),), Tick(20)))
     kept.add(Batch((tx(3, "c"),), Tick(30)))
@@ -101,28 +115,25 @@ def test_a_table_that_joined_is_judged_by_images_from_behind_that_alone() -> Non
 
 
 def test_only_watched_keys_are_kept_and_those_asked_about_longest_ago_go_first() -> None:
-    kept = AfterImages(keys_max=2)
-    kept.begin(Tick(0))
-    kept.watch(T, [(1,), (2,)])
-    kept.watch(T, [(1,)])
-    kept.watch(T, [(3,)])
-    assert kept.watched(T, [(1,), (2,), (3,)]) == {(1,), (3,)}
-    kept.add(Batch((tx(1, "a", table=U),)))
-    assert kept.characters == 0
+    fed = Fed(AfterImages(keys_max=2))
+    fed.kept.watch(T, [(1,), (2,)])
+    fed.kept.watch(T, [(1,)])
+    fed.kept.watch(T, [(3,)])
+    assert fed.kept.watched(T, [(1,), (2,), (3,)]) == {(1,), (3,)}
+    fed.add(Batch((tx(1, "a", table=U),)))
+    assert fed.kept.characters == 0
 
 
 def test_memory_is_bounded_and_pruning_keeps_what_a_late_look_needs() -> None:
-    kept = AfterImages(characters_max=10_000)
-    kept.begin(Tick(0))
-    kept.watch(T, [KEY])
+    fed = Fed(AfterImages(characters_max=10_000))
     for at in range(1, 100):
-        kept.add(Batch((tx(at, "x"),)))
-        kept.prune([Tick(10 * at), Tick(10 * max(1, at - 3))])
-    assert kept.characters < 10 * 60
-    assert told(kept, 95, 96) == ["x", "x"]
-    kept.add(Batch((tx(100, "y" * 20_000),)))
-    assert kept.characters == 0
-    assert kept.watched(T, [KEY]) == frozenset()
+        fed.add(Batch((tx(at, "x"),)))
+        fed.kept.prune([Tick(10 * at), Tick(10 * max(1, at - 3))])
+    assert fed.kept.characters < 10 * 60
+    assert told(fed, 95, 96) == ["x", "x"]
+    fed.add(Batch((tx(100, "y" * 20_000),)))
+    assert fed.kept.characters == 0
+    assert fed.kept.watched(T, [KEY]) == frozenset()
 
 
 def test_the_window_says_where_a_look_stands() -> None:
