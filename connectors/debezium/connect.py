@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import json
 import re
+import time
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -20,7 +21,8 @@ from verifier.errors import Forbidden, Misconfigured, Permanent, Temporary, Unre
 
 REDACTED = "[hidden]"
 _SECRET = re.compile(r"password|secret|sasl\.jaas|\.key$|credential|token", re.IGNORECASE)
-_TRACE_MAX = 2000
+_TRACE_MAX = 8000
+_REBALANCE_PAUSE = 0.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,28 +46,46 @@ class Status:
     @property
     def running(self) -> bool:
         """All of it: a connector that is RUNNING with a FAILED task brings nothing."""
-        return self.state == "RUNNING" and bool(self.tasks) and all(task.state == "RUNNING" for task in self.tasks)
+        return self.all("RUNNING")
+
+    def all(self, state: str) -> bool:
+        """Whether the connector and every task say so; a connector that runs without any task brings nothing."""
+        told = {self.state, *(task.state for task in self.tasks)}
+        return told == {state} and (bool(self.tasks) or state != "RUNNING")
+
+    @property
+    def traces(self) -> tuple[str, ...]:
+        """Of the connector and the tasks that failed."""
+        parts = [(self.state, self.trace), *((task.state, task.trace) for task in self.tasks)]
+        return tuple(trace.strip() or "failed without a trace" for state, trace in parts if state == "FAILED")
 
     @property
     def failure(self) -> str | None:
         """Why it failed, by its first line; None if nothing failed."""
-        for state, trace in [(self.state, self.trace), *((task.state, task.trace) for task in self.tasks)]:
-            if state == "FAILED":
-                return trace.strip().split("\n", 1)[0] or "failed without a trace"
-        return None
+        return self.traces[0].split("\n", 1)[0] if self.traces else None
+
+
+class Rebalancing(Temporary):
+    """The workers are dividing their work anew, which takes seconds."""
+
+
+class NotRegistered(Permanent):
+    """Kafka Connect knows no connector of that name."""
 
 
 class Connect:
     """One Connect cluster at `url` (`http://host:8083`, perhaps with `user:password@`). Calls take at most
-    `seconds_max`; Unreachable if nobody answers, Temporary while it rebalances, Permanent for what must be changed."""
+    `seconds_max`; Unreachable if nobody answers, NotRegistered for an unknown name, Permanent for what must be changed,
+    Temporary while it rebalances: that is waited for up to `rebalance_seconds`, by asking again."""
 
-    def __init__(self, url: str, *, seconds_max: float = 10.0) -> None:
+    def __init__(self, url: str, *, seconds_max: float = 10.0, rebalance_seconds: float = 0.0) -> None:
         parts = urllib.parse.urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise Misconfigured("kafka connect url must be http://host:port or https://host:port")
         host = parts.hostname if parts.port is None else f"{parts.hostname}:{parts.port}"
         self._url = f"{parts.scheme}://{host}{parts.path.rstrip('/')}"
         self._seconds_max = seconds_max
+        self._rebalance_seconds = rebalance_seconds
         self._login = None
         if parts.username is not None:
             name, word = urllib.parse.unquote(parts.username), urllib.parse.unquote(parts.password or "")
@@ -101,6 +121,14 @@ class Connect:
     def resume(self, name: str) -> None:
         self._call("PUT", self._of(name, "resume"))
 
+    def stop(self, name: str) -> None:
+        """It lets go of its source, tasks and all; only then can what it remembers be forgotten."""
+        self._call("PUT", self._of(name, "stop"))
+
+    def forget(self, name: str) -> None:
+        """What Connect remembers of the source of a connector that is stopped: the next one of the name begins anew."""
+        self._call("DELETE", self._of(name, "offsets"))
+
     def delete(self, name: str) -> None:
         """The connector alone: its slot and publication stay on the leader and keep its log until they are dropped."""
         self._call("DELETE", self._of(name))
@@ -109,6 +137,16 @@ class Connect:
         return f"/connectors/{urllib.parse.quote(name, safe='')}" + (f"/{rest}" if rest else "")
 
     def _call(self, method: str, path: str, body: object = None) -> Any:
+        until = time.monotonic() + self._rebalance_seconds
+        while True:
+            try:
+                return self._ask(method, path, body)
+            except Rebalancing:
+                if time.monotonic() >= until:
+                    raise
+                time.sleep(_REBALANCE_PAUSE)
+
+    def _ask(self, method: str, path: str, body: object) -> Any:
         data = None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(self._url + path, data, {"Content-Type": "application/json"}, method=method)
         if self._login is not None:
@@ -131,9 +169,9 @@ class Connect:
         said = _message(body)
         where = f"kafka connect at {self._url} answered {code} to {call}"
         if code == 409:
-            return Temporary(f"{where}: it is rebalancing; try again in a few seconds")
+            return Rebalancing(f"{where}: it is rebalancing; try again in a few seconds")
         if code == 404:
-            return Permanent(f"{where}: {said}; is the connector registered under that name")
+            return NotRegistered(f"{where}: {said}; is the connector registered under that name")
         if code in (401, 403):
             return Forbidden(f"{where}: check user and password in its url")
         if code == 400:
@@ -157,7 +195,11 @@ def _message(body: bytes) -> str:
         said = str(json.loads(body).get("message", ""))
     except (ValueError, AttributeError):
         said = body.decode("utf-8", "replace")
-    return re.sub(r"(?i)((?:password|secret)\S*\s*[=:]\s*)\S+", rf"\1{REDACTED}", said)[:_TRACE_MAX]
+    return _without_secrets(said)[:_TRACE_MAX]
+
+
+def _without_secrets(text: str) -> str:
+    return re.sub(r"(?i)((?:password|secret)\S*\s*[=:]\s*)\S+", rf"\1{REDACTED}", text)
 
 
 def _basic(name: str, word: str) -> str:
@@ -165,4 +207,7 @@ def _basic(name: str, word: str) -> str:
 
 
 def _short(trace: object) -> str:
-    return str(trace or "")[:_TRACE_MAX]
+    """Without secrets. The end of a long trace stays, too: there stands what caused it all."""
+    text = _without_secrets(str(trace or ""))
+    half = _TRACE_MAX // 2
+    return text if len(text) <= _TRACE_MAX else f"{text[:half]}\n...\n{text[-half:]}"

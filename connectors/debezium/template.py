@@ -16,6 +16,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from connectors.debezium.modes import POSTGRES
 from verifier.errors import Misconfigured
 from verifier.table import TableName
 
@@ -57,8 +58,8 @@ def postgres_connector(
     Without a `heartbeat` table the barrier moves only with the application's own transactions."""
     _check(prefix, slot, publication, tables)
     captured = [*tables, *([heartbeat] if heartbeat is not None and heartbeat not in tables else [])]
-    config = {
-        "connector.class": "io.debezium.connector.postgresql.PostgresConnector",
+    return {
+        "connector.class": POSTGRES,
         "tasks.max": "1",
         "database.hostname": source.host,
         "database.port": str(source.port),
@@ -70,15 +71,37 @@ def postgres_connector(
         "slot.name": slot,
         "publication.name": publication,
         "publication.autocreate.mode": "filtered",
-        "table.include.list": ",".join(_pattern(table) for table in captured),
+        "table.include.list": ",".join(pattern(table) for table in captured),
+        "interval.handling.mode": "string",
+        "hstore.handling.mode": "map",
+        "include.unknown.datatypes": "true",
+        **common(prefix, partitions, replication_factor),
+        **_beating(heartbeat, heartbeat_ms),
+    }
+
+
+def _beating(heartbeat: TableName | None, heartbeat_ms: int) -> dict[str, str]:
+    if heartbeat is None:
+        return {}
+    return {
+        "heartbeat.interval.ms": str(heartbeat_ms),
+        "heartbeat.action.query": f"insert into {_quoted(heartbeat)} (id, at) values (1, now())"
+        " on conflict (id) do update set at = excluded.at",
+    }
+
+
+def common(prefix: str, partitions: int, replication_factor: int) -> dict[str, str]:
+    """What every source connector is told, whatever it reads."""
+    return {
         # rows are compared in place: a copy of the tables in Kafka would serve nobody
         "snapshot.mode": "no_data",
-        # BEGIN and END make whole transactions of rows in different topics; one partition carries their order
+        # BEGIN and END make whole transactions of rows in different topics; one partition carries their order, and
+        # one the order of changes of shapes
         "provide.transaction.metadata": "true",
         "topic.creation.default.replication.factor": str(replication_factor),
         "topic.creation.default.partitions": str(partitions),
         "topic.creation.groups": "order",
-        "topic.creation.order.include": re.escape(prefix) + r"\.transaction",
+        "topic.creation.order.include": re.escape(prefix) + r"(\.transaction)?",
         "topic.creation.order.partitions": "1",
         "topic.creation.order.replication.factor": str(replication_factor),
         # a truncate that is skipped would pass unseen
@@ -89,19 +112,9 @@ def postgres_connector(
         "decimal.handling.mode": "string",
         "time.precision.mode": "microseconds",
         "binary.handling.mode": "hex",
-        "interval.handling.mode": "string",
-        "hstore.handling.mode": "map",
-        "include.unknown.datatypes": "true",
         "event.converting.failure.handling.mode": "fail",
         **_converters(),
     }
-    if heartbeat is not None:
-        config |= {
-            "heartbeat.interval.ms": str(heartbeat_ms),
-            "heartbeat.action.query": f"insert into {_quoted(heartbeat)} (id, at) values (1, now())"
-            " on conflict (id) do update set at = excluded.at",
-        }
-    return config
 
 
 def _converters() -> dict[str, str]:
@@ -114,9 +127,14 @@ def _converters() -> dict[str, str]:
     }
 
 
-def _check(prefix: str, slot: str, publication: str, tables: Sequence[TableName]) -> None:
+def check_prefix(prefix: str) -> None:
+    """Misconfigured unless topics may be called so."""
     if not re.fullmatch(r"[A-Za-z0-9._-]+", prefix):
         raise Misconfigured(f"topic prefix {prefix!r} may have letters, digits, dots, hyphens and underscores only")
+
+
+def _check(prefix: str, slot: str, publication: str, tables: Sequence[TableName]) -> None:
+    check_prefix(prefix)
     if not _NAME.fullmatch(slot):
         raise Misconfigured(f"slot name {slot!r} may have lower case letters, digits and underscores only (at most 63)")
     if not publication:
@@ -125,8 +143,8 @@ def _check(prefix: str, slot: str, publication: str, tables: Sequence[TableName]
         raise Misconfigured("a connector needs at least one table to capture")
 
 
-def _pattern(table: TableName) -> str:
-    """The include list holds regular expressions, separated by commas."""
+def pattern(table: TableName) -> str:
+    """Matches this table alone. The include list holds regular expressions, separated by commas."""
     return re.escape(table.schema).replace(",", r"\x2c") + r"\." + re.escape(table.name).replace(",", r"\x2c")
 
 

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import base64
-import json
 import socket
-import threading
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+from fixtures.connect_server import ConnectServer as Server
 
-from connectors.debezium.connect import REDACTED, Connect, redacted
+from connectors.debezium.connect import REDACTED, Connect, NotRegistered, Rebalancing, redacted
 from verifier.errors import Forbidden, Misconfigured, Permanent, Temporary, Unreachable
 
 STATUS = {
@@ -21,45 +18,9 @@ STATUS = {
 }
 
 
-class Server:
-    """Answers each `METHOD path` with a code and a body; remembers what it was asked."""
-
-    def __init__(self) -> None:
-        self.answers: dict[str, tuple[int, object]] = {}
-        self.asked: list[tuple[str, object, str | None]] = []
-        outer = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def answer(self) -> None:
-                length = int(self.headers.get("Content-Length") or 0)
-                body = json.loads(self.rfile.read(length)) if length else None
-                call = f"{self.command} {self.path}"
-                outer.asked.append((call, body, self.headers.get("Authorization")))
-                code, said = outer.answers.get(call, (404, {"error_code": 404, "message": f"no {self.path}"}))
-                text = b"" if said is None else said if isinstance(said, bytes) else json.dumps(said).encode()
-                self.send_response(code)
-                self.send_header("Content-Length", str(len(text)))
-                self.end_headers()
-                self.wfile.write(text)
-
-            do_GET = do_PUT = do_POST = do_DELETE = answer
-
-            def log_message(self, *_: object) -> None:
-                pass
-
-        self.http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.port = self.http.server_address[1]
-
-
 @pytest.fixture
-def server() -> Iterator[Server]:
-    made = Server()
-    thread = threading.Thread(target=made.http.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    yield made
-    made.http.shutdown()
-    thread.join()
-    made.http.server_close()
+def server(connect_server: Server) -> Server:
+    return connect_server
 
 
 @pytest.fixture
@@ -75,6 +36,35 @@ def test_a_running_connector_with_a_failed_task_is_not_running(server: Server, c
     assert (connect.status("shop").running, connect.status("shop").failure) == (False, None)
 
 
+def test_a_trace_keeps_its_end_and_loses_its_secrets(server: Server, connect: Connect) -> None:
+    trace = "first: password=hunter2\n" + "\tat x\n" * 5000 + "Caused by: the slot is gone"
+    status = {**STATUS, "tasks": [{"id": 0, "state": "FAILED", "trace": trace}]}
+    server.answers["GET /connectors/shop/status"] = (200, status)
+    (told,) = connect.status("shop").traces
+    assert told.startswith("first: password=[hidden]\n")
+    assert told.endswith("Caused by: the slot is gone")
+    assert len(told) < 8100
+
+
+def test_all_of_a_connector_is_its_tasks_too(server: Server, connect: Connect) -> None:
+    paused = {"name": "shop", "connector": {"state": "PAUSED"}, "tasks": [{"id": 0, "state": "RUNNING"}]}
+    server.answers["GET /connectors/shop/status"] = (200, paused)
+    assert not connect.status("shop").all("PAUSED")
+    stopped = {"name": "shop", "connector": {"state": "STOPPED"}, "tasks": []}
+    server.answers["GET /connectors/shop/status"] = (200, stopped)
+    assert connect.status("shop").all("STOPPED")
+
+
+def test_a_rebalance_is_waited_for_within_bounds(server: Server) -> None:
+    patient = Connect(f"http://127.0.0.1:{server.port}", rebalance_seconds=10)
+    server.turns["PUT /connectors/shop/pause"] = [(409, {"message": "rebalance"})] * 2 + [(202, None)]
+    patient.pause("shop")
+    assert len(server.asked) == 3
+    server.answers["PUT /connectors/shop/resume"] = (409, {"message": "rebalance"})
+    with pytest.raises(Rebalancing):
+        Connect(f"http://127.0.0.1:{server.port}", rebalance_seconds=0.3).resume("shop")
+
+
 def test_each_call_goes_where_connect_expects_it(server: Server, connect: Connect) -> None:
     calls = {
         "PUT /connectors/a%2Fb/config": lambda: connect.register("a/b", {"x": "1"}),
@@ -83,6 +73,8 @@ def test_each_call_goes_where_connect_expects_it(server: Server, connect: Connec
         ),
         "PUT /connectors/shop/pause": lambda: connect.pause("shop"),
         "PUT /connectors/shop/resume": lambda: connect.resume("shop"),
+        "PUT /connectors/shop/stop": lambda: connect.stop("shop"),
+        "DELETE /connectors/shop/offsets": lambda: connect.forget("shop"),
         "DELETE /connectors/shop": lambda: connect.delete("shop"),
     }
     for call in calls:
@@ -119,8 +111,8 @@ def test_secrets_are_hidden_and_references_are_not() -> None:
 @pytest.mark.parametrize(
     ("code", "body", "kind", "says"),
     [
-        (409, {"message": "rebalance"}, Temporary, "rebalancing"),
-        (404, {"message": "Connector shop not found"}, Permanent, "registered under that name"),
+        (409, {"message": "rebalance"}, Rebalancing, "rebalancing"),
+        (404, {"message": "Connector shop not found"}, NotRegistered, "registered under that name"),
         (401, b"", Forbidden, "user and password"),
         (400, {"message": "database.password=hunter2 is wrong"}, Misconfigured, "is wrong"),
         (500, {"message": "worker is starting"}, Temporary, "worker is starting"),
