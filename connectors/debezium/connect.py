@@ -95,9 +95,6 @@ class Connect:
         """Create it, or change it to this configuration; doing it again is harmless."""
         self._call("PUT", self._of(name, "config"), dict(config))
 
-    def names(self) -> list[str]:
-        return sorted(self._call("GET", "/connectors"))
-
     def status(self, name: str) -> Status:
         answer = self._call("GET", self._of(name, "status"))
         tasks = tuple(Task(task["id"], task["state"], _short(task.get("trace"))) for task in answer["tasks"])

@@ -86,11 +86,9 @@ def test_each_call_goes_where_connect_expects_it(server: Server, connect: Connec
 
 
 def test_what_is_read_back(server: Server, connect: Connect) -> None:
-    server.answers["GET /connectors"] = (200, ["b", "a"])
     offsets = [{"partition": {"server": "p"}, "offset": {"lsn": 5}}]
     server.answers["GET /connectors/shop/offsets"] = (200, {"offsets": offsets})
     server.answers["GET /connectors/shop/config"] = (200, {"name": "shop", "database.password": "hunter2"})
-    assert connect.names() == ["a", "b"]
     assert connect.offsets("shop") == offsets
     assert connect.config("shop") == {"name": "shop", "database.password": REDACTED}
 
@@ -134,19 +132,19 @@ def test_nobody_there_is_unreachable_and_the_login_is_not_shown() -> None:
         held.bind(("127.0.0.1", 0))
         url = f"http://bob:hunter2@127.0.0.1:{held.getsockname()[1]}"
         with pytest.raises(Unreachable, match="is it running") as caught:
-            Connect(url, seconds_max=2).names()
+            Connect(url, seconds_max=2).config("shop")
     assert "hunter2" not in str(caught.value)
 
 
 def test_another_service_on_that_port_is_named_so(server: Server, connect: Connect) -> None:
-    server.answers["GET /connectors"] = (200, b"<html>hello</html>")
+    server.answers["GET /connectors/shop/config"] = (200, b"<html>hello</html>")
     with pytest.raises(Permanent, match="another service"):
-        connect.names()
+        connect.config("shop")
 
 
 def test_the_login_is_sent(server: Server) -> None:
-    server.answers["GET /connectors"] = (200, [])
-    Connect(f"http://bob:p%40ss@127.0.0.1:{server.port}").names()
+    server.answers["GET /connectors/shop/offsets"] = (200, {"offsets": []})
+    Connect(f"http://bob:p%40ss@127.0.0.1:{server.port}").offsets("shop")
     assert server.asked[0][2] == "Basic " + base64.b64encode(b"bob:p@ss").decode()
 
 
