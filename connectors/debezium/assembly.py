@@ -54,7 +54,7 @@ class _Ended:
 
 
 class TransactionAssembler:
-    """Joins rows, BEGINs and ENDs. `delivered` is the commit position up to which all is delivered; None at the very
+    """Joins rows, BEGINs and ENDs. `delivered` is the position up to which all is delivered; None at the very
     first start, when only transactions whose BEGIN is seen are whole and every other END lies before the start.
 
     `keep_max` bounds the rows kept of one transaction; beyond it only their number is followed.
@@ -212,7 +212,8 @@ class TransactionAssembler:
         through = self._ends.popleft().through
         before = self.delivered if end.events == 0 else None
         self.delivered = self._source.placed(through, pending.place, before)
-        transaction = deliver(self._source.number(end.xid), self.delivered, end, pending, blind, self._fields)
+        commit = self._source.commit(end.commit, pending.place)
+        transaction = deliver(self._source.number(end.xid), commit, end, pending, blind, self._fields)
         places = [(partition, part.last) for partition, part in pending.parts.items()]
         self._drop(end.xid)
         for partition, last in places:
@@ -230,8 +231,8 @@ class TransactionAssembler:
                 continue
             through = self._source.after(self.delivered, found.commit)
             self.delivered = self._source.placed(through, found.place, None)
-            number = self._source.number(found.xid)
-            taken.append(Transaction(number, self.delivered, found.committed_at, (), found.blind))
+            number, commit = self._source.number(found.xid), self._source.commit(found.commit, found.place)
+            taken.append(Transaction(number, commit, found.committed_at, (), found.blind))
         return taken
 
     def _old(self, end: End) -> None:

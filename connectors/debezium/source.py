@@ -3,9 +3,8 @@
 PostgreSQL: a transaction's id is `xid:lsn`, of which only the first part is the same in all its events; the END's `lsn`
 is the end of the commit record, and so is the commit.
 
-MySQL and MariaDB: the id is the transaction's GTID. A commit is the *set* of all transactions through this one: a
-replica's applied position covers it only once it has applied all of them. Only END events of transactions that are
-made of rows come; statements that are logged by themselves (DDL, GRANT) have a GTID and no END. Numbers of one origin
+MySQL and MariaDB: the id is the transaction's GTID, and so is the commit; what was delivered is the *set* of all through
+the last. Only END events of transactions that are made of rows come; statements that are logged by themselves (DDL, GRANT) have a GTID and no END. Numbers of one origin
 (MySQL) or domain (MariaDB) rise along the log, so whatever lies between two of them has been passed (`passed_over`).
 Where they do not (a leader that applies in parallel and out of order), a transaction comes whose commit seems to be
 delivered, which is reported as a gap.
@@ -61,9 +60,12 @@ class Source(Protocol):
         ...
 
     def placed(self, through: Position, place: Binlog | None, before: Position | None) -> Position:
-        """The commit position as the verifier is told it: `through` (from `after`) with the `place` of one of the
-        transaction's rows. `before` is the last that was told, if the transaction has no rows (else None): its place
-        still stands, because nothing was changed since."""
+        """`through` (from `after`) with the `place` of one of the last transaction's rows. `before` is what was placed
+        last, if that transaction has no rows (else None): its place still stands, because nothing was changed since."""
+        ...
+
+    def commit(self, own: Position, place: Binlog | None) -> Position:
+        """`Transaction.commit` of the transaction at `own`, with the `place` of one of its rows."""
         ...
 
     def place(self, source: Mapping[str, object]) -> Binlog | None:
@@ -118,6 +120,9 @@ class PostgresSource:
 
     def placed(self, through: Position, place: Binlog | None, before: Position | None) -> Position:
         return through
+
+    def commit(self, own: Position, place: Binlog | None) -> Position:
+        return own
 
     def place(self, source: Mapping[str, object]) -> Binlog | None:
         return None

@@ -74,6 +74,9 @@ class BinlogSource:
             place = before.binlog
         return through if place is None else Logged(through, place)
 
+    def commit(self, own: Position, place: Binlog | None) -> Position:
+        return own if place is None or not isinstance(own, DomainGtids) else Logged(own, place)
+
     def place(self, source: Mapping[str, object]) -> Binlog | None:
         file, offset = source.get("file"), source.get("pos")
         return Binlog(file, offset) if self.mariadb and isinstance(file, str) and isinstance(offset, int) else None

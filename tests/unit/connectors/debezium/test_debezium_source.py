@@ -85,6 +85,8 @@ def test_mariadb_says_where_in_the_binlog_a_commit_lies() -> None:
     assert MARIADB.placed(through, place, None) == Logged(through, place)
     assert MARIADB.placed(through, None, before) == Logged(through, Binlog("b.2", 40))
     assert MARIADB.placed(through, None, None) == through
+    assert MARIADB.commit(through, place) == Logged(through, place)
+    assert MARIADB.commit(through, None) == MYSQL.commit(through, None) == through
     assert MARIADB.place({"file": "b.2", "pos": 80}) == place
     assert MARIADB.place({"file": None, "pos": 80}) is None
     assert MYSQL.place({"file": "b.2", "pos": 80}) is None

@@ -116,6 +116,15 @@ def test_numbers_that_were_left_out_hold_up_the_end_behind_them_until_all_is_hea
     assert feed.assembler.delivered == GtidSet.parse(f"{UUID}:1-10")
 
 
+def test_mysql_commits_are_single_ids_and_what_was_delivered_is_a_set() -> None:
+    feed = Feed()
+    feed.end(8)
+    feed.assembler.heard()
+    (transaction,) = feed.assembler.take(10)
+    assert transaction.commit == GtidSet.parse(f"{UUID}:8")
+    assert feed.assembler.delivered == GtidSet.parse(f"{UUID}:1-8")
+
+
 def test_a_restart_begins_at_a_statement_that_waits() -> None:
     feed = Feed()
     feed.end(6)
@@ -131,7 +140,8 @@ def test_mariadb_commits_carry_the_place_of_a_row() -> None:
     feed.end(6, 1)
     feed.end(7)
     commits = [t.commit for t in feed.assembler.take(10)]
-    assert commits == [Logged(DomainGtids.parse(f"0-1-{n}"), Binlog("b.1", 40)) for n in (6, 7)]
+    assert commits == [Logged(DomainGtids.parse("0-1-6"), Binlog("b.1", 40)), DomainGtids.parse("0-1-7")]
+    assert feed.assembler.delivered == Logged(DomainGtids.parse("0-1-7"), Binlog("b.1", 40))
     feed.end(8, 1)
     given_up = feed.assembler.give_up()  # nobody knows where it lies
     assert given_up.commit == DomainGtids.parse("0-1-8")
