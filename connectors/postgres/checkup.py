@@ -3,24 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
 from connectors.postgres.replica import PostgresReplica
 from connectors.postgres.session import Session
+from connectors.remark import Remark
 from verifier.errors import Permanent, Temporary
 from verifier.look import Role
 from verifier.table import TableName
-
-
-@dataclass(frozen=True, slots=True)
-class Remark:
-    """`level` is `ok`, `note` (could be better), `warning` (something will be missing) or `error` (does not work);
-    `cure` says what to do."""
-
-    level: str
-    what: str
-    cure: str = ""
-
 
 _FACTS = """
 select current_setting('server_version_num')::int, current_setting('wal_level'), pg_is_in_recovery(),

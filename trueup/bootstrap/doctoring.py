@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 from config.settings import Group, Settings
 from connectors.journal.opening import open_journal
 from connectors.postgres import checkup
-from connectors.postgres.checkup import Remark
 from connectors.postgres.expressions import RowForm
+from connectors.remark import Remark
 from trueup.bootstrap.servers import Servers, open_group_servers, patterns_of
 from verifier.errors import Permanent, Temporary
 from verifier.look import Role

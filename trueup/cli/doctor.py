@@ -11,7 +11,7 @@ from trueup import exits
 from trueup.cli.output import Listing, write
 
 if TYPE_CHECKING:
-    from connectors.postgres.checkup import Remark
+    from connectors.remark import Remark
 
 _STYLE = {"ok": "green", "note": "cyan", "warning": "yellow", "error": "bold red"}
 
