@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, PlainSerializer, ValidationInfo
 
-from config.model import Count, Model, Share, Switch
+from config.model import Condition, Count, Model, Share, Switch
 from config.units import Duration
 
 
@@ -16,8 +16,8 @@ class Scan(Model):
 
     chunk_time: Duration = 0.5
     """Chunks grow and shrink until reading one takes this long: short enough that no reader is noticed."""
-    chunk_rows_max: Count = 100_000
-    """No chunk is larger, however fast the server: a chunk that differs is read as one packed answer."""
+    chunk_rows_max: Count = 400_000
+    """No chunk is larger, however fast the server. One that differs is read by rows in parts of at most 100,000."""
     period: Duration = 86_400.0
     """The daemon compares every row at least once in this time, spread evenly."""
     rows_per_second: Count | None = None
@@ -30,6 +30,29 @@ class Scan(Model):
     """At most this many per server."""
     settle_timeout: Duration = 60.0
     """How long a suspect may stay in flight before it is called unverified."""
+
+
+class LoadLimit(Model):
+    """A number that your own SQL tells of a server's load, and what it must not pass."""
+
+    sql: Condition
+    """A SELECT whose first value is a number; asked on the leader, and on followers of its engine."""
+    max: float
+    """While it tells more, nothing is read."""
+
+
+class Brakes(Model):
+    """What holds the daemon's scan and audits back until it is not so any more. The servers are asked twice a second."""
+
+    running_max: Count | None = None
+    """While more statements than this run on any server, trueup's own aside, nothing is read. Needs `pg_monitor` or
+    `PROCESS`."""
+    load: tuple[LoadLimit, ...] = ()
+    """The same by your own SQL."""
+    lag: Duration | None = None
+    """While any follower lags by more than this, nothing is read."""
+    rows_per_second: Count | None = None
+    """Of the leader's rows, all tables of an audit or of the group's scan together."""
 
 
 class Verify(Model):

@@ -42,6 +42,8 @@ _ORDER = (
     ("PgoutputStream", "groups[].stream.pgoutput"),
     ("Watermark", "groups[].watermark"),
     ("Scan", "groups[].scan"),
+    ("Brakes", "groups[].brakes"),
+    ("LoadLimit", "groups[].brakes.load[]"),
     ("Verify", "groups[].verify"),
     ("Lag", "groups[].lag"),
     ("EqualByKey", "groups[].invariants[], kind: equal_by_key"),

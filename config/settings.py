@@ -11,7 +11,7 @@ from pydantic_core import CoreSchema
 from config.address import Address, JournalAddress
 from config.invariant import Invariant
 from config.model import Model, Name
-from config.policy import Events, Http, Lag, Log, Metrics, Repairs, Scan, Verify
+from config.policy import Brakes, Events, Http, Lag, Log, Metrics, Repairs, Scan, Verify
 from config.replica import Follower, Leader, Tables
 from config.secret import Password
 from config.stream import Stream
@@ -58,6 +58,8 @@ class Group(Model):
     """How followers are judged that tell no position in the leader's log. Unset: only at rest."""
     scan: Scan = Scan()
     """Comparing everything."""
+    brakes: Brakes = Brakes()
+    """When to hold back."""
     verify: Verify = Verify()
     """Comparing what was touched."""
     lag: Lag = Lag()

@@ -77,6 +77,9 @@ class Tally:
     def finished(self, table: TableName, at: float) -> None:
         self.scan_completed_at = at
 
+    def throttled(self, reason: str, seconds: float) -> None:
+        self.meter.add(c.THROTTLE, seconds, group=self.group, reason=reason)
+
 
 def ticked(meter: Meter) -> Callable[[Post, float], None]:
     def note(post: Post, seconds: float) -> None:

@@ -8,12 +8,14 @@ asked for first.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from verifier.errors import Misconfigured
+from verifier.policy import ScanPolicy
 from verifier.table import Value
 
 KINDS = ("load", "lag", "rate", "pause")
+_LEAST_ROWS = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +93,14 @@ def limit_of(text: str) -> tuple[str, float]:
     if not equals or not sql.strip():
         raise Misconfigured(f"{text!r}: needs SQL=NUMBER, for example 'select count(*) from pg_locks=500'")
     return sql.strip(), limit
+
+
+def small_enough(scan: ScanPolicy, rows_per_second: float | None) -> ScanPolicy:
+    """Chunks of no more than a second's rows, so that the rate is even and not in bursts."""
+    if rows_per_second is None:
+        return scan
+    most = max(_LEAST_ROWS, min(scan.rows_max, int(rows_per_second)))
+    return replace(scan, rows_max=most, rows_first=min(scan.rows_first, most), rows_min=min(scan.rows_min, most))
 
 
 @dataclass(slots=True)

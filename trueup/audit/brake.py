@@ -79,57 +79,23 @@ class Braking:
 
     def hold(self, table: TableName) -> float:
         """Wait while anything but the rate holds; returns the seconds that it took."""
-        held = self._held(table)
+        held = self.held(table)
         if held is None:
             return 0.0
         began = self.clock.now()
         while held is not None and not self.stop():
             first = held
-            self._enter(first)
+            self.enter(first)
             try:
-                while held is not None and _alike(held, first) and not self.stop():
+                while held is not None and alike(held, first) and not self.stop():
                     self.clock.sleep(_SLICE_SECONDS)
-                    held = self._held(table)
+                    held = self.held(table)
             finally:
-                self._leave(first)
+                self.leave(first)
         return self.clock.now() - began
 
-    def admit(self, rows: int) -> None:
-        """Wait until the rate allows to read rows, and take them; `read` says how many there were."""
-        if self._rate is None:
-            return
-        with self._lock:
-            wait = self._rate.wait(self.clock.now())
-            if not wait:
-                self._rate.take(rows, self.clock.now())
-                return
-        rate = Held("rate", "")
-        self._enter(rate)
-        try:
-            while not self.stop():
-                self.clock.sleep(min(wait, _SLICE_SECONDS))
-                with self._lock:
-                    wait = self._rate.wait(self.clock.now())
-                    if not wait:
-                        self._rate.take(rows, self.clock.now())
-                        return
-        finally:
-            self._leave(rate)
-
-    def read(self, admitted: int, rows: int) -> None:
-        """So many rows were admitted, and so many were read."""
-        if self._rate is not None:
-            with self._lock:
-                self._rate.correct(rows - admitted)
-
-    def seconds(self) -> dict[str, float]:
-        """How long the audit was held, by kind; `all` counts once what several held at the same time."""
-        with self._lock:
-            return {kind: round(one.seconds, 3) for kind, one in self._kinds.items() if one.seconds} | {
-                "all": round(self._all.seconds, 3)
-            }
-
-    def _held(self, table: TableName) -> Held | None:
+    def held(self, table: TableName) -> Held | None:
+        """What holds now, the rate aside."""
         if self.pause_file is not None and self.pause_file.exists():
             return Held("pause", f"the file {self.pause_file} exists")
         why = self.paused(table)
@@ -143,6 +109,73 @@ class Braking:
             finally:
                 self._asking.release()
         return self._known
+
+    def admit(self, rows: int) -> None:
+        """Wait until the rate allows to read rows, and take them; `read` says how many there were."""
+        wait = self.spare(rows)
+        if not wait:
+            return
+        rate = Held("rate", "")
+        self.enter(rate)
+        try:
+            while wait and not self.stop():
+                self.clock.sleep(min(wait, _SLICE_SECONDS))
+                wait = self.spare(rows)
+        finally:
+            self.leave(rate)
+
+    def spare(self, rows: int) -> float:
+        """Seconds until the rate allows to read rows; at 0 they are taken."""
+        if self._rate is None:
+            return 0.0
+        with self._lock:
+            now = self.clock.now()
+            wait = self._rate.wait(now)
+            if not wait:
+                self._rate.take(rows, now)
+            return wait
+
+    def enter(self, held: Held) -> None:
+        """Somebody begins to wait because of this."""
+        now = self.clock.now()
+        with self._lock:
+            source = self._sources.setdefault((held.kind, held.source), _Source())
+            for one in (self._kinds[held.kind], self._all, source):
+                one.holders += 1
+                one.since = now if one.holders == 1 else one.since
+            lately = source.told_at is not None and now - source.told_at < _QUIET_SECONDS
+            if held.kind == "rate" or source.holders > 1 or lately:
+                return
+            source.told_at, source.telling = now, True
+        self.watcher.note(f"waiting: {held.why}")
+
+    def leave(self, held: Held) -> None:
+        """And ends it."""
+        now = self.clock.now()
+        with self._lock:
+            source = self._sources[held.kind, held.source]
+            for one in (self._kinds[held.kind], self._all):
+                one.holders -= 1
+                one.seconds += 0.0 if one.holders else now - one.since
+            source.holders -= 1
+            if source.holders or not source.telling:
+                return
+            source.telling = False
+            took = now - source.since
+        self.watcher.note(f"going on after {duration(took)} ({held.kind})")
+
+    def read(self, admitted: int, rows: int) -> None:
+        """So many rows were admitted, and so many were read."""
+        if self._rate is not None:
+            with self._lock:
+                self._rate.correct(rows - admitted)
+
+    def seconds(self) -> dict[str, float]:
+        """How long the audit was held, by kind; `all` counts once what several held at the same time."""
+        with self._lock:
+            return {kind: round(one.seconds, 3) for kind, one in self._kinds.items() if one.seconds} | {
+                "all": round(self._all.seconds, 3)
+            }
 
     def _ask(self, now: float) -> None:
         """Read load and lag anew."""
@@ -202,33 +235,6 @@ class Braking:
         except Permanent:  # it follows nobody: it cannot be late
             return None
 
-    def _enter(self, held: Held) -> None:
-        now = self.clock.now()
-        with self._lock:
-            source = self._sources.setdefault((held.kind, held.source), _Source())
-            for one in (self._kinds[held.kind], self._all, source):
-                one.holders += 1
-                one.since = now if one.holders == 1 else one.since
-            lately = source.told_at is not None and now - source.told_at < _QUIET_SECONDS
-            if held.kind == "rate" or source.holders > 1 or lately:
-                return
-            source.told_at, source.telling = now, True
-        self.watcher.note(f"waiting: {held.why}")
 
-    def _leave(self, held: Held) -> None:
-        now = self.clock.now()
-        with self._lock:
-            source = self._sources[held.kind, held.source]
-            for one in (self._kinds[held.kind], self._all):
-                one.holders -= 1
-                one.seconds += 0.0 if one.holders else now - one.since
-            source.holders -= 1
-            if source.holders or not source.telling:
-                return
-            source.telling = False
-            took = now - source.since
-        self.watcher.note(f"going on after {duration(took)} ({held.kind})")
-
-
-def _alike(one: Held, other: Held) -> bool:
+def alike(one: Held, other: Held) -> bool:
     return (one.kind, one.source) == (other.kind, other.source)

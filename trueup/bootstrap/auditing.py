@@ -17,7 +17,7 @@ from trueup.audit.request import Request
 from trueup.audit.runner import Audit
 from trueup.audit.tools import Tools
 from trueup.bootstrap.engines import Endpoints, open_endpoints
-from trueup.bootstrap.servers import Address, watermark_of
+from trueup.bootstrap.servers import Address, brakes_of, watermark_of
 from trueup.bootstrap.watermark import Watermarks, open_watermarks
 from trueup.clock import SystemClock
 from trueup.pausing import Pauses
@@ -92,6 +92,7 @@ def plan_of(group: Group, journal: str, request: Request) -> Plan:
             lock_seconds=scan.lock_timeout,
         ),
         watermark=watermark_of(group),
+        brakes=brakes_of(group),
     )
 
 

@@ -87,6 +87,9 @@ def _listen(runtime: GroupRuntime, tally: Tally, on_drift: Callable[[Verified], 
         runtime.follow.watchers = (*runtime.follow.watchers, tally)
     runtime.scan.read = tally.read
     runtime.scan.finished = tally.finished
+    runtime.scan.throttled = tally.throttled
+    if runtime.scan.throttle is not None:
+        runtime.scan.throttle.told = tally.throttled
 
     def settled(verified: Verified) -> None:
         fresh = [drift for drift in verified.drifts if _opened(runtime, drift)]

@@ -19,8 +19,9 @@ from connectors.postgres.lag import LagReader
 from reconciler.events import Announcer, DriftNews, drift_event
 from reconciler.policy import Mode, RepairPolicy
 from reconciler.ports import Event, EventSink
+from trueup.audit.brake import Braking
 from trueup.bootstrap.engines import Endpoints
-from trueup.bootstrap.servers import Address, Servers, open_servers, patterns_of
+from trueup.bootstrap.servers import Address, Servers, brakes_of, open_servers, patterns_of
 from trueup.bootstrap.stream import OpenStream, open_stream
 from trueup.clock import SystemClock
 from trueup.pausing import Pauses
@@ -33,8 +34,10 @@ from trueup.services.published import Published
 from trueup.services.relay import RelayService
 from trueup.services.repair import RepairService
 from trueup.services.scan import Pace, ScanService
+from trueup.services.throttle import Logged, Throttle
 from trueup.services.verify import VerifyService
 from trueup.services.watch import SharedLag, WatchService
+from verifier.brake import Brakes, small_enough
 from verifier.change import Batch
 from verifier.check import Checker, CheckPolicy
 from verifier.drift import Drift
@@ -43,7 +46,7 @@ from verifier.invariant import EqualByKey, Invariant, Side, Violations
 from verifier.lag import LagTracker
 from verifier.look import Role
 from verifier.policy import Limits, ScanPolicy, SettlePolicy
-from verifier.ports import Replica
+from verifier.ports import Clock, Replica
 from verifier.table import TableName
 from verifier.window import TransactionWindow
 
@@ -164,6 +167,7 @@ def _wired(
         follow = FollowService(world, stream.stream, journal.stream, watchers=(lag, backlog), heard=stream.heard)
         follow.scans = journal.scans
     scan = ScanService(world, journal.scans, journal.stream, _scan_policy(group), _pace(group), drifts=journal.drifts)
+    scan.throttle = _throttle(group, servers, clock)
     check = CheckService(_scheduled(group, servers), announcer, journal.outbox)
     check.paused = lambda: world.paused(None)
     watch = WatchService(
@@ -216,7 +220,18 @@ def book_of(group: Group, servers: Servers) -> TableBook:
 
 def _scan_policy(group: Group) -> ScanPolicy:
     most = min(group.scan.chunk_rows_max, ScanPolicy().rows_max)
-    return ScanPolicy(chunk_seconds=group.scan.chunk_time, rows_max=most, rows_first=min(4_000, most))
+    policy = ScanPolicy(chunk_seconds=group.scan.chunk_time, rows_max=most, rows_first=min(4_000, most))
+    return small_enough(policy, group.brakes.rows_per_second)
+
+
+def _throttle(group: Group, servers: Servers, clock: Clock) -> Throttle | None:
+    """What holds the scan back. Forbidden, Permanent, Misconfigured if a limit cannot be read: it is tried at once."""
+    brakes = brakes_of(group)
+    if brakes == Brakes():
+        return None
+    braking = Braking(brakes, servers.leader, servers.followers, clock, Logged())
+    braking.try_out()
+    return Throttle(braking, clock)
 
 
 def _pace(group: Group) -> Pace:

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from connectors.postgres.agreement import Agreement
 from connectors.postgres.agreement import agree as agree_on
 from connectors.postgres.replica import Options, PostgresReplica
+from verifier.brake import Brakes
 from verifier.errors import Misconfigured, Permanent, Temporary
 from verifier.look import Role
 from verifier.policy import Limits
@@ -101,6 +102,12 @@ def watermark_of(group: Group) -> WatermarkPolicy | None:
     """What the configuration says of the group's watermark."""
     told = group.watermark
     return None if told is None else WatermarkPolicy(told.table, told.write, told.ordered, told.followers)
+
+
+def brakes_of(group: Group) -> Brakes:
+    """What the configuration says of holding back."""
+    told = group.brakes
+    return Brakes(told.running_max, tuple((one.sql, one.max) for one in told.load), told.lag, told.rows_per_second)
 
 
 def open_group_servers(group: Group, *, agree: bool = True) -> Servers:

@@ -7,13 +7,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from verifier.brake import Brakes, limit_of
+from verifier.brake import Brakes, limit_of, small_enough
 
 if TYPE_CHECKING:
     from trueup.bootstrap.auditing import Plan
-    from verifier.policy import ScanPolicy
-
-_LEAST_ROWS = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +26,15 @@ class Careful:
     tables_at_once: int | None = None
 
     def applied(self, plan: Plan) -> Plan:
-        """The plan under these limits. Misconfigured if an option cannot be understood."""
-        brakes = Brakes(self.running_max, tuple(map(limit_of, self.load_sql)), self.lag_max, self.rows_per_second)
+        """The plan under these limits, which win over what the configuration says of the same brake. Misconfigured if an
+        option cannot be understood."""
+        known = plan.brakes
+        brakes = Brakes(
+            known.running_max if self.running_max is None else self.running_max,
+            tuple(map(limit_of, self.load_sql)) or known.asked,
+            known.lag_seconds if self.lag_max is None else self.lag_max,
+            known.rows_per_second if self.rows_per_second is None else self.rows_per_second,
+        )
         limits = plan.limits if self.connections is None else replace(plan.limits, connections=self.connections)
         return replace(
             plan,
@@ -38,13 +42,5 @@ class Careful:
             limits=limits,
             pause_file=self.pause_file,
             tables_at_once=self.tables_at_once,
-            scan=_small_enough(plan.scan, self.rows_per_second),
+            scan=small_enough(plan.scan, brakes.rows_per_second),
         )
-
-
-def _small_enough(scan: ScanPolicy, rows_per_second: float | None) -> ScanPolicy:
-    """A chunk takes no more than a second's rows, so that the rate is even and not in bursts."""
-    if rows_per_second is None:
-        return scan
-    most = max(_LEAST_ROWS, min(scan.rows_max, int(rows_per_second)))
-    return replace(scan, rows_max=most, rows_first=min(scan.rows_first, most), rows_min=min(scan.rows_min, most))

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 
 from trueup.services.group import GroupWorld
+from trueup.services.throttle import Throttle
 from verifier.chunk import ChunkSize
 from verifier.compare import Comparison
 from verifier.drift import Verdict
@@ -63,6 +64,9 @@ class ScanService:
     read: Callable[[ChunkRead], None] = lambda read: None
     finished: Callable[[TableName, float], None] = lambda table, at: None
     drifts: DriftJournal | None = None
+    throttle: Throttle | None = None
+    throttled: Callable[[str, float], None] = lambda reason, seconds: None
+    """Told of seconds that the pace's rate makes the scan rest beyond its usual rest."""
     unverified: dict[tuple[str, TableName], str] = field(default_factory=dict)
     _passes: dict[TableName, _Pass] = field(default_factory=dict)
     _current: TableName | None = None
@@ -87,9 +91,13 @@ class ScanService:
             return 1.0
         if walk is None:
             return 0.0
-        began = self.world.clock.now()
+        rows = walk.scan.size.rows
+        if self.throttle is not None and (wait := self.throttle.wait(table, rows)):
+            return wait
+        began, found = self.world.clock.now(), 0
         try:
             read = walk.scan.step()
+            found = read.leader.rows
         except Temporary:
             walk.scan.retreat()
             raise
@@ -98,6 +106,9 @@ class ScanService:
             self._refuse(table, str(problem), now)
             self.world.book.forget(table)
             return 1.0
+        finally:
+            if self.throttle is not None:
+                self.throttle.read(rows, found)
         try:
             self._record(walk, read)
             if walk.scan.done:
@@ -107,8 +118,11 @@ class ScanService:
             self._passes.pop(table, None)
             raise
         took = self.world.clock.now() - began
-        capped = read.leader.rows / self.pace.rows_per_second if self.pace.rows_per_second else 0.0
-        return max(took * self.pace.rest, capped - took)
+        rest = took * self.pace.rest
+        capped = read.leader.rows / self.pace.rows_per_second - took if self.pace.rows_per_second else 0.0
+        if capped > rest:
+            self.throttled("rate", capped - rest)
+        return max(rest, capped)
 
     def _choose(self, now: float) -> TableName | None:
         """The table under way, else the one whose oldest chunk is oldest and due (never seen first)."""
