@@ -64,7 +64,8 @@ class Transaction:
 
     `xid` is its id on the leader (32 bits on PostgreSQL); `commit` the position just behind its commit record:
     a server whose applied position covers it has applied it. `committed_at` is seconds since the epoch on the
-    leader's clock. `blind` lists tables of which the transaction's keys are not all known.
+    leader's clock. `blind` lists tables of which the transaction's keys are not all known. `origin` names where the
+    server had it from, in the server's own words; None: it was made there, or the stream does not tell.
     """
 
     xid: int
@@ -72,6 +73,7 @@ class Transaction:
     committed_at: float
     changes: tuple[Change, ...] = ()
     blind: tuple[Blindness, ...] = ()
+    origin: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,8 @@ from connectors.pgoutput.messages import (
     Commit,
     Delete,
     Insert,
+    Message,
+    Origin,
     Output,
     Relation,
     Truncate,
@@ -30,12 +32,14 @@ from verifier.position import Lsn
 from verifier.table import Key, TableName, Value
 
 TOO_LARGE = "transaction too large to follow key by key"
+OWN = "trueup"
+"""The origin of transactions that carry a logical message with this prefix: repairs are tagged so."""
 
 
 class _Half:
     """A transaction of which the commit has not come yet."""
 
-    __slots__ = ("blind", "changes", "dropped", "head", "tables")
+    __slots__ = ("blind", "changes", "dropped", "head", "origin", "tables")
 
     def __init__(self, head: Begin) -> None:
         self.head = head
@@ -43,6 +47,7 @@ class _Half:
         self.blind: dict[tuple[Cause, TableName], Blindness] = {}
         self.tables: set[TableName] = set()
         self.dropped = False
+        self.origin: str | None = None
 
     def blinded(self, cause: Cause, table: TableName, detail: str = "") -> None:
         self.blind.setdefault((cause, table), Blindness(cause, table, detail))
@@ -105,7 +110,12 @@ class Assembler:
             self._half = _Half(message)
         elif isinstance(message, Relation):
             self._relation(message)
-        elif isinstance(message, TypeName):
+        else:
+            self._beside_rows(message)
+        return None
+
+    def _beside_rows(self, message: Output) -> None:
+        if isinstance(message, TypeName):
             base = base_oid(message.schema, message.name)
             if base is not None:
                 self._types[message.oid] = base
@@ -113,7 +123,10 @@ class Assembler:
             half = self._inside(message)
             for oid in message.relations:
                 half.blinded(Cause.TRUNCATE, self._shape(oid).table)
-        return None
+        elif isinstance(message, Origin):
+            self._inside(message).origin = message.name
+        elif isinstance(message, Message) and message.transactional and message.prefix == OWN:
+            self._inside(message).origin = OWN
 
     def unreadable(self, relation: int, why: str) -> None:
         """A change of this relation could not be decoded: the transaction goes on, the table is blind."""
@@ -156,6 +169,7 @@ class Assembler:
             message.committed_at,
             tuple(half.changes),
             tuple(half.blind.values()),
+            half.origin,
         )
 
     def _insert(self, half: _Half, shape: Shape, message: Output) -> None:

@@ -77,6 +77,17 @@ def prepare(wire: Wire, wanted: Wanted) -> Found:
     )
 
 
+def origins(wire: Wire, subscriptions: Collection[str]) -> tuple[frozenset[str], bool]:
+    """The names of the origins that these subscriptions of this database (none: all of them) write under, and whether
+    there are no others."""
+    rows = wire.ask(
+        "select s.subname, 'pg_' || s.oid from pg_subscription s join pg_database d on d.oid = s.subdbid "
+        "where d.datname = current_database()"
+    )
+    found = {origin for name, origin in rows if origin is not None and (not subscriptions or name in subscriptions)}
+    return frozenset(found), len(found) == len(rows)
+
+
 def retained(wire: Wire, slot: str) -> int | None:
     """How many bytes of log the leader keeps for the slot; None if there is no such slot (or its log is lost)."""
     rows = wire.ask(

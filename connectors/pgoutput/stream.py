@@ -18,7 +18,7 @@ from connectors.pgoutput.assemble import Assembler
 from connectors.pgoutput.decode import Unreadable, frame, message, status_update
 from connectors.pgoutput.messages import Commit, Data, Keepalive
 from connectors.pgoutput.shape import KeyOf
-from connectors.pgoutput.slot import Found, Wanted, prepare, retained
+from connectors.pgoutput.slot import Found, Wanted, origins, prepare, retained
 from connectors.pgoutput.wire import Wire, conninfo
 from verifier.change import Batch, Blindness, Cause, Transaction
 from verifier.errors import Misconfigured, Temporary, TrueupError
@@ -59,7 +59,10 @@ class PgoutputStream:
         temporary: bool = False,
         name: str = "leader",
         transaction_changes_max: int = 100_000,
+        beside: Collection[str] | None = None,
     ) -> None:
+        """`beside`: the server is a subscriber, and only what did not come by these subscriptions (empty: by any) is
+        told."""
         if not slot or not slot.replace("_", "a").isalnum() or slot != slot.lower() or not slot.isascii():
             raise Misconfigured(f"slot name {slot!r} must be lower case letters, digits and underscores")
         self._name = name
@@ -67,6 +70,8 @@ class PgoutputStream:
         self._plain = conninfo(url, application=f"trueup {slot} watch", replication=False)
         self._wanted = Wanted(slot, publication, frozenset(tables), create, temporary)
         self._assembler = Assembler(key_of, changes_max=transaction_changes_max)
+        self._beside = beside
+        self._applied: frozenset[str] = frozenset()
         self._wire: Wire | None = None
         self._found: Found | None = None
         self._cluster: tuple[int, int] | None = None
@@ -146,7 +151,7 @@ class PgoutputStream:
             begin, lost = _resume(found, self._through, self._cluster)
             wire.stream(
                 f'START_REPLICATION SLOT "{self._wanted.slot}" LOGICAL {Lsn(begin)} '
-                f"(proto_version '1', publication_names {_name_list(self._wanted.publication)})"
+                f"(proto_version '1', publication_names {_name_list(self._wanted.publication)}{self._aside(wire)})"
             )
         except BaseException:
             wire.close()
@@ -161,6 +166,15 @@ class PgoutputStream:
         self._told = self._asked = 0.0
         self._urges = 0
         self._heard = time.monotonic()
+
+    def _aside(self, wire: Wire) -> str:
+        """Options of a stream that tells only what a subscriber did not apply. The server itself can leave out all
+        that has an origin (16); messages mark our own repairs (14)."""
+        if self._beside is None:
+            return ""
+        self._applied, all_of_them = origins(wire, self._beside)
+        options = ", messages 'true'" if wire.version >= 140000 else ""
+        return options + (", origin 'none'" if wire.version >= 160000 and all_of_them else "")
 
     def _drop(self) -> None:
         if self._wire is not None:
@@ -234,7 +248,7 @@ class PgoutputStream:
             return
         self._through = self._behind_header(commit.end_lsn)
         self._server_end = max(self._server_end, commit.end_lsn)
-        if transaction is not None:
+        if transaction is not None and transaction.origin not in self._applied:
             self._ready.append(transaction)
             self._sent_at = sent_at
 

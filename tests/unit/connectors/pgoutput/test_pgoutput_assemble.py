@@ -168,3 +168,13 @@ def test_reset_forgets_the_half_transaction() -> None:
 def test_messages_out_of_place_are_malformed(raws: list[bytes], why: str) -> None:
     with pytest.raises(Malformed, match=why):
         _told(raws)
+
+
+def test_where_a_transaction_comes_from_is_told_with_it() -> None:
+    assert _one(PLAIN, wire.insert(1, ["1", "a"])).origin is None
+    assert _one(wire.origin("pg_16394"), PLAIN, wire.insert(1, ["1", "a"])).origin == "pg_16394"
+
+
+def test_our_own_repairs_are_known_by_their_message() -> None:
+    assert _one(wire.logical_message("trueup", b"r"), PLAIN, wire.insert(1, ["1", "a"])).origin == "trueup"
+    assert _one(wire.logical_message("other", b"r"), PLAIN, wire.insert(1, ["1", "a"])).origin is None
