@@ -84,6 +84,8 @@ def _parts(group: Mapping[str, object], at: Path) -> Iterator[Finding]:
         yield (*at, "stream", "pgoutput"), "kind is kafka: remove this, or set kind: pgoutput"
     if stream.get("kind") == "pgoutput" and stream.get("kafka") is not None:
         yield (*at, "stream", "kafka"), "kind is pgoutput: remove this, or set kind: kafka"
+    if kafka.get("connect_password") and kafka.get("connect_password_reference"):
+        yield (*at, "stream", "kafka", "connect_password_reference"), "the password is given twice: remove one"
     if events.get("kind") == "jsonl" and not events.get("path"):
         yield (*at, "events", "path"), "kind is jsonl: give the path of the file"
     if events.get("kind") == "kafka" and not events.get("bootstrap_servers") and not kafka.get("bootstrap_servers"):

@@ -7,6 +7,7 @@ file is seen at the next connection. `repr` and `str` never show the value, beca
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -14,6 +15,13 @@ from typing import Annotated
 from pydantic import BeforeValidator, PlainSerializer, ValidationInfo, WithJsonSchema
 
 from verifier.errors import Misconfigured
+
+_SECRET = re.compile(r"password|secret|sasl\.jaas|\.key$|credential|token", re.IGNORECASE)
+
+
+def is_secret(name: str) -> bool:
+    """Whether a setting of Kafka Connect's that is called so holds a secret."""
+    return _SECRET.search(name) is not None
 
 
 @dataclass(frozen=True, slots=True)

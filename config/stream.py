@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from typing import Literal
 
+from pydantic import Field, field_validator
+
 from config.model import Model, Switch
-from config.secret import Password
+from config.secret import Password, is_secret
 from config.units import Duration
 
 
@@ -32,6 +35,29 @@ class KafkaStream(Model):
     """The database user that a rendered connector logs in as: it needs more rights than trueup. Unset: the leader's."""
     connect_password: Password | None = None
     """That user's password. Unset: the leader's."""
+    connect_password_reference: str | None = None
+    """Instead of the password, how Kafka Connect's own config provider finds it: `${file:/etc/leader.properties:word}`.
+    Sent as it is: the password then stands neither in Kafka Connect's configuration nor in what it tells."""
+    connector_settings: dict[str, str] = Field(default={}, examples=[{"snapshot.mode": "recovery"}])
+    """More of the connector's settings, which win over the rendered ones: other converters, a larger
+    `producer.override.max.request.size`. Secrets only as `${...}`."""
+
+    @field_validator("connect_password_reference")
+    @classmethod
+    def _a_reference(cls, value: str | None) -> str | None:
+        if value is not None and not re.fullmatch(r"\$\{[^{}]+\}", value):
+            raise ValueError("give what Kafka Connect resolves, '${provider:path:key}', never the password itself")
+        return value
+
+    @field_validator("connector_settings")
+    @classmethod
+    def _no_secret(cls, value: dict[str, str]) -> dict[str, str]:
+        for name, word in value.items():
+            if is_secret(name) and not word.startswith("${"):
+                raise ValueError(
+                    f"{name} holds a secret: give it as a reference that Kafka Connect resolves, '${{...}}'"
+                )
+        return value
 
 
 class PgoutputStream(Model):

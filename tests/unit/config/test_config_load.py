@@ -238,6 +238,11 @@ def test_off_is_a_word_and_ten_is_ten() -> None:
     ("more", "told"),
     [
         ("    stream: {kind: pgoutput, kafka: {}}\n", "kind is pgoutput: remove this, or set kind: kafka"),
+        (
+            "    stream: {kind: kafka, kafka: {bootstrap_servers: k, topic_prefix: p, connect_password: env:A, "
+            "connect_password_reference: '${file:/a:b}'}}\n",
+            "the password is given twice",
+        ),
         ("    events: {kind: jsonl}\n", "kind is jsonl: give the path of the file"),
         ("    events: {kind: kafka}\n", "there is no Kafka stream to take the servers from"),
         ("  - {name: shop, leader: {url: postgresql://x/y}, followers: []}\n", "'shop' already names group 0"),
@@ -248,6 +253,24 @@ def test_off_is_a_word_and_ten_is_ten() -> None:
 def test_parts_that_do_not_fit(more: str, told: str) -> None:
     with pytest.raises(Misconfigured, match=told):
         config.parse(MINIMAL + more)
+
+
+@pytest.mark.parametrize(
+    ("setting", "told"),
+    [
+        ("connect_password_reference: hunter2", "never the password itself"),
+        (
+            "connector_settings: {database.password: hunter2}",
+            "database.password holds a secret: give it as a reference",
+        ),
+        ("connector_settings: {sasl.jaas.config: hunter2}", "holds a secret"),
+    ],
+)
+def test_the_connectors_secrets_are_references(setting: str, told: str) -> None:
+    stream = f"    stream: {{kind: kafka, kafka: {{bootstrap_servers: k, topic_prefix: p, {setting}}}}}\n"
+    with pytest.raises(Misconfigured, match=told) as caught:
+        config.parse(MINIMAL + stream)
+    assert "hunter2" not in str(caught.value)
 
 
 def test_two_groups_cannot_read_one_slot() -> None:
