@@ -3,11 +3,11 @@
 PostgreSQL: a transaction's id is `xid:lsn`, of which only the first part is the same in all its events; the END's `lsn`
 is the end of the commit record, and so is the commit.
 
-MySQL and MariaDB: the id is the transaction's GTID, and so is the commit; what was delivered is the *set* of all through
-the last. Only END events of transactions that are made of rows come; statements that are logged by themselves (DDL, GRANT) have a GTID and no END. Numbers of one origin
-(MySQL) or domain (MariaDB) rise along the log, so whatever lies between two of them has been passed (`passed_over`).
-Where they do not (a leader that applies in parallel and out of order), a transaction comes whose commit seems to be
-delivered, which is reported as a gap.
+MySQL and MariaDB: the id is the transaction's GTID, and so is the commit; what was delivered is the *set* of all
+through the last. Only END events of transactions that are made of rows come; statements that are logged by themselves
+(DDL, GRANT) have a GTID and no END. Numbers of one origin (MySQL) or domain (MariaDB) rise along the log, so what lies
+between two of them has been passed (`passed_over`). Where they do not (a leader that applies in parallel and out of
+order), a transaction comes that seems to be delivered already, which is reported as a gap.
 
 MariaDB's leader tells what a read saw as a place in its binlog. A place inside a transaction stands for its end: reads
 and applied positions lie between transactions. Without GTIDs the id is `file=..,pos=..`, the place where it begins.

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from connectors.debezium import types, values
+from connectors.debezium import binlog_types, binlog_values
 from connectors.debezium.modes import Modes
 from connectors.debezium.source import TransactionId, named
 from connectors.debezium.types import Type
@@ -92,10 +92,10 @@ class BinlogSource:
         return isinstance(position, (DomainGtids, GtidSet, Binlog, Logged))
 
     def of_column(self, column: Column, schema: Mapping[str, object] | None = None) -> Type:
-        return types.of_column(column, schema)
+        return binlog_types.of_column(column, schema)
 
     def decode(self, value: object, kind: Type, modes: Modes) -> Decoded:
-        return values.decode(value, kind, modes)
+        return binlog_values.decode(value, kind, modes)
 
     def _gtid(self) -> re.Pattern[str]:
         return _DOMAIN if self.mariadb else _ORIGIN

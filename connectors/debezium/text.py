@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import struct
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
 DAY_US = 86_400_000_000
@@ -176,5 +176,15 @@ def _element(element: str | None) -> str:
         return "NULL"
     if _PLAIN.fullmatch(element) and element.upper() != "NULL":
         return element
-    escaped = element.replace("\\", "\\\\").replace('"', '\\"')
+    return _quoted(element)
+
+
+def hstore(pairs: Mapping[str, str | None]) -> str:
+    """Pairs by the length of their keys in bytes, then by the bytes, as they are stored."""
+    ordered = sorted(pairs.items(), key=lambda pair: (len(pair[0].encode()), pair[0].encode()))
+    return ", ".join(f"{_quoted(key)}=>{'NULL' if value is None else _quoted(value)}" for key, value in ordered)
+
+
+def _quoted(word: str) -> str:
+    escaped = word.replace("\\", "\\\\").replace('"', '\\"')
     return f'"{escaped}"'

@@ -42,6 +42,7 @@ _FAMILIES = {
     Family.JSON: "json",
     Family.DATE: "date",
     Family.TIMESTAMPTZ: "timestamp with time zone",
+    Family.COMPOSITE: "composite",
 }
 
 _SEMANTIC = {
@@ -68,7 +69,10 @@ _SEMANTIC = {
     "io.debezium.data.Uuid": ("uuid", ""),
     "io.debezium.data.Json": ("json", ""),
     "io.debezium.data.Xml": ("xml", ""),
-    "io.debezium.data.Enum": ("text", ""),
+    "io.debezium.data.Enum": ("text", "label"),
+    "io.debezium.data.EnumSet": ("text", ""),
+    "io.debezium.time.Year": ("integer", ""),
+    "io.debezium.data.geometry.Point": ("point", ""),
 }
 
 _PRIMITIVE = {
@@ -89,7 +93,8 @@ class Type:
 
     `spelling` is what the message schema says about this column (`ms`, `us`, `ns`, `iso`, `days`, `unscaled`,
     `variable`, `bits`), empty if there is none; `scale` the decimal scale that goes with `unscaled`.
-    `whole` marks columns of the integer family, whose keys are Python ints.
+    `whole` marks columns of the integer family, whose keys are Python ints. Of MySQL and MariaDB alone: `base` is the
+    server's short name, `unsigned`, `nullable`, and the `labels` of an enum as declared.
     """
 
     base: str
@@ -98,6 +103,9 @@ class Type:
     spelling: str = ""
     scale: int | None = None
     whole: bool = False
+    unsigned: bool = False
+    nullable: bool = True
+    labels: tuple[str, ...] = ()
 
     def element(self) -> Type:
         return replace(self, array=False, whole=False)
@@ -115,6 +123,8 @@ def of_column(column: Column, schema: Mapping[str, object] | None = None) -> Typ
     if not array and known not in KNOWN and column.family in _FAMILIES:
         known = _FAMILIES[column.family]  # a domain or an enum: the family is that of the type below
     seen = of_schema(schema)
+    if known not in KNOWN and seen is not None and seen.spelling == "label":
+        known = "text"  # an enum, or an array of its labels
     whole = column.family is Family.INTEGER and not array
     return Type(known, modifiers, array, seen.spelling if seen else "", seen.scale if seen else None, whole)
 
@@ -146,8 +156,16 @@ VERBATIM = frozenset(
 )  # fmt: skip
 """Types whose events carry the server's own text."""
 
-KNOWN = VERBATIM | {
+PRINTED = frozenset(
+    {
+        "box", "lseg", "path", "polygon", "circle", "line", "xid", "pg_lsn", "pg_snapshot", "composite",
+        "int4multirange", "int8multirange", "nummultirange", "datemultirange", "tsmultirange", "tstzmultirange",
+    }
+)  # fmt: skip
+"""Types that the connector does not know: with `include.unknown.datatypes` it passes on the bytes of their text."""
+
+KNOWN = VERBATIM | PRINTED | {
     "smallint", "integer", "bigint", "oid", "boolean", "bit", "bit varying", "real", "double precision", "numeric",
     "character", "bytea", "date", "time without time zone", "timestamp without time zone",
-    "timestamp with time zone", "time with time zone", "interval", "inet", "money", "hstore",
+    "timestamp with time zone", "time with time zone", "interval", "inet", "money", "hstore", "point",
 }  # fmt: skip

@@ -7,18 +7,19 @@ event, and whoever needs it reads the row. A key with an unknown column makes th
 from __future__ import annotations
 
 import base64
-import binascii
 import enum
 import hashlib
 import ipaddress
+import json
 import re
 import uuid
 from collections.abc import Callable, Mapping
+from decimal import MAX_PREC, Context, Decimal
 from typing import Final
 
 from connectors.debezium import text
 from connectors.debezium.modes import Modes
-from connectors.debezium.types import VERBATIM, Type
+from connectors.debezium.types import PRINTED, VERBATIM, Type
 from verifier.table import Value
 
 
@@ -31,7 +32,10 @@ class Unknown(enum.Enum):
 UNKNOWN: Final = Unknown.UNKNOWN
 Decoded = Value | Unknown
 _Rule = Callable[[object, Type, Modes], Decoded]
-_NUMBER = re.compile(r"-?\d+(\.\d+)?")
+_NUMBER = re.compile(r"-?\d+(\.\d+)?", re.ASCII)
+_COORDINATE = re.compile(r"-?\d+\.\d+(E-?\d+)?", re.ASCII)  # as Java prints them
+_SHAPES = frozenset({"box", "lseg", "path", "polygon", "circle", "line"})
+_DIGITS_MAX = 150_000  # more than any column holds
 
 
 class Number(str):
@@ -50,6 +54,20 @@ def decode(value: object, kind: Type, modes: Modes) -> Decoded:
         return UNKNOWN
     rule = _verbatim if kind.base in VERBATIM else _RULES.get(kind.base)
     return UNKNOWN if rule is None else rule(value, kind, modes)
+
+
+def text_of(value: object) -> str:
+    """TypeError for anything but text."""
+    if not isinstance(value, str):
+        raise TypeError(f"expected text, the event holds a {type(value).__name__}")
+    return value
+
+
+def int_of(value: object) -> int:
+    """TypeError for anything but a whole number."""
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError(f"expected a whole number, the event holds a {type(value).__name__}")
+    return value
 
 
 def _silent_null(kind: Type, modes: Modes) -> bool:
@@ -83,24 +101,12 @@ def _placeholder_uuid(raw: bytes) -> str:
     return str(uuid.UUID(bytes=bytes(digest)))
 
 
-def _text_of(value: object) -> str:
-    if not isinstance(value, str):
-        raise TypeError(f"expected text, the event holds a {type(value).__name__}")
-    return value
-
-
-def _int_of(value: object) -> int:
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise TypeError(f"expected a whole number, the event holds a {type(value).__name__}")
-    return value
-
-
 def _verbatim(value: object, kind: Type, modes: Modes) -> Decoded:
-    return _text_of(value)
+    return text_of(value)
 
 
 def _integer(value: object, kind: Type, modes: Modes) -> Decoded:
-    return str(_int_of(value))
+    return str(int_of(value))
 
 
 def _boolean(value: object, kind: Type, modes: Modes) -> Decoded:
@@ -110,7 +116,7 @@ def _boolean(value: object, kind: Type, modes: Modes) -> Decoded:
 
 
 def _character(value: object, kind: Type, modes: Modes) -> Decoded:
-    return _text_of(value).rstrip(" ")
+    return text_of(value).rstrip(" ")
 
 
 def _bits(value: object, kind: Type, modes: Modes) -> Decoded:
@@ -118,7 +124,7 @@ def _bits(value: object, kind: Type, modes: Modes) -> Decoded:
         return "1" if value else "0"
     if kind.base != "bit":  # the length of a bit varying is lost on the way
         return UNKNOWN
-    number = int.from_bytes(base64.b64decode(_text_of(value), validate=True), "little")
+    number = int.from_bytes(base64.b64decode(text_of(value), validate=True), "little")
     return format(number, "b").rjust(kind.modifiers[0] if kind.modifiers else 1, "0")
 
 
@@ -135,18 +141,32 @@ def _float(single: bool) -> _Rule:
 def _numeric(value: object, kind: Type, modes: Modes) -> Decoded:
     if isinstance(value, Mapping):  # scale and digits, but trailing zeros are gone: not the server's text
         return UNKNOWN
-    if isinstance(value, Number) or (modes.decimal == "double" and kind.spelling != "unscaled"):
-        return UNKNOWN
-    if isinstance(value, int) and not isinstance(value, bool):
-        return UNKNOWN if kind.modifiers[1:] != (0,) else str(value)
-    written = _text_of(value)
+    named = {"NAN": "NaN", "POSITIVE_INFINITY": "Infinity", "NEGATIVE_INFINITY": "-Infinity"}
+    if isinstance(value, str) and value in named and modes.decimal == "string" and not kind.spelling:
+        return named[value]
+    return decimal(value, kind, modes, _declared_scale(kind))
+
+
+def decimal(value: object, kind: Type, modes: Modes, declared: int | None) -> Decoded:
+    """A number with `declared` digits behind the point (None: the column does not say)."""
+    precise = modes.decimal == "precise" or kind.spelling == "unscaled"
+    scale = kind.scale if kind.scale is not None else declared
+    if isinstance(value, Number) or (isinstance(value, int) and not isinstance(value, bool)):
+        return _exact(value, scale) if precise and modes.number_format == "numeric" else UNKNOWN  # else a double
+    written = text_of(value)
     if modes.decimal == "string" and not kind.spelling:
-        named = {"NAN": "NaN", "POSITIVE_INFINITY": "Infinity", "NEGATIVE_INFINITY": "-Infinity"}.get(written)
-        return named or (written if _NUMBER.fullmatch(written) else UNKNOWN)
-    scale = kind.scale if kind.scale is not None else _declared_scale(kind)
-    if scale is None:
+        return written if _NUMBER.fullmatch(written) else UNKNOWN
+    if not precise or scale is None:
         return UNKNOWN
     return text.scaled(int.from_bytes(base64.b64decode(written, validate=True), "big", signed=True), scale)
+
+
+def _exact(value: int | Number, scale: int | None) -> Decoded:
+    number = Decimal(value)
+    if scale is None or not number.is_finite() or abs(number.adjusted()) > _DIGITS_MAX:
+        return UNKNOWN
+    unscaled = number.scaleb(scale, Context(prec=MAX_PREC))
+    return text.scaled(int(unscaled), scale) if unscaled == unscaled.to_integral_value() else UNKNOWN
 
 
 def _declared_scale(kind: Type) -> int | None:
@@ -156,23 +176,48 @@ def _declared_scale(kind: Type) -> int | None:
 
 
 def _bytea(value: object, kind: Type, modes: Modes) -> Decoded:
-    written = _text_of(value)
-    try:
-        if modes.binary == "hex":
-            raw = bytes.fromhex(written)
-        elif modes.binary == "base64-url-safe":
-            raw = base64.urlsafe_b64decode(written)
-        else:
-            raw = base64.b64decode(written, validate=True)
-    except binascii.Error as error:
-        raise ValueError(str(error)) from error
+    raw = bytes_of(value, modes)
     return UNKNOWN if raw == modes.placeholder_bytes() else "\\x" + raw.hex()
 
 
+def bytes_of(value: object, modes: Modes) -> bytes:
+    """Bytes in the spelling of the mode; ValueError if they are not."""
+    written = text_of(value)
+    if modes.binary == "hex":
+        return bytes.fromhex(written)
+    if modes.binary == "base64-url-safe":
+        return base64.b64decode(written, b"-_", validate=True)
+    return base64.b64decode(written, validate=True)
+
+
 def _date(value: object, kind: Type, modes: Modes) -> Decoded:
-    days = _int_of(value) if isinstance(value, int) else text.iso_micros(_text_of(value)) // text.DAY_US
+    days = int_of(value) if isinstance(value, int) else text.iso_micros(text_of(value)) // text.DAY_US
     written = text.date(days)
     return UNKNOWN if written is None else written
+
+
+def _point(value: object, kind: Type, modes: Modes) -> Decoded:
+    if not isinstance(value, Mapping):
+        raise TypeError(f"expected a point, the event holds a {type(value).__name__}")
+    ordinates = [_float(single=False)(value.get(axis), kind, modes) for axis in ("x", "y")]
+    return f"({ordinates[0]},{ordinates[1]})"
+
+
+def _hstore(value: object, kind: Type, modes: Modes) -> Decoded:
+    pairs = json.loads(value) if isinstance(value, str) else value
+    if not isinstance(pairs, Mapping):
+        raise TypeError(f"expected an hstore, the event holds a {type(pairs).__name__}")
+    if pairs == {modes.placeholder: modes.placeholder}:
+        return UNKNOWN
+    return text.hstore({text_of(key): None if item is None else text_of(item) for key, item in pairs.items()})
+
+
+def _printed(value: object, kind: Type, modes: Modes) -> Decoded:
+    """A type that the connector does not know: the bytes of its text, if it may pass them on at all."""
+    if not modes.unknown_types:
+        return UNKNOWN
+    printed = bytes_of(value, modes).decode()
+    return _COORDINATE.sub(lambda found: text.float8(float(found[0])), printed) if kind.base in _SHAPES else printed
 
 
 def _unit(kind: Type, modes: Modes) -> str:
@@ -188,7 +233,7 @@ def _unit(kind: Type, modes: Modes) -> str:
 
 
 def _micros(value: object, kind: Type, modes: Modes) -> int | None:
-    number, unit = _int_of(value), _unit(kind, modes)
+    number, unit = int_of(value), _unit(kind, modes)
     if unit == "us":
         return number
     if unit == "ns":
@@ -213,7 +258,7 @@ def _timestamp(value: object, kind: Type, modes: Modes) -> Decoded:
 
 
 def _timestamptz(value: object, kind: Type, modes: Modes) -> Decoded:
-    written = _text_of(value)
+    written = text_of(value)
     if written in ("infinity", "-infinity"):
         return written
     found = text.timestamp(text.iso_micros(written), "+00")
@@ -225,7 +270,7 @@ def _interval(value: object, kind: Type, modes: Modes) -> Decoded:
 
 
 def _inet(value: object, kind: Type, modes: Modes) -> Decoded:
-    written = _text_of(value)
+    written = text_of(value)
     if "/" in written:
         return written
     return f"{written}/{ipaddress.ip_address(written).max_prefixlen}"
@@ -250,4 +295,7 @@ _RULES: Mapping[str, _Rule] = {
     "timestamp with time zone": _timestamptz,
     "interval": _interval,
     "inet": _inet,
+    "point": _point,
+    "hstore": _hstore,
+    **dict.fromkeys(PRINTED, _printed),
 }

@@ -28,7 +28,13 @@ MODES = {
     "a4": Modes("double", "connect", failures="fail"),
     "a6": Modes("string", "microseconds", "base64", "string", **ALL),
 }
-FAMILIES = {"mood": Family.ENUM, "posint": Family.INTEGER, "integer": Family.INTEGER, "bigint": Family.INTEGER}
+FAMILIES = {
+    "comp": Family.COMPOSITE,
+    "mood": Family.ENUM,
+    "posint": Family.INTEGER,
+    "integer": Family.INTEGER,
+    "bigint": Family.INTEGER,
+}
 COLUMNS = [Column(name, FAMILIES.get(declared, Family.OTHER), declared) for name, declared, _, _ in TEXTS["columns"]]
 
 NEVER = {
@@ -36,20 +42,7 @@ NEVER = {
     "vbitn",
     "m",
     "ttz",
-    "pt",
-    "hs",
-    "bx",
-    "ls",
-    "pa",
-    "po",
-    "ci",
-    "li",
-    "mr",
-    "cmp",
-    "xi",
-    "lsn",
-    "snap",
-    "ea",
+    "ea",  # told with the message schema alone
 }
 """Lost, rounded or spelled another way by the connector in every mode: never told."""
 NOT_TOLD = {
