@@ -21,13 +21,15 @@ def of_column(column: Column, schema: Mapping[str, object] | None = None) -> Typ
         return Type("")
     base = "text" if found[1] == "json" and column.collation is not None else found[1]
     seen = of_schema(schema)
+    sizes = tuple(int(number) for number in found.groups()[1:] if number is not None)
     return Type(
         base,
-        tuple(int(number) for number in found.groups()[1:] if number is not None),
+        sizes,
         spelling=seen.spelling if seen else "",
         scale=seen.scale if seen else None,
         whole=column.family is Family.INTEGER,
         unsigned="unsigned" in declared.lower(),
         nullable=column.nullable,
         labels=tuple(label.replace("''", "'") for label in _LABEL.findall(declared)) if base == "enum" else (),
+        spelled=base not in ("float", "double"),
     )

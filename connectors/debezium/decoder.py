@@ -17,7 +17,8 @@ from connectors.debezium.modes import Modes
 from connectors.debezium.shape import Shape
 from connectors.debezium.source import POSTGRES, Source
 from verifier.change import Blindness, Cause, Change, Operation
-from verifier.table import Key, Table, TableName, Value
+from verifier.encoding import canonical_key
+from verifier.table import Key, Scheme, Table, TableName, Value
 
 TableOf = Callable[[TableName], Table | None]
 _OPERATIONS = {"c": Operation.INSERT, "u": Operation.UPDATE, "d": Operation.DELETE}
@@ -156,12 +157,16 @@ class Decoder:
                 raise ValueError(f"the event's key has no column {column}: is message.key.columns set?")
             raw = payload[column]
             told = self.source.decode(raw, types[column], self._modes)
-            if told is values.UNKNOWN or told is None:
+            native = table.scheme is Scheme.NATIVE
+            if told is values.UNKNOWN or told is None or (native and not types[column].spelled):
                 raise ValueError(
                     f"key column {column} ({table.column(column).declared}) cannot be told exactly in mode "
                     f"decimal={self._modes.decimal}, time={self._modes.time}: set the connector's recommended modes"
                 )
-            found.append(raw if types[column].whole and isinstance(raw, int) else str(told))
+            if native:
+                found.append(int(told) if types[column].whole else told)
+            else:
+                found.append(canonical_key(table.column(column), told))
         return tuple(found)
 
     def _after(self, shape: Shape, schema: _Json, payload: _Json) -> Mapping[str, Value]:

@@ -94,7 +94,8 @@ class Type:
     `spelling` is what the message schema says about this column (`ms`, `us`, `ns`, `iso`, `days`, `unscaled`,
     `variable`, `bits`), empty if there is none; `scale` the decimal scale that goes with `unscaled`.
     `whole` marks columns of the integer family, whose keys are Python ints. Of MySQL and MariaDB alone: `base` is the
-    server's short name, `unsigned`, `nullable`, and the `labels` of an enum as declared.
+    server's short name, `unsigned`, `nullable`, the `labels` of an enum as declared, and
+    whether values come as the server spells them (`spelled`; else only as one that is equal).
     """
 
     base: str
@@ -106,6 +107,7 @@ class Type:
     unsigned: bool = False
     nullable: bool = True
     labels: tuple[str, ...] = ()
+    spelled: bool = True
 
     def element(self) -> Type:
         return replace(self, array=False, whole=False)
