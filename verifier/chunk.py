@@ -39,6 +39,10 @@ class ChunkSize:
         if suspects:
             self.rows = max(self.policy.rows_min, min(self.rows, rows * most // suspects))
 
+    def calm_down(self) -> None:
+        """A chunk differed: no more rows at a time than one packed answer may hold, until chunks grow again."""
+        self.rows = min(self.rows, self.policy.rows_packed)
+
     def halve(self) -> None:
         """A chunk ran into a time limit: half as many rows from now on."""
         self.rows = max(self.policy.rows_min, self.rows // 2)

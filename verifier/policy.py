@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from verifier.errors import Misconfigured
 
@@ -12,14 +12,17 @@ class ScanPolicy:
     """How a table is walked.
 
     `chunk_seconds`: what one chunk's digest should take on the slower side (0.5 s: pt-table-checksum's default).
-    `rows_first`, `rows_max`: rows of the first chunk and of any; one packed answer holds at most `rows_max` rows.
-    `suspects_max`: keys waiting to settle above which no new chunk is read, which bounds memory.
+    `rows_first`, `rows_max`: rows of the first chunk and of any. `packed_max`: rows of a chunk that is asked for the
+    digests of its rows; a larger one whose digest differs is divided. So equal tables cost few questions, and memory is
+    bounded by the smaller number. `suspects_max`: keys waiting to settle above which no new chunk is read, which bounds
+    memory, too.
     """
 
     chunk_seconds: float = 0.5
     rows_first: int = 4_000
-    rows_max: int = 100_000
+    rows_max: int = 400_000
     rows_min: int = 100
+    packed_max: int = 100_000
     suspects_max: int = 20_000
 
     def __post_init__(self) -> None:
@@ -27,6 +30,18 @@ class ScanPolicy:
             raise Misconfigured(f"chunk time is {self.chunk_seconds} s; it must be above 0")
         if not 1 <= self.rows_min <= self.rows_first <= self.rows_max:
             raise Misconfigured("chunk rows must satisfy 1 <= least <= first <= most")
+        if self.packed_max < 1:
+            raise Misconfigured(f"{self.packed_max} rows of a packed answer; it must be at least 1")
+
+    @property
+    def rows_packed(self) -> int:
+        """Rows of a chunk that is asked for the digests of its rows, at most."""
+        return min(self.packed_max, self.rows_max)
+
+    def by_rows(self) -> ScanPolicy:
+        """For a walk that asks for the digests of a chunk's rows without dividing it."""
+        most = self.rows_packed
+        return replace(self, rows_max=most, rows_first=min(self.rows_first, most), rows_min=min(self.rows_min, most))
 
 
 @dataclass(frozen=True, slots=True)

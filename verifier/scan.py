@@ -4,8 +4,10 @@ One step reads one chunk: its digest on the leader and on every follower at the 
 chunk after it in the same breath. A follower whose digest differs is asked for all row digests of the chunk as one
 packed value, and so is the leader; the keys that differ are suspects. Where the chunk before differed this one probably
 does too: then the row digests are asked for at once, which costs a quarter more than the digest alone, and the digest
-is added up from them. Nothing is judged here: a scan without a single suspect has proven equality of what was read,
-everything else is for the rules of evidence.
+is added up from them. While nothing differs a chunk may have more rows than memory should hold the digests of: if it
+then does differ only its beginning is read by rows, and the walk goes on from there in smaller chunks. Nothing is
+judged here: a scan without a single suspect has proven equality of what was read, everything else is for the rules of
+evidence.
 """
 
 from __future__ import annotations
@@ -22,6 +24,9 @@ from verifier.keyrange import Chunk, KeyRange
 from verifier.packed import PackedDigests
 from verifier.ports import Clock, Gather, Replica
 from verifier.table import Key, Table
+
+_DIVISIONS_MAX = 8
+"""Times that a range is made smaller: by the side with the most rows, so nearly always once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,10 +64,12 @@ class TableScan:
     clock: Clock
     gather: Gather[object]
     todo: list[tuple[int, KeyRange]] = field(default_factory=lambda: [(0, KeyRange())])
-    _next_upper: tuple[Key | None, Key | None] | None = None
-    """(lower, upper) of the chunk to come, where it was asked for ahead of time."""
+    _next_upper: tuple[Key | None, Key | None, int] | None = None
+    """Lower and upper of the chunk to come, where it was asked for ahead of time, and for how many rows."""
     _differed: set[str] = field(default_factory=set)
     """Followers whose last chunk differed."""
+    _crowded: tuple[Replica, Table] | None = None
+    """A follower that has so many more rows here than the leader that it says where chunks end."""
 
     @property
     def done(self) -> bool:
@@ -73,20 +80,36 @@ class TableScan:
         a follower's failure is reported in the result and the others go on."""
         index, remaining = self.todo[0]
         within = KeyRange(remaining.lower, self._upper(remaining))
-        read = self.read(index, within, ahead=within.upper is not None and remaining.upper is None)
+        wanted = within.upper is not None and remaining.upper is None and self._crowded is None
+        read = self.read(index, within, ahead=wanted)
         self.size.learn(max(1, read.leader.rows), read.seconds)
-        self._advance(index, remaining, within)
+        if self._differed:
+            self.size.calm_down()
+        else:
+            self._crowded = None
+        self._advance(index, remaining, read.chunk.range)
         return read
 
     def read(self, index: int, within: KeyRange, *, ahead: bool = False) -> ChunkRead:
-        """Read exactly this range, and with `ahead` find the end of the chunk after it; the walk stays where it is."""
-        looks, troubles, seconds = self._digests(within, ahead)
-        leader_looks = {columns: look for (side, columns), look in looks.items() if side is None}
+        """Read this range, or its beginning (see the chunk's range) if it differs and has too many rows to tell which;
+        with `ahead` also find the end of the chunk after it. The walk stays where it is."""
+        looks = self._looks(within, ahead)
+        for _ in range(_DIVISIONS_MAX):
+            upper = self._division(within, looks)
+            if upper is None:
+                break
+            within = KeyRange(within.lower, upper)
+            looks = self._looks(within, ahead=False)
+        return self._compared(index, within, looks)
+
+    def _compared(self, index: int, within: KeyRange, looks: _Looks) -> ChunkRead:
+        """Which rows differ: from the row digests if they were asked for, else asked for now."""
+        troubles = dict(looks.troubles)
         found: dict[str, FollowerChunk] = {}
         for name, (replica, compared) in self.sides.items():
             if name in troubles:
                 continue
-            ours, theirs = leader_looks[compared.leader.columns], looks[name, compared.leader.columns]
+            ours, theirs = looks.pair(name, compared)
             suspects: Mapping[Key, Kind] = {}
             if ours.rows is not None and theirs.rows is not None:
                 suspects = dict(differing(ours.rows, theirs.rows))
@@ -98,11 +121,41 @@ class TableScan:
                     continue
             (self._differed.add if suspects else self._differed.discard)(name)
             found[name] = FollowerChunk(theirs.digest, suspects)
-        leader_digest = next(iter(leader_looks.values())).digest
         chunk = Chunk(next(iter(self.sides.values()))[1].leader.name, within, index)
         refused = frozenset(name for name, problem in troubles.items() if isinstance(problem, Permanent))
         failed = {name: str(problem) for name, problem in troubles.items()}
-        return ChunkRead(chunk, leader_digest, found, failed, seconds, refused)
+        return ChunkRead(chunk, looks.leader, found, failed, looks.seconds, refused)
+
+    def _division(self, within: KeyRange, looks: _Looks) -> Key | None:
+        """Where to end a range that differs and has too many rows on some side; None if it can be read by rows. That
+        side says where, so that also rows which only a follower has come in pieces."""
+        rows, side, table, who = self.size.policy.rows_packed, self.leader, None, ""
+        most = rows
+        for name, (replica, compared) in self.sides.items():
+            if name in looks.troubles:
+                continue
+            ours, theirs = looks.pair(name, compared)
+            if ours.digest == theirs.digest:
+                continue
+            for one, asked, columns in ((ours, self.leader, compared.leader), (theirs, replica, compared.follower)):
+                if one.digest.rows > most:
+                    most, side, table, who = one.digest.rows, asked, columns, name
+        if table is None:
+            return None
+        self._differed.add(who)
+        self._crowded = None if side is self.leader else (side, table)
+        return self._cut(side, table, within.lower)
+
+    def _cut(self, side: Replica, table: Table, lower: Key | None) -> Key | None:
+        """Where that side has had as many rows as one packed answer may hold. A follower's trouble is none here: it
+        shows when it is read."""
+        try:
+            upper = side.boundary(table, lower, self.size.policy.rows_packed)
+        except (Temporary, Permanent):
+            if side is self.leader:
+                raise
+            return None
+        return None if upper == lower else upper
 
     def retreat(self) -> None:
         """The last step ran into a time limit: try the same place again with half as many rows."""
@@ -113,8 +166,16 @@ class TableScan:
         """Where the next chunk ends: asked ahead by the last step, else now. A resumed hole is read whole."""
         if remaining.upper is not None:
             return remaining.upper
-        if self._next_upper is not None and self._next_upper[0] == remaining.lower:
-            return self._next_upper[1]
+        if self._next_upper is not None:
+            lower, upper, rows = self._next_upper
+            if lower == remaining.lower and (not self._differed or rows <= self.size.policy.rows_packed):
+                return upper
+        if self._crowded is not None:
+            replica, theirs = self._crowded
+            upper = self._cut(replica, theirs, remaining.lower)
+            if upper is not None:
+                return upper
+            self._crowded = None
         table = next(iter(self.sides.values()))[1].leader
         upper = self.leader.boundary(table, remaining.lower, self.size.rows)
         if upper is not None and upper == remaining.lower:
@@ -123,9 +184,7 @@ class TableScan:
             )
         return upper
 
-    def _digests(
-        self, within: KeyRange, ahead: bool
-    ) -> tuple[dict[tuple[str | None, object], _Read], dict[str, Temporary | Permanent], float]:
+    def _looks(self, within: KeyRange, ahead: bool) -> _Looks:
         """Every side's digest at once, and the boundary after this chunk."""
         wanted: dict[tuple[str | None, object], Callable[[], object]] = {}
         rows_too = {self.sides[name][1].leader.columns for name in self._differed & self.sides.keys()}
@@ -135,25 +194,23 @@ class TableScan:
             wanted.setdefault((None, alike), reading)
             wanted[name, alike] = _timed(self.clock, replica, compared.follower, within, name in self._differed)
         calls = [_caught(call) for call in wanted.values()]
+        rows = self.size.rows
         if ahead:
             table = next(iter(self.sides.values()))[1].leader
-            calls.append(_caught(lambda: self.leader.boundary(table, within.upper, self.size.rows)))
+            calls.append(_caught(lambda: self.leader.boundary(table, within.upper, rows)))
         answers: Sequence[object] = self.gather(calls)
         if ahead and not isinstance(answers[-1], Temporary | Permanent):
-            self._next_upper = (within.upper, answers[-1])  # type: ignore[assignment]
-        looks: dict[tuple[str | None, object], _Read] = {}
-        troubles: dict[str, Temporary | Permanent] = {}
-        seconds = 0.0
+            self._next_upper = (within.upper, answers[-1], rows)  # type: ignore[assignment]
+        looks = _Looks({}, {})
         for (side, columns), answer in zip(wanted, answers, strict=False):
             if isinstance(answer, Temporary | Permanent):
                 if side is None:
                     raise answer
-                troubles[side] = answer
+                looks.troubles[side] = answer
                 continue
             assert isinstance(answer, _Read)
-            looks[side, columns] = answer
-            seconds = max(seconds, answer.seconds)
-        return looks, troubles, seconds
+            looks.reads[side, columns] = answer
+        return looks
 
     def _suspects(self, replica: Replica, compared: Comparison, within: KeyRange) -> Mapping[Key, Kind]:
         ours, theirs = self.gather(
@@ -177,6 +234,26 @@ class _Read:
     digest: Digest
     seconds: float
     rows: Mapping[Key, int] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Looks:
+    """All sides' reads of one range, by side (None: the leader) and columns; `troubles` of followers instead."""
+
+    reads: dict[tuple[str | None, object], _Read]
+    troubles: dict[str, Temporary | Permanent]
+
+    def pair(self, name: str, compared: Comparison) -> tuple[_Read, _Read]:
+        columns = compared.leader.columns
+        return self.reads[None, columns], self.reads[name, columns]
+
+    @property
+    def leader(self) -> Digest:
+        return next(read.digest for (side, _), read in self.reads.items() if side is None)
+
+    @property
+    def seconds(self) -> float:
+        return max((read.seconds for read in self.reads.values()), default=0.0)
 
 
 def _timed(clock: Clock, replica: Replica, table: Table, within: KeyRange, rows_too: bool) -> Callable[[], object]:

@@ -81,7 +81,7 @@ class Auditor:
             gather=in_turn,
             judge=lambda replica, compared, keys: BracketJudging(leader, replica, compared, keys),
             watcher=Silent(),
-            scan=ScanPolicy(rows_first=3, rows_min=2, rows_max=6),
+            scan=ScanPolicy(rows_first=3, rows_min=2, rows_max=12, packed_max=4),
             settle=SettlePolicy(wait_first_seconds=0.01, wait_max_seconds=0.2, give_up_seconds=10.0),
         )
         return Audit(tools, Lineup(leader, followers, Request()))

@@ -47,13 +47,17 @@ class Behind:
         return self._due if self._owed else None
 
     def read(self) -> ChunkRead:
-        """The first chunk owed, which stays owed until `paid`."""
+        """The next part of the first chunk owed, which stays owed until all of it is `paid`."""
         chunk, rows = self._owed[0]
         return self.reread.read(chunk, rows)
 
-    def paid(self) -> None:
-        self._owed.popleft()
+    def paid(self) -> bool:
+        """What was read last is kept; true if that was the end of a chunk."""
         self._since, self._due, self.tries = None, 0.0, 0
+        if not self.reread.ended:
+            return False
+        self._owed.popleft()
+        return True
 
     def failed(self, now: float) -> float:
         """It failed again; returns for how many seconds it has."""

@@ -53,7 +53,7 @@ class TableDrill:
     def run(self) -> None:
         """Temporary if a server stays away for longer than `retry_seconds`; Permanent, Unsound as any read."""
         self._still_defined()
-        size = ChunkSize(self.tools.scan)
+        size = ChunkSize(self.tools.scan.by_rows())
         lower: Key | None = None
         while not self.interrupted:
             upper = self._patient(lambda after=lower: self._boundary(after, size.rows), size)  # type: ignore[misc]

@@ -8,10 +8,11 @@ alone, so memory does not grow with it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 
 from trueup.audit.behind import Behind
+from trueup.audit.opened import PENDING, Opened
 from trueup.audit.report import Tally
 from trueup.audit.tools import RowBudget
 from trueup.audit.tools import Tools as Tools
@@ -26,23 +27,9 @@ from verifier.keyrange import Chunk
 from verifier.outcome import Differs, Judging, Moving
 from verifier.ports import Replica
 from verifier.reread import Reread
-from verifier.scan import ChunkRead, FollowerChunk, TableScan, remaining
+from verifier.scan import ChunkRead, TableScan, remaining
 from verifier.settle import Leaving, Room
 from verifier.table import Key, Table
-
-PENDING = "not settled yet"
-
-
-@dataclass(slots=True)
-class _Open:
-    """A chunk on one follower whose suspects have not all settled."""
-
-    whole: ChunkRead
-    read: FollowerChunk
-    waiting: int
-    drifted: int = 0
-    unsettled: int = 0
-    reason: str | None = None
 
 
 @dataclass(slots=True)
@@ -59,7 +46,7 @@ class TableAudit:
     interrupted: bool = False
     resumable: bool = False
     _rooms: dict[str, Room[int]] = field(default_factory=dict)
-    _open: dict[tuple[str, int], _Open] = field(default_factory=dict)
+    _open: dict[tuple[str, int], Opened] = field(default_factory=dict)
     _behind: dict[str, Behind] = field(default_factory=dict)
     _drifted: int = 0
 
@@ -144,7 +131,7 @@ class TableAudit:
     def _reread(self, name: str) -> Reread:
         policy, tools = self.tools.scan, self.tools
         alone = TableScan(tools.leader, {name: self.sides[name]}, ChunkSize(policy), tools.clock, tools.gather, [])
-        return Reread(alone, name, policy.rows_min, policy.rows_max)
+        return Reread(alone, name, policy.rows_min, policy.rows_packed)
 
     def _resumed(self) -> TableScan:
         """The walk that is left after what the journal holds of this run; followers owe what they have no result of."""
@@ -171,9 +158,9 @@ class TableAudit:
         if name in read.failed:
             self._stumble(name, read.failed[name], for_good=name in read.refused)
             return
-        behind.paid()
         self.tools.away.discard(name)
-        self._keep(read, {})
+        more = not behind.paid()
+        self._record([self._admit(name, read, self.tools.clock.now(), more=more)])
 
     def _take(self, read: ChunkRead) -> None:
         """A chunk of the walk: those who could not be read owe it."""
@@ -190,17 +177,21 @@ class TableAudit:
     def _keep(self, read: ChunkRead, owing: Collection[str]) -> None:
         """Checkpoint the chunk, and let its suspects in."""
         now = self.tools.clock.now()
-        results = [self._result(name, _Open(read, FollowerChunk(EMPTY, {}), 1), now) for name in owing]
-        for name, seen in read.followers.items():
-            if name not in self.sides:  # given up while the chunk was read
-                continue
-            fresh = [key for key in seen.suspects if key not in self._rooms[name]]
-            held = _Open(read, seen, len(fresh))
-            if fresh:
-                self._open[name, read.chunk.index] = held
-                self._rooms[name].admit(fresh, read.chunk.index, now)
-            results.append(self._result(name, held, now))
-        self._record(results, [])
+        results = [Opened(read.chunk, 1, read.leader).result(name, now) for name in owing]
+        results += [self._admit(name, read, now) for name in read.followers if name in self.sides]
+        self._record(results)
+
+    def _admit(self, name: str, read: ChunkRead, now: float, *, more: bool = False) -> ChunkResult:
+        """Let the suspects of a chunk, or of one of its parts, into the room; `more` parts are still to come."""
+        place, seen = (name, read.chunk.index), read.followers[name]
+        fresh = [key for key in seen.suspects if key not in self._rooms[name]]
+        held = self._open.pop(place, None) or Opened(read.chunk, 1)
+        held.add(read, seen.digest, len(fresh))
+        held.waiting -= not more
+        if held.waiting:
+            self._open[place] = held
+            self._rooms[name].admit(fresh, read.chunk.index, now)
+        return held.result(name, now)
 
     def _settle(self, now: float) -> None:
         for name, room in list(self._rooms.items()):
@@ -217,7 +208,7 @@ class TableAudit:
     def _leave(self, name: str, leaving: list[Leaving[int]], now: float) -> None:
         """Drift is recorded before its chunk is finished: a resumed run finds it again under the same id."""
         drifts: list[Drift] = []
-        finished: list[_Open] = []
+        finished: list[Opened] = []
         for left in leaving:
             held = self._open[name, left.tag]
             held.waiting -= 1
@@ -230,11 +221,11 @@ class TableAudit:
             if not held.waiting:
                 finished.append(self._open.pop((name, left.tag)))
         if finished or drifts:
-            self._record([self._result(name, held, now) for held in finished], drifts)
+            self._record([held.result(name, now) for held in finished], drifts)
             self._drifted += len(drifts)
             self._tell(0)
 
-    def _record(self, results: list[ChunkResult], drifts: list[Drift]) -> None:
+    def _record(self, results: list[ChunkResult], drifts: Sequence[Drift] = ()) -> None:
         self.tools.journal.checkpoint(self.tools.run_id, results, drifts)
         for result in results:
             if result.reason != PENDING:
@@ -244,28 +235,6 @@ class TableAudit:
         found = drift_id(self.tools.group, name, self.table.name, key)
         return Drift(
             found, self.tools.group, name, self.table.name, key, outcome.kind, outcome.columns, outcome.evidence, now
-        )
-
-    def _result(self, name: str, held: _Open, now: float) -> ChunkResult:
-        verdict = Verdict.MATCH
-        reason = held.reason
-        if held.waiting:
-            verdict, reason = Verdict.UNVERIFIED, PENDING
-        elif held.drifted:
-            verdict = Verdict.DRIFT
-        elif held.reason is not None:
-            verdict = Verdict.UNVERIFIED
-        return ChunkResult(
-            chunk=held.whole.chunk,
-            follower=name,
-            verdict=verdict,
-            leader=held.whole.leader,
-            follower_digest=held.read.digest,
-            drifted=held.drifted,
-            unsettled=held.unsettled,
-            reason=reason,
-            seconds=held.whole.seconds,
-            at=now,
         )
 
     def _stumble(self, name: str, reason: str, *, for_good: bool) -> None:
@@ -298,15 +267,15 @@ class TableAudit:
         self.sides = {other: side for other, side in self.sides.items() if other != name}
         room, behind = self._rooms.pop(name), self._behind.pop(name)
         room.give_up(reason)
-        lost = [held for (follower, _), held in self._open.items() if follower == name]
+        lost = {index: held for (follower, index), held in self._open.items() if follower == name}
         self._open = {place: held for place, held in self._open.items() if place[0] != name}
-        results = [replace(self._result(name, held, now), reason=reason, verdict=Verdict.UNVERIFIED) for held in lost]
-        results += [_unread(name, chunk, reason, now) for chunk in behind.chunks()]
+        results = [replace(held.result(name, now), reason=reason, verdict=Verdict.UNVERIFIED) for held in lost.values()]
+        results += [_unread(name, chunk, reason, now) for chunk in behind.chunks() if chunk.index not in lost]
         if temporary:
             for result in results:
                 self.tallies[name].add(result)
         else:
-            self._record(results, [])
+            self._record(results)
         self.tools.watcher.note(f"{self.table.name} on {name}: given up: {reason}")
 
     def _wait(self, now: float) -> None:

@@ -172,27 +172,40 @@ def reread(shop: Shop, rows_min: int = 1) -> Reread:
     return Reread(shop.scan(1_000), "a", rows_min, 1_000)
 
 
+def all_of(parts: Reread, chunk: Chunk, rows: int) -> list[ChunkRead]:
+    """Every part of the chunk, none of which failed."""
+    reads = [parts.read(chunk, rows)]
+    while not parts.ended:
+        assert not reads[-1].failed
+        reads.append(parts.read(chunk, rows))
+    assert all(read.chunk == chunk for read in reads)
+    return reads
+
+
+def summed(reads: list[ChunkRead]) -> tuple[Digest, Digest, list[Key]]:
+    leader, follower, suspects = EMPTY, EMPTY, list[Key]()
+    for read in reads:
+        leader, follower = leader + read.leader, follower + read.followers["a"].digest
+        suspects += read.followers["a"].suspects
+    return leader, follower, sorted(suspects)
+
+
 def test_a_chunk_too_large_for_the_time_limit_is_read_in_parts() -> None:
     shop = Shop(100)
     shop.damage(lost=(3,), changed=(50, 98), rogue=(101,))
     shop.a.rows_max = 20
-    chunk = Chunk(shop.name, KeyRange(), 7)
-    read = reread(shop).read(chunk, 100)
-    assert read.chunk == chunk
-    assert not read.failed
-    assert (
-        read.followers["a"].digest == shop.world.follower.digest(shop.world.leader.table(shop.name), KeyRange()).value
-    )
-    assert read.leader == shop.world.leader.digest(shop.world.leader.table(shop.name), KeyRange()).value
-    assert sorted(read.followers["a"].suspects) == [(3,), (50,), (98,), (101,)]
+    leader, follower, suspects = summed(all_of(reread(shop), Chunk(shop.name, KeyRange(), 7), 100))
+    assert follower == shop.world.follower.digest(shop.world.leader.table(shop.name), KeyRange()).value
+    assert leader == shop.world.leader.digest(shop.world.leader.table(shop.name), KeyRange()).value
+    assert suspects == [(3,), (50,), (98,), (101,)]
     assert max(rows for rows in shop.a.digested if rows <= 20) > 5  # no smaller than need be
 
 
 def test_the_leader_too_may_need_parts() -> None:
     shop = Shop(100)
     shop.leader.rows_max = 20
-    read = reread(shop).read(Chunk(shop.name, KeyRange((10,), (90,)), 0), 80)
-    assert (read.leader.rows, read.followers["a"].digest.rows) == (80, 80)
+    leader, follower, _ = summed(all_of(reread(shop), Chunk(shop.name, KeyRange((10,), (90,)), 0), 80))
+    assert (leader.rows, follower.rows) == (80, 80)
 
 
 def test_parts_do_not_get_smaller_than_the_least() -> None:
@@ -223,10 +236,59 @@ def test_rows_that_went_meanwhile_do_no_harm() -> None:
     shop.a.rows_max = 60
     parts = reread(shop)
     parts.rows_max = 60
-    read = parts.read(Chunk(shop.name, KeyRange(None, (100,)), 0), 100)
-    assert (95,) in read.followers["a"].suspects
-    assert read.leader != EMPTY
-    assert not read.failed
+    leader, _, suspects = summed(all_of(parts, Chunk(shop.name, KeyRange(None, (100,)), 0), 100))
+    assert (95,) in suspects
+    assert leader != EMPTY
+
+
+def test_a_part_that_failed_is_read_by_the_next_call_and_those_before_it_never_again() -> None:
+    shop = Shop(100)
+    parts, chunk = reread(shop), Chunk(shop.name, KeyRange(), 0)
+    parts.rows_max = 50
+    assert parts.read(chunk, 100).leader.rows == 50
+    shop.a.error = Unreachable("nobody answers")
+    assert parts.read(chunk, 100).failed == {"a": "nobody answers"}
+    assert not parts.ended
+    shop.a.error = None
+    assert parts.read(chunk, 100).leader.rows == 50
+    assert parts.ended
+    assert shop.a.digested == [50, 50]
+
+
+def calm(shop: Shop, packed: int, *names: str) -> TableScan:
+    """A walk in chunks of 40 rows, of which `packed` may be read by rows."""
+    scan = shop.scan(40, *names)
+    scan.size = ChunkSize(ScanPolicy(rows_first=40, rows_min=1, rows_max=40, packed_max=packed))
+    return scan
+
+
+def test_a_chunk_too_large_to_be_read_by_rows_is_divided_where_it_differs() -> None:
+    shop = Shop(200)
+    shop.damage(changed=(50, 51), lost=(119,))
+    reads = walk(calm(shop, 10))
+    assert sum(read.leader.rows for read in reads) == 200
+    assert [read.chunk.index for read in reads] == list(range(len(reads)))
+    ranges = [read.chunk.range for read in reads]
+    assert [r.upper for r in ranges[:-1]] == [r.lower for r in ranges[1:]]
+    assert summed(reads)[2] == [(50,), (51,), (119,)]
+    assert max(shop.a.digested) == 40
+    assert max(shop.a.listed) == 10
+    assert reads[0].leader.rows == 40
+    assert reads[1].leader.rows == 10  # the second one differed: its beginning, by rows
+
+
+def test_rows_that_only_the_follower_has_come_in_pieces_too() -> None:
+    """The leader's chunk is small; the follower says where to cut."""
+    shop = Shop(60)
+    shop.damage(rogue=tuple(range(1_000, 1_100)))
+    shop.world.insert(shop.name, [{"id": "5000", "v": "v"}])
+    shop.world.applied()
+    reads = walk(calm(shop, 10, "a", "b"))
+    assert shop.a.listed.count(10) >= 9
+    assert sum(shop.a.listed) < 250
+    assert max(len(read.followers["a"].suspects) for read in reads) <= 10
+    assert summed(reads)[2] == [(key,) for key in range(1_000, 1_100)]
+    assert sum(read.leader.rows for read in reads) == 61
 
 
 def test_chunk_sizes_follow_the_rate_and_never_leap() -> None:
