@@ -31,7 +31,7 @@ def explored(ticks: int, logless: bool, ahead: int | None, without: str = "", *,
 @LEADERS
 @pytest.mark.parametrize("ahead", [None, 2], ids=["own ticks", "others' ticks"])
 def test_ticks_never_err(logless: bool, ahead: int | None, full: bool) -> None:
-    found = explored(6 if ahead and full else 4 if ahead else 3, logless, ahead, full=full)
+    found = explored((6 if ahead else 4) if full else (4 if ahead else 3), logless, ahead, full=full)
     assert found.flaws == 0
     assert found.verdicts["equal"] > 100
     assert found.verdicts["undecided"] > 10
