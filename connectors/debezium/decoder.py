@@ -8,6 +8,7 @@ the blindness of its table, so that the transaction completes and its other rows
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping
 
 from connectors.debezium import values
@@ -24,6 +25,7 @@ TableOf = Callable[[TableName], Table | None]
 _OPERATIONS = {"c": Operation.INSERT, "u": Operation.UPDATE, "d": Operation.DELETE}
 _Json = Mapping[str, object]
 _NO_SCHEMA: _Json = {}
+_ODD = re.compile(r"[^A-Za-z0-9._-]")
 _JSON = json.JSONDecoder(parse_float=values.Number, parse_constant=values.Number)
 
 
@@ -40,6 +42,7 @@ class Decoder:
         self._modes = modes
         self._table_of = table_of
         self._shapes: dict[TableName, Shape] = {}
+        self._topics: dict[TableName, str] = {}
 
     def decode(self, topic: str, key: bytes | None, value: bytes | None) -> Event:
         """The event, or Unreadable."""
@@ -53,11 +56,11 @@ class Decoder:
                 return self._boundary(payload)
             if topic == self._definitions:
                 return self._definition(payload)
-            return self._row(schema, payload, key)
+            return self._row(topic, schema, payload, key)
         except Unreadable:
             raise
         except (ValueError, TypeError, KeyError, AttributeError, ArithmeticError, RecursionError) as error:
-            raise Unreadable(f"{type(error).__name__}: {error}"[:300], self.table_named(topic)) from error
+            raise Unreadable(f"{type(error).__name__}: {error}"[:300], self._blamed(topic)) from error
 
     def table_named(self, topic: str) -> TableName | None:
         """The table whose rows a topic carries, by the connector's own naming; None for other topics."""
@@ -65,7 +68,21 @@ class Decoder:
         schema, dot, name = rest.partition(".")
         return TableName(schema, name) if rest != topic and dot and name else None
 
-    def _row(self, schema: _Json, payload: _Json, key: bytes | None) -> Event:
+    def _blamed(self, topic: str) -> TableName | None:
+        """Whose row a message of this topic may have told of; None: that of any table. Topics spell odd names with `_`,
+        so the table may be another than they say."""
+        name = self.table_named(topic)
+        if name is None or self._table_of(name) is not None:
+            return name
+        return None if "_" in str(name) or "." in name.name else name
+
+    def _carries(self, topic: str, name: TableName) -> bool:
+        known = self._topics.get(name)
+        if known is None:
+            known = self._topics[name] = f"{self._prefix}{_ODD.sub('_', str(name))}"
+        return topic == known
+
+    def _row(self, topic: str, schema: _Json, payload: _Json, key: bytes | None) -> Event:
         operation, source = payload.get("op"), payload.get("source")
         if not isinstance(operation, str) or not isinstance(source, Mapping):
             raise ValueError("not a change event: op or source is missing (is a flattening transform configured?)")
@@ -83,6 +100,10 @@ class Decoder:
         if operation == "m":
             return RowEvent(xid, order, None, None, None, (), handled_at)
         name = self.source.table(source)
+        if not self._carries(topic, name):
+            raise Unreadable(
+                f"rows of {name} in topic {topic[:200]}: is a transform or a topic naming strategy set?", None
+            )
         after = payload.get("after")
         fields = tuple(sorted(after)) if isinstance(after, Mapping) else ()
         change, blind = self._told(name, operation, schema, payload, key)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from connectors.debezium.decoder import Decoder
 from connectors.debezium.event import Aside, RowEvent, Unreadable
 from connectors.debezium.modes import RECOMMENDED, Modes
 from verifier.change import Blindness, Cause, Change, Operation
-from verifier.table import Column, Family, Table, TableName
+from verifier.table import Column, Family, Scheme, Table, TableName
 
 T = TableName("public", "t")
 TABLE = Table(
@@ -155,6 +156,40 @@ def test_what_nobody_understands_is_unreadable_and_names_its_table(value: object
     with pytest.raises(Unreadable) as caught:
         decode(value)
     assert caught.value.table == T
+
+
+@pytest.mark.parametrize(
+    ("topic", "table"),
+    [("p.public.t", T), ("p.public.other", TableName("public", "other")), ("p.public.any_table", None), ("q.x", None)],
+)  # fmt: skip
+def test_the_table_of_an_unreadable_message_is_only_named_where_the_topic_surely_says_it(
+    topic: str, table: TableName | None
+) -> None:
+    with pytest.raises(Unreadable) as caught:
+        decode(b"junk", topic=topic)
+    assert caught.value.table == table
+
+
+def test_a_row_in_the_topic_of_another_table_is_unreadable_and_blinds_all() -> None:
+    with pytest.raises(Unreadable, match=r"rows of public\.t in topic p\.public\.u") as caught:
+        decode(event(), topic="p.public.u")
+    assert caught.value.table is None
+
+
+def test_topics_spell_odd_names_otherwise() -> None:
+    odd = TableName("public", "ein Tisch")
+    source = event()["source"] | {"table": odd.name}
+    found = Decoder("p", RECOMMENDED, {odd: TABLE}.get).decode(
+        "p.public.ein_Tisch", json.dumps(KEY).encode(), json.dumps(event(source=source)).encode()
+    )
+    assert the_row(found).table == odd
+
+
+def test_keys_of_a_comparison_across_engines_are_canonical() -> None:
+    abroad = replace(TABLE, key=("n", "at"), scheme=Scheme.CANONICAL)
+    row = the_row(decode(event(), {"n": "1.50", "at": KEY["at"]}, table=abroad))
+    assert row.change is not None
+    assert row.change.key == ("1.5", "2024-02-29 11:14:15.12+00")
 
 
 @pytest.mark.parametrize(
