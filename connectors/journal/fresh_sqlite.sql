@@ -245,3 +245,37 @@ CREATE TABLE trueup_pauses (
 	actor TEXT NOT NULL,
 	PRIMARY KEY (group_name, schema_name, table_name)
 )
+
+CREATE TABLE trueup_marks (
+	group_name TEXT NOT NULL,
+	source TEXT NOT NULL,
+	key_hash TEXT NOT NULL,
+	schema_name TEXT NOT NULL,
+	table_name TEXT NOT NULL,
+	"key" TEXT,
+	sequence INTEGER NOT NULL,
+	at FLOAT NOT NULL,
+	PRIMARY KEY (group_name, source, key_hash)
+)
+ WITHOUT ROWID
+
+CREATE INDEX trueup_marks_since ON trueup_marks (group_name, source, schema_name, table_name, sequence)
+
+CREATE TABLE trueup_sources (
+	group_name TEXT NOT NULL,
+	source TEXT NOT NULL,
+	offsets TEXT NOT NULL,
+	read_through TEXT,
+	sequence INTEGER NOT NULL,
+	PRIMARY KEY (group_name, source)
+)
+
+CREATE TABLE trueup_baselines (
+	group_name TEXT NOT NULL,
+	run_id TEXT NOT NULL,
+	source TEXT NOT NULL,
+	sequence INTEGER NOT NULL,
+	told TEXT NOT NULL,
+	PRIMARY KEY (group_name, run_id, source),
+	CONSTRAINT trueup_baselines_belongs FOREIGN KEY(group_name, run_id) REFERENCES trueup_runs (group_name, id) ON DELETE CASCADE
+)

@@ -22,6 +22,7 @@ from connectors.journal import tables
 from connectors.journal.drifts import Announce, SqlDrifts
 from connectors.journal.failures import translated
 from connectors.journal.leases import SqlLeases
+from connectors.journal.marks import Marker, SqlMarks
 from connectors.journal.outbox import SqlOutbox
 from connectors.journal.pauses import SqlPauses
 from connectors.journal.pruning import prune
@@ -50,6 +51,7 @@ class Journal:
     outbox: SqlOutbox
     leases: SqlLeases
     pauses: SqlPauses
+    marks: SqlMarks
     store: Store
 
     def fence(self, lease: str, token: int) -> None:
@@ -90,16 +92,18 @@ def open_journal(target: str | Path, group: str, *, announce_drift: Announce | N
     except BaseException:
         engine.dispose()
         raise
+    marker = Marker(store)
     return Journal(
         group=group,
         runs=SqlRuns(store, announce_drift),
         drifts=SqlDrifts(store, announce_drift),
-        stream=SqlStream(store, announce_drift),
+        stream=SqlStream(store, announce_drift, marker),
         scans=SqlScans(store),
         repairs=SqlRepairs(store),
         outbox=SqlOutbox(store),
         leases=SqlLeases(store),
         pauses=SqlPauses(store),
+        marks=SqlMarks(store, marker),
         store=store,
     )
 

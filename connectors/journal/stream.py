@@ -14,13 +14,16 @@ from sqlalchemy import Connection, and_, delete, func, select
 
 from connectors.journal import tables
 from connectors.journal.drifts import Announce, clear, record
+from connectors.journal.marks import Marker
 from connectors.journal.outbox import put
 from connectors.journal.store import Store, paged
+from connectors.journal.touches import number, touch
 from reconciler.ports import Event
 from verifier.change import Blindness, Cause
 from verifier.drift import Drift
-from verifier.identity import key_text, parse_key, stable_id
+from verifier.identity import parse_key
 from verifier.journal import StreamState, Touched
+from verifier.marks import LEADER
 from verifier.position import Position, parse
 from verifier.table import Key, TableName
 
@@ -33,9 +36,10 @@ EVERY = TableName("", "")
 class SqlStream:
     """`verifier.journal.StreamJournal`."""
 
-    def __init__(self, store: Store, announce: Announce | None) -> None:
+    def __init__(self, store: Store, announce: Announce | None, marker: Marker) -> None:
         self._store = store
         self._announce = announce
+        self._marker = marker
 
     def state(self) -> StreamState:
         """Empty if nothing was ever read."""
@@ -61,7 +65,11 @@ class SqlStream:
         group = self._store.group
         with self._store.write() as connection:
             before = connection.execute(select(_STREAM.generation).where(_STREAM.group_name == group)).scalar()
-            generation = self._touched(connection, touched, int(before or 0), followers, at)
+            first = int(before or 0)
+            generation = number(self._store, connection, touched, first, followers, at)
+            self._marker.keys(connection, LEADER, touched, first, at)  # the same keys by the same numbers
+            for one in blind:
+                generation = self._marker.whole(connection, LEADER, one.table, generation, at)
             self._blinded(connection, blind, at)
             put(self._store, connection, events)
             through = None if state.read_through is None else state.read_through.text()
@@ -71,15 +79,8 @@ class SqlStream:
 
     def touch(self, keys: Mapping[tuple[TableName, Key], Position], *, followers: Sequence[str], at: float) -> None:
         """Suspects that a scan found: to be looked at like touched keys, on these followers."""
-        mine = _STREAM.group_name == self._store.group
         with self._store.write() as connection:
-            row = connection.execute(select(tables.stream).where(mine)).first()
-            generation = self._touched(connection, keys, 0 if row is None else row.generation, followers, at)
-            if row is None:
-                fresh = {"group_name": self._store.group, "offsets": "{}", "read_through": None}
-                self._store.upsert(connection, tables.stream, [fresh | {"generation": generation}])
-            else:
-                connection.execute(tables.stream.update().where(mine).values(generation=generation))
+            touch(self._store, connection, keys, followers, at)
 
     def touched(
         self, follower: str, *, limit: int, skip: frozenset[tuple[TableName, Key]] = frozenset()
@@ -116,6 +117,10 @@ class SqlStream:
         with self._store.write() as connection:
             self._drop(connection, follower, keys)
             self._blinded(connection, [because], at)
+            mine = _STREAM.group_name == self._store.group
+            before = connection.execute(select(_STREAM.generation).where(mine)).scalar() or 0
+            generation = self._marker.whole(connection, LEADER, because.table, before, at)
+            connection.execute(tables.stream.update().where(mine).values(generation=generation))
 
     def blind(self, tables_of_group: Sequence[TableName] | None = None) -> Mapping[TableName | None, Blindness]:
         """Tables (None: all) that the stream cannot vouch for until they are scanned again. Given the group's tables,
@@ -151,33 +156,6 @@ class SqlStream:
             row = {"group_name": group, "schema_name": place.schema, "table_name": place.name, "since": since}
             self._store.upsert(connection, tables.sighted, [row])
 
-    def _touched(
-        self,
-        connection: Connection,
-        touched: Mapping[tuple[TableName, Key], Position],
-        generation: int,
-        followers: Sequence[str],
-        at: float,
-    ) -> int:
-        """Number and store the touches; returns the last number given out."""
-        rows = []
-        for (table, key), commit in touched.items():
-            generation += 1
-            spelled = key_text(key)
-            shared = {
-                "group_name": self._store.group,
-                "key_hash": _hash(table, spelled),
-                "schema_name": table.schema,
-                "table_name": table.name,
-                "key": spelled,
-                "commit_position": commit.text(),
-                "generation": generation,
-                "touched_at": at,
-            }
-            rows += [shared | {"follower": follower} for follower in followers]
-        self._store.upsert(connection, tables.touched, rows)
-        return generation
-
     def _drop(self, connection: Connection, follower: str, keys: Sequence[Touched]) -> None:
         """Delete them, unless they were touched again: then they have another generation, and no two share one."""
         mine = and_(_TOUCHED.group_name == self._store.group, _TOUCHED.follower == follower)
@@ -197,7 +175,3 @@ class SqlStream:
                 "at": at,
             }
         self._store.upsert(connection, tables.blind, list(rows.values()))
-
-
-def _hash(table: TableName, key: str) -> str:
-    return stable_id(table.schema, table.name, key)

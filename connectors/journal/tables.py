@@ -198,6 +198,42 @@ sighted = Table(
     Column("since", SECONDS, nullable=False),
 )
 
+marks = Table(
+    "trueup_marks",
+    metadata,
+    Column("group_name", Text, primary_key=True),
+    Column("source", Text, primary_key=True),
+    Column("key_hash", Text, primary_key=True),
+    Column("schema_name", Text, nullable=False),
+    Column("table_name", Text, nullable=False),
+    Column("key", Text),
+    Column("sequence", Big, nullable=False),
+    Column("at", SECONDS, nullable=False),
+    Index("trueup_marks_since", "group_name", "source", "schema_name", "table_name", "sequence"),
+    sqlite_with_rowid=False,
+)
+
+sources = Table(
+    "trueup_sources",
+    metadata,
+    Column("group_name", Text, primary_key=True),
+    Column("source", Text, primary_key=True),
+    Column("offsets", Text, nullable=False),
+    Column("read_through", Text),
+    Column("sequence", Big, nullable=False),
+)
+
+baselines = Table(
+    "trueup_baselines",
+    metadata,
+    Column("group_name", Text, primary_key=True),
+    Column("run_id", Text, primary_key=True),
+    Column("source", Text, primary_key=True),
+    Column("sequence", Big, nullable=False),
+    Column("told", Text, nullable=False),
+    _of_run(),
+)
+
 scan_chunks = Table(
     "trueup_scan_chunks",
     metadata,
