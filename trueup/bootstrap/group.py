@@ -18,11 +18,13 @@ from connectors.postgres.invariants import non_negative
 from connectors.postgres.lag import LagReader
 from reconciler.events import Announcer, DriftNews, drift_event
 from reconciler.policy import Mode, RepairPolicy
-from reconciler.ports import Event, EventSink
+from reconciler.ports import Event
 from trueup.audit.brake import Braking
 from trueup.bootstrap.engines import Endpoints
-from trueup.bootstrap.servers import Address, Servers, brakes_of, open_servers, patterns_of
+from trueup.bootstrap.events import event_sink
+from trueup.bootstrap.servers import Address, Servers, brakes_of, open_servers, patterns_of, watermark_of
 from trueup.bootstrap.stream import OpenStream, open_stream
+from trueup.bootstrap.watermark import Watermarks, open_watermarks
 from trueup.clock import SystemClock
 from trueup.pausing import Pauses
 from trueup.pool import Pool
@@ -91,6 +93,7 @@ class GroupRuntime:
     verify: dict[str, VerifyService] = field(default_factory=dict)
     repair: dict[str, RepairService] = field(default_factory=dict)
     backlog: Backlog = field(default_factory=Backlog)
+    watermarks: Watermarks | None = None
 
     def services(self) -> list[Service]:
         found: list[Service] = [self.watch]
@@ -113,6 +116,8 @@ class GroupRuntime:
             repair.close()
         if self.relay is not None:
             self.relay.close()
+        if self.watermarks is not None:
+            self.watermarks.close()
         self.servers.close()
         self.journal.close()
         self.pool.close()
@@ -134,7 +139,14 @@ def open_group(settings: Settings, group: Group) -> GroupRuntime:
         closing.append(journal.close)
         pool = Pool(workers=4 + 2 * len(followers))
         closing.append(pool.close)
-        return _wired(settings, group, servers, book, announcer, journal, pool, leader.url)
+        runtime = _wired(settings, group, servers, book, announcer, journal, pool, leader.url)
+        if (watermark := watermark_of(group)) is not None:
+            runtime.watermarks = open_watermarks(watermark, leader, servers.leader, servers.followers, limits)
+            closing.append(runtime.watermarks.close)
+            for remark in runtime.watermarks.try_out():
+                logger.info("watermark", extra={"action": "agreement", "why": remark})
+            runtime.world.placed = runtime.watermarks.placed
+        return runtime
     except BaseException:
         for close in reversed(closing):
             close()
@@ -177,7 +189,7 @@ def _wired(
         hindrances={name: LagReader(one).hindrance for name, one in servers.followers.items()},
         retained=lambda: _retained(LagReader(servers.leader)),
     )
-    sink = _event_sink(group)
+    sink = event_sink(group)
     relay = RelayService(journal.outbox, sink, clock, group.events.relay_every) if sink is not None else None
     if follow is not None:
         follow.letters = DeadLetters(announcer, journal.outbox, delivers=relay is not None)
@@ -313,26 +325,6 @@ def _repair(
         None,
         opening=opening if writes else None,
     )
-
-
-def _event_sink(group: Group) -> EventSink | None:
-    prefix = group.events.topic_prefix or f"trueup.{group.name}"
-    if group.events.kind == "jsonl":
-        from connectors.files.events import JsonLinesSink
-
-        if group.events.path is None:
-            raise Misconfigured(f"group {group.name!r}: events.kind is jsonl, but events.path names no file")
-        return JsonLinesSink(group.events.path, prefix=prefix, one_file=True)
-    if group.events.kind == "kafka":
-        from connectors.kafka.sink import KafkaEventSink
-
-        servers = group.events.bootstrap_servers
-        if servers is None and group.stream is not None and group.stream.kafka is not None:
-            servers = group.stream.kafka.bootstrap_servers
-        if servers is None:
-            raise Misconfigured(f"group {group.name!r}: events.kind is kafka, but no bootstrap_servers are named")
-        return KafkaEventSink(servers, prefix=prefix)
-    return None
 
 
 def announced_by(announcer: Announcer, book: TableBook) -> Callable[[Drift, str], Event]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import count
 from threading import RLock
@@ -16,7 +16,7 @@ from verifier.compare import Comparison, comparison
 from verifier.errors import Permanent, Temporary
 from verifier.journal import StreamJournal
 from verifier.look import Look, Publishes
-from verifier.ports import Clock, Gather, Replica
+from verifier.ports import Clock, Gather, Placed, Replica
 from verifier.position import Position
 from verifier.table import Table, TableName
 from verifier.view import Mark, View
@@ -236,6 +236,8 @@ class GroupWorld:
     """Tables (None: all) that the stream cannot vouch for, as the journal holds them; kept by the follow service."""
     pauses: Pauses | None = None
     """What an operator does not want looked at; None: nobody can say so."""
+    placed: Callable[[Replica], tuple[Placed, Placed]] | None = None
+    """Leader and this follower as rules without a stream ask them (a watermark's answers); None: the servers."""
 
     def paused(self, table: TableName | None) -> bool:
         """Shall the table (None: the whole group) not be looked at now? Its changes are followed all the same."""

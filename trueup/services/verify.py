@@ -214,4 +214,5 @@ def judging(
         told = world.sight.hot
         hot = told.watch(compared.leader.name, keys, failed)
         return VisibilityJudging(world.leader, theirs, compared, keys, world.sight, world.gather, hot=hot, told=told)
-    return BracketJudging(world.leader, theirs, compared, keys)
+    ours, theirs_placed = (world.leader, theirs) if world.placed is None else world.placed(theirs)
+    return BracketJudging(ours, theirs_placed, compared, keys)
