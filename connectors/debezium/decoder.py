@@ -24,17 +24,23 @@ from verifier.table import Key, Scheme, Table, TableName, Value
 TableOf = Callable[[TableName], Table | None]
 _OPERATIONS = {"c": Operation.INSERT, "u": Operation.UPDATE, "d": Operation.DELETE}
 _Json = Mapping[str, object]
+Read = Callable[[bytes], tuple[_Json, _Json]]
 _NO_SCHEMA: _Json = {}
+_AVRO = b"\0"
 _ODD = re.compile(r"[^A-Za-z0-9._-]")
 _JSON = json.JSONDecoder(parse_float=values.Number, parse_constant=values.Number)
 
 
 class Decoder:
     """Messages of one connector. `table_of` answers from the leader's catalog; tables it does not know are counted
-    but their rows are not told (they are not verified). `source` is the database behind the connector."""
+    but their rows are not told (they are not verified). `source` is the database behind the connector. `avro` reads
+    messages in the registry's wire format (`connectors.debezium.avro`)."""
 
-    def __init__(self, prefix: str, modes: Modes, table_of: TableOf, source: Source = POSTGRES) -> None:
+    def __init__(
+        self, prefix: str, modes: Modes, table_of: TableOf, source: Source = POSTGRES, avro: Read | None = None
+    ) -> None:
         self.source = source
+        self._avro = avro
         self._definitions = prefix
         self._transactions = f"{prefix}.transaction"
         self._heartbeats = f"__debezium-heartbeat.{prefix}"
@@ -45,11 +51,11 @@ class Decoder:
         self._topics: dict[TableName, str] = {}
 
     def decode(self, topic: str, key: bytes | None, value: bytes | None) -> Event:
-        """The event, or Unreadable."""
+        """The event, or Unreadable. Temporary while the schema of a message cannot be had: ask again, skip nothing."""
         if value is None:
             return Aside()
         try:
-            schema, payload = _unwrap(value)
+            schema, payload = self._read(value)
             if topic == self._heartbeats:
                 return Aside(_seconds(payload.get("ts_ms")))
             if topic == self._transactions:
@@ -61,6 +67,14 @@ class Decoder:
             raise
         except (ValueError, TypeError, KeyError, AttributeError, ArithmeticError, RecursionError) as error:
             raise Unreadable(f"{type(error).__name__}: {error}"[:300], self._blamed(topic)) from error
+
+    def _read(self, message: bytes) -> tuple[_Json, _Json]:
+        """Schema (empty if there is none) and payload."""
+        if message[:1] != _AVRO:
+            return _unwrap(message)
+        if self._avro is None:
+            raise ValueError("Avro in a registry's wire format: set the stream's schema_registry_url")
+        return self._avro(message)
 
     def table_named(self, topic: str) -> TableName | None:
         """The table whose rows a topic carries, by the connector's own naming; None for other topics."""
@@ -170,7 +184,7 @@ class Decoder:
         return shape
 
     def _key(self, shape: Shape, table: Table, key: bytes) -> Key:
-        schema, payload = _unwrap(key)
+        schema, payload = self._read(key)
         types = shape.types(schema.get("fields"))
         found: list[int | str] = []
         for column in table.key:

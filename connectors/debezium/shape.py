@@ -19,11 +19,15 @@ class Shape:
         self._of_column = of_column
         self._plain = {column.name: of_column(column, None) for column in table.columns}
         self._by_schema: dict[str, Mapping[str, Type]] = {}
+        self._by_identity: dict[int, tuple[object, Mapping[str, Type]]] = {}
 
     def types(self, fields: object) -> Mapping[str, Type]:
         """Types by column name. `fields` is the Connect schema's field list, None without schemas."""
         if not isinstance(fields, list):
             return self._plain
+        same = self._by_identity.get(id(fields))
+        if same is not None and same[0] is fields:
+            return same[1]
         fingerprint = json.dumps(fields)
         known = self._by_schema.get(fingerprint)
         if known is None:
@@ -32,4 +36,7 @@ class Shape:
             by_name = {str(field.get("field")): field for field in fields if isinstance(field, dict)}
             known = {column.name: self._of_column(column, by_name.get(column.name)) for column in self.table.columns}
             self._by_schema[fingerprint] = known
+        if len(self._by_identity) >= _SCHEMAS_MAX:
+            self._by_identity.clear()
+        self._by_identity[id(fields)] = fields, known  # which keeps the list, and so its identity
         return known

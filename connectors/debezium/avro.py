@@ -1,0 +1,159 @@
+"""Avro in the wire format of Confluent's registry: a zero byte, the schema's id in four bytes, the body.
+
+Bodies are read as they were written, without Avro's own logical types, and put as the JSON converter would have put
+them: bytes in base64, numbers with a point as `Number`; and the schema as Connect describes it. From there on both
+spellings of an event go the same way.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import fastavro
+
+from connectors.debezium.values import Number
+
+_MAGIC = 0
+_HEADER = 5
+_PRIMITIVE = {
+    "int": "int32",
+    "long": "int64",
+    "float": "float",
+    "double": "double",
+    "boolean": "boolean",
+    "string": "string",
+    "bytes": "bytes",
+}
+_Json = Mapping[str, object]
+
+
+class Registry(Protocol):
+    """Where schemas are kept by id."""
+
+    def schema(self, number: int) -> str:
+        """The schema's text. Temporary while it cannot be told: the registry is away, or does not know the id yet."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Schema:
+    parsed: Any
+    connect: _Json
+
+
+class AvroReader:
+    """Messages of one registry. Schemas never change under their id, so each is asked for once."""
+
+    def __init__(self, registry: Registry) -> None:
+        self._registry = registry
+        self._known: dict[int, _Schema] = {}
+
+    def read(self, message: bytes) -> tuple[_Json, _Json]:
+        """Schema and payload. ValueError if it cannot be read, Temporary while its schema cannot be had."""
+        if len(message) < _HEADER or message[0] != _MAGIC:
+            raise ValueError("not in the registry's wire format")
+        number = int.from_bytes(message[1:_HEADER], "big")
+        schema = self._known.get(number)
+        if schema is None:
+            schema = self._known[number] = _parsed(self._registry.schema(number))
+        body = io.BytesIO(message)
+        body.seek(_HEADER)
+        try:
+            payload = fastavro.schemaless_reader(body, schema.parsed, None)
+        except (EOFError, IndexError, KeyError, TypeError, OverflowError, MemoryError) as error:
+            raise ValueError(f"not of schema {number}: {type(error).__name__}") from error
+        if body.tell() != len(message):
+            raise ValueError(f"not of schema {number}: {len(message) - body.tell()} bytes are left over")
+        if not isinstance(payload, dict):
+            raise TypeError(f"expected a record, have {type(payload).__name__}")
+        return schema.connect, _plain(payload)
+
+
+def _parsed(written: str) -> _Schema:
+    schema = json.loads(written)
+    return _Schema(fastavro.parse_schema(_without_logical_types(schema)), connect_schema(schema))
+
+
+def _without_logical_types(schema: Any) -> Any:
+    if isinstance(schema, dict):
+        return {name: _without_logical_types(part) for name, part in schema.items() if name != "logicalType"}
+    return [_without_logical_types(part) for part in schema] if isinstance(schema, list) else schema
+
+
+def _plain(value: Any) -> Any:
+    kind = type(value)
+    if kind is bytes:
+        return base64.b64encode(value).decode()
+    if kind is float:
+        return Number(repr(value))
+    if kind is dict:
+        return {name: _plain(part) for name, part in value.items()}
+    return [_plain(part) for part in value] if kind is list else value
+
+
+def connect_schema(schema: object) -> _Json:
+    """The schema as Kafka Connect's JSON describes it, from what its Avro converters keep of it (`connect.*`)."""
+    return _connect(schema, {}, "")
+
+
+def _connect(schema: object, named: dict[str, _Json], space: str) -> _Json:
+    if isinstance(schema, list):
+        others = [part for part in schema if part != "null"]
+        return {**_connect(others[0], named, space), "optional": True} if len(others) == 1 else {}
+    if isinstance(schema, str):
+        if schema in _PRIMITIVE:
+            return {"type": _PRIMITIVE[schema]}
+        return named.get(schema) or named.get(f"{space}.{schema}") or {}
+    if not isinstance(schema, dict):
+        return {}
+    kind = schema.get("type")
+    if isinstance(kind, (dict, list)):
+        return _connect(kind, named, space)
+    found = _OF_KIND[kind](schema, named, space) if kind in _OF_KIND else dict(_connect(kind, named, space))
+    for name, key in (("connect.type", "type"), ("connect.name", "name"), ("connect.parameters", "parameters")):
+        if name in schema:
+            found[key] = schema[name]
+    if schema.get("logicalType") == "decimal" and "parameters" not in found:
+        found["parameters"] = {"scale": str(schema.get("scale", 0))}
+    return found
+
+
+def _record(schema: Mapping[str, Any], named: dict[str, _Json], space: str) -> dict[str, object]:
+    name, within = str(schema.get("name", "")), str(schema.get("namespace", space))
+    full = name if "." in name else f"{within}.{name}"
+    fields: list[_Json] = []
+    found: dict[str, object] = {"type": "struct", "name": full, "fields": fields}
+    named[full] = named[name] = found
+    for field in schema.get("fields", ()):
+        fields.append({**_connect(field["type"], named, full.rpartition(".")[0]), "field": field["name"]})
+    return found
+
+
+def _array(schema: Mapping[str, Any], named: dict[str, _Json], space: str) -> dict[str, object]:
+    return {"type": "array", "items": _connect(schema.get("items"), named, space)}
+
+
+def _map(schema: Mapping[str, Any], named: dict[str, _Json], space: str) -> dict[str, object]:
+    return {"type": "map", "values": _connect(schema.get("values"), named, space)}
+
+
+def _enum(schema: Mapping[str, Any], named: dict[str, _Json], space: str) -> dict[str, object]:
+    return {"type": "string"}
+
+
+def _fixed(schema: Mapping[str, Any], named: dict[str, _Json], space: str) -> dict[str, object]:
+    return {"type": "bytes"}
+
+
+_OF_KIND: Mapping[object, Callable[[Mapping[str, Any], dict[str, _Json], str], dict[str, object]]] = {
+    "record": _record,
+    "array": _array,
+    "map": _map,
+    "enum": _enum,
+    "fixed": _fixed,
+}

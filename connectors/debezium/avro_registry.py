@@ -1,0 +1,51 @@
+"""A schema registry that speaks Confluent's REST interface (Apicurio's: below `/apis/ccompat/v7`)."""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+import httpx2
+from confluent_kafka.schema_registry import SchemaRegistryClient
+from confluent_kafka.schema_registry.error import SchemaRegistryError
+
+from verifier.errors import Forbidden, Misconfigured, Temporary, Unreachable
+
+_TIMEOUT_SECONDS = 10.0
+_REFUSED = (401, 403)
+
+
+class SchemaRegistry:
+    """A `Registry`. `user` and `password` for basic authentication; they stand nowhere else, also not in messages."""
+
+    def __init__(self, url: str, user: str | None = None, password: str | None = None) -> None:
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.password:
+            raise Misconfigured(
+                "the schema registry's URL must be http:// or https://, without user and password in it"
+            )
+        self._where = f"schema registry at {url}"
+        settings = {"url": url, "timeout": _TIMEOUT_SECONDS, "max.retries": 0}
+        if user is not None:
+            settings["basic.auth.user.info"] = f"{user}:{password or ''}"
+        self._client = SchemaRegistryClient(settings)
+
+    def schema(self, number: int) -> str:
+        """See `Registry`. Forbidden if it refuses us; Misconfigured if the schema is not one of Avro."""
+        try:
+            found = self._client.get_schema(number)
+        except SchemaRegistryError as error:
+            if error.http_status_code in _REFUSED:
+                raise Forbidden(
+                    f"{self._where} refuses us (HTTP {error.http_status_code}): check its user and password"
+                ) from error
+            raise Temporary(
+                f"{self._where} does not give schema {number} (HTTP {error.http_status_code}, code "
+                f"{error.error_code}): is it the registry that the connector's converters use?"
+            ) from error
+        except httpx2.HTTPError as error:
+            raise Unreachable(f"{self._where} does not answer: {type(error).__name__}") from error
+        except ValueError as error:
+            raise Temporary(f"{self._where} gives no JSON: is it a schema registry?") from error
+        if found.schema_type not in (None, "AVRO") or found.schema_str is None or found.references:
+            raise Misconfigured(f"schema {number} of the {self._where} is not plain Avro: set an Avro converter")
+        return str(found.schema_str)

@@ -1,0 +1,131 @@
+"""Avro in a registry's wire format: what is read, what is not, and what waits for the registry."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
+import pytest
+from fixtures.avro_events import Registered
+
+from connectors.debezium.avro import AvroReader
+from connectors.debezium.avro_registry import SchemaRegistry
+from connectors.debezium.decoder import Decoder
+from connectors.debezium.event import Unreadable
+from connectors.debezium.modes import RECOMMENDED
+from verifier.errors import Forbidden, Misconfigured, Temporary, Unreachable
+
+SCHEMA = {
+    "type": "struct", "name": "p.public.t.Value", "optional": False,
+    "fields": [
+        {"type": "int16", "optional": True, "field": "small"},
+        {"type": "bytes", "optional": True, "field": "n", "name": "org.apache.kafka.connect.data.Decimal",
+         "version": 1, "parameters": {"scale": "2", "connect.decimal.precision": "10"}},
+        {"type": "double", "optional": True, "field": "f"},
+        {"type": "array", "items": {"type": "string", "optional": True}, "optional": True, "field": "words"},
+    ],
+}  # fmt: skip
+ROW = {"small": 7, "n": "BM4=", "f": 0.1, "words": ["a", None]}
+JSON = json.dumps({"schema": SCHEMA, "payload": ROW}).encode()
+
+
+def test_a_message_is_what_it_would_be_in_json() -> None:
+    registry = Registered()
+    message = registry.write(JSON)
+    reader = AvroReader(registry)
+    schema, payload = reader.read(message)
+    assert payload == {"small": 7, "n": "BM4=", "f": "0.1", "words": ["a", None]}
+    assert (schema["type"], schema["name"]) == ("struct", "p.public.t.Value")
+    fields = schema["fields"]
+    assert isinstance(fields, list)
+    assert fields[0] == {"type": "int16", "optional": True, "field": "small"}
+    assert fields[1] == {
+        "type": "bytes", "name": "org.apache.kafka.connect.data.Decimal", "optional": True, "field": "n",
+        "parameters": {"scale": "2", "connect.decimal.precision": "10"},
+    }  # fmt: skip
+    assert fields[3]["items"] == {"type": "string", "optional": True}
+    reader.read(message)
+    assert registry.asked == 1
+
+
+@pytest.mark.parametrize(
+    "damage", [lambda m: m[:-1], lambda m: m + b"\0", lambda m: m[:4], lambda m: m[:5] + b"\xff" * 40]
+)
+def test_a_body_that_is_not_of_its_schema_is_unreadable(damage: object) -> None:
+    registry = Registered()
+    message = damage(registry.write(JSON))  # type: ignore[operator]
+    decoder = Decoder("p", RECOMMENDED, lambda _: None, avro=AvroReader(registry).read)
+    with pytest.raises(Unreadable):
+        decoder.decode("p.public.t", None, message)
+
+
+def test_without_a_registry_the_cure_is_named() -> None:
+    with pytest.raises(Unreadable, match="schema_registry_url"):
+        Decoder("p", RECOMMENDED, lambda _: None).decode("p.public.t", None, Registered().write(JSON))
+
+
+@contextmanager
+def registry(status: int, body: object) -> Iterator[tuple[str, list[str | None]]]:
+    """A server that gives this answer to every question, and the credentials that it was given."""
+    seen: list[str | None] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            seen.append(self.headers.get("Authorization"))
+            answer = body.encode() if isinstance(body, str) else json.dumps(body).encode()
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(answer)))
+            self.end_headers()
+            self.wfile.write(answer)
+
+        def log_message(self, *_: object) -> None: ...
+
+    server = HTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}", seen
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+def test_a_schema_is_fetched_with_the_credentials() -> None:
+    with registry(200, {"schema": '"string"', "schemaType": "AVRO"}) as (url, seen):
+        assert SchemaRegistry(url, "reader", "word").schema(7) == '"string"'
+    assert seen == ["Basic cmVhZGVyOndvcmQ="]
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "error", "words"),
+    [
+        (404, {"error_code": 40403, "message": "Schema not found"}, Temporary, "does not give schema 7.*404.*40403"),
+        (500, {"error_code": 50001, "message": "x"}, Temporary, "does not give schema 7"),
+        (401, {"error_code": 401, "message": "Unauthorized"}, Forbidden, "user and password"),
+        (200, "<html>", Temporary, "is it a schema registry"),
+        (200, {"schema": "syntax", "schemaType": "PROTOBUF"}, Misconfigured, "Avro converter"),
+    ],
+)
+def test_what_the_registry_answers_instead(status: int, body: object, error: type[Exception], words: str) -> None:
+    with registry(status, body) as (url, _), pytest.raises(error, match=words) as caught:
+        SchemaRegistry(url, "reader", "the-word").schema(7)
+    assert "the-word" not in str(caught.value)
+
+
+def test_a_registry_that_is_away_stops_nothing_for_good() -> None:
+    with registry(200, {"schema": '"string"'}) as (url, _):
+        pass
+    reader = AvroReader(SchemaRegistry(url))
+    decoder = Decoder("p", RECOMMENDED, lambda _: None, avro=reader.read)
+    with pytest.raises(Unreachable, match="schema registry at http"):
+        decoder.decode("p.public.t", None, Registered().write(JSON))
+
+
+def test_a_url_with_a_password_is_refused_and_not_repeated() -> None:
+    with pytest.raises(Misconfigured) as caught:
+        SchemaRegistry("http://me:secret@localhost")
+    assert "secret" not in str(caught.value)
