@@ -47,8 +47,8 @@ class Commits(Protocol):
         """How far the stream must have been read so that no transaction that either look showed is still to come."""
         ...
 
-    def append(self, transaction: Transaction, before: Mark | None) -> None:
-        """`before`: the floor's mark, for the first one."""
+    def append(self, transaction: Transaction, position: Position | None, mark: Mark | None) -> None:
+        """`position` and `mark` are the floor's, for the first one."""
         ...
 
     def has(self, commit: Position) -> bool:

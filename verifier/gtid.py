@@ -108,6 +108,11 @@ class GtidSet:
             found.setdefault(origin, []).extend(intervals)
         return GtidSet.of(found)
 
+    def minus(self, other: GtidSet) -> GtidSet:
+        """What the other one lacks."""
+        theirs = dict(other.intervals)
+        return GtidSet.of({origin: _cut(intervals, theirs.get(origin, ())) for origin, intervals in self.intervals})
+
     def text(self) -> str:
         return f"gtids:{self}"
 
@@ -192,3 +197,12 @@ def _joined(intervals: Iterable[Interval]) -> tuple[Interval, ...]:
         else:
             joined.append((first, last))
     return tuple(joined)
+
+
+def _cut(intervals: Iterable[Interval], others: Iterable[Interval]) -> list[Interval]:
+    """What is in the first and not in the others."""
+    left = list(intervals)
+    for lower, upper in others:
+        pieces = [[(first, min(last, lower - 1)), (max(first, upper + 1), last)] for first, last in left]
+        left = [(first, last) for both in pieces for first, last in both if first <= last]
+    return left

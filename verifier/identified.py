@@ -19,7 +19,7 @@ from typing import Any
 from verifier.change import Transaction
 from verifier.commits import Certain, Settled
 from verifier.errors import Unsound
-from verifier.gtid import Binlog, DomainGtids, GtidSet, Logged
+from verifier.gtid import Binlog, DomainGtids, GtidSet, Interval, Logged
 from verifier.look import Look, Publishes
 from verifier.position import Position
 from verifier.view import Mark, Shown, View
@@ -28,19 +28,19 @@ from verifier.view import Mark, Shown, View
 @dataclass(frozen=True, slots=True)
 class _Spot:
     """One transaction: its number with its origin (MySQL) or in its domain (MariaDB), and where it ends in the binlog
-    (None: its stream does not tell)."""
+    (None: its stream does not tell). Several ids: it is one of them."""
 
-    origin: str | int
-    number: int
+    ids: tuple[tuple[str | int, int], ...]
     place: tuple[str, int, int] | None
 
 
-_Holds = Callable[[_Spot], bool | None]
-"""Does a position hold the transaction? None: it does not tell."""
+_Holds = Callable[[_Spot], tuple[bool, bool]]
+"""Does a position surely hold the transaction; may it?"""
 
 
 class Identified:
-    """Each commit is a transaction's own id, best together with its place (`Logged`)."""
+    """Each commit is a transaction's own id, best together with its place (`Logged`). It may also be the set of all ids
+    through the transaction: then its own is the highest of those that the commit before it lacks."""
 
     early = True
 
@@ -54,19 +54,26 @@ class Identified:
         # own position may also hold ids that the leader never had.
         return barrier, leader.high
 
-    def append(self, transaction: Transaction, before: Mark | None) -> None:
-        spot = _spot(transaction.commit)
+    def append(self, transaction: Transaction, position: Position | None, mark: Mark | None) -> None:
+        commit = transaction.commit
+        spot = _spot(commit) or _last_of(commit, self._commits[-1] if self._commits else position)
         self._spots.append(spot)
-        self._commits.append(transaction.commit)
-        self._ids.add((spot.origin, spot.number))
+        self._commits.append(commit)
+        self._ids.update(spot.ids)
 
     def has(self, commit: Position) -> bool:
         spot = _spot(commit)
-        return (spot.origin, spot.number) in self._ids
+        if spot is not None:
+            return spot.ids[0] in self._ids
+        return bool(self._commits) and self._commits[-1].covers(commit)
 
     def follows(self, commit: Position) -> bool:
-        place, last = _spot(commit).place, self._spots[-1].place if self._spots else None
-        return place is None or last is None or (place[0] == last[0] and place > last)
+        if not self._commits:
+            return True
+        place, last = _place(commit), self._spots[-1].place
+        if place is not None and last is not None:
+            return place[0] == last[0] and place > last
+        return _spot(commit) is not None or commit.covers(self._commits[-1])
 
     def certain(
         self, follower: Look[Any], publishes: Publishes, settled: Settled | None, floor: Position | None
@@ -82,18 +89,18 @@ class Identified:
         seen, shown = self._surely(leader.view), _holds(follower.low)
         perhaps_seen, perhaps_shown = _holds(leader.high), _holds(follower.high)
         for index, spot in enumerate(self._spots):
-            sees, shows = seen(index), shown(spot) is True
+            sees, shows = seen(index), shown(spot)[0]
             if sees and shows:
                 continue
-            straddled = (not sees and (shows or perhaps_shown(spot) is not False)) or (
-                not shows and (sees or perhaps_seen(spot) is not False)
+            straddled = (not sees and (shows or perhaps_shown(spot)[1])) or (
+                not shows and (sees or perhaps_seen(spot)[1])
             )
             yield index, straddled
 
     def spare(self, views: Iterable[View], lows: Iterable[Position]) -> int:
         seen, shown = [self._surely(view) for view in views], [_holds(low) for low in lows]
         for index, spot in enumerate(self._spots):
-            if not (all(one(index) for one in seen) and all(one(spot) is True for one in shown)):
+            if not (all(one(index) for one in seen) and all(one(spot)[0] for one in shown)):
                 return index
         return len(self._spots)
 
@@ -105,14 +112,15 @@ class Identified:
         )
 
     def drop(self, count: int) -> None:
-        self._ids.difference_update((spot.origin, spot.number) for spot in self._spots[:count])
+        for spot in self._spots[:count]:
+            self._ids.difference_update(spot.ids)
         del self._spots[:count], self._commits[:count]
 
     def _surely(self, view: View) -> Callable[[int], bool]:
         """Does the view certainly show the transaction of that index?"""
         if isinstance(view, Shown):
             holds = _holds(view.through)
-            return lambda index: holds(self._spots[index]) is True
+            return lambda index: holds(self._spots[index])[0]
         return lambda index: view.ended_below(self._commits[index])
 
 
@@ -121,41 +129,74 @@ def identifies(position: Position) -> bool:
     return isinstance(position, Logged | GtidSet | DomainGtids | Binlog)
 
 
-def _spot(commit: Position) -> _Spot:
-    """Unsound if it is not the id of one transaction."""
+def _place(commit: Position) -> tuple[str, int, int] | None:
+    return commit.binlog.place() if isinstance(commit, Logged) else None
+
+
+def _spot(commit: Position) -> _Spot | None:
+    """None if it is not the id of one transaction."""
     gtids = commit.gtids if isinstance(commit, Logged) else commit
-    place = commit.binlog.place() if isinstance(commit, Logged) else None
     if isinstance(gtids, DomainGtids) and len(gtids.last) == 1:
         ((domain, _server, number),) = gtids.last
-        return _Spot(domain, number, place)
+        return _Spot(((domain, number),), _place(commit))
     if isinstance(gtids, GtidSet) and len(gtids.intervals) == 1:
         ((origin, intervals),) = gtids.intervals
         if len(intervals) == 1 and intervals[0][0] == intervals[0][1]:
-            return _Spot(origin, intervals[0][0], place)
-    raise Unsound(
-        f"the change stream delivered a transaction at {commit.text()}, which is not the id of one transaction"
-    )
+            return _Spot(((origin, intervals[0][0]),), _place(commit))
+    return None
+
+
+def _last_of(commit: Position, before: Position | None) -> _Spot:
+    """Where `commit` is everything through the transaction. Unsound if it tells no id."""
+    gtids = commit.gtids if isinstance(commit, Logged) else commit
+    known = before.gtids if isinstance(before, Logged) else before
+    ids: list[tuple[str | int, int]] = []
+    if isinstance(gtids, DomainGtids):
+        had = {domain: number for domain, _, number in known.last} if isinstance(known, DomainGtids) else {}
+        ids = [(domain, number) for domain, _, number in gtids.last if number > had.get(domain, -1)]
+    elif isinstance(gtids, GtidSet):
+        new = gtids.minus(known) if isinstance(known, GtidSet) else gtids
+        ids = [(origin, intervals[-1][1]) for origin, intervals in new.intervals]
+    if not ids:
+        raise Unsound(f"the change stream delivered a transaction at {commit.text()}, which is no id of its own")
+    return _Spot(tuple(ids), _place(commit))
 
 
 def _holds(position: Position) -> _Holds:
     if isinstance(position, Logged):
         by_id, by_place = _holds(position.gtids), _holds(position.binlog)
 
-        def either(spot: _Spot) -> bool | None:
-            here, there = by_id(spot), by_place(spot)
-            return True if here or there else (None if here is None and there is None else False)
+        def either(spot: _Spot) -> tuple[bool, bool]:
+            (surely, perhaps), (there, perhaps_there) = by_id(spot), by_place(spot)
+            return surely or there, perhaps and perhaps_there
 
         return either
     if isinstance(position, DomainGtids):
         last: dict[str | int, int] = {domain: number for domain, _server, number in position.last}
-        return lambda spot: last.get(spot.origin, -1) >= spot.number
+        return _among(lambda origin, number: last.get(origin, -1) >= number)
     if isinstance(position, GtidSet):
-        sets: dict[str | int, tuple[tuple[int, int], ...]] = dict(position.intervals)
-        return lambda spot: any(first <= spot.number <= end for first, end in sets.get(spot.origin, ()))
+        sets: dict[str | int, tuple[Interval, ...]] = dict(position.intervals)
+        return _among(lambda origin, number: any(first <= number <= end for first, end in sets.get(origin, ())))
     if isinstance(position, Binlog):
         here = position.place()
-        return lambda spot: None if spot.place is None or spot.place[0] != here[0] else here >= spot.place
-    return lambda spot: None
+
+        def placed(spot: _Spot) -> tuple[bool, bool]:
+            if spot.place is None or spot.place[0] != here[0]:
+                return False, True
+            return (here >= spot.place,) * 2
+
+        return placed
+    return lambda spot: (False, True)
+
+
+def _among(has: Callable[[str | int, int], bool]) -> _Holds:
+    def held(spot: _Spot) -> tuple[bool, bool]:
+        if len(spot.ids) == 1:
+            return (has(*spot.ids[0]),) * 2
+        found = [has(*one) for one in spot.ids]
+        return all(found), any(found)
+
+    return held
 
 
 def _joined(floor: Position, commits: Sequence[Position]) -> Position:

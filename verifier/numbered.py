@@ -30,10 +30,10 @@ class Numbered:
     def needed(self, barrier: Position, leader: Look[Any], follower: Look[Any]) -> Sequence[Position]:
         return barrier, leader.high, follower.high
 
-    def append(self, transaction: Transaction, before: Mark | None) -> None:
+    def append(self, transaction: Transaction, position: Position | None, mark: Mark | None) -> None:
         self._commits.append(transaction.commit)
         self._xids.append(transaction.xid)
-        self._marks.append(_later(self._marks[-1] if self._marks else before, transaction.xid + 1))
+        self._marks.append(_later(self._marks[-1] if self._marks else mark, transaction.xid + 1))
 
     def has(self, commit: Position) -> bool:
         if not self._commits or not self._commits[-1].covers(commit):

@@ -210,7 +210,7 @@ class TransactionWindow:
         keys = {table: tuple(dict.fromkeys(listed)) for table, listed in tables.items()}
         size = max(1, sum(map(len, keys.values())))
         self._entries.append(_Entry(keys, transaction.blind, size))
-        commits.append(transaction, self._floors[None].mark)
+        commits.append(transaction, self._floors[None].position, self._floors[None].mark)
         self._changes += size
         return True
 

@@ -86,3 +86,20 @@ def test_texts_are_read_back(position: Position) -> None:
 def test_what_is_no_position_is_refused(text: str) -> None:
     with pytest.raises(ValueError):
         parse(text)
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "left"),
+    [
+        ("1-9", "3-4:7", "1-2:5-6:8-9"),
+        ("1-9", "1-9", ""),
+        ("1-9", "20", "1-9"),
+        ("3-5:8", "1-3:5-7", "4:8"),
+        ("5", "", "5"),
+    ],
+)
+def test_a_set_without_another(ours: str, theirs: str, left: str) -> None:
+    def set_of(text: str) -> GtidSet:
+        return GtidSet.parse(f"{A}:{text}, {B}:7") if text else GtidSet.parse(f"{B}:7")
+
+    assert set_of(ours).minus(set_of(theirs)) == (GtidSet.parse(f"{A}:{left}") if left else GtidSet())
