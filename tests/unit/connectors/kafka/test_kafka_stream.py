@@ -166,7 +166,7 @@ def test_poison_is_kept_whole_and_blinds_its_table_and_the_rest_goes_on(bench: B
     bench.open()
     bench.source.begin()
     bench.source.row(1, 1)
-    bench.broker.append(("p.public.t", 0), {"id": 2}, b"\x00junk")
+    bench.broker.append(("p.public.t", 0), {"id": 2}, b"\x01junk")
     bench.source.row(3, 3)
     bench.source.end(t=3)
     batch = bench.poll()
@@ -177,7 +177,7 @@ def test_poison_is_kept_whole_and_blinds_its_table_and_the_rest_goes_on(bench: B
     assert [b.table for b in batch.transactions[0].blind] == [T]
     (letter,) = batch.letters
     assert (letter.topic, letter.partition, letter.offset, letter.at) == ("p.public.t", 0, 1, 1001.0)
-    assert (letter.key, letter.value, letter.fault) == (b'{"id": 2}', b"\x00junk", "JSONDecodeError")
+    assert (letter.key, letter.value, letter.fault) == (b'{"id": 2}', b"\x01junk", "JSONDecodeError")
     assert batch.offsets["p.public.t:0"] == 3, "behind the letter: whoever journals the offsets has to keep it"
     bench.source.transaction(4)
     assert keys(bench.poll()) == [[4]]
@@ -188,7 +188,7 @@ def test_dead_letters_that_were_not_journaled_come_again(bench: Bench) -> None:
     bench.open()
     bench.source.transaction(1)
     journaled = bench.poll()
-    bench.broker.append(("p.public.t", 0), {"id": 2}, b"\x00junk")
+    bench.broker.append(("p.public.t", 0), {"id": 2}, b"\x01junk")
     assert [letter.offset for letter in bench.poll().letters] == [1]
     bench.broker.append(("p.public.t", 0), {"id": 3}, b"\x00more")
     bench.stream._read(0.0)  # read, and the batch with them never handed out
