@@ -14,6 +14,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from verifier.position import Position
 from verifier.table import Key, TableName, Value
@@ -25,8 +26,7 @@ class Operation(enum.Enum):
     DELETE = "delete"
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(NamedTuple):
     """One row changed. A key change is two: a delete of the old key and an insert of the new one.
 
     `after` maps column names to values as canonical text, without columns that the event does not know

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass, replace
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 KeyValue: TypeAlias = int | str
 Key: TypeAlias = tuple[KeyValue, ...]
@@ -62,9 +62,9 @@ class Scheme(enum.Enum):
     CLIENT = "client"  # the canonical encoding hashed by trueup, which reads every row
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class TableName:
-    """Identity of a table; `str()` gives `schema.name`, never quoted."""
+class TableName(NamedTuple):
+    """Identity of a table; `str()` gives `schema.name`, never quoted. A tuple, because it is hashed with every change
+    of the stream."""
 
     schema: str
     name: str

@@ -30,6 +30,8 @@ from __future__ import annotations
 from collections import OrderedDict, deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
+from operator import attrgetter
 
 from connectors.debezium.delivery import deliver
 from connectors.debezium.event import Begin, End, RowEvent, Statement
@@ -41,6 +43,7 @@ from verifier.position import Position
 from verifier.table import TableName
 
 REMEMBERED = 65_536
+_XID = attrgetter("xid")
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +102,23 @@ class TransactionAssembler:
             pending = self._pending[event.xid] = Pending()
         self._waiting.setdefault(partition, {})[event.xid] = None
         self.kept += pending.add(partition, offset, event, self._keep_max)
+
+    def rows(self, partition: Partition, offsets: Sequence[int], events: Sequence[RowEvent]) -> None:
+        """`row` of each of these, which lie in one partition in this order."""
+        start = 0
+        for xid, group in groupby(events, _XID):
+            rows = list(group)
+            first, last = offsets[start], offsets[start + len(rows) - 1]
+            start += len(rows)
+            if xid in self._recent:
+                self._forget_before(partition, last)
+                continue
+            pending = self._pending.get(xid)
+            if pending is None:
+                pending = self._pending[xid] = Pending()
+            self._waiting.setdefault(partition, {})[xid] = None
+            self.kept += pending.add_all(partition, first, last, rows, self._keep_max)
+        self.passed(partition, offsets[-1])
 
     def unread(self, partition: Partition, offset: int, table: TableName | None, reason: str) -> None:
         """A message that nobody understands: its table is blind, and a transaction that lacks a row of that table

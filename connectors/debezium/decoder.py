@@ -9,14 +9,16 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from connectors.debezium import values
 from connectors.debezium.definitions import tables_of
 from connectors.debezium.event import Aside, Begin, End, Event, RowEvent, Statement, Unreadable
 from connectors.debezium.modes import Modes
+from connectors.debezium.plain import Keys, PlainRows
 from connectors.debezium.shape import Shape
 from connectors.debezium.source import POSTGRES, Source
+from connectors.debezium.types import Type
 from verifier.change import Blindness, Cause, Change, Operation
 from verifier.encoding import canonical_key
 from verifier.table import Key, Scheme, Table, TableName, Value
@@ -49,11 +51,14 @@ class Decoder:
         self._table_of = table_of
         self._shapes: dict[TableName, Shape] = {}
         self._topics: dict[TableName, str] = {}
+        self._plain = PlainRows(source, modes, self._shape_of, _fields, Keys(self._key, self._key_value), self._image)
 
     def decode(self, topic: str, key: bytes | None, value: bytes | None) -> Event:
         """The event, or Unreadable. Temporary while the schema of a message cannot be had: ask again, skip nothing."""
         if value is None:
             return Aside()
+        if topic == self._transactions and (boundary := self._plain.boundary(value)) is not None:
+            return boundary
         try:
             schema, payload = self._read(value)
             if topic == self._heartbeats:
@@ -67,6 +72,15 @@ class Decoder:
             raise
         except (ValueError, TypeError, KeyError, AttributeError, ArithmeticError, RecursionError) as error:
             raise Unreadable(f"{type(error).__name__}: {error}"[:300], self._blamed(topic)) from error
+
+    def rows(self, topic: str, keys: Sequence[bytes | None], messages: Sequence[bytes]) -> Sequence[RowEvent] | None:
+        """The same as `decode` of each of these messages of one partition, at a fraction of its cost; None if that
+        cannot be had, because one of them is not a row event as most are."""
+        if topic in (self._transactions, self._heartbeats, self._definitions):
+            return None
+        found = self._plain.decode(keys, messages)
+        name = found[0].table if found else None
+        return found if name is not None and self._carries(topic, name) else None
 
     def _read(self, message: bytes) -> tuple[_Json, _Json]:
         """Schema (empty if there is none) and payload."""
@@ -119,7 +133,7 @@ class Decoder:
                 f"rows of {name} in topic {topic[:200]}: is a transform or a topic naming strategy set?", None
             )
         after = payload.get("after")
-        fields = tuple(sorted(after)) if isinstance(after, Mapping) else ()
+        fields = _names(after)
         change, blind = self._told(name, operation, schema, payload, key)
         return RowEvent(xid, order, name, change, blind, fields, handled_at, self.source.place(source))
 
@@ -171,7 +185,7 @@ class Decoder:
             return None, Blindness(Cause.KEYLESS, name)
         shape = self._shape(name, table)
         try:
-            found = self._key(shape, table, key)
+            found = self._key(shape, key)
             after = self._after(shape, schema, payload) if operation != "d" else None
         except (ValueError, TypeError, KeyError, ArithmeticError) as error:
             return None, Blindness(Cause.UNREADABLE, name, f"{type(error).__name__}: {error}"[:300])
@@ -183,26 +197,40 @@ class Decoder:
             shape = self._shapes[name] = Shape(table, self.source.of_column)
         return shape
 
-    def _key(self, shape: Shape, table: Table, key: bytes) -> Key:
+    def _shape_of(self, name: TableName) -> Shape | None:
+        table = self._table_of(name)
+        return None if table is None else self._shape(name, table)
+
+    def _key(self, shape: Shape, key: bytes) -> Key:
         schema, payload = self._read(key)
+        table = shape.table
         types = shape.types(schema.get("fields"))
         found: list[int | str] = []
         for column in table.key:
             if column not in payload:
                 raise ValueError(f"the event's key has no column {column}: is message.key.columns set?")
-            raw = payload[column]
-            told = self.source.decode(raw, types[column], self._modes)
-            native = table.scheme is Scheme.NATIVE
-            if told is values.UNKNOWN or told is None or (native and not types[column].spelled):
-                raise ValueError(
-                    f"key column {column} ({table.column(column).declared}) cannot be told exactly in mode "
-                    f"decimal={self._modes.decimal}, time={self._modes.time}: set the connector's recommended modes"
-                )
-            if native:
-                found.append(int(told) if types[column].whole else told)
-            else:
-                found.append(canonical_key(table.column(column), told))
+            found.append(self._key_value(table, column, types[column], payload[column]))
         return tuple(found)
+
+    def _key_value(self, table: Table, column: str, kind: Type, raw: object) -> int | str:
+        """ValueError or TypeError if the event does not tell it."""
+        told = self.source.decode(raw, kind, self._modes)
+        native = table.scheme is Scheme.NATIVE
+        if told is values.UNKNOWN or told is None or (native and not kind.spelled):
+            raise ValueError(
+                f"key column {column} ({table.column(column).declared}) cannot be told exactly in mode "
+                f"decimal={self._modes.decimal}, time={self._modes.time}: set the connector's recommended modes"
+            )
+        if native:
+            return int(told) if kind.whole else told
+        return canonical_key(table.column(column), told)
+
+    def _image(self, shape: Shape, message: bytes) -> Mapping[str, Value]:
+        """The new row of a message that was understood before; nothing where its columns turn out to be odd."""
+        try:
+            return self._after(shape, *_unwrap(message))
+        except (ValueError, TypeError, KeyError, ArithmeticError, RecursionError):
+            return {}
 
     def _after(self, shape: Shape, schema: _Json, payload: _Json) -> Mapping[str, Value]:
         after = payload["after"]
@@ -221,6 +249,14 @@ class Decoder:
             if value is not values.UNKNOWN:
                 told[column] = value
         return told
+
+
+def _names(after: object) -> tuple[str, ...]:
+    return tuple(sorted(after)) if isinstance(after, Mapping) else ()
+
+
+def _fields(message: bytes) -> tuple[str, ...]:
+    return _names(_unwrap(message)[1].get("after"))
 
 
 def _unwrap(message: bytes) -> tuple[_Json, _Json]:

@@ -23,14 +23,17 @@ def deliver(
     order, and is brought up to date: another set of columns means that the table's definition changed."""
     found = dict.fromkeys(blind)
     changes = []
+    table: TableName | None = None
+    names: tuple[str, ...] = ()
     for row in pending.rows():
         if row.blind is not None:
             found[row.blind] = None
-        if row.table is not None and row.fields:
-            before = fields.get(row.table)
-            if before is not None and before != row.fields:
-                found[Blindness(Cause.DDL, row.table, _difference(before, row.fields))] = None
-            fields[row.table] = row.fields
+        if (row.fields is not names or row.table is not table) and row.table is not None and row.fields:
+            table, names = row.table, row.fields
+            before = fields.get(table)
+            if before is not None and before != names:
+                found[Blindness(Cause.DDL, table, _difference(before, names))] = None
+            fields[table] = names
         if row.change is not None:
             changes.append(row.change)
     for table in sorted(pending.large):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import msgspec
+
 from connectors.debezium.source import TransactionId
 from verifier.change import Blindness, Change
 from verifier.gtid import Binlog
@@ -11,8 +13,7 @@ from verifier.position import Position
 from verifier.table import TableName
 
 
-@dataclass(frozen=True, slots=True)
-class RowEvent:
+class RowEvent(msgspec.Struct, frozen=True, gc=False):
     """One counted event of a transaction: a row change, a truncate, or a logical message (no table).
 
     `order` is its place in the transaction, from 1. `fields` are the column names of the row's new state, sorted
@@ -30,13 +31,11 @@ class RowEvent:
     place: Binlog | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Begin:
+class Begin(msgspec.Struct, frozen=True, gc=False):
     xid: TransactionId
 
 
-@dataclass(frozen=True, slots=True)
-class End:
+class End(msgspec.Struct, frozen=True, gc=False):
     """A transaction is complete on the connector's side. `commit` is its own position (`Source.end`); `events` how many
     row events it has, `by_table` the same per data collection (named `schema.table`, messages oddly)."""
 

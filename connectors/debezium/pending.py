@@ -7,14 +7,16 @@ copies that were not (see `connectors.debezium.assembly`).
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from operator import attrgetter
 
 from connectors.debezium.event import RowEvent
 from verifier.gtid import Binlog
 from verifier.table import TableName
 
 Partition = tuple[str, int]
+_ORDER = attrgetter("order")
 
 
 class Orders:
@@ -78,6 +80,21 @@ class Pending:
             self.large.add(row.table)
         return 0
 
+    def add_all(self, partition: Partition, first: int, last: int, rows: Sequence[RowEvent], keep_max: int) -> int:
+        """`add` of several rows of one partition, read between these offsets."""
+        if self.shrunk or self.kept + len(rows) > keep_max:
+            return sum(self.add(partition, first if row is rows[0] else last, row, keep_max) for row in rows)
+        part = self.parts.get(partition)
+        if part is None:
+            part = self.parts[partition] = Part(first, last)
+        part.last = max(part.last, last)
+        self.place = rows[-1].place
+        before = len(part.rows)
+        part.rows.update(zip(map(_ORDER, rows), rows, strict=True))
+        grown = len(part.rows) - before
+        self.kept += grown
+        return grown
+
     def _shrink(self) -> int:
         self.shrunk, kept = True, self.kept
         for part in self.parts.values():
@@ -100,7 +117,8 @@ class Pending:
 
     def rows(self) -> list[RowEvent]:
         """The kept rows in their order, each once."""
-        found: dict[int, RowEvent] = {}
-        for part in self.parts.values():
-            found.update(part.rows)
+        parts = list(self.parts.values())
+        found = parts[0].rows if parts else {}
+        for part in parts[1:]:
+            found = found | part.rows
         return [found[order] for order in sorted(found)]

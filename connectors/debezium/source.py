@@ -15,7 +15,7 @@ and applied positions lie between transactions. Without GTIDs the id is `file=..
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
@@ -41,6 +41,10 @@ class Source(Protocol):
 
     def transaction(self, written: object) -> TransactionId:
         """From the `transaction.id` of an event. ValueError if it is not one of this database."""
+        ...
+
+    def transactions(self, written: Sequence[str]) -> Sequence[TransactionId]:
+        """`transaction` of many. ValueError if one of them is none."""
         ...
 
     def end(self, written: object) -> tuple[TransactionId, Position]:
@@ -105,6 +109,9 @@ class PostgresSource:
         if not colon:
             raise ValueError(f"transaction id {str(written)[:60]!r} is not txid:lsn: not PostgreSQL?")
         return int(xid)
+
+    def transactions(self, written: Sequence[str]) -> Sequence[TransactionId]:
+        return [int(one[: one.index(":")]) for one in written]
 
     def end(self, written: object) -> tuple[int, Position]:
         return self.transaction(written), Lsn(int(str(written).partition(":")[2]))

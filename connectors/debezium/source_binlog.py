@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from connectors.debezium import binlog_types, binlog_values
@@ -34,6 +34,10 @@ class BinlogSource:
         raise ValueError(
             f"transaction id {str(written)[:60]!r} is neither a GTID nor file=..,pos=..: another database?"
         )
+
+    def transactions(self, written: Sequence[str]) -> Sequence[TransactionId]:
+        known = {one: self.transaction(one) for one in set(written)}
+        return [known[one] for one in written]
 
     def end(self, written: object) -> tuple[str, Position]:
         xid = self.transaction(written)

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Collection, Mapping, Sequence
+from functools import partial
+from itertools import groupby
+from operator import methodcaller
 
 import confluent_kafka as ck
 
 from connectors.debezium.pending import Partition
-from connectors.kafka.port import Polled, Record
+from connectors.kafka.port import Polled, Record, Run
 from verifier.errors import Forbidden, Misconfigured, Temporary, Unreachable
 
 _log = logging.getLogger(__name__)
@@ -26,6 +29,8 @@ _REFUSED = {
     "GROUP_AUTHORIZATION_FAILED",
     "CLUSTER_AUTHORIZATION_FAILED",
 }
+_ERROR, _TOPIC, _PARTITION = methodcaller("error"), methodcaller("topic"), methodcaller("partition")
+_OFFSET, _KEY, _VALUE = methodcaller("offset"), methodcaller("key"), methodcaller("value")
 _AWAY = {"_TRANSPORT", "_ALL_BROKERS_DOWN", "_RESOLVE", "_TIMED_OUT"}
 
 
@@ -100,14 +105,23 @@ class ConfluentConsumer:
             return Polled()
         # consume() waits until it has as many as asked for, or its timeout: with 0 it takes what is there
         messages = [first, *self._consumer.consume(records_max - 1, 0)] if records_max > 1 else [first]
-        records: list[Record] = []
         lost: list[Partition] = []
         ends: dict[Partition, int] = {}
-        for message in messages:
+        if any(map(_ERROR, messages)):
+            odd = [message for message in messages if message.error() is not None]
+            messages = [message for message in messages if message.error() is None]
+            self._heed(odd, lost, ends)
+        if messages or ends:
+            self._outage, self._told = None, False
+        return Polled(_runs(messages), lost, ends)
+
+    def _heed(self, odd: Sequence[ck.Message], lost: list[Partition], ends: dict[Partition, int]) -> None:
+        """What came as messages and are none."""
+        for message in odd:
             error = message.error()
             if error is None:
-                records.append(_record(message))
-            elif error.name() == "_PARTITION_EOF":
+                continue
+            if error.name() == "_PARTITION_EOF":
                 ends[_place(message)] = message.offset() or 0
             elif error.name() in _LOST:
                 lost.append(_place(message))
@@ -116,9 +130,6 @@ class ConfluentConsumer:
             else:
                 self._outage = error.str()
                 _log.warning("kafka: %s", error.str())
-        if records or ends:
-            self._outage, self._told = None, False
-        return Polled(records, lost, ends)
 
     def pause(self, partitions: Collection[Partition], paused: bool) -> None:
         change = self._consumer.pause if paused else self._consumer.resume
@@ -143,9 +154,29 @@ def _place(message: ck.Message) -> Partition:
     return message.topic() or "", message.partition() or 0
 
 
-def _record(message: ck.Message) -> Record:
+def _runs(messages: Sequence[ck.Message]) -> list[Run]:
+    """By partition, as they came. What is asked of every message is asked without a loop of ours."""
+    runs: list[Run] = []
+    start = 0
+    for place, group in groupby(zip(map(_TOPIC, messages), map(_PARTITION, messages), strict=True)):
+        several = messages[start : start + sum(1 for _ in group)]
+        start += len(several)
+        columns = list(map(_OFFSET, several)), list(map(_KEY, several)), list(map(_VALUE, several))
+        runs.append(Run(place, *columns, _at(several[-1]), partial(_whole, several)))
+    return runs
+
+
+def _whole(messages: Sequence[ck.Message], index: int) -> Record:
+    return _record(messages[index])
+
+
+def _at(message: ck.Message) -> float | None:
     kind, milliseconds = message.timestamp()
-    at = milliseconds / 1000 if kind != ck.TIMESTAMP_NOT_AVAILABLE else None
+    return milliseconds / 1000 if kind != ck.TIMESTAMP_NOT_AVAILABLE else None
+
+
+def _record(message: ck.Message) -> Record:
+    at = _at(message)
     headers = [(entry[0], entry[1]) for entry in message.headers() or () if not isinstance(entry[1], str)]
     return Record(*_place(message), message.offset() or 0, message.key(), message.value(), at, tuple(headers))
 

@@ -13,7 +13,7 @@ from time import monotonic, sleep
 from typing import Any, TypeVar
 
 from connectors.debezium.pending import Partition
-from connectors.kafka.port import Polled, Record
+from connectors.kafka.port import Polled, Record, Run
 from verifier.errors import Forbidden, Misconfigured, Temporary, TrueupError, Unreachable
 
 with warnings.catch_warnings():  # the client reads its own schemas by a way that Python 3.11 calls deprecated
@@ -124,10 +124,9 @@ class KafkaPythonConsumer:
             return Polled((), [(place.topic, place.partition) for place in error.args[0]])
         except kafka_errors.KafkaError as error:
             raise self._translated(error) from error
-        records = [_record(message) for messages in found.values() for message in messages]
-        if records:
+        if found:
             self._heard_at, self._told = monotonic(), False
-            return Polled(records)
+            return Polled([_run((place.topic, place.partition), messages) for place, messages in found.items()])
         self._check()
         return Polled((), (), self._ends())
 
@@ -188,7 +187,22 @@ class KafkaPythonConsumer:
         return Temporary(f"kafka at {self._servers}: {error}")
 
 
+def _run(place: Partition, messages: Sequence[Any]) -> Run:
+    return Run(
+        place,
+        [message.offset for message in messages],
+        [message.key for message in messages],
+        [message.value for message in messages],
+        _at(messages[-1]),
+        lambda index: _record(messages[index]),
+    )
+
+
+def _at(message: Any) -> float | None:
+    return message.timestamp / 1000 if message.timestamp is not None and message.timestamp >= 0 else None
+
+
 def _record(message: Any) -> Record:
-    at = message.timestamp / 1000 if message.timestamp is not None and message.timestamp >= 0 else None
+    at = _at(message)
     headers = tuple(message.headers or ())
     return Record(message.topic, message.partition, message.offset, message.key, message.value, at, headers)

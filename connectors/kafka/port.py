@@ -6,7 +6,7 @@ A client's own reconnecting stays the client's; a call says so once with `Tempor
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -31,11 +31,25 @@ class Record:
 
 
 @dataclass(frozen=True, slots=True)
+class Run:
+    """Messages of one partition, in order, column by column: taking each of them apart by itself would cost more than
+    what is read from it. `at` is the timestamp of the last one, seconds since the epoch; `record` gives one whole, by
+    its index."""
+
+    place: Partition
+    offsets: Sequence[int]
+    keys: Sequence[bytes | None]
+    values: Sequence[bytes | None]
+    at: float | None
+    record: Callable[[int], Record]
+
+
+@dataclass(frozen=True, slots=True)
 class Polled:
-    """Messages in order per partition; partitions whose offset the broker no longer (or not yet) holds; and ends that
+    """Messages, in order per partition; partitions whose offset the broker no longer (or not yet) holds; and ends that
     were reached, as the offset behind everything there (transaction markers too, which are never delivered)."""
 
-    records: Sequence[Record] = ()
+    runs: Sequence[Run] = ()
     lost: Sequence[Partition] = ()
     ends: Mapping[Partition, int] = field(default_factory=dict)
 

@@ -21,17 +21,18 @@ partitions are paused while rows pile up without an END.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from time import monotonic
+from typing import cast
 
 from connectors.debezium.assembly import TransactionAssembler
 from connectors.debezium.decoder import Decoder
-from connectors.debezium.event import Aside, RowEvent, Statement, Unreadable
+from connectors.debezium.event import Aside, Event, RowEvent, Statement, Unreadable
 from connectors.debezium.pending import Partition
 from connectors.debezium.source import TransactionId
 from connectors.kafka import offsets as journaled
 from connectors.kafka.dead_letters import dead_letter
-from connectors.kafka.port import Consumer, Record
+from connectors.kafka.port import Consumer, Record, Run
 from verifier.change import Batch, Blindness, Cause, DeadLetter, Transaction
 from verifier.errors import Misconfigured
 from verifier.position import Position
@@ -198,8 +199,8 @@ class KafkaStream:
             self._consumer.pause(self._positions.keys() - {self._transactions}, pause)
             self._paused = pause
         polled = self._consumer.poll(_RECORDS, max(seconds_max, 0.0))
-        for record in polled.records:
-            self._feed(record)
+        for run in polled.runs:
+            self._feed(run)
         for place, offset in polled.ends.items():
             if offset > self._positions.get(place, offset):
                 self._positions[place] = offset
@@ -208,28 +209,51 @@ class KafkaStream:
         if lost:
             self._lose(lost)
 
-    def _feed(self, record: Record) -> None:
-        place = record.place
-        self._positions[place] = record.offset + 1
-        if record.at is not None:
-            self._broker_at = max(record.at, self._broker_at or 0.0)
-        try:
-            event = self._decoder.decode(record.topic, record.key, record.value)
-        except Unreadable as error:
-            letter = dead_letter(record, error)
-            self._letters.append(letter)
-            where = f"{record.topic}:{record.partition} at offset {record.offset}: {letter.text}"
-            self._assembler.unread(place, record.offset, error.table, where)
-            return
+    def _feed(self, run: Run) -> None:
+        if not self._feed_rows(run):
+            for index, offset in enumerate(run.offsets):
+                try:
+                    event = self._decoder.decode(run.place[0], run.keys[index], run.values[index])
+                except Unreadable as error:
+                    self._bury(run.record(index), error)
+                else:
+                    self._take(run.place, offset, event)
+        self._positions[run.place] = run.offsets[-1] + 1
+        if run.at is not None:
+            self._broker_at = max(run.at, self._broker_at or 0.0)
+
+    def _feed_rows(self, run: Run) -> bool:
+        """Take the whole run at once, tombstones left out; False, and nothing is taken, if it is not plain rows."""
+        offsets, keys, messages = run.offsets, run.keys, run.values
+        if None in messages:
+            told = [index for index, value in enumerate(run.values) if value is not None]
+            offsets, keys = [offsets[index] for index in told], [keys[index] for index in told]
+            messages = [run.values[index] for index in told]
+        events = self._decoder.rows(run.place[0], keys, cast(Sequence[bytes], messages)) if messages else None
+        if not events:
+            return False
+        self._assembler.rows(run.place, offsets, events)
+        self._assembler.passed(run.place, run.offsets[-1])
+        self._events += len(events)
+        self._connector_at = max(events[-1].handled_at or 0.0, self._connector_at or 0.0)
+        return True
+
+    def _bury(self, record: Record, error: Unreadable) -> None:
+        letter = dead_letter(record, error)
+        self._letters.append(letter)
+        where = f"{record.topic}:{record.partition} at offset {record.offset}: {letter.text}"
+        self._assembler.unread(record.place, record.offset, error.table, where)
+
+    def _take(self, place: Partition, offset: int, event: Event) -> None:
         if isinstance(event, RowEvent):
             self._events += 1
-            self._assembler.row(place, record.offset, event)
+            self._assembler.row(place, offset, event)
         elif isinstance(event, Statement):
-            self._assembler.statement(place, record.offset, event)
+            self._assembler.statement(place, offset, event)
         elif isinstance(event, Aside):
-            self._assembler.passed(place, record.offset)
+            self._assembler.passed(place, offset)
         else:
-            self._assembler.boundary(place, record.offset, event)
+            self._assembler.boundary(place, offset, event)
             return
         if event.handled_at is not None:
             self._connector_at = max(event.handled_at, self._connector_at or 0.0)

@@ -94,7 +94,7 @@ class Lineup:
         if given is not None:
             return TableName.parse(given, default_schema=theirs or name.schema)
         if theirs is not None and name.schema == ours:
-            return replace(name, schema=theirs)
+            return name._replace(schema=theirs)
         return name
 
     def _excluded(self, table: Table) -> dict[str, str]:

@@ -1,0 +1,291 @@
+"""Row events in the connector's usual spelling, many at a time: what nearly every message of a busy topic is.
+
+Each message is read once, by a parser that is told what to look for: the operation, the transaction, the table. All of
+it must be JSON, but nothing is made of the row's columns before somebody asks for them (`RowImage`). Whatever is not as
+usual (another table, a schema in the message, a field that lacks or has another type) is no reason to guess: the whole
+run is then taken message by message by `connectors.debezium.decoder`, which gives the same answers, slowly.
+
+The names of a row's columns, which tell that a table changed its shape, are compared between the first and the last row
+of a run. A shape that came and went between the two would go unnoticed, and has left nothing behind.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from itertools import repeat
+from typing import Literal, cast
+
+import msgspec
+
+from connectors.debezium.event import Begin, End, RowEvent
+from connectors.debezium.modes import Modes
+from connectors.debezium.shape import Shape
+from connectors.debezium.source import Source
+from connectors.debezium.types import Type
+from verifier.change import Change, Operation
+from verifier.table import Key, Table, TableName, Value
+
+Told = Callable[[bytes], Mapping[str, Value]]
+_OPERATIONS = {"c": Operation.INSERT, "u": Operation.UPDATE, "d": Operation.DELETE}
+_PROBES: Mapping[type, tuple[int | str, ...]] = {
+    int: (0, 1, -1, 2**31, 2**63 - 1, -(2**63), 2**64 - 1),
+    str: ("", "a ", "0", "é\\\"'", "2024-02-29", "NAN", "true"),
+}
+_change = cast(Callable[[tuple[object, ...]], Change], partial(tuple.__new__, Change))
+"""`Change._make`, without its check: several times as fast, and there are many."""
+_KEYS_KEPT = 10_000
+_NOT_PLAIN = (msgspec.MsgspecError, UnicodeError, ValueError, TypeError, KeyError, RecursionError)
+
+
+class _Transaction(msgspec.Struct, gc=False):
+    id: str
+    total_order: int
+
+
+class _Source(msgspec.Struct, gc=False):
+    table: str
+    schema: str = ""
+    db: str = ""
+    file: str | None = None
+    pos: int | None = None
+
+
+class _Row(msgspec.Struct, gc=False):
+    """That there is a row; its columns are not looked at."""
+
+
+class _Envelope(msgspec.Struct, gc=False):
+    op: Literal["c", "u", "d"]
+    ts_ms: int
+    source: _Source
+    transaction: _Transaction
+    after: _Row | None
+
+
+class _Collection(msgspec.Struct, gc=False):
+    data_collection: str
+    event_count: int
+
+
+class _Boundary(msgspec.Struct, gc=False):
+    status: Literal["BEGIN", "END"]
+    id: str
+    event_count: int | None = None
+    data_collections: list[_Collection] | None = None
+    ts_ms: int | None = None
+
+
+class RowImage(msgspec.Struct, gc=False, eq=False):
+    """The new row of an event, told when it is first asked for: a `Mapping` from column to value. A message that then
+    turns out to be odd tells nothing."""
+
+    message: bytes
+    tell: Told
+    told: Mapping[str, Value] | None = None
+
+    def _row(self) -> Mapping[str, Value]:
+        if self.told is None:
+            self.told = self.tell(self.message)
+        return self.told
+
+    def __getitem__(self, column: str) -> Value:
+        return self._row()[column]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._row())
+
+    def __len__(self) -> int:
+        return len(self._row())
+
+    def __contains__(self, column: object) -> bool:
+        return column in self._row()
+
+    def __eq__(self, other: object) -> bool:
+        return self._row() == (other._row() if isinstance(other, RowImage) else other)
+
+    __hash__ = None  # type: ignore[assignment]  # like any other mapping
+
+    def __repr__(self) -> str:
+        return "RowImage(...)"  # its columns are somebody's data
+
+    def get(self, column: str, default: Value = None) -> Value:
+        return self._row().get(column, default)
+
+    def keys(self) -> object:
+        return self._row().keys()
+
+    def values(self) -> object:
+        return self._row().values()
+
+    def items(self) -> object:
+        return self._row().items()
+
+
+Mapping.register(RowImage)
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """Keys the long way: `whole` from a message's key, `column` one value of it; ValueError or TypeError if it is not
+    told."""
+
+    whole: Callable[[Shape, bytes], Key]
+    column: Callable[[Table, str, Type, object], int | str]
+
+
+class PlainRows:
+    """`fields` gives the sorted names of a message's new row; `slowly` decodes keys, and `tell` new rows, the long
+    way."""
+
+    def __init__(
+        self,
+        source: Source,
+        modes: Modes,
+        shape_of: Callable[[TableName], Shape | None],
+        fields: Callable[[bytes], tuple[str, ...]],
+        slowly: Keys,
+        tell: Callable[[Shape, bytes], Mapping[str, Value]],
+    ) -> None:
+        self._source = source
+        self._modes = modes
+        self._shape_of = shape_of
+        self._fields, self._slowly, self._tell = fields, slowly, tell
+        self._envelope = msgspec.json.Decoder(_Envelope).decode
+        self._boundary = msgspec.json.Decoder(_Boundary).decode
+        self._keys: dict[TableName, tuple[Shape, _Keys]] = {}
+
+    def decode(self, keys: Sequence[bytes | None], messages: Sequence[bytes]) -> list[RowEvent] | None:
+        """The events of these messages of one partition, one for each; None if one of them is not plain."""
+        try:
+            for message in messages:
+                if not message.isascii():
+                    message.decode()  # the parser skips what is no UTF-8 where it does not look
+            envelopes = list(map(self._envelope, messages))
+            name = self._one_table(envelopes)
+            operations = [one.op for one in envelopes]
+            deleted = [one.op for one in envelopes if one.after is None]
+            if name is None or deleted.count("d") != len(deleted) or len(deleted) != operations.count("d"):
+                return None
+            fields = self._one_shape(operations, messages)
+            changes = self._changes(name, operations, keys, messages)
+            if fields is None or changes is None:
+                return None
+            ids = self._source.transactions([one.transaction.id for one in envelopes])
+        except _NOT_PLAIN:
+            return None
+        orders = [one.transaction.total_order for one in envelopes]
+        each = repeat(fields) if not deleted else [() if one == "d" else fields for one in operations]
+        places = self._places(envelopes)
+        handled_at = repeat(max([one.ts_ms for one in envelopes]) / 1000)
+        return list(map(RowEvent, ids, orders, repeat(name), changes, repeat(None), each, handled_at, places))
+
+    def boundary(self, message: bytes) -> Begin | End | None:
+        """The beginning or the end that the message tells of; None if it is not plain."""
+        try:
+            told = self._boundary(message)
+            if told.status == "BEGIN":
+                return Begin(self._source.transaction(told.id))
+            if told.event_count is None or told.ts_ms is None:
+                return None
+            xid, commit = self._source.end(told.id)
+        except _NOT_PLAIN:
+            return None
+        by_table = tuple([(one.data_collection, one.event_count) for one in told.data_collections or ()])
+        return End(xid, commit, told.event_count, by_table, told.ts_ms / 1000)
+
+    def _one_table(self, envelopes: Sequence[_Envelope]) -> TableName | None:
+        first = envelopes[0].source
+        for found in (
+            {one.source.table for one in envelopes},
+            {one.source.schema for one in envelopes},
+            {one.source.db for one in envelopes},
+        ):
+            if len(found) != 1:
+                return None
+        return self._source.table({"db": first.db, "schema": first.schema, "table": first.table})
+
+    def _one_shape(self, operations: Sequence[str], messages: Sequence[bytes]) -> tuple[str, ...] | None:
+        """The names of the columns, the same in the first and the last row that there is."""
+        rows = [index for index, operation in enumerate(operations) if operation != "d"]
+        if not rows:
+            return ()
+        first = self._fields(messages[rows[0]])
+        return first if len(rows) == 1 or self._fields(messages[rows[-1]]) == first else None
+
+    def _changes(
+        self, name: TableName, operations: Sequence[str], keys: Sequence[bytes | None], messages: Sequence[bytes]
+    ) -> Sequence[Change | None] | None:
+        shape = self._shape_of(name)
+        if shape is None:
+            return [None] * len(messages)
+        if not shape.table.key:
+            return None
+        told = self._keys_of(name, shape).told(keys)
+        images: Sequence[RowImage | None] = list(map(RowImage, messages, repeat(partial(self._tell, shape))))
+        if "d" in operations:
+            images = [None if one == "d" else image for one, image in zip(operations, images, strict=True)]
+        return list(map(_change, zip(repeat(name), told, map(_OPERATIONS.__getitem__, operations), images)))
+
+    def _keys_of(self, name: TableName, shape: Shape) -> _Keys:
+        known = self._keys.get(name)
+        if known is None or known[0] is not shape:
+            known = self._keys[name] = shape, _Keys(shape, self._slowly, self._modes.placeholder)
+        return known[1]
+
+    def _places(self, envelopes: Sequence[_Envelope]) -> Iterator[object]:
+        place = self._source.place
+        if envelopes[0].source.file is None:
+            return repeat(None)
+        return (place({"file": one.source.file, "pos": one.source.pos}) for one in envelopes)
+
+
+class _Keys:
+    """Keys of one table from messages. Where all columns are spelled in events as they are in keys, which is found out
+    by trying, they are read as they stand; else the long way, and remembered."""
+
+    def __init__(self, shape: Shape, slowly: Keys, placeholder: str) -> None:
+        self._slowly = partial(slowly.whole, shape)
+        self._kept: dict[bytes, Key] = {}
+        self._plainly: Callable[[bytes], msgspec.Struct] | None = None
+        types = shape.types(None)
+        plain = [_plain(partial(slowly.column, shape.table, column, types[column])) for column in shape.table.key]
+        self._placeholder = placeholder if str in plain else None
+        if None not in plain:
+            fields = [
+                (f"k{index}", kind, msgspec.field(name=column))
+                for index, (column, kind) in enumerate(zip(shape.table.key, plain, strict=True))
+            ]
+            made = msgspec.defstruct("Key", cast("list[tuple[str, type]]", fields), gc=False)
+            self._plainly = msgspec.json.Decoder(made).decode
+
+    def told(self, keys: Sequence[bytes | None]) -> list[Key]:
+        """ValueError if one cannot be told."""
+        if None in keys:
+            raise ValueError("a message without a key")
+        known = cast(Sequence[bytes], keys)
+        if self._plainly is None:
+            return [self._remembered(key) for key in known]
+        found = list(map(msgspec.structs.astuple, map(self._plainly, known)))
+        if self._placeholder is not None and any(self._placeholder in key for key in found):
+            raise ValueError("a key that the event does not tell")
+        return found
+
+    def _remembered(self, key: bytes) -> Key:
+        known = self._kept.get(key)
+        if known is None:
+            if len(self._kept) >= _KEYS_KEPT:
+                self._kept.clear()
+            known = self._kept[key] = self._slowly(key)
+        return known
+
+
+def _plain(value: Callable[[object], int | str]) -> type | None:
+    """`int` or `str` if the values of a key's column are what events say, unchanged."""
+    for wanted, probes in _PROBES.items():
+        with suppress(ValueError, TypeError, ArithmeticError):
+            if all(type(told := value(probe)) is wanted and told == probe for probe in probes):
+                return wanted
+    return None

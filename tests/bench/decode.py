@@ -1,0 +1,243 @@
+"""How fast the change stream is decoded and tracked, beside a client that merely consumes the same topics.
+
+A connector's topics are made by hand: transactions of `ROWS` updates in one table, of about 750 bytes each, without
+schemas, with their BEGIN and END. The bare loop takes each message's key and value and nothing else; trueup makes
+transactions of them, puts them into the window, and gathers the touched keys. Both read the same topics of the same
+broker, taking turns, each in a process of its own.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from confluent_kafka import Consumer as Confluent
+from confluent_kafka import Producer, TopicPartition
+from confluent_kafka.admin import AdminClient, NewTopic
+from stack.download import kafka_jars
+from stack.kafka import Broker
+
+from connectors.debezium.decoder import Decoder
+from connectors.debezium.modes import RECOMMENDED
+from connectors.embedded import Workspace
+from connectors.kafka.clients import consumer_of
+from connectors.kafka.stream import KafkaStream
+from verifier.position import Lsn, Position
+from verifier.table import Column, Family, Key, Table, TableName
+from verifier.window import TransactionWindow
+
+Row = tuple[str, ...]
+HEADER = ("client", "who", "messages", "seconds", "messages/s", "row changes/s", "share of bare", "peak MiB")
+PREFIX = "bench"
+ROWS = 10
+"""Row changes in a transaction."""
+KEYS = 100_000
+ORDERS = TableName("public", "orders")
+_TEXT, _WHOLE = (Family.TEXT, "text"), (Family.INTEGER, "bigint")
+_COLUMNS = {
+    "id": _WHOLE, "customer": _WHOLE, "status": _TEXT, "amount": (Family.DECIMAL, "numeric(12,2)"), "currency": _TEXT,
+    "placed_at": (Family.TIMESTAMP, "timestamp without time zone"), "note": _TEXT, "street": _TEXT, "city": _TEXT,
+    "updated_at": (Family.TIMESTAMPTZ, "timestamp with time zone"),
+}  # fmt: skip
+TABLE = Table(ORDERS, tuple(Column(name, *kind) for name, kind in _COLUMNS.items()), ("id",))
+TOPIC, ORDER = f"{PREFIX}.{ORDERS}", f"{PREFIX}.transaction"
+_START = 1_000_000
+_BATCH = 5_000
+
+Message = tuple[str, bytes, bytes]
+
+
+def bench(events: int, rounds: int) -> list[Row]:
+    """Row changes to produce, and how often the two take turns; medians."""
+    jars = kafka_jars()
+    assert jars is not None
+    found: list[Row] = []
+    with Workspace() as workspace:
+        broker = Broker(workspace.path / "broker", jars)
+        broker.start()
+        broker.wait()
+        try:
+            produce(broker.bootstrap, events)
+            for client, share in (("confluent", 1.0), ("kafka-python", 0.04)):
+                some = int(events * share)
+                runs = [(_run("bare", client, broker.bootstrap, some), _run("trueup", client, broker.bootstrap, some))
+                        for _ in range(rounds)]  # fmt: skip
+                bare, ours = (
+                    sorted(column, key=lambda one: one.seconds)[rounds // 2] for column in zip(*runs, strict=True)
+                )
+                found += [bare.row(client, 1.0), ours.row(client, bare.seconds / ours.seconds)]
+        finally:
+            broker.server.stop()
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """One process that read the topics. `seconds` from the first message to the last."""
+
+    who: str
+    messages: int
+    changes: int
+    seconds: float
+    peak_mib: float
+
+    def row(self, client: str, share: float) -> Row:
+        rate, changes = self.messages / self.seconds, self.changes / self.seconds
+        return (client, self.who, f"{self.messages:,}", f"{self.seconds:.2f}", f"{rate:,.0f}", f"{changes:,.0f}",
+                f"{share:.0%}", f"{self.peak_mib:.0f}")  # fmt: skip
+
+
+def _run(who: str, client: str, servers: str, events: int) -> Read:
+    words = [sys.executable, "-m", "bench.decode", who, client, servers, str(events)]
+    done = subprocess.run(words, capture_output=True, text=True, check=True, cwd=Path(__file__).parents[1])
+    return Read(**json.loads(done.stdout))
+
+
+def messages(events: int, *, rows: int = ROWS) -> Iterator[Message]:
+    """Topic, key and value of each message of a connector, in the order in which it sends them."""
+    for xid in range(_START, _START + events // rows):
+        lsn = xid * 1000
+        begin = (
+            f'{{"status":"BEGIN","id":"{xid}:{lsn}","event_count":null,"data_collections":null,"ts_ms":1795210540652}}'
+        )
+        yield ORDER, f'{{"id":"{xid}:{lsn}"}}'.encode(), begin.encode()
+        for order in range(1, rows + 1):
+            key = (xid * rows + order) * 7919 % KEYS
+            yield TOPIC, b'{"id":%d}' % key, _row(xid, lsn + order, order, key)
+        end = lsn + rows + 1
+        yield ORDER, f'{{"id":"{xid}:{end}"}}'.encode(), (
+            f'{{"status":"END","id":"{xid}:{end}","event_count":{rows},"data_collections":[{{"data_collection":'
+            f'"{ORDERS}","event_count":{rows}}}],"ts_ms":1795210540652}}'
+        ).encode()  # fmt: skip
+
+
+def _row(xid: int, lsn: int, order: int, key: int) -> bytes:
+    """As Debezium 3.6 writes an update, field for field."""
+    return (
+        f'{{"before":null,"after":{{"id":{key},"customer":{key % 977},"status":"paid","amount":"{key % 1000}.95",'
+        f'"currency":"EUR","placed_at":1795210387299038,"note":"to be left with the neighbours, please","street":'
+        f'"{key % 89} Mill Lane","city":"Lower Slaughter","updated_at":"2026-02-28T11:14:15.123456Z"}},"source":'
+        f'{{"version":"3.6.3.Final","connector":"postgresql","name":"{PREFIX}","ts_ms":1795210540600,"snapshot":"false",'
+        f'"db":"shop","sequence":"[\\"{lsn - 2}\\",\\"{lsn}\\"]","ts_us":1795210540600123,"ts_ns":1795210540600123000,'
+        f'"schema":"public","table":"orders","txId":{xid},"lsn":{lsn},"xmin":null,"origin":null,"origin_lsn":null}},'
+        f'"transaction":{{"id":"{xid}:{lsn}","total_order":{order},"data_collection_order":{order}}},"op":"u",'
+        f'"ts_ms":1795210540652,"ts_us":1795210540652018,"ts_ns":1795210540652018840}}'
+    ).encode()
+
+
+def produce(servers: str, events: int) -> None:
+    """Topics of one partition, as the connector makes them, and `events` row changes in them."""
+    admin = AdminClient({"bootstrap.servers": servers})
+    for made in admin.create_topics([NewTopic(TOPIC, 1, 1), NewTopic(ORDER, 1, 1)]).values():
+        made.result(timeout=30)
+    producer = Producer({
+        "bootstrap.servers": servers, "linger.ms": 20, "batch.size": 1_000_000, "acks": "1",
+        "queue.buffering.max.messages": 200_000,
+    })  # fmt: skip
+    for topic, key, value in messages(events):
+        while True:
+            try:
+                producer.produce(topic, value, key)
+                break
+            except BufferError:
+                producer.poll(0.1)
+    producer.flush(60)
+
+
+def bare(client: str, servers: str, total: int) -> Iterator[int]:
+    """A loop of the client that takes key and value of every message; yields how many it has."""
+    seen = 0
+    if client == "confluent":
+        consumer = Confluent({"bootstrap.servers": servers, "group.id": "bare", "enable.auto.commit": False})
+        consumer.assign([TopicPartition(ORDER, 0, 0), TopicPartition(TOPIC, 0, 0)])
+        while seen < total:
+            for message in consumer.consume(2000, 0.1):
+                if message.error() is None:
+                    message.key(), message.value()
+                    seen += 1
+            yield seen
+        consumer.close()
+        return
+    from kafka import KafkaConsumer
+    from kafka import TopicPartition as Place
+
+    python = KafkaConsumer(bootstrap_servers=servers, group_id="bare", enable_auto_commit=False)
+    places = [Place(ORDER, 0), Place(TOPIC, 0)]
+    python.assign(places)
+    for place in places:
+        python.seek(place, 0)
+    while seen < total:
+        for found in python.poll(timeout_ms=100, max_records=2000).values():
+            for message in found:
+                assert message.value is not None
+                seen += 1
+        yield seen
+    python.close()
+
+
+class Tracking:
+    """What the daemon does with the stream before its journal: the window, and the keys to look at."""
+
+    def __init__(self, stream: KafkaStream) -> None:
+        self.stream = stream
+        self.window = TransactionWindow()
+        self.window.begin(Lsn(0))
+        self.window.set_mark(0)
+        self.touched: dict[tuple[TableName, Key], Position] = {}
+        self.changes = self.transactions = 0
+
+    def turn(self) -> None:
+        batch = self.stream.poll(changes_max=_BATCH, seconds_max=0.1)
+        self.window.add(batch)
+        for transaction in batch.transactions:
+            self.changes += len(transaction.changes)
+            for change in transaction.changes:
+                self.touched.pop((change.table, change.key), None)
+                self.touched[change.table, change.key] = transaction.commit
+        self.transactions += len(batch.transactions)
+        assert batch.blind == () == batch.letters
+        if len(self.touched) > _BATCH:
+            self.touched.clear()  # as the journal takes them
+
+
+def trueup(client: str, servers: str, total: int) -> Iterator[int]:
+    """trueup's own stream; yields how many messages it has made something of."""
+    stream = KafkaStream(consumer_of(client, servers, "trueup"), decoder(), PREFIX)
+    stream.start({f"{ORDER}:0": 0, f"{TOPIC}:0": 0}, Lsn(0))
+    tracking = Tracking(stream)
+    while tracking.changes + 2 * tracking.transactions < total:
+        tracking.turn()
+        yield tracking.changes + 2 * tracking.transactions
+    assert len(tracking.window._commits) > 0
+    stream.close()
+
+
+def decoder() -> Decoder:
+    return Decoder(PREFIX, RECOMMENDED, {ORDERS: TABLE}.get)
+
+
+READERS: dict[str, Callable[[str, str, int], Iterator[int]]] = {"bare": bare, "trueup": trueup}
+
+
+def main(words: Sequence[str]) -> None:
+    """One reader, told by what `_run` gives it; its figures as JSON on standard output."""
+    who, client, servers, events = words[0], words[1], words[2], int(words[3])
+    total = events + 2 * (events // ROWS)
+    began, first, seen = 0.0, 0, 0
+    for seen in READERS[who](client, servers, total):
+        if seen and not began:
+            began, first = time.monotonic(), seen
+    seconds = time.monotonic() - began
+    peak = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
+    read = seen - first
+    told = {"who": who, "messages": read, "changes": read * ROWS // (ROWS + 2), "seconds": seconds}
+    json.dump(told | {"peak_mib": int(peak.split()[1]) / 1024}, sys.stdout)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
