@@ -24,7 +24,7 @@ pytest_plugins = [
     "fixtures.typed_servers",  # typed_servers: a table with a column of every type, on every engine that hashes in SQL
     "fixtures.network",  # proxy: a TCP proxy that stops, hangs, cuts and delays
     "fixtures.connect_server",  # connect_server: answers as Kafka Connect does
-    "fixtures.kafka",  # kafka_stack: broker and Kafka Connect with Debezium, started once per session
+    "fixtures.kafka",  # kafka_stack, schema_registry: broker, Kafka Connect with Debezium, started once per session
     "fixtures.running",  # served: a shop on three servers, and the configuration of a daemon that watches it
 ]
 

@@ -7,7 +7,7 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -48,13 +48,22 @@ class JavaServer:
     """`main_class` run with `arguments` in the folder `home`; log and pid file lie there."""
 
     def __init__(
-        self, home: Path, libs: Path, main_class: str, arguments: Sequence[str | Path], *, heap: str = "512m"
+        self,
+        home: Path,
+        libs: Path,
+        main_class: str,
+        arguments: Sequence[str | Path],
+        *,
+        heap: str = "512m",
+        properties: Mapping[str, object] | None = None,
     ) -> None:
         self.home = home
         self.log = home / "server.log"
         self.pid_file = home / "java.pid"
         self._process: subprocess.Popen[bytes] | None = None
-        self._command = [java(), *_FAST, f"-Xmx{heap}", *self.options(libs), main_class, *map(str, arguments)]
+        defined = [f"-D{name}={value}" for name, value in (properties or {}).items()]
+        options = [*_FAST, f"-Xmx{heap}", *defined, *self.options(libs)]
+        self._command = [java(), *options, main_class, *map(str, arguments)]
 
     def options(self, libs: Path) -> list[str]:
         """Class path, logging, and the folder by which a process is recognised as this server."""

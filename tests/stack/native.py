@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import psycopg
-
 from connectors.embedded import Cluster
-from stack.debezium import postgres_connector
+from stack.debezium import Source, jdbc_sink, source_of
 from stack.download import Jars
 from stack.kafka import Broker, Connect
+from stack.mysql_servers import MysqlServer
 from verifier.errors import Temporary
 
 _numbers = itertools.count(1)
@@ -27,7 +25,7 @@ class KafkaStack:
     ) -> None:
         self.broker = Broker(home / "broker", jars, port=broker_port)
         self.connect = Connect(home / "connect", jars, self.broker.bootstrap, port=connect_port)
-        self._leaders: dict[str, tuple[Cluster, str]] = {}
+        self._sources: dict[str, Source | None] = {}
 
     @property
     def bootstrap(self) -> str:
@@ -57,7 +55,7 @@ class KafkaStack:
 
     def capture(
         self,
-        leader: Cluster,
+        leader: Cluster | MysqlServer,
         database: str,
         tables: Sequence[str],
         *,
@@ -65,53 +63,44 @@ class KafkaStack:
         signals: bool = False,
         more: Mapping[str, str] | None = None,
     ) -> str:
-        """Register a connector for `tables` (`schema.table`) and wait until it runs; returns its name, which is the
-        prefix of its topics. `more` settings win over the usual ones."""
+        """Register a connector for `tables` (`schema.table`, of MariaDB and MySQL `database.table`) and wait until it
+        runs; returns its name, which is the prefix of its topics. `more` settings win over the usual ones: other modes,
+        `with_schemas()`, `avro(registry)`."""
         name = prefix or self.prefix()
-        config = postgres_connector(leader, database, prefix=name, tables=tables, signals=signals)
-        self._leaders[name] = (leader, database)
+        source = source_of(leader, database)
+        config = source.connector(name, tables, self.bootstrap, signals=signals)
+        self._sources[name] = source
         self.connect.rest.register(name, {**config, **(more or {})})
         return name
 
-    def adopt(self, name: str, leader: Cluster, database: str) -> None:
+    def deliver(
+        self,
+        topics: Sequence[str],
+        follower: Cluster | MysqlServer,
+        database: str,
+        *,
+        more: Mapping[str, str] | None = None,
+    ) -> str:
+        """Register a JDBC sink that applies these topics of a connector `with_schemas()` (or in Avro) to `database` of
+        `follower`, whose tables exist, and wait until it runs; returns its name."""
+        name = f"{self.prefix()}-sink"
+        self._sources[name] = None
+        self.connect.rest.register(name, {**jdbc_sink(topics, follower, database), **(more or {})})
+        return name
+
+    def adopt(self, name: str, leader: Cluster | MysqlServer, database: str) -> None:
         """A connector that somebody else registers, its slot and publication named `dbz_name`: released like ours."""
-        self._leaders[name] = (leader, database)
+        self._sources[name] = source_of(leader, database)
 
     def release(self, name: str) -> None:
         """Delete a connector, and its slot and publication on the leader."""
         with contextlib.suppress(Temporary):
             self.connect.rest.delete(name)
-        leader, database = self._leaders.pop(name)
-        plain = f"dbz_{name}"
-        active = "select active_pid from pg_replication_slots where slot_name = %s and active"
-        drop = "select pg_drop_replication_slot(slot_name) from pg_replication_slots where slot_name = %s"
-
-        patient = time.monotonic() + 10.0
-
-        def dropped() -> bool:
-            """A connector that is being deleted lets go of its slot by itself; one whose connection is ended under it
-            takes its slot, or makes it, once more. So it is ended only when it stays."""
-            if held := leader.sql(active, (plain,)):
-                if time.monotonic() > patient:
-                    leader.sql("select pg_terminate_backend(%s)", held[0])
-                return False
-            try:
-                leader.sql(drop, (plain,))
-            except psycopg.errors.ObjectInUse:
-                return False
-            return True
-
-        _until(dropped)
-        leader.sql(f'drop publication if exists "{plain}"', database=database)
+        source = self._sources.pop(name)
+        if source is not None:
+            source.clean(name)
 
     def release_all(self) -> None:
-        for name in list(self._leaders):
+        """Sinks before their sources."""
+        for name in reversed(list(self._sources)):
             self.release(name)
-
-
-def _until(done: Callable[[], bool], seconds: float = 20.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not done():
-        if time.monotonic() > deadline:
-            raise Temporary(f"a replication slot stays in use for {seconds:g} s")
-        time.sleep(0.05)
