@@ -45,8 +45,8 @@ def _silent_null(kind: Type, modes: Modes) -> bool:
     """Whether NULL may stand for a value: zero dates always do, and times that the spelling has no room for."""
     if kind.base in _MOMENTS:
         return True
-    coarse = modes.time in ("isostring", "connect") or kind.spelling in ("iso", "ms")
-    return kind.base == "time" and (coarse or modes.failures != "fail")
+    narrow = kind.spelling in ("iso", "ms") if kind.spelling else modes.time in ("isostring", "connect", "adaptive")
+    return kind.base == "time" and narrow
 
 
 def _integer(value: object, kind: Type, modes: Modes) -> Decoded:
