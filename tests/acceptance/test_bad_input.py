@@ -13,7 +13,7 @@ import typer.main
 from fixtures.program import PROGRAM, Done, ok, trueup
 from fixtures.running import Served
 
-from trueup.cli.main import app, outcome
+from trueup.cli.main import application, outcome
 
 GOOD = """\
 journal: journal.db
@@ -29,7 +29,7 @@ TWO = GOOD + GOOD.partition("groups:\n")[2].replace("name: shop", "name: other")
 def commands() -> list[list[str]]:
     """Every command with the words that lead to it."""
     found: list[list[str]] = [[]]
-    for name, command in typer.main.get_command(app).commands.items():  # type: ignore[attr-defined]
+    for name, command in typer.main.get_command(application()).commands.items():  # type: ignore[attr-defined]
         found.append([name])
         found += [[name, sub] for sub in getattr(command, "commands", {})]
     return found

@@ -10,7 +10,7 @@ import pytest
 import typer.main
 
 from trueup import exits
-from trueup.cli.main import app
+from trueup.cli.main import application
 
 ROOT = Path(__file__).resolve().parents[2]
 ROOMS = ("trueup", "config", "connectors", "dashboards", "reconciler", "verifier")
@@ -20,7 +20,7 @@ DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 def commands() -> Iterator[str]:
     """Every command as it is typed, `repair plan`."""
-    top = typer.main.get_command(app)
+    top = typer.main.get_command(application())
     for name, command in top.commands.items():  # type: ignore[attr-defined]
         subcommands = getattr(command, "commands", None)
         yield from (f"{name} {sub}" for sub in subcommands) if subcommands else (name,)
