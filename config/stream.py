@@ -27,6 +27,13 @@ class KafkaStream(Model):
     """The connector's name in Kafka Connect. Unset: the group's name."""
     heartbeat: Duration = 1.0
     """How often the connector beats. A heart that stops is what tells an idle stream from a dead one."""
+    schema_registry_url: str | None = None
+    """Where the schemas of events in Avro are: a registry with Confluent's interface (Apicurio's:
+    `http://host:8080/apis/ccompat/v7`). Unset: events are JSON."""
+    schema_registry_user: str | None = None
+    """Who asks there, where it wants to know."""
+    schema_registry_password: Password | None = None
+    """That user's password."""
     slot: str | None = None
     """Debezium's replication slot, watched for the log that it retains. Unset: `debezium`."""
     publication: str | None = None

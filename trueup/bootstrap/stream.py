@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from config.settings import Group
 from config.stream import KafkaStream as KafkaSettings
@@ -14,6 +15,9 @@ from trueup.services.group import TableBook
 from verifier.errors import Misconfigured, Permanent, Temporary
 from verifier.ports import ChangeStream
 from verifier.table import TableName
+
+if TYPE_CHECKING:
+    from connectors.debezium.decoder import Read
 
 _CONNECT_SECONDS = 5.0
 
@@ -83,16 +87,36 @@ def _kafka(group: str, settings: KafkaSettings, book: TableBook) -> OpenStream:
 def _kafka_stream(group: str, connector: str, settings: KafkaSettings, book: TableBook) -> ChangeStream:
     """Connect tells how the connector spells values, so it must answer once."""
     from connectors.debezium.decoder import Decoder
-    from connectors.debezium.modes import RECOMMENDED, Modes
+    from connectors.debezium.modes import RECOMMENDED, RECOMMENDED_BINLOG, Modes
+    from connectors.debezium.source import POSTGRES, Source
+    from connectors.debezium.source_binlog import BinlogSource
     from connectors.kafka.clients import consumer_of
     from connectors.kafka.stream import KafkaStream
 
-    modes = RECOMMENDED
+    source: Source = POSTGRES
+    modes, leader = RECOMMENDED, book.leader
+    if leader.dialect in ("mysql", "mariadb"):
+        source = BinlogSource(leader.dialect == "mariadb", leader.position)
+        modes = RECOMMENDED_BINLOG
     if settings.connect_url is not None:
         modes = Modes.of(_connector_config(settings.connect_url, connector))
     reader = consumer_of(settings.client, settings.bootstrap_servers, f"trueup-{group}")
     prefix = settings.topic_prefix
-    return KafkaStream(reader, Decoder(prefix, modes, book.known_table), prefix)
+    return KafkaStream(reader, Decoder(prefix, modes, book.known_table, source, _avro(settings)), prefix)
+
+
+def _avro(settings: KafkaSettings) -> Read | None:
+    """What reads Avro; Misconfigured if the libraries for it are not installed."""
+    if settings.schema_registry_url is None:
+        return None
+    try:
+        from connectors.debezium.avro import AvroReader
+        from connectors.debezium.avro_registry import SchemaRegistry
+    except ImportError as error:
+        raise Misconfigured("events in Avro need more libraries: install trueup[avro]") from error
+    password = settings.schema_registry_password
+    url, user = settings.schema_registry_url, settings.schema_registry_user
+    return AvroReader(SchemaRegistry(url, user, password.reveal() if password is not None else None)).read
 
 
 def _backlog(stream: Deferred) -> int | None:
