@@ -54,7 +54,6 @@ def test_leader_and_follower_are_killed_and_come_back(served: Served) -> None:
         assert served.subscriber.sql(question) == [(300,)]
 
 
-@pytest.mark.slow
 def test_a_network_that_hangs_is_red_and_heals(served: Served, proxy: Callable[[int], TcpProxy]) -> None:
     lines = {name: proxy(port) for name, port in served.ports.items() if name != "standby"}
     served.ports |= {name: line.port for name, line in lines.items()}
