@@ -4,7 +4,7 @@ that replication does not carry."""
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from verifier.checklist import Check, Result, summed
@@ -26,6 +26,20 @@ class Fact:
     problem: str = ""
 
 
+NAMED_MAX = 10_000
+"""Large objects that are told apart by number; of more only a digest of all is known."""
+
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """What a server's large objects hold: one digest of all, and one of each by its number where they are few enough.
+    `problem`: why it could not be read."""
+
+    digest: str = ""
+    named: Mapping[int, str] = field(default_factory=dict)
+    problem: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class Surroundings:
     """Everything beside the rows that one server told. `checks` are lines about this server alone; `topics` says which
@@ -38,6 +52,8 @@ class Surroundings:
     tables: frozenset[TableName] = frozenset()
     large_objects: int | None = None
     physical: bool = False
+    contents: Contents | None = None
+    """Of the large objects; None where there are none, or where nobody asks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,17 +195,36 @@ def _facts(
 
 def _large_objects(leader: Surroundings, follower: Surroundings, on: str) -> Check:
     ours, theirs = leader.large_objects, follower.large_objects
-    what = "large objects are there"
+    what, todo = "large objects are there", "replication does not carry them: copy them by a dump"
     if ours is None or theirs is None:
         return Check("large-objects", on, what, Result.UNKNOWN, "they were not counted", "count them by hand")
     told = f"{ours} on the leader, {theirs} on the follower"
+    one, other = leader.contents, follower.contents
     if ours != theirs:
-        todo = "replication does not carry them: copy them by a dump"
-        return Check("large-objects", on, what, Result.FAIL, told, todo)
-    if ours and not follower.physical:
-        return Check("large-objects", on, what, Result.UNKNOWN, f"{told}; what is in them is not compared",
-                     "compare their contents by hand")  # fmt: skip
-    return Check("large-objects", on, what, Result.PASS, told)
+        return Check("large-objects", on, what, Result.FAIL, f"{told}{_apart(one, other)}", todo)
+    if not ours or follower.physical:
+        return Check("large-objects", on, what, Result.PASS, told)
+    sides = (("leader", one), ("follower", other))
+    for side, held in sides:
+        if held is None or held.problem:
+            why = "is not compared" if held is None else f"could not be read on the {side}: {held.problem}"
+            by_hand = "give trueup's user that right and audit again, or compare their contents by hand"
+            return Check("large-objects", on, what, Result.UNKNOWN, f"{told}; what is in them {why}", by_hand)
+    assert one is not None
+    assert other is not None
+    if one.digest != other.digest:
+        return Check("large-objects", on, what, Result.FAIL, f"{told}; their contents differ{_apart(one, other)}", todo)
+    return Check("large-objects", on, what, Result.PASS, f"{ours} alike, in number and contents")
+
+
+def _apart(one: Contents | None, other: Contents | None) -> str:
+    """Which of them differ, where they are told apart."""
+    if one is None or other is None or not (one.named or other.named):
+        return ""
+    numbers = sorted(number for number in one.named.keys() | other.named.keys()
+                     if one.named.get(number) != other.named.get(number))  # fmt: skip
+    more = f" and {len(numbers) - _SHOWN} more" if len(numbers) > _SHOWN else ""
+    return f": {', '.join(map(str, numbers[:_SHOWN]))}{more}" if numbers else ""
 
 
 def _mapped(table: TableName | None, names: Mapping[TableName, TableName]) -> TableName | None:

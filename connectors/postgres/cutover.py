@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from connectors.postgres import serving
 from connectors.postgres.ages import fresh
+from connectors.postgres.largeobjects import contents
 from connectors.postgres.replica import PostgresReplica
 from connectors.postgres.session import Record, Session
 from verifier.errors import Permanent, Temporary
@@ -132,6 +133,7 @@ class PostgresSurroundings:
                 topics=frozenset({*_BY_TABLE, *_BY_SCHEMA}),
                 tables=frozenset(known.values()),
                 large_objects=objects,
+                contents=contents(session, replica.sessions.where) if objects and not recovering else None,
                 physical=recovering,
             )
 

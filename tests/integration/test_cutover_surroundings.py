@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 
 import pytest
 from fixtures.databases import Database
+from sqlalchemy.engine import make_url
 
 from connectors.postgres.cutover import PostgresSurroundings
 from connectors.postgres.dated import PostgresDated
@@ -99,3 +101,36 @@ def test_how_young_rows_and_definitions_are(replica: PostgresReplica, versioned_
     assert around.written(table, mark) == Written(2, 1)
     versioned_database.sql('alter table "Orders" alter customer set default 7')
     assert dated.redefined(table, mark) != ""
+
+
+def test_large_objects_are_told_by_their_contents_or_why_not(database: Database) -> None:
+    database.sql(
+        "select lo_from_bytea(7, 'seven'), lo_from_bytea(4000000000, ''), lo_from_bytea(9, repeat('x', 9000)::bytea)"
+    )
+    reader = f"reader_{database.name}"
+    database.sql(f"create role {reader} login password '{database.cluster.password}'")
+    made = [
+        PostgresReplica(
+            "leader", make_url(database.url).set(username=user).render_as_string(False), Options(Role.LEADER)
+        )
+        for user in (None, reader)
+    ]
+    try:
+        told, refused = (PostgresSurroundings(one).surroundings([]) for one in made)
+        assert told.large_objects == refused.large_objects == 3
+        assert told.contents is not None
+        assert told.contents.named == {
+            7: hashlib.md5(b"seven").hexdigest(),
+            9: hashlib.md5(b"x" * 9000).hexdigest(),
+            4_000_000_000: hashlib.md5(b"").hexdigest(),
+        }
+        assert refused.contents is not None
+        assert "permission denied for large object 7" in refused.contents.problem
+        database.sql("select lo_put(9, 5, 'y')")
+        changed = PostgresSurroundings(made[0]).surroundings([]).contents
+        assert changed is not None
+        assert changed.digest != told.contents.digest
+    finally:
+        for one in made:
+            one.close()
+        database.sql(f"drop role {reader}")

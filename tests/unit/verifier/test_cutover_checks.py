@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from verifier.checklist import Check, Result, goes
 from verifier.cutover import Rows, described, moved
-from verifier.surroundings import Fact, Surroundings, Written, compared
+from verifier.surroundings import Contents, Fact, Surroundings, Written, compared
 from verifier.table import TableName
 
 ORDERS = TableName("public", "orders")
@@ -73,6 +75,32 @@ def test_tables_by_another_name_and_tables_that_are_missing() -> None:
 )  # fmt: skip
 def test_large_objects(ours: int | None, theirs: int, physical: bool, result: Result) -> None:
     assert results(side(objects=ours), side(objects=theirs, physical=physical))["large-objects"] is result
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "result", "words"),
+    [
+        (Contents("x", {7: "a"}), Contents("x", {7: "a"}), Result.PASS, "1 alike, in number and contents"),
+        (Contents("x", {7: "a"}), Contents("y", {7: "b"}), Result.FAIL, "their contents differ: 7"),
+        (Contents("x", {7: "a"}), Contents("y", {8: "a"}), Result.FAIL, "their contents differ: 7, 8"),
+        (Contents("x"), Contents("y"), Result.FAIL, "their contents differ"),
+        (Contents("x"), Contents(problem="no right"), Result.UNKNOWN, "could not be read on the follower: no right"),
+        (Contents(problem="no right"), Contents("x"), Result.UNKNOWN, "could not be read on the leader: no right"),
+        (None, Contents("x"), Result.UNKNOWN, "what is in them is not compared"),
+    ],
+)
+def test_what_is_in_large_objects(ours: Contents | None, theirs: Contents, result: Result, words: str) -> None:
+    one, other = replace(side(objects=1), contents=ours), replace(side(objects=1), contents=theirs)
+    (check,) = (check for check in compared(one, other, "eu", {}) if check.id == "large-objects")
+    assert check.result is result
+    assert check.detail.endswith(words)
+
+
+def test_large_objects_that_are_missing_are_named_where_they_are_few() -> None:
+    one = replace(side(objects=8), contents=Contents("x", {number: "a" for number in range(8)}))
+    other = replace(side(objects=1), contents=Contents("y", {3: "a"}))
+    (check,) = (check for check in compared(one, other, "eu", {}) if check.id == "large-objects")
+    assert check.detail == "8 on the leader, 1 on the follower: 0, 1, 2, 4, 5 and 2 more"
 
 
 def test_an_engine_that_is_not_asked_leaves_everything_unknown() -> None:
