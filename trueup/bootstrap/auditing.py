@@ -8,21 +8,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from connectors.journal.opening import Journal, open_journal
-from trueup.audit.brake import Braking
-from trueup.audit.lineup import Lineup
 from trueup.audit.progress import Watcher
 from trueup.audit.report import Json, finding_entry
 from trueup.audit.request import Request
-from trueup.audit.runner import Audit
-from trueup.audit.tools import Tools
 from trueup.bootstrap.engines import Endpoints, open_endpoints
 from trueup.bootstrap.servers import Address, brakes_of, watermark_of
 from trueup.bootstrap.watermark import Watermarks, open_watermarks
 from trueup.clock import SystemClock
-from trueup.pausing import Pauses
 from trueup.pool import Pool
-from verifier.bracketing import BracketJudging
 from verifier.brake import Brakes
 from verifier.policy import Limits, ScanPolicy, SettlePolicy
 from verifier.ports import Placed, Replica
@@ -30,6 +23,8 @@ from verifier.watermark import WatermarkPolicy
 
 if TYPE_CHECKING:  # an audit of plain URLs starts in half the time without the settings' libraries
     from config.settings import Group
+    from connectors.journal.opening import Journal
+    from trueup.audit.runner import Audit
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +48,8 @@ class Plan:
     """None: half of the connections, because a table is read by two on the leader."""
     checked: Group | None = None
     """The group whose invariants are checked after the tables."""
+    followed: Group | None = None
+    """The group whose change streams a daemon may follow into this journal."""
 
 
 @dataclass(slots=True)
@@ -92,6 +89,7 @@ def plan_of(group: Group, journal: str, request: Request) -> Plan:
             lock_seconds=scan.lock_timeout,
         ),
         watermark=watermark_of(group),
+        followed=group,
         brakes=brakes_of(group),
     )
 
@@ -104,7 +102,16 @@ def open_audit(plan: Plan, *, run: str | None, watcher: Watcher, stop: Callable[
     clock = SystemClock()
     marks: Watermarks | None = None
     try:
-        remarks = servers.settle()
+        settling = pool.beside(servers.settle)  # while the servers answer, the rest is imported
+        from connectors.journal.opening import open_journal
+        from trueup.audit.brake import Braking
+        from trueup.audit.lineup import Lineup
+        from trueup.audit.runner import Audit
+        from trueup.audit.tools import Tools
+        from trueup.pausing import Pauses
+        from verifier.bracketing import BracketJudging
+
+        remarks = settling.result()
         if plan.watermark is not None:
             marks = open_watermarks(plan.watermark, plan.leader, servers.leader, servers.followers, plan.limits)
             remarks += marks.try_out()
