@@ -1,0 +1,125 @@
+"""The life of a row as the leader's log tells it, and where the follower stopped agreeing.
+
+Changes come from a `History`: a log that can be read back (Kafka, a binlog), or what a daemon kept of one that cannot
+(`verifier.remembered`). This module lines them up with the two rows and asks `verifier.cause`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from verifier.canonical import canonical
+from verifier.cause import Chain, Explanation, Known, Step, explain
+from verifier.change import Operation
+from verifier.position import Position
+from verifier.replay import ABSENT, UNKNOWN, State
+from verifier.table import Key, Table, TableName, Value
+
+
+@dataclass(frozen=True, slots=True)
+class Traced:
+    """One change of one key. `transaction` is the leader's id of it as text, `committed_at` seconds since the epoch on
+    the leader's clock, `received_at` the same on trueup's. `before` and `after` hold values as the log spelled them, of
+    the columns that it told; `place` is where in the log it lies, for people."""
+
+    commit: Position
+    operation: Operation
+    after: Mapping[str, Value] | None = None
+    before: Mapping[str, Value] | None = None
+    committed_at: float | None = None
+    received_at: float | None = None
+    transaction: str = ""
+    place: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Recalled:
+    """The changes of one key, oldest first. No change behind `since` is missing; None: nobody knows from where on they
+    are complete. `note` says in words what was not read, or why."""
+
+    changes: tuple[Traced, ...] = ()
+    since: Position | None = None
+    note: str = ""
+
+
+class History(Protocol):
+    """Where the changes of a key can be read back."""
+
+    def changes(self, table: TableName, key: Key, since: Position | None = None) -> Recalled:
+        """Of the key, behind `since` (None: as far back as the limits of the history allow). Temporary, Forbidden or
+        Permanent if the log cannot be read."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """What both sides show: values by column, None for an absent row."""
+
+    leader: Mapping[str, Value] | None
+    follower: Mapping[str, Value] | None
+
+
+def applied(recalled: Recalled, through: Position) -> Recalled:
+    """Only what a follower that stands at `through` has applied."""
+    return replace(recalled, changes=tuple(one for one in recalled.changes if through.covers(one.commit)))
+
+
+def explained(table: Table, recalled: Recalled, rows: Rows, known: Known) -> Explanation:
+    """Why the follower's row is not the leader's. `table` has the compared columns; only they count."""
+    return explain(chain_of(table, recalled.changes, rows.leader), _state(table, rows.follower), known)
+
+
+def chain_of(table: Table, changes: Sequence[Traced], now: Mapping[str, Value] | None) -> Chain:
+    """The changes as steps, in canonical text, from what the row was before them to the leader's present row."""
+    steps = tuple(Step(one.operation, _values(table, one.after)) for one in changes)
+    return Chain(_base(table, changes, now), steps, _state(table, now))
+
+
+def changed_columns(changes: Sequence[Traced], table: Table | None = None) -> list[tuple[str, ...] | None]:
+    """For each change the columns that it changed, in the order of the event; None where that is not known."""
+    found: list[tuple[str, ...] | None] = []
+    held: Mapping[str, Value] | None = None
+    for one in changes:
+        before = one.before if one.before is not None else held
+        after = one.after or {}
+        if one.operation is not Operation.UPDATE:
+            found.append(tuple(after))
+        elif before is None:
+            found.append(None)
+        else:
+            found.append(tuple(name for name, value in after.items() if name in before and before[name] != value))
+        held = {**(held or {}), **after} if one.operation is not Operation.DELETE else {}
+    return found
+
+
+def _base(table: Table, changes: Sequence[Traced], now: Mapping[str, Value] | None) -> State:
+    if not changes:
+        return _state(table, now)
+    first = changes[0]
+    if first.operation is Operation.INSERT:
+        return ABSENT
+    before = _values(table, first.before)
+    if not before or not before.keys() >= {column.name for column in table.columns}:
+        return UNKNOWN  # a key alone is no row
+    return State(before)
+
+
+def _state(table: Table, values: Mapping[str, Value] | None) -> State:
+    told = _values(table, values)
+    return ABSENT if told is None else State(told)
+
+
+def _values(table: Table, values: Mapping[str, Value] | None) -> dict[str, Value] | None:
+    if values is None:
+        return None
+    found: dict[str, Value] = {}
+    for column in table.columns:
+        if column.name in values:
+            value = values[column.name]
+            try:
+                found[column.name] = canonical(column.meets_as, value)
+            except (ValueError, ArithmeticError):
+                found[column.name] = value  # as it is: it may still be the same text on both sides
+    return found
