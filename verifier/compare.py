@@ -144,6 +144,9 @@ def meeting(one: Column, other: Column, *, abroad: bool = False) -> tuple[Column
             return None
         return (one, other) if one.family is not Family.OTHER or one.declared == other.declared else None
     families = frozenset({one.family, other.family})
+    if abroad and (stood := (one.stands_for & {other.family}) or (other.stands_for & {one.family})):
+        (form,) = stood
+        return replace(one, form=form), replace(other, form=form)
     table = {**_MEETINGS, **_MEETINGS_ABROAD} if abroad else _MEETINGS
     if families not in table:
         return None
@@ -185,6 +188,8 @@ def _key_problem(leader: Table, theirs: dict[str, Column], abroad: bool) -> str 
         if name not in theirs or meeting(leader.column(name), theirs[name], abroad=abroad) is None:
             return f"key column {name!r} is missing on the follower or has another type there"
         ours, other = leader.column(name), theirs[name]
+        if abroad and {ours.family, other.family} == {Family.TEXT, Family.DECIMAL}:
+            return f"key column {name!r} is text on one side and a number on the other: the two are ordered differently"
         if not abroad and not _spelled_alike(ours, other):
             return (
                 f"key column {name!r} is {other.declared} on the follower and {ours.declared} on the leader, which "

@@ -87,7 +87,8 @@ class Column:
     differs. `form` is the family in whose canonical form the two sides meet, where that is not the column's own: a
     `tinyint(1)` beside a `boolean`, a `char(36)` beside a `uuid`. `verbatim`: digests are of the text as the engine
     prints it, where equal texts are equal values and most equal values have equal texts (`verifier.spelling`); values
-    are compared in their canonical form all the same. None: of the canonical form.
+    are compared in their canonical form all the same. None: of the canonical form. `stands_for`: families of other
+    engines for whose values this engine has no type, so that they stand in this column as text.
     """
 
     name: str
@@ -99,6 +100,7 @@ class Column:
     source: str | None = None
     form: Family | None = None
     verbatim: Verbatim | None = None
+    stands_for: frozenset[Family] = frozenset()
 
     @property
     def stored(self) -> str:

@@ -39,6 +39,9 @@ _FAMILIES = {
 }
 """Names that say more than the affinity which they get."""
 
+STAND_AS_TEXT = frozenset({Family.DATE, Family.TIME, Family.TIMESTAMP, Family.TIMESTAMPTZ, Family.DECIMAL})
+"""What SQLite has no storage class for, and a STRICT table no type (https://www.sqlite.org/stricttables.html)."""
+
 # https://www.sqlite.org/datatype3.html#determination_of_column_affinity, in this order
 _AFFINITIES = (
     (("INT",), Family.INTEGER),
@@ -110,6 +113,7 @@ def describe(session: Session, sessions: Sessions, name: TableName) -> Table:
                 declared=declared.lower() or "any",
                 nullable=not filled,
                 generated=hidden in (2, 3),
+                stands_for=STAND_AS_TEXT if family(declared) is Family.TEXT else frozenset(),
             )
         )
         if place:

@@ -27,6 +27,7 @@ _TEXTUAL = frozenset({
     Family.TEXT, Family.CHAR, Family.ENUM, Family.SET, Family.XML, Family.INET, Family.INTERVAL, Family.DATE,
     Family.TIME, Family.TIMESTAMP, Family.TIMESTAMPTZ,
 })  # fmt: skip
+_STAND_IN = frozenset({Family.TIME, Family.TIMESTAMP, Family.TIMESTAMPTZ, Family.DECIMAL})
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?|nan|[+-]?inf(inity)?", re.ASCII | re.IGNORECASE)
 _NOT_FINITE = {"nan", "infinity", "-infinity"}
 _WORDS = {"true", "false", "t", "f"}
@@ -37,7 +38,12 @@ def spelled(column: Column, value: Held) -> Value:
     """The value's text. Equal texts are equal values of one storage class, or of classes that the family merges."""
     if value is None:
         return None
-    return _SPELLING.get(column.family, _literal)(value)
+    return _SPELLING.get(_read_as(column), _literal)(value)
+
+
+def _read_as(column: Column) -> Family:
+    """Text that stands for a time or a decimal is read as one; every other form is reached from the text itself."""
+    return column.meets_as if column.family is Family.TEXT and column.meets_as in _STAND_IN else column.family
 
 
 def _textual(value: Held) -> str:

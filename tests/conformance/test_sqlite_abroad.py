@@ -37,6 +37,10 @@ KEYS: dict[str, tuple[tuple[tuple[str, str], ...], list[tuple[str, ...]]]] = {
     "moments": (
         (("timestamptz", "timestamp"),), [(f"2024-01-01 10:00:0{second}",) for second in ("0", "0.5", "1")],
     ),
+    "days as text": ((("date", "text"),), [(day,) for day in ("0999-12-31", "2023-12-31", "2024-01-01", "9999-12-31")]),
+    "moments as text": (
+        (("timestamptz", "text"),), [(f"2024-01-01 10:00:0{second}",) for second in ("0", "0.5", "1")],
+    ),
     "bytes": ((("bytea", "blob"),), [("\\x",), ("\\x00ff",), ("\\xff",)]),
     "flags": ((("boolean", "boolean"), ("int", "int")), list(itertools.product("01", ("-1", "7", "10")))),
 }  # fmt: skip
@@ -91,3 +95,69 @@ def test_ranges_and_keys_mean_the_same_rows(pair: tuple[Replica, Replica, int], 
             lower = upper
         assert len(found) == len(set(found)) == rows
         assert set(follower.rows(compared.follower, found).value) == set(found)
+
+
+STRICT = (
+    # declared by PostgreSQL, by STRICT SQLite; what PostgreSQL holds; spellings that are equal; that are not
+    ("date", "text", "2024-01-05", ["2024-01-05"], ["2024-01-06", "2024-1-5", "", "05.01.2024"]),
+    ("time", "text", "10:00:00.5", ["10:00:00.5", "10:00:00.500"], ["10:00", "10:00:00", "ten"]),
+    ("time", "text", "10:00:00", ["10:00", "10:00:00"], ["10:01"]),
+    ("timestamp", "text", "2024-01-05 10:00:00", ["2024-01-05 10:00:00", "2024-01-05T10:00:00.000", "2024-01-05 10:00"],
+     ["2024-01-05", "2024-01-05 10:00:00Z", "2024-01-05 10:00:01"]),
+    ("timestamptz", "text", "2024-01-05 10:00:00+00", ["2024-01-05 10:00:00Z", "2024-01-05 12:00:00+02:00",
+     "2024-01-05 10:00:00"], ["2024-01-05 10:00:00+02:00", "now"]),
+    ("numeric(12,2)", "text", "-1.50", ["-1.5", "-1.50", "-0150e-2"], ["1.5", "-1,5", "", "-1.500001"]),
+    ("numeric", "text", "NaN", ["NaN"], ["0"]),
+)  # fmt: skip
+
+
+def test_text_of_strict_tables_stands_for_dates_and_decimals(database: Database, tmp_path: Path) -> None:
+    with psycopg.connect(database.dsn) as hand, closing(sqlite3.connect(tmp_path / "x.db")) as other, other:
+        for place, (ours, theirs, value, equal, different) in enumerate(STRICT):
+            hand.execute(f"create table t{place} (id int primary key, v {ours})".encode())
+            other.execute(f"create table t{place} (id integer primary key, v {theirs}) strict")
+            for number, text in enumerate([*equal, *different, None]):
+                hand.execute(f"insert into t{place} values (%s, %s)".encode(), (number, value))
+                other.execute(f"insert into t{place} values (?, ?)", (number, text))
+    postgres = PostgresReplica("pg", database.url, Options(role=Role.LEADER))
+    sqlite = SqliteReplica("file", f"sqlite:///{tmp_path / 'x.db'}")
+    try:
+        for scheme in (Scheme.CANONICAL, Scheme.CLIENT):
+            for place, (ours, _, _, equal, _) in enumerate(STRICT):
+                tables = [side.table(TableName(side.default_schema or "", f"t{place}")) for side in (postgres, sqlite)]
+                compared = using(comparison(*tables, abroad=True), scheme)
+                assert compared.problem is None
+                left = postgres.row_digests(compared.leader, KeyRange()).value
+                right = sqlite.row_digests(compared.follower, KeyRange()).value
+                alike = {key for key in left if right.get(key) == left[key]}
+                assert alike == {(number,) for number in range(len(equal))}, (scheme, ours)
+    finally:
+        postgres.close()
+        sqlite.close()
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "said"),
+    [
+        ("v date", "v integer", "column 'v' is integer on the follower and date on the leader"),
+        ("v timestamp", "v real", "column 'v' is real on the follower and timestamp without time zone on the leader"),
+        ("v numeric", "v real", "column 'v' is real on the follower and numeric on the leader"),
+        ("v numeric primary key", "v text primary key", "key column 'v' is text on one side and a number on the other"),
+    ],
+)
+def test_what_is_not_certain_is_unverified_by_name(
+    database: Database, tmp_path: Path, ours: str, theirs: str, said: str
+) -> None:
+    database.sql(f"create table t (id int not null unique, {ours})")
+    with closing(sqlite3.connect(tmp_path / "x.db")) as other, other:
+        other.execute(f"create table t (id int not null unique, {theirs}) strict")
+    postgres = PostgresReplica("pg", database.url, Options(role=Role.LEADER))
+    sqlite = SqliteReplica("file", f"sqlite:///{tmp_path / 'x.db'}")
+    try:
+        tables = [side.table(TableName(side.default_schema or "", "t")) for side in (postgres, sqlite)]
+        compared = comparison(*tables, abroad=True)
+        assert compared.problem is not None
+        assert compared.problem.startswith(said)
+    finally:
+        postgres.close()
+        sqlite.close()
