@@ -43,8 +43,8 @@ PLANTED: dict[int, Kind] = {
 
 @contextmanager
 def busy(database: PairDatabase) -> Iterator[list[int]]:
-    """The workload in a process of its own, and somebody who pauses and releases the replica; yields what is filled at the
-    end with the numbers of commits and of row changes."""
+    """The workload in a process of its own, and somebody who pauses and releases the replica; what is yielded holds the
+    numbers of commits and of row changes in the end."""
     leader = database.pair.leader
     words = [str(leader.port), leader.password, database.name]
     process = subprocess.Popen(
