@@ -24,18 +24,30 @@ def findings(document: object) -> Iterator[Finding]:
 
 def _shared_slots(groups: Sequence[object]) -> Iterator[Finding]:
     """A slot belongs to a whole server, not to a database: two groups on one would steal each other's changes."""
-    seen: dict[tuple[str, str], int] = {}
+    seen: dict[tuple[str, str], Path] = {}
     for index, group in enumerate(map(_mapping, groups)):
-        stream = _mapping(group.get("stream"))
-        if stream.get("kind") != "pgoutput":
-            continue
-        server = (
-            _text(_mapping(group.get("leader")).get("url")).partition("://")[2].partition("/")[0].rpartition("@")[2]
-        )
-        slot = _text(_mapping(stream.get("pgoutput")).get("slot", "trueup"))
-        if server and slot and seen.setdefault((server, slot), index) != index:
-            message = f"slot {slot!r} of this server is read by group {seen[server, slot]} already: name another"
-            yield ("groups", index, "stream", "pgoutput", "slot"), message
+        for at, server, stream in _streams(group, ("groups", index)):
+            slot = _text(_mapping(stream.get("pgoutput")).get("slot", "trueup"))
+            if not server or not slot or seen.setdefault((server, slot), at) == at:
+                continue
+            other = seen[server, slot]
+            whose = f"group {other[1]}" if other[1] != index else "this group's stream"
+            message = f"slot {slot!r} of this server is read by {whose} already: name another"
+            yield (*at, "pgoutput", "slot"), message
+
+
+def _streams(group: Mapping[str, object], at: Path) -> Iterator[tuple[Path, str, Mapping[str, object]]]:
+    """Each stream that reads a slot: where it is configured, on which server, and its settings."""
+    stream = _mapping(group.get("stream"))
+    if stream.get("kind") == "pgoutput":
+        yield (*at, "stream"), _server(group.get("leader")), stream
+    for index, follower in enumerate(map(_mapping, _sequence(group.get("followers")))):
+        if "stream" in follower:
+            yield (*at, "followers", index, "stream"), _server(follower), _mapping(follower.get("stream"))
+
+
+def _server(database: object) -> str:
+    return _text(_mapping(database).get("url")).partition("://")[2].partition("/")[0].rpartition("@")[2]
 
 
 def _group(group: Mapping[str, object], at: Path) -> Iterator[Finding]:

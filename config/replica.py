@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field, field_validator
 
 from config.address import DatabaseAddress
 from config.model import Columns, Condition, Filtered, Model, Name, TableText
 from config.secret import Password
+from config.stream import PgoutputStream
 
 
 class Leader(Model):
@@ -35,6 +38,16 @@ class RepairLogin(Model):
     """`env:NAME` or `file:/path`."""
 
 
+class FollowerStream(Model):
+    """A subscriber's own change stream: what was written there and did not come from the leader. Such rows are verified
+    at once, and `trueup audit --since` knows from it what it need not look at."""
+
+    kind: Literal["pgoutput"] = "pgoutput"
+    """How it is read. The subscriber needs `wal_level = logical`, and the login the right to replicate."""
+    pgoutput: PgoutputStream | None = None
+    """Slot and publication on the subscriber; unset means the defaults."""
+
+
 class Follower(Model):
     """A database that must equal the leader."""
 
@@ -46,6 +59,8 @@ class Follower(Model):
     """`env:NAME` or `file:/path`; replaces a password in the URL."""
     subscription: str | None = None
     """The subscription through which a logical subscriber follows. Unset: the only one that it has."""
+    stream: FollowerStream | None = None
+    """Its own change stream. Unset: what is written on the follower alone is found by the scan."""
     repair: RepairLogin | None = None
     """How repairs are written. Unset: with the login that reads."""
 

@@ -22,6 +22,7 @@ from reconciler.ports import Event
 from trueup.audit.brake import Braking
 from trueup.bootstrap.engines import Endpoints
 from trueup.bootstrap.events import event_sink
+from trueup.bootstrap.rogue import open_rogues
 from trueup.bootstrap.servers import Address, Servers, brakes_of, open_servers, patterns_of, watermark_of
 from trueup.bootstrap.stream import OpenStream, open_stream
 from trueup.bootstrap.watermark import Watermarks, open_watermarks
@@ -35,6 +36,7 @@ from trueup.services.letters import DeadLetters
 from trueup.services.published import Published
 from trueup.services.relay import RelayService
 from trueup.services.repair import RepairService
+from trueup.services.rogue import RogueService
 from trueup.services.scan import Pace, ScanService
 from trueup.services.throttle import Logged, Throttle
 from trueup.services.verify import VerifyService
@@ -93,12 +95,14 @@ class GroupRuntime:
     verify: dict[str, VerifyService] = field(default_factory=dict)
     repair: dict[str, RepairService] = field(default_factory=dict)
     backlog: Backlog = field(default_factory=Backlog)
+    rogue: list[RogueService] = field(default_factory=list)
     watermarks: Watermarks | None = None
 
     def services(self) -> list[Service]:
         found: list[Service] = [self.watch]
         if self.follow is not None:
             found.append(self.follow)
+        found.extend(self.rogue)
         found.extend(self.verify.values())
         found.append(self.scan)
         if self.check.scheduled:
@@ -112,6 +116,8 @@ class GroupRuntime:
         """In the order of what depends on what: the stream records its barrier before the journal closes."""
         if self.follow is not None:
             self.follow.close()
+        for rogue in self.rogue:
+            rogue.close()
         for repair in self.repair.values():
             repair.close()
         if self.relay is not None:
@@ -203,6 +209,7 @@ def _wired(
         runtime.verify[one.name] = VerifyService(world, one.name, journal.stream, patience)
         if group.repair.mode != "off":
             runtime.repair[one.name] = _repair(group, one.name, world, journal, announcer, servers, one.repair_address)
+    runtime.rogue.extend(open_rogues(group, world, journal))
     return runtime
 
 

@@ -61,6 +61,7 @@ def audit(
     watermark_write: WriteOption = False,
     watermark_ordered: OrderedOption = False,
     restored_at: Annotated[str | None, typer.Option(help="Followers are backups begun after this `position`.")] = None,
+    since: Annotated[str | None, typer.Option(help="Only what was touched since this `run`, where known.")] = None,
     cutover: Annotated[bool, typer.Option("--cutover", help="Checklist: leader stopped, may we go?")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
 ) -> int:
@@ -68,6 +69,7 @@ def audit(
     from trueup.audit.keeping import JournalLost
     from trueup.audit.report import ran_by
     from trueup.bootstrap.auditing import open_audit
+    from trueup.bootstrap.since import note_baseline
 
     hide_arguments()
     words = Words(config, group, leader, follower or [], table or [], exclude or [], key or [], journal, stop_after)
@@ -75,7 +77,9 @@ def audit(
     limits = (max_load, max_load_sql or [], max_lag, max_rows_per_second, pause_file, max_connections, tables_at_once)
     plan = Careful(*limits).applied(_tuned(planned(replace(words, narrowing=narrowing)), settle, chunk_time))
     plan = Watermarking(watermark, watermark_write, watermark_ordered).applied(plan)
-    prepare = _proof(plan, cutover, restored_at, resume, stop_after)
+    if cutover or restored_at is not None:
+        plan = replace(plan, watermark=None)  # both are proven at rest, and a tick would be a write
+    prepare = _proof(plan, cutover, restored_at, since, resume, stop_after)
     writable(output)
     watcher = _watcher(quiet)
     with stopping() as stop:
@@ -87,6 +91,8 @@ def audit(
                     watcher.note(f"note: {remark}")
                 prepare(opened, watcher)
                 run = opened.audit.begin(resume)
+                if restored_at is None and plan.followed is not None:
+                    note_baseline(opened, plan.followed, run, watcher)
                 watcher.note(f"run {run.id}")
                 report = opened.audit.run(run)
             except JournalLost:
@@ -107,17 +113,23 @@ def audit(
 
 
 def _proof(
-    plan: Plan, cutover: bool, restored_at: str | None, resume: str | None, rows_max: int | None
+    plan: Plan, cutover: bool, restored_at: str | None, since: str | None, resume: str | None, rows_max: int | None
 ) -> Callable[[OpenAudit, Watcher], None]:
-    """What makes the opened audit a cutover's or a restore drill, where one was asked for."""
-    if not cutover and restored_at is None:
+    """What makes the opened audit a cutover's, a restore drill, or one since another run, where that was asked for."""
+    asked = [cutover, restored_at is not None, since is not None].count(True)
+    if asked == 0:
         return lambda opened, watcher: None
-    if cutover and restored_at is not None:
-        raise Misconfigured("--cutover and --restored-at are two different proofs; ask for one of them")
+    if asked > 1:
+        raise Misconfigured("--cutover, --restored-at and --since are different proofs; ask for one of them")
     if resume is not None or rows_max is not None:
         raise Misconfigured(
-            "--cutover and --restored-at prove one moment: they take neither --resume nor --stop-after; audit anew"
+            "--cutover, --restored-at and --since speak of one moment: they take neither --resume nor --stop-after; "
+            "audit anew"
         )
+    if since is not None:
+        from trueup.bootstrap.since import since_of
+
+        return lambda opened, watcher: since_of(opened, plan.followed, since).noted(watcher)
     if restored_at is None:
         from trueup.bootstrap.cutover import cutover_of
 

@@ -81,7 +81,7 @@ def test_every_object_of_the_schema_is_closed_and_told(place: str) -> None:
     written["row"] = [row for entry in whole()["tables"] for row in entry["rows_drifted"]]
     known = set(part["properties"])
     assert all(set(one) <= known for one in written[place])
-    assert known - set(_fields(written[place])) <= {"braked_seconds", "cutover", "restore", "multiset"}
+    assert known - set(_fields(written[place])) <= {"braked_seconds", "cutover", "restore", "since", "multiset"}
 
 
 def _fields(objects: list[dict[str, Any]]) -> Iterator[str]:

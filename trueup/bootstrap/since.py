@@ -1,0 +1,102 @@
+"""Note down where the change streams stand when an audit begins, and make an opened audit one since an earlier run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
+
+from connectors.postgres.replica import PostgresReplica
+from connectors.postgres.told import standing, written
+from trueup.audit.progress import Watcher
+from trueup.audit.request import continues
+from trueup.audit.since import Since, Source
+from trueup.bootstrap.auditing import OpenAudit
+from trueup.clock import SystemClock
+from verifier.errors import Misconfigured, Permanent, Temporary
+from verifier.journal import Run
+from verifier.look import Role
+from verifier.marks import LEADER
+from verifier.ports import Identity, Replica
+from verifier.position import Position
+from verifier.table import TableName
+
+if TYPE_CHECKING:
+    from config.settings import Group
+
+
+def note_baseline(opened: OpenAudit, group: Group | None, run: Run, watcher: Watcher) -> None:
+    """Before the run's first look. It is no error if this cannot be told: a later audit then looks at everything."""
+    try:
+        told = {name: source.told() for name, source in _sources(opened, group).items()}
+        opened.journal.marks.note(run.id, told)
+    except (Temporary, Permanent) as problem:
+        watcher.note(f"note: a later --since {run.id} will look at everything: {problem}")
+
+
+def since_of(opened: OpenAudit, group: Group | None, run_id: str) -> Since:
+    """The audit looks at what was touched since that run. Misconfigured if the run cannot be gone on from; call before
+    the audit begins."""
+    run = opened.journal.runs.find(run_id)
+    if run is None:
+        raise Misconfigured(f"no run {run_id!r} in this journal (see: trueup runs)")
+    audit, servers = opened.audit, opened.servers
+    sources = _sources(opened, group)
+    identities = {name: _identity(replica) for name, replica in servers.followers.items()}
+    fingerprint = audit.request.fingerprint(servers.leader.identity(), identities)
+    followed = {name: _followed(identity, name, sources) for name, identity in identities.items()}
+    since = Since(run, opened.journal.marks, sources, followed, SystemClock())
+    since.begin(lambda settings: continues(settings, fingerprint))
+    audit.walker = since.walk
+    audit.closing = since.close
+    return since
+
+
+def _identity(replica: Replica) -> Identity | None:
+    try:
+        return replica.identity()
+    except (Temporary, Permanent):
+        return None  # the audit will say so itself
+
+
+def _followed(identity: Identity | None, name: str, sources: Mapping[str, Source]) -> tuple[str, ...] | str:
+    if identity is None:
+        return f"{name} did not answer when the audit began"
+    if LEADER not in sources:
+        return "the leader's change stream is not read straight from PostgreSQL (stream.kind: pgoutput)"
+    if identity.role is Role.STANDBY:
+        return (LEADER,)
+    if name in sources:
+        return LEADER, name
+    return f"{name} can be written to, and its own change stream is not followed (followers[].stream)"
+
+
+def _sources(opened: OpenAudit, group: Group | None) -> dict[str, Source]:
+    """The streams that the configuration has a daemon follow."""
+    found: dict[str, Source] = {}
+    if group is None:
+        return found
+    servers = opened.servers
+    if group.stream is not None and group.stream.kind == "pgoutput":
+        settings = group.stream.pgoutput
+        leader = servers.leader
+        if isinstance(leader, PostgresReplica):
+            found[LEADER] = Source(
+                leader.position, _told(leader, "trueup" if settings is None else settings.publication)
+            )
+    for one in group.followers:
+        replica = servers.followers.get(one.name)
+        if one.stream is not None and isinstance(replica, PostgresReplica):
+            own = one.stream.pgoutput
+            found[one.name] = Source(_written(replica), _told(replica, "trueup" if own is None else own.publication))
+    return found
+
+
+def _told(replica: PostgresReplica, publication: str) -> Callable[[], Mapping[TableName, str]]:
+    return lambda: standing(replica, publication)
+
+
+def _written(replica: PostgresReplica) -> Callable[[], Position]:
+    return lambda: written(replica)
+
+
+__all__ = ["note_baseline", "since_of"]

@@ -1,0 +1,146 @@
+"""Follow a follower's own change stream: what was written there and did not come from the leader.
+
+Such keys are verified at once, like touched ones, and marked, so that a later audit knows where to look
+(`verifier.marks`). A follower may decode a commit before its own reads show it, so a look could come too early: nothing
+is handed over before a read of the follower has shown the transaction.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from trueup.services.group import GroupWorld
+from verifier.change import Batch, Blindness, Transaction
+from verifier.errors import Temporary
+from verifier.journal import StreamState
+from verifier.marks import MarkJournal
+from verifier.ports import ChangeStream
+from verifier.position import Position
+from verifier.table import Key, TableName
+from verifier.view import Seen
+
+logger = logging.getLogger("trueup.rogue")
+
+OWN = "trueup"
+"""The origin of our own repairs: marked, and verified by whoever repairs."""
+_BARRIER_SECONDS = 1.0
+_SHOWN_SECONDS = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Rogue:
+    """Keys that one transaction of a follower's own wrote. `origin`: where the follower says that it came from."""
+
+    follower: str
+    xid: int
+    committed_at: float
+    origin: str | None
+    keys: tuple[tuple[TableName, Key], ...]
+
+
+@dataclass(slots=True)
+class RogueService:
+    """One follower. `found` is told of every transaction that wrote rows of the group's tables."""
+
+    world: GroupWorld
+    follower: str
+    stream: ChangeStream
+    journal: MarkJournal
+    found: Callable[[Rogue], None] = lambda rogue: None
+    lost: Callable[[str, Blindness], None] = lambda follower, blindness: None
+    """Told of tables of which the keys that were written are not known (a truncate): they must be scanned."""
+    poll_seconds: float = 0.2
+    changes_max: int = 5_000
+    _started: bool = False
+    _state: StreamState = field(default_factory=StreamState)
+    _recorded_at: float = 0.0
+
+    @property
+    def name(self) -> str:
+        return f"rogue:{self.follower}"
+
+    def tick(self, now: float) -> float:
+        """Temporary while the follower is away or does not show yet what it logged; nothing is lost by it."""
+        if not self._started:
+            self._start()
+        try:
+            batch = self.stream.poll(changes_max=self.changes_max, seconds_max=self.poll_seconds)
+            self._take(batch)
+        except BaseException:
+            self._started = False  # begin again behind what the journal holds
+            raise
+        return 0.0
+
+    def close(self) -> None:
+        self.stream.close()
+
+    def _start(self) -> None:
+        state = self.journal.state(self.follower)
+        self.stream.start(state.offsets, state.read_through)
+        self._state, self._started = state, True
+        logger.info("following", extra={"action": "stream_started", "follower": self.follower})
+
+    def _take(self, batch: Batch) -> None:
+        ours = set(self.world.book.names())
+        rogues = [rogue for one in batch.transactions if (rogue := self._rogue(one, ours)).keys]
+        blind = [one for one in _blindness(batch) if one.table is None or one.table in ours]
+        state = StreamState(batch.offsets or self._state.offsets, batch.read_through or self._state.read_through)
+        now = self.world.clock.now()
+        if not rogues and not blind:
+            fresh = bool(batch.offsets) and not self._state.offsets
+            if fresh or (state != self._state and now - self._recorded_at >= _BARRIER_SECONDS):
+                self._record(state, [], [], {}, now)
+            return
+        self._await(batch.transactions)
+        touched = [place for rogue in rogues for place in rogue.keys]
+        written = self.world.leader.position()
+        suspects: dict[tuple[TableName, Key], Position] = {
+            place: written for rogue in rogues if rogue.origin != OWN for place in rogue.keys
+        }
+        self._record(state, touched, blind, suspects, now)
+        for one in blind:
+            if one.table is not None:
+                self.lost(self.follower, one)
+        for rogue in rogues:
+            if rogue.origin != OWN:
+                self._tell(rogue)
+
+    def _record(
+        self,
+        state: StreamState,
+        touched: Sequence[tuple[TableName, Key]],
+        blind: Sequence[Blindness],
+        suspects: dict[tuple[TableName, Key], Position],
+        now: float,
+    ) -> None:
+        self.journal.advance(self.follower, state, touched, blind, suspects, at=now)
+        self._state, self._recorded_at = state, now
+        self.stream.acknowledge(state.offsets)
+
+    def _await(self, transactions: Sequence[Transaction]) -> None:
+        """Until one read of the follower has shown them all. Temporary if that takes too long: a commit that waits for
+        a synchronous standby of the follower's own is logged, and not shown."""
+        until = self.world.clock.now() + _SHOWN_SECONDS
+        replica = self.world.followers[self.follower]
+        while True:
+            view = replica.ask("select 1", rows_max=1, seconds_max=5.0).view
+            if all(view.saw(one.xid) is Seen.YES for one in transactions):
+                return
+            if self.world.clock.now() > until:
+                raise Temporary(f"{self.follower} does not show a transaction that it logged {_SHOWN_SECONDS:g} s ago")
+            self.world.clock.sleep(0.02)
+
+    def _rogue(self, one: Transaction, ours: set[TableName]) -> Rogue:
+        keys = dict.fromkeys((change.table, change.key) for change in one.changes if change.table in ours)
+        return Rogue(self.follower, one.xid, one.committed_at, one.origin, tuple(keys))
+
+    def _tell(self, rogue: Rogue) -> None:
+        told = {"action": "rogue_write", "follower": self.follower, "transaction": rogue.xid, "keys": len(rogue.keys)}
+        logger.warning("written on the follower alone", extra=told | {"origin": rogue.origin})
+        self.found(rogue)
+
+
+def _blindness(batch: Batch) -> list[Blindness]:
+    return [*batch.blind, *(blindness for one in batch.transactions for blindness in one.blind)]
