@@ -44,6 +44,7 @@ from verifier.table import TableName
 
 REMEMBERED = 65_536
 _XID = attrgetter("xid")
+_MESSAGE = "LogicalDecodingMessageId@"  # in the odd name under which messages are counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -303,4 +304,4 @@ class TransactionAssembler:
 
 def _tables(end: End) -> Sequence[TableName | None]:
     """Tables of a transaction; all (None) if it does not say."""
-    return [TableName.parse(name) for name, events in end.by_table if events and "$" not in name] or [None]
+    return [TableName.parse(name) for name, events in end.by_table if events and _MESSAGE not in name] or [None]
