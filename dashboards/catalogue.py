@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 from reconciler.repair import RefusalReason, State
 from verifier.change import Cause
+from verifier.drift import DriftCause
 from verifier.drift import Kind as Drift
 
 OTHER = "__other__"
@@ -45,7 +46,7 @@ REASONS = (
 )
 """Why a table is unverified, as a label; the sentence for people is in the journal."""
 SIDE = {"side": ("leader", "follower")}
-SERVICE = {"service": ("lease", "follow", "verify", "scan", "check", "repair", "relay", "lag")}
+SERVICE = {"service": ("lease", "follow", "rogue", "verify", "scan", "check", "repair", "relay", "lag", "cause")}
 
 BUILD = Metric("trueup_build_info", Kind.GAUGE, "Always 1; which trueup this is.", ("version", "instance_name"))
 GROUP = Metric(
@@ -134,6 +135,10 @@ NEVER_VERIFIED = Metric(
 DRIFT_ROWS = Metric(
     "trueup_drift_rows", Kind.GAUGE, "Rows known to differ now.", ("group", "follower", "table", "kind"),
     {"kind": tuple(kind.value for kind in Drift)},
+)  # fmt: skip
+DRIFT_CAUSES = Metric(
+    "trueup_drift_causes_total", Kind.COUNTER, "Confirmed drift that was looked into, by why it came about.",
+    ("group", "follower", "cause"), {"cause": tuple(cause.value for cause in DriftCause)},
 )  # fmt: skip
 UNVERIFIED = Metric(
     "trueup_unverified_tables", Kind.GAUGE, "Tables of which something could not be verified, by reason.",

@@ -142,6 +142,18 @@ _DRIFT = (
         thresholds=GREEN_RED,
     ),
     Panel(
+        "Why rows drifted",
+        "Confirmed drift per hour, by cause; unknown where its history does not tell.",
+        "timeseries",
+        "short",
+        (
+            Query(
+                f"sum by (group, cause) (increase(trueup_drift_causes_total{{{_F}}}[1h])) > 0", "{{group}} / {{cause}}"
+            ),
+        ),
+        stacked=True,
+    ),
+    Panel(
         "Seconds to detect",
         "From the change of a key to confirmed drift: median and 95th percentile.",
         "timeseries",

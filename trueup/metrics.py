@@ -15,6 +15,7 @@ from trueup.bootstrap.group import GroupRuntime
 from trueup.daemon import Post
 from trueup.services.verify import Verified
 from verifier.change import Batch
+from verifier.drift import Drift, DriftCause
 from verifier.invariant import Standing
 from verifier.lag import HopLag, LagState
 from verifier.scan import ChunkRead
@@ -36,7 +37,16 @@ class Tally:
             self.meter.prepare(c.CHUNKS, group=self.group, follower=follower)
             self.meter.prepare(c.TOUCHED, group=self.group, follower=follower)
             self.meter.prepare(c.ROWS, group=self.group, follower=follower)
-        for metric in (c.STREAM_EVENTS, c.STREAM_TRANSACTIONS, c.DEAD_LETTERS, c.REPAIRS, c.REFUSALS, c.SERVICE_FAILURES, c.THROTTLE):
+            self.meter.prepare(c.DRIFT_CAUSES, group=self.group, follower=follower)
+        for metric in (
+            c.STREAM_EVENTS,
+            c.STREAM_TRANSACTIONS,
+            c.DEAD_LETTERS,
+            c.REPAIRS,
+            c.REFUSALS,
+            c.SERVICE_FAILURES,
+            c.THROTTLE,
+        ):
             self.meter.prepare(metric, group=self.group)
 
     def batch(self, batch: Batch, now: float) -> None:
@@ -67,6 +77,9 @@ class Tally:
         for _ in range(opened):
             age = max(verified.ages, default=0.0)
             self.meter.observe(c.DETECTION, age, group=self.group, follower=verified.follower)
+
+    def explained(self, drift: Drift, cause: DriftCause) -> None:
+        self.meter.add(c.DRIFT_CAUSES, group=self.group, follower=drift.follower, cause=cause.value)
 
     def repaired(self, state: State, count: int) -> None:
         self.meter.add(c.REPAIRS, count, group=self.group, state=state.value)

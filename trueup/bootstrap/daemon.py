@@ -11,11 +11,13 @@ from dashboards.exporter import Exporter
 from dashboards.http import Health, Pages, Server
 from dashboards.meter import Meter
 from trueup import metrics
+from trueup.bootstrap.causing import open_causes
 from trueup.bootstrap.group import GroupRuntime, open_group
 from trueup.bootstrap.lease import LEASE, LeaseService, take
 from trueup.clock import SystemClock
 from trueup.daemon import Daemon, Post
 from trueup.metrics import Scrape, Tally
+from trueup.services.cause import CauseService
 from trueup.services.verify import Verified
 from verifier.drift import Drift
 
@@ -64,9 +66,11 @@ def open_daemon(
             tokens[group.name] = take(runtime.journal, settings.instance, clock)
             tally = Tally(meter, group.name)
             tallies[group.name] = (runtime, tally)
-            _listen(runtime, tally, on_drift)
+            causes = open_causes(runtime)
+            _listen(runtime, tally, causes, on_drift)
             posts.append(Post(group.name, LeaseService(runtime.journal.leases, tokens[group.name])))
             posts.extend(Post(group.name, service) for service in runtime.services())
+            posts.extend(Post(group.name, service) for service in (causes,) if service is not None)
         daemon = Daemon(posts, clock, metrics.ticked(meter), metrics.failed(meter))
         server = None
         if serve:
@@ -80,13 +84,17 @@ def open_daemon(
     return RunningDaemon(settings, groups, daemon, server, tokens)
 
 
-def _listen(runtime: GroupRuntime, tally: Tally, on_drift: Callable[[Verified], None] | None) -> None:
+def _listen(
+    runtime: GroupRuntime, tally: Tally, causes: CauseService | None, on_drift: Callable[[Verified], None] | None
+) -> None:
     """Connect what services tell to who wants to know."""
     tally.prepare(list(runtime.world.followers))
     if runtime.follow is not None:
         runtime.follow.watchers = (*runtime.follow.watchers, tally)
     runtime.scan.read = tally.read
     runtime.scan.finished = tally.finished
+    if causes is not None:
+        causes.explained = tally.explained
     runtime.scan.throttled = tally.throttled
     if runtime.scan.throttle is not None:
         runtime.scan.throttle.told = tally.throttled
@@ -97,6 +105,8 @@ def _listen(runtime: GroupRuntime, tally: Tally, on_drift: Callable[[Verified], 
         owner = runtime.repair.get(verified.follower)
         if owner is not None:
             owner.judged(verified.table, verified.since, verified.equal, verified.drifts)
+        if causes is not None:
+            causes.judged(verified)
         for drift in fresh:
             told = {"action": "drift_confirmed", "follower": drift.follower, "table": str(drift.table)}
             told |= {"kind": drift.kind.value, "method": drift.evidence.method.value}

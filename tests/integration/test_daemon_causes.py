@@ -1,0 +1,76 @@
+"""The daemon tells of each drift why it came about: planted on a subscriber in every way, on real servers."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from fixtures.running import Served
+
+pytestmark = pytest.mark.postgres
+
+LOST_UPDATE, ALTERED, LOST_DELETE, LOST_SECOND, LOST_INSERT = 1, 2, 3, 10, 2001
+ROGUE, ROGUE_QUIET, ROGUE_DELETE, DOUBLED, DELETED_QUIET = 5, 6, 8, 9, 7
+TRIGGER = f"""
+create function misapply() returns trigger language plpgsql as $$
+begin
+  if tg_op = 'DELETE' then return case when old.id = {LOST_DELETE} then null else old end; end if;
+  if new.id in ({LOST_UPDATE}, {LOST_INSERT}) then return null; end if;
+  if new.id = {LOST_SECOND} and new.status = 'sent' then return null; end if;
+  if new.id = {ALTERED} then new.status := 'bent'; end if;
+  return new;
+end $$;
+create trigger misapply before insert or update or delete on orders for each row execute function misapply();
+alter table orders enable replica trigger misapply;
+"""
+
+
+OPEN = "select key, cause, since from trueup_drifts where state = 'open'"
+
+
+def test_every_cause_that_can_be_told_is_told(served: Served) -> None:
+    served.write(period="2s")
+    served.subscriber.sql(TRIGGER)
+    with served.daemon() as daemon:
+        daemon.until_ready()
+        time.sleep(1.2)  # versions are dated once a second
+        first = [ROGUE, ROGUE_DELETE, DOUBLED, LOST_SECOND]
+        served.leader.sql("update orders set status = 'paid' where id = any(%s)", (first,))
+        daemon.until(lambda: daemon.metric("trueup_touched_keys_pending") == 0, "the first changes")
+        time.sleep(1.2)
+        served.leader.sql(f"""
+            update orders set status = 'paid' where id in ({LOST_UPDATE}, {ALTERED});
+            update orders set status = 'sent' where id in ({DOUBLED}, {LOST_SECOND});
+            delete from orders where id = {LOST_DELETE};
+            insert into orders values ({LOST_INSERT}, 'new', 1, null);
+        """)
+        daemon.until(lambda: len(served.journal(OPEN)) == 5, "what was applied wrongly")
+        served.subscriber.sql(f"""
+            update orders set status = 'mine' where id in ({ROGUE}, {ROGUE_QUIET});
+            delete from orders where id in ({ROGUE_DELETE}, {DELETED_QUIET});
+            update orders set status = 'paid' where id = {DOUBLED};
+        """)
+        daemon.until(lambda: len(served.journal(OPEN + " and cause is not null")) == 10, "every cause")
+        daemon.until(lambda: daemon.metric("trueup_drift_causes_total", cause="doubled") == 1, "the metric")
+        told = {int(key[0]): (one["cause"], one["since"]) for (_, _, key), one in served.drift().items()}
+        counted = {
+            cause: daemon.metric("trueup_drift_causes_total", follower="subscriber", cause=cause)
+            for cause in ("lost", "altered", "rogue", "doubled", "unknown", "reordered")
+        }
+    causes = {key: cause for key, (cause, _) in told.items()}
+    assert causes == {
+        LOST_UPDATE: "lost",
+        ALTERED: "altered",
+        LOST_DELETE: "lost",
+        LOST_SECOND: "lost",
+        LOST_INSERT: "lost",
+        ROGUE: "rogue",
+        ROGUE_QUIET: "rogue",
+        ROGUE_DELETE: "rogue",
+        DOUBLED: "doubled",
+        DELETED_QUIET: "unknown",  # an absent row has no version, and nothing is remembered of it
+    }
+    commits = {since for key, (cause, since) in told.items() if cause in ("lost", "altered")}
+    assert len(commits) == 1  # one transaction was applied wrongly in five ways
+    assert commits.pop().startswith("lsn:")
+    assert counted == {"lost": 4, "altered": 1, "rogue": 3, "doubled": 1, "unknown": 1, "reordered": 0}

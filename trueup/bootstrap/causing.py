@@ -1,0 +1,51 @@
+"""The service that looks into the causes of drift, for a group whose stream is followed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from trueup.services.cause import Applier, CauseService, Recollection
+from verifier.errors import Permanent, Temporary
+from verifier.look import Role
+from verifier.replay import Applying
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from trueup.bootstrap.group import GroupRuntime
+    from verifier.ports import Replica
+
+
+def open_causes(runtime: GroupRuntime) -> CauseService | None:
+    """Wired to the stream, nothing asked for yet but the followers' roles. None without a stream: no history."""
+    if runtime.follow is None:
+        return None
+    recollection = Recollection()
+    runtime.follow.watchers = (*runtime.follow.watchers, recollection)
+    return CauseService(runtime.world, runtime.journal.drifts, recollection, appliers(runtime.world.followers))
+
+
+def appliers(followers: Mapping[str, Replica]) -> dict[str, Applier]:
+    """Of those that tell how they apply. One that does not answer now may apply in any way."""
+    found: dict[str, Applier] = {}
+    for name, replica in followers.items():
+        if replica.dialect != "postgresql":
+            continue
+        try:
+            if replica.identity().role is Role.SUBSCRIBER:
+                found[name] = _subscriber(replica)
+        except (Temporary, Permanent):
+            continue
+    return found
+
+
+def _subscriber(replica: Replica) -> Applier:
+    """PostgreSQL's own apply worker sets whole rows, skips what it does not find, and stops at what is there already.
+    Others who write to a PostgreSQL server tell no position, and may apply changes in any way."""
+    from connectors.postgres.written import writer
+
+    try:
+        replica.position()
+    except Permanent:
+        return Applier(writer=writer)
+    return Applier(frozenset({Applying.STRICT}), writer)

@@ -1,0 +1,253 @@
+"""Why did a drift come about? Looked into once it is confirmed, beside verification and never in its way.
+
+Confirmed drift is queued, and a tick takes some of it: the changes of each key come from what is remembered of the
+stream, the follower's rows are read once more in one statement per table, and `verifier.cause` decides. What is found
+is noted with the drift in the journal. Where more drift comes than can be looked into, the rest stays without a cause.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from itertools import groupby
+from threading import Lock
+
+from trueup.services.group import GroupWorld
+from trueup.services.verify import Verified
+from verifier.canonical import differing_columns
+from verifier.cause import Explanation, Known
+from verifier.change import Batch
+from verifier.compare import Comparison
+from verifier.drift import Drift, DriftCause, Kind
+from verifier.errors import Permanent, Temporary
+from verifier.journal import Attribution, DriftJournal
+from verifier.look import Row
+from verifier.position import Position, parse
+from verifier.remembered import Remembered
+from verifier.replay import Applying
+from verifier.table import Key, TableName, Value
+from verifier.trace import Recalled, Rows, applied, explained
+from verifier.written import Dated, Sample, Samples
+
+logger = logging.getLogger("trueup.cause")
+
+QUEUE_MAX = 10_000
+_BATCH = 200
+_EVERY_SECONDS = 1.0
+_PROMPT_SECONDS = 30.0
+_FOLLOWER = ("follower_high", "follower")
+"""Where evidence says up to which position the follower had applied the leader's log when it was read."""
+
+
+@dataclass(slots=True)
+class Recollection:
+    """`Remembered` for several threads: a watcher of the stream, and whoever asks."""
+
+    remembered: Remembered = field(default_factory=Remembered)
+    _lock: Lock = field(default_factory=Lock)
+
+    def batch(self, batch: Batch, now: float) -> None:
+        with self._lock:
+            self.remembered.add(batch, now)
+
+    def found_equal(self, follower: str, table: TableName, since: Mapping[Key, float]) -> None:
+        with self._lock:
+            self.remembered.found_equal(follower, table, since)
+
+    def of(self, follower: str, table: TableName, key: Key) -> tuple[Recalled, float | None]:
+        """The key's changes, and when the looks began that found it equal on the follower."""
+        with self._lock:
+            return self.remembered.changes(table, key), self.remembered.seen(follower, table, key)
+
+    def through(self) -> Position | None:
+        with self._lock:
+            return self.remembered.through
+
+
+@dataclass(frozen=True, slots=True)
+class Applier:
+    """How a follower applies changes, and the local transaction that wrote a row version (None: no version tells)."""
+
+    ways: frozenset[Applying] = frozenset(Applying)
+    writer: Callable[[str], int | None] | None = None
+
+
+@dataclass(slots=True)
+class CauseService:
+    """One group. `explained` is told of every cause that was noted. `appliers` by follower; one that is not named may
+    apply changes in any way."""
+
+    world: GroupWorld
+    journal: DriftJournal
+    recollection: Recollection
+    appliers: Mapping[str, Applier] = field(default_factory=dict)
+    explained: Callable[[Drift, DriftCause], None] = lambda drift, cause: None
+    unexplained: int = 0
+    """Drift that nobody will look into, because too much of it came at once."""
+    _queue: deque[Drift] = field(default_factory=deque)
+    _samples: dict[str, Samples] = field(default_factory=dict)
+    _sampled: Position | None = None
+
+    @property
+    def name(self) -> str:
+        return "cause"
+
+    def judged(self, verified: Verified) -> None:
+        """Told by whoever verifies. Cheap: it is called in his thread."""
+        if verified.equal:
+            since = {key: verified.since[key] for key in verified.equal if key in verified.since}
+            self.recollection.found_equal(verified.follower, verified.table, since)
+        for drift in verified.drifts:
+            if len(self._queue) < QUEUE_MAX:
+                self._queue.append(drift)
+            else:
+                self.unexplained += 1
+
+    def tick(self, now: float) -> float:
+        """Temporary while a server is away: what was taken from the queue goes back."""
+        if self.world.paused(None):
+            return _EVERY_SECONDS
+        self._sample(asked=bool(self._queue))
+        taken = [self._queue.popleft() for _ in range(min(_BATCH, len(self._queue)))]
+        taken.sort(key=lambda drift: (drift.follower, drift.table))
+        try:
+            for (follower, table), drifts in groupby(taken, key=lambda drift: (drift.follower, drift.table)):
+                self._look_into(follower, table, list(drifts))
+        except Temporary:
+            self._queue.extendleft(reversed(taken))
+            raise
+        return 0.0 if self._queue else _EVERY_SECONDS
+
+    def _sample(self, *, asked: bool) -> None:
+        """Date what the followers write, while the leader writes: an idle group is asked nothing until somebody wants
+        to know."""
+        through = self.recollection.through()
+        if through is None or (not asked and self._sampled is not None and self._sampled.covers(through)):
+            return
+        told: dict[str, tuple[Position, int]] = {}
+        for name, applier in self.appliers.items():
+            if applier.writer is None:
+                continue
+            replica = self.world.followers[name]
+            try:
+                position, mark = replica.position(), replica.mark()
+            except (Temporary, Permanent):
+                continue  # who watches lag tells it
+            if isinstance(mark, int) and mark:
+                told[name] = (position, mark)
+        if not told:
+            return
+        written = self.world.leader.position()
+        for name, (position, mark) in told.items():
+            self._samples.setdefault(name, Samples()).add(Sample(mark, position, written))
+        if all(position.covers(through) for position, _ in told.values()):
+            self._sampled = through
+
+    def _look_into(self, follower: str, table: TableName, drifts: list[Drift]) -> None:
+        compared = self.world.book.pair(follower, table).compared
+        drifts = [drift for drift in {one.id: one for one in drifts}.values() if self._open(drift)]
+        if compared is None or not drifts:
+            return
+        wanted = [drift.key for drift in drifts if drift.kind is not Kind.MISSING]
+        try:
+            rows: Mapping[Key, Row] = {}
+            if wanted:
+                rows = self.world.followers[follower].rows(compared.follower, wanted).value
+        except Permanent as problem:
+            told = {"action": "cause_unknown", "follower": follower, "table": str(table), "why": str(problem)}
+            logger.warning("causes not looked into", extra=told)
+            return
+        found: dict[str, Attribution] = {}
+        for drift in drifts:
+            explanation, recalled = self._explain(drift, compared, rows.get(drift.key))
+            if explanation is None:
+                continue
+            found[drift.id] = Attribution(explanation.cause, _since(explanation, recalled), drift.found_at)
+            self.explained(drift, explanation.cause)
+        self.journal.attribute(found)
+
+    def _open(self, drift: Drift) -> bool:
+        """Is it still there, as it was found, and not looked into?"""
+        known = self.journal.find(drift.id)
+        return known is not None and known.cleared_at is None and known.drift.cause is None
+
+    def _explain(self, drift: Drift, compared: Comparison, row: Row | None) -> tuple[Explanation | None, Recalled]:
+        """None if the row is not as it was when it was judged: then it is judged anew."""
+        both = _rows(drift, compared, row)
+        recalled, seen_at = self.recollection.of(drift.follower, drift.table, drift.key)
+        if both is None:
+            return None, recalled
+        shown = _shown_through(drift)
+        if shown is not None:
+            recalled = applied(recalled, shown)
+        if recalled.since is None:
+            return Explanation(DriftCause.UNKNOWN), recalled
+        applier = self.appliers.get(drift.follower, Applier())
+        known = known_of(recalled, seen_at, self._dated(drift.follower, applier, row), drift.found_at, applier.ways)
+        return explained(compared.leader, recalled, both, known), recalled
+
+    def _dated(self, follower: str, applier: Applier, row: Row | None) -> Dated:
+        samples = self._samples.get(follower)
+        if samples is None or applier.writer is None or row is None or row.version is None:
+            return Dated()
+        writer = applier.writer(row.version)
+        return Dated() if writer is None else samples.dated(writer)
+
+
+def known_of(
+    recalled: Recalled, seen_at: float | None, dated: Dated, found_at: float | None, ways: frozenset[Applying]
+) -> Known:
+    """What is known of a row with these changes. Times are seconds on trueup's clock."""
+    changes = recalled.changes
+    seen = None if seen_at is None else sum(1 for one in changes if (one.received_at or 0.0) <= seen_at)
+    passed = existed = None
+    if dated.after is not None and recalled.since is not None and dated.after.covers(recalled.since):
+        passed = _covered(recalled, dated.after)
+    if dated.before is not None:
+        existed = _covered(recalled, dated.before)
+    last = changes[-1].received_at if changes else None
+    prompt = last is not None and found_at is not None and found_at - last <= _PROMPT_SECONDS
+    return Known(seen, passed, existed, prompt, None, ways)
+
+
+def _covered(recalled: Recalled, position: Position) -> int:
+    """How many of the first changes lie at or below the position."""
+    count = 0
+    for one in recalled.changes:
+        if not position.covers(one.commit):
+            break
+        count += 1
+    return count
+
+
+def _rows(drift: Drift, compared: Comparison, row: Row | None) -> Rows | None:
+    """Both sides as they were when the drift was found; None if the follower's row is another by now."""
+    ours = {name: both.leader for name, both in drift.columns.items()}
+    theirs = {name: both.follower for name, both in drift.columns.items()}
+    if drift.kind is Kind.MISSING:
+        return Rows(ours, None)
+    if row is None or _differ(compared, theirs, row.values, theirs):
+        return None
+    if drift.kind is Kind.EXTRA:
+        return Rows(None, row.values)
+    return Rows({**row.values, **ours}, row.values)
+
+
+def _differ(compared: Comparison, one: Mapping[str, Value], other: Mapping[str, Value], names: Iterable[str]) -> bool:
+    wanted = set(names)
+    return any(name in wanted for name in differing_columns(compared.leader, one, other))
+
+
+def _shown_through(drift: Drift) -> Position | None:
+    for name in _FOLLOWER:
+        if text := drift.evidence.positions.get(name):
+            return parse(text)
+    return None
+
+
+def _since(explanation: Explanation, recalled: Recalled) -> str | None:
+    if explanation.step is None:
+        return None
+    return recalled.changes[explanation.step - 1].commit.text()
