@@ -170,6 +170,51 @@ def test_ranges_partition_a_composite_key_with_awkward_text(world: World, rows: 
     assert set(found) == keys
 
 
+ODD_KEYS: dict[str, tuple[Family, list[str]]] = {
+    "dense": (Family.INTEGER, [str(n) for n in range(60)]),
+    "sparse": (Family.INTEGER, [str(n**5 * 7_000_003) for n in range(60)]),
+    "skewed": (Family.INTEGER, [str(n if n < 55 else 2**62 + n) for n in range(60)]),
+    "negative": (Family.INTEGER, [str(-(2**63) + n * 999_999_937) for n in range(60)]),
+    "not ASCII": (Family.TEXT, [f"{'éß日本語'[n % 5]}{n}" for n in range(60)]),
+}
+
+
+def test_odd_keys_cost_no_more_questions_than_dense_ones(world: World) -> None:
+    """Boundaries are walks over the index, never arithmetic over keys."""
+    for place, (family, keys) in enumerate(ODD_KEYS.values()):
+        made = world.create(f"odd{place}", (("id", family), ("name", Family.TEXT)), ["id"])
+        world.insert(made, [{"id": key, "name": "x"} for key in keys])
+    world.applied()
+    for place in range(len(ODD_KEYS)):
+        for side in (world.leader, world.follower):
+            table = side.table(TableName(side.default_schema or "", f"odd{place}"))
+            sizes = [side.digest(table, within).value.rows for within in walk(side, table, 10)]
+            assert sizes == [10] * 6, (place, side.name)
+
+
+NAMES = ("select", "MiXed", "größe", "two words", "it's")
+
+
+def test_reserved_mixed_and_odd_names_are_read_as_they_are(world: World) -> None:
+    for place, name in enumerate(NAMES):
+        column = NAMES[place - 1]
+        columns = (("id", Family.INTEGER), (column, Family.TEXT), ("order", Family.TEXT))
+        made = world.create(name, columns, ["id", column])
+        world.insert(made, [{"id": str(n), column: f"v{n % 2}", "order": None} for n in range(6)])
+    world.applied()
+    for side in (world.leader, world.follower):
+        for place, name in enumerate(NAMES):
+            column = NAMES[place - 1]
+            assert [one.name for one in side.tables([f"{side.default_schema}.{name}"])] == [name]
+            table = side.table(TableName(side.default_schema or "", name))
+            assert table.key == ("id", column)
+            within = walk(side, table, 4)
+            assert sum(side.digest(table, one).value.rows for one in within) == 6
+            found = side.rows(table, [(3, "v1")]).value[3, "v1"]
+            assert found.values[column] == "v1"
+            assert found.values["order"] is None
+
+
 def test_a_boundary_needs_no_row_at_its_start(world: World) -> None:
     ours, _ = filled(world, 10)
     assert world.leader.boundary(ours, None, 4) == (4,)
