@@ -34,7 +34,7 @@ from connectors.kafka import offsets as journaled
 from connectors.kafka.dead_letters import dead_letter
 from connectors.kafka.port import Consumer, Record, Run
 from verifier.change import Batch, Blindness, Cause, DeadLetter, Transaction
-from verifier.errors import Misconfigured
+from verifier.errors import Misconfigured, Temporary
 from verifier.position import Position
 
 _RECORDS = 2000
@@ -199,8 +199,12 @@ class KafkaStream:
             self._consumer.pause(self._positions.keys() - {self._transactions}, pause)
             self._paused = pause
         polled = self._consumer.poll(_RECORDS, max(seconds_max, 0.0))
-        for run in polled.runs:
-            self._feed(run)
+        for index, run in enumerate(polled.runs):
+            try:
+                self._feed(run)
+            except Temporary:  # the registry of the schemas is away
+                self._again(polled.runs[index:])
+                raise
         for place, offset in polled.ends.items():
             if offset > self._positions.get(place, offset):
                 self._positions[place] = offset
@@ -209,9 +213,17 @@ class KafkaStream:
         if lost:
             self._lose(lost)
 
+    def _again(self, runs: Sequence[Run]) -> None:
+        """Have these read again, the first from where it was fed to."""
+        fed, *others = runs
+        begin = {run.place: run.offsets[0] for run in reversed(others)}
+        self._read_from({**begin, fed.place: self._positions[fed.place]})
+
     def _feed(self, run: Run) -> None:
+        """Temporary while something cannot be decoded yet; the position then says where to go on."""
         if not self._feed_rows(run):
             for index, offset in enumerate(run.offsets):
+                self._positions[run.place] = offset
                 try:
                     event = self._decoder.decode(run.place[0], run.keys[index], run.values[index])
                 except Unreadable as error:

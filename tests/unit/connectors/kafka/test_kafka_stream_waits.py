@@ -1,0 +1,109 @@
+"""Events in Avro while the registry is away: the stream says so, and goes on where it stopped."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from fixtures.avro_events import Registered
+from fixtures.debezium_broker import MemoryBroker, MemoryConsumer
+
+from connectors.debezium.avro import AvroReader
+from connectors.debezium.decoder import Decoder
+from connectors.debezium.modes import RECOMMENDED
+from connectors.kafka.stream import KafkaStream
+from verifier.change import Batch
+from verifier.errors import Temporary
+from verifier.table import Column, Family, Table, TableName
+
+T = TableName("public", "t")
+TABLE = Table(T, (Column("id", Family.INTEGER, "integer"),), ("id",))
+
+
+def struct(name: str, *fields: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "struct", "name": name, "optional": False, "fields": list(fields)}
+
+
+def of(kind: str, field: str, **more: object) -> dict[str, Any]:
+    return {"type": kind, "optional": True, "field": field} | more
+
+
+ID = of("int32", "id")
+ROW = struct(
+    "Envelope",
+    struct("Value", ID) | {"optional": True, "field": "after"},
+    struct("Source", of("string", "schema"), of("string", "table")) | {"field": "source"},
+    struct("Block", of("string", "id"), of("int64", "total_order")) | {"field": "transaction"},
+    of("string", "op"),
+    of("int64", "ts_ms"),
+)
+COUNT = struct("Count", of("string", "data_collection"), of("int64", "event_count"))
+BOUNDARY = struct(
+    "Boundary",
+    of("string", "status"), of("string", "id"), of("int64", "event_count"), of("int64", "ts_ms"),
+    {"type": "array", "items": COUNT, "optional": True, "field": "data_collections"},
+)  # fmt: skip
+
+
+class Away(Registered):
+    """A registry that can go away."""
+
+    away = True
+
+    def schema(self, number: int) -> str:
+        if self.away:
+            raise Temporary("the registry does not answer")
+        return super().schema(number)
+
+
+class Writer:
+    def __init__(self, broker: MemoryBroker, registry: Registered) -> None:
+        self.broker, self.registry = broker, registry
+
+    def __call__(self, topic: str, schema: dict[str, Any], payload: object, key: object = None) -> None:
+        def wire(schema: dict[str, Any], payload: object) -> bytes:
+            return self.registry.write(json.dumps({"schema": schema, "payload": payload}).encode())
+
+        told = wire(struct("Key", ID), key) if key else None
+        self.broker.logs[topic, 0].append((told, wire(schema, payload)))
+
+    def transaction(self, xid: int, *rows: int) -> None:
+        nothing = {"event_count": None, "data_collections": None}
+        self("p.transaction", BOUNDARY, {"status": "BEGIN", "id": f"{xid}:{xid}", "ts_ms": 1} | nothing)
+        for order, row in enumerate(rows, start=1):
+            block = {"id": f"{xid}:{xid}", "total_order": order}
+            source = {"schema": "public", "table": "t"}
+            event = {"after": {"id": row}, "source": source, "transaction": block, "op": "c", "ts_ms": 2}
+            self("p.public.t", ROW, event, {"id": row})
+        counts = {
+            "event_count": len(rows),
+            "data_collections": [{"data_collection": "public.t", "event_count": len(rows)}],
+        }
+        self("p.transaction", BOUNDARY, {"status": "END", "id": f"{xid}:{xid}", "ts_ms": 3} | counts)
+
+
+def keys(batch: Batch) -> list[list[object]]:
+    return [[change.key[0] for change in transaction.changes] for transaction in batch.transactions]
+
+
+def test_what_cannot_be_decoded_yet_is_read_again_and_nothing_is_skipped() -> None:
+    broker, registry = MemoryBroker(), Away()
+    broker.topic("p.transaction")
+    broker.topic("p.public.t")
+    consumer = MemoryConsumer(broker)
+    decoder = Decoder("p", RECOMMENDED, {T: TABLE}.get, avro=AvroReader(registry).read)
+    stream = KafkaStream(consumer, decoder, "p", seconds=lambda: consumer.waited)
+    stream.start({}, None)
+    write = Writer(broker, registry)
+    write.transaction(1, 7, 8)
+    write.transaction(2, 9)
+    for _ in range(3):
+        with pytest.raises(Temporary):
+            stream.poll(changes_max=9, seconds_max=1.0)
+    registry.away = False
+    batch = stream.poll(changes_max=9, seconds_max=1.0)
+    assert keys(batch) == [[7, 8], [9]]
+    assert batch.transactions[0].changes[0].after == {"id": "7"}
+    assert (batch.blind, batch.letters, batch.events) == ((), (), 3)
+    assert batch.offsets == {"p.transaction:0": 4, "p.public.t:0": 3}
