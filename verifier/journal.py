@@ -16,6 +16,7 @@ from verifier.drift import Drift, DriftCause, Verdict
 from verifier.keyrange import Chunk, KeyRange
 from verifier.position import Position
 from verifier.table import Key, TableName
+from verifier.trace import Recalled
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,12 +96,13 @@ class OpenDrift:
 
 @dataclass(frozen=True, slots=True)
 class Attribution:
-    """Why a drift that was found at `found_at` came about, and since which of the leader's changes (a position's
-    text)."""
+    """Why a drift that was found at `found_at` came about, since which of the leader's changes (a position's text), and
+    those changes, as far as they are remembered."""
 
     cause: DriftCause
     since: str | None
     found_at: float
+    history: Recalled = field(default_factory=Recalled)
 
 
 class DriftJournal(Protocol):
@@ -125,6 +127,10 @@ class DriftJournal(Protocol):
     def attribute(self, causes: Mapping[str, Attribution]) -> int:
         """Note why these drifts, by id, came about: those that are open, and that nobody has found anew since they were
         looked into. Returns how many."""
+        ...
+
+    def history(self, drift_id: str) -> Recalled | None:
+        """The changes that were noted with the drift's cause; None if nobody has looked into it."""
         ...
 
     def counts(self) -> Mapping[tuple[str, TableName, str], int]:

@@ -17,6 +17,7 @@ from typing import Any, TypeAlias
 from sqlalchemy import Connection, Row, and_, func, select
 
 from connectors.journal import tables
+from connectors.journal.histories import history_of, history_text
 from connectors.journal.outbox import put
 from connectors.journal.store import Store, paged
 from reconciler.ports import Event
@@ -26,6 +27,7 @@ from verifier.identity import drift_id, key_text, parse_key
 from verifier.journal import Attribution, OpenDrift
 from verifier.keyrange import KeyRange
 from verifier.table import Key, TableName
+from verifier.trace import Recalled
 
 Announce: TypeAlias = Callable[[Drift, str], Event | None]
 """The event that tells of a drift which was `opened`, `changed` or `cleared`; None: nothing to tell."""
@@ -76,9 +78,16 @@ class SqlDrifts:
             for drift_id, told in causes.items():
                 mine = and_(_COLUMNS.group_name == self._store.group, _COLUMNS.id == drift_id)
                 mine = and_(mine, _COLUMNS.state == OPEN, _COLUMNS.found_at <= told.found_at)
-                note = tables.drifts.update().where(mine).values(cause=told.cause.value, since=told.since)
-                noted += connection.execute(note).rowcount
+                found = {"cause": told.cause.value, "since": told.since, "history": history_text(told.history)}
+                noted += connection.execute(tables.drifts.update().where(mine).values(**found)).rowcount
         return noted
+
+    def history(self, drift_id: str) -> Recalled | None:
+        """The changes that were noted with the drift's cause; None if nobody has looked into it."""
+        query = select(_COLUMNS.history).where(_COLUMNS.group_name == self._store.group, _COLUMNS.id == drift_id)
+        with self._store.read() as connection:
+            text = connection.execute(query).scalar()
+        return None if text is None else history_of(text)
 
     def find(self, drift_id: str) -> OpenDrift | None:
         """The drift of that id, open or cleared."""
@@ -133,11 +142,13 @@ def record(store: Store, connection: Connection, found: Sequence[Drift], announc
             same = (old.kind, old.columns) == (row["kind"], row["columns"])
             told = None if same else "changed"
             if same and drift.cause is None:
-                row |= {"cause": old.cause, "since": old.since}  # the same difference has the same cause
+                # the same difference has the same cause
+                row |= {"cause": old.cause, "since": old.since, "history": old.history}
             if same and old.certainty == Certainty.PROVEN.value and drift.evidence.certainty is Certainty.PROBABLE:
                 # a weaker look at the same difference takes nothing away from the proof
                 row |= {name: getattr(old, name) for name in ("certainty", "method", "positions", "found_at")}
         first = old.first_found_at if old is not None and was_open else drift.found_at
+        row.setdefault("history", None)
         rows.append(row | {"state": OPEN, "first_found_at": first, "last_seen_at": drift.found_at, "cleared_at": None})
         if told is not None and announce is not None:
             events.append(announce(drift, told))

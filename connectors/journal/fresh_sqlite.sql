@@ -88,7 +88,7 @@ CREATE TABLE trueup_drifts (
 	state TEXT NOT NULL,
 	first_found_at FLOAT NOT NULL,
 	last_seen_at FLOAT NOT NULL,
-	cleared_at FLOAT, cause TEXT, since TEXT,
+	cleared_at FLOAT, cause TEXT, since TEXT, history TEXT,
 	PRIMARY KEY (group_name, id)
 )
 

@@ -149,6 +149,7 @@ drifts = Table(
     Column("cleared_at", SECONDS),
     Column("cause", Text),
     Column("since", Text),
+    Column("history", Text),
     Index("trueup_drifts_oldest", "group_name", "state", "first_found_at", "id"),
     Index("trueup_drifts_place", "group_name", "state", "follower", "schema_name", "table_name", "last_seen_at"),
 )

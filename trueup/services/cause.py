@@ -10,14 +10,14 @@ from __future__ import annotations
 import logging
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import groupby
 from threading import Lock
 
 from trueup.services.group import GroupWorld
 from trueup.services.verify import Verified
 from verifier.canonical import differing_columns
-from verifier.cause import Explanation, Known
+from verifier.cause import STEPS_MAX, Explanation, Known
 from verifier.change import Batch
 from verifier.compare import Comparison
 from verifier.drift import Drift, DriftCause, Kind
@@ -164,7 +164,8 @@ class CauseService:
             explanation, recalled = self._explain(drift, compared, rows.get(drift.key))
             if explanation is None:
                 continue
-            found[drift.id] = Attribution(explanation.cause, _since(explanation, recalled), drift.found_at)
+            since, behind = _since(explanation, recalled), replace(recalled, changes=recalled.changes[-STEPS_MAX:])
+            found[drift.id] = Attribution(explanation.cause, since, drift.found_at, behind)
             self.explained(drift, explanation.cause)
         self.journal.attribute(found)
 

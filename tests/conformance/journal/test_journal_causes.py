@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from fixtures.journal_samples import a_drift
 
 from connectors.journal.opening import Journal
+from verifier.change import Operation
 from verifier.drift import Difference, DriftCause
+from verifier.gtid import Binlog, DomainGtids, Logged
 from verifier.journal import Attribution, Run
+from verifier.position import Lsn
+from verifier.trace import Recalled, Traced
 
 FOUND = a_drift((1,), at=10.0)
 LOST = Attribution(DriftCause.LOST, "lsn:0/20", 10.0)
@@ -24,6 +30,22 @@ def test_a_cause_is_noted_and_read_back(journal: Journal) -> None:
     assert journal.drifts.attribute({FOUND.id: LOST, "0" * 32: LOST}) == 1
     assert _known(journal) == (DriftCause.LOST, "lsn:0/20")
     assert [one.drift.cause for one in journal.drifts.open()] == [DriftCause.LOST]
+
+
+def test_the_changes_behind_a_cause_are_kept_with_it(journal: Journal) -> None:
+    row = {"id": "1", "amount": None, "note": "a\x00\u00fc"}
+    changes = (
+        Traced(Lsn(16), Operation.INSERT, row, None, 5.5, None, "77"),
+        Traced(Logged(DomainGtids.parse("0-1-9"), Binlog("b.000001", 7)), Operation.DELETE),
+    )
+    journal.drifts.record([FOUND])
+    assert journal.drifts.history(FOUND.id) is None
+    journal.drifts.attribute({FOUND.id: replace(LOST, history=Recalled(changes, Lsn(8)))})
+    assert journal.drifts.history(FOUND.id) == Recalled(changes, Lsn(8))
+    journal.drifts.record([a_drift((1,), at=11.0)])
+    assert journal.drifts.history(FOUND.id) == Recalled(changes, Lsn(8))
+    journal.drifts.record([a_drift((1,), at=12.0, columns={"amount": Difference("1.00", "7.00")})])
+    assert journal.drifts.history(FOUND.id) is None
 
 
 def test_the_same_difference_found_again_keeps_its_cause_and_another_one_loses_it(journal: Journal) -> None:
