@@ -78,7 +78,7 @@ class _Looks:
 
     leader: Look[Any]
     follower: Look[Any]
-    settled: Settled
+    settled: Settled | None
     ticket: int
 
 
@@ -150,7 +150,9 @@ class VisibilityJudging:
         return _Waiting(hashes, rows, closer, self.leader.position(), now)
 
     def _pair(self, calls: list[Callable[[], Look[Any]]]) -> _Looks:
-        settled = Settled(self.follower.position(), self.follower.mark())
+        settled = None
+        if self.follower.publishes is not Publishes.TOGETHER:  # else both bounds of the look are exact already
+            settled = Settled(self.follower.position(), self.follower.mark())
         leader, follower = self.gather(calls)
         ticket = self.sight.opened(leader, follower, self.follower.name)
         self._tickets.append(ticket)

@@ -22,13 +22,14 @@ where the stream knows it (`Logged`), and both looks tell by positions what they
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
 from verifier.change import Batch, Blindness, Transaction
 from verifier.commits import Commits, Settled
 from verifier.errors import Unsound
+from verifier.gtid import Binlog
 from verifier.identified import Identified, identifies
 from verifier.images import Bounds
 from verifier.look import Look, Publishes
@@ -65,7 +66,7 @@ class InFlight:
 class _Entry:
     """A transaction without its values: a window of hours must not hold the after-images of hours."""
 
-    tables: dict[TableName, tuple[Key, ...]]
+    tables: Mapping[TableName, Sequence[Key]]
     blind: tuple[Blindness, ...]
     size: int
 
@@ -122,6 +123,7 @@ class TransactionWindow:
         """The stream tells of `table` from now on, and its source may have kept earlier changes of it to itself: those
         of transactions with ids below `mark`, all of which had ended at `position`. Both None: not known yet."""
         self._joined[table] = _Floor(position, mark, "the stream did not always tell of this table")
+        self._place_floors()
 
     def add(self, batch: Batch) -> list[Transaction]:
         """Take in what one poll brought; returns the transactions that were new. Unsound if the stream delivers behind a
@@ -135,6 +137,7 @@ class TransactionWindow:
             for floor in self._floors.values():
                 if floor.position is None:
                     floor.position = batch.read_through
+        self._place_floors()
         if self._changes > self._changes_max:
             self._overflow()
         return taken
@@ -204,10 +207,7 @@ class TransactionWindow:
                 f"had declared everything through {self._read_through.text() if self._read_through else 'nothing'} "
                 "delivered, or out of commit order; judgements since then may be wrong, scan again"
             )
-        tables: dict[TableName, list[Key]] = {}
-        for change in transaction.changes:
-            tables.setdefault(change.table, []).append(change.key)
-        keys = {table: tuple(dict.fromkeys(listed)) for table, listed in tables.items()}
+        keys = transaction.keys()
         size = max(1, sum(map(len, keys.values())))
         self._entries.append(_Entry(keys, transaction.blind, size))
         commits.append(transaction, self._floors[None].position, self._floors[None].mark)
@@ -221,6 +221,12 @@ class TransactionWindow:
                 raise Unsound(f"a position of another kind of leader: {position.text()}; scan again")
             self._commits = Identified() if identifies(position) else Numbered()
         return self._commits
+
+    def _place_floors(self) -> None:
+        """A follower tells no places in the leader's binlog: such a floor rises to ids, once they are known."""
+        for floor in (*self._floors.values(), *self._joined.values()):
+            if isinstance(floor.position, Binlog) and _covers(self._read_through, floor.position):
+                floor.position = self._read_through
 
     def _lose(self, blindness: Blindness, read_through: Position | None) -> None:
         """Something at or below `read_through` (None: below the next one) is not known and never will be."""

@@ -116,6 +116,10 @@ class Sessions:
         for statement in self.dialect.pins(self.limits):
             session.run(statement)
 
+    def connecting(self) -> dict[str, Any]:
+        """How a connection of one's own is made: keyword arguments of `pymysql.connect`, with the password."""
+        return dict(self._parameters)
+
     def close(self) -> None:
         self._pool.dispose()
 

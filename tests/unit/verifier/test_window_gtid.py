@@ -192,3 +192,20 @@ def test_a_gap_forgets_all_and_asks_for_a_mark() -> None:
     window.set_mark(ids("1-9"))
     assert flight(window, look(ids("1-9")), look(ids("1-8")), ids("1-9")).all
     assert flight(window, look(ids("1-9")), look(ids("1-9")), ids("1-9")).judgeable
+
+
+def test_a_table_that_joined_at_a_place_is_judged_once_that_place_has_ids() -> None:
+    window = TransactionWindow()
+    window.begin(Logged(domains("0-1-0"), place(0)))
+    window.set_mark(Logged(domains("0-1-0"), place(0)))
+    window.join(T, place(2), Logged(domains("0-1-2"), place(2)))
+
+    def judged(ids: str, read: int) -> InFlight:
+        barrier = Logged(domains(f"0-1-{read}"), place(read))
+        return window.in_flight(T, look(place(read)), look(domains(ids)), Publishes.TOGETHER, barrier=barrier)
+
+    window.add(Batch((tx(1, 1, commit=Logged(domains("0-1-1"), place(1))),), Logged(domains("0-1-1"), place(1))))
+    assert judged("0-1-1", 1).all
+    window.add(Batch((), Logged(domains("0-1-3"), place(3))))
+    assert judged("0-1-2", 3).all, "the ids at the first place read behind it count"
+    assert judged("0-1-3", 3).judgeable
