@@ -71,7 +71,10 @@ def int_of(value: object) -> int:
 
 
 def _silent_null(kind: Type, modes: Modes) -> bool:
-    """Whether NULL may stand for a value that the connector could not convert: NaN in precise decimals, names."""
+    """Whether NULL may stand for a value that the connector could not convert: NaN in precise decimals, moments that
+    nanoseconds have no room for, names."""
+    if kind.base.startswith("timestamp without") and (kind.spelling or modes.time) in ("ns", "nanoseconds"):
+        return modes.failures != "fail"
     if kind.base == "numeric":
         return modes.decimal == "precise" and modes.failures != "fail"
     return kind.base == "name" and not modes.unknown_types
