@@ -13,11 +13,9 @@ from pathlib import Path
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
-from pydantic_settings import SettingsError
 
 from config.consistency import findings
 from config.document import Document, read
-from config.environment import overlay
 from config.known import keys_at
 from config.problem import Path as Steps
 from config.problem import Problem, Severity, dotted, nearest
@@ -78,10 +76,20 @@ def _judge(file: Path) -> tuple[Settings | None, list[Problem]]:
         return None, [Problem(str(file), 0, 0, "", f"cannot be read: {error.strerror}")]
     document = read(text, str(file))
     try:
-        sources = overlay(document.value)
-    except SettingsError as error:
+        sources = _overlaid(document)
+    except ValueError as error:
         return None, [*document.problems, Problem("environment", 0, 0, "", f"cannot be read: {error}")]
     return _parsed(document, file.parent.absolute(), sources)
+
+
+def _overlaid(document: Document) -> dict[Steps, str]:
+    """What the environment says set over the file. The library for that takes a tenth of a second to load, which most
+    commands need not wait for."""
+    if not any(name.upper().startswith("TRUEUP_") and name != "TRUEUP_CONFIG" for name in os.environ):
+        return {}
+    from config.environment import overlay
+
+    return overlay(document.value)
 
 
 def _parsed(document: Document, folder: Path, sources: dict[Steps, str]) -> tuple[Settings | None, list[Problem]]:
