@@ -13,7 +13,10 @@ from connectors.remark import Remark
 
 _AGAIN = ", then trueup connector restart"
 _SET, _PUT = "under stream.kafka.connector_settings: ", "; then trueup connector register"
-_LOST = "; what was committed meanwhile is not told by the stream, and every table is scanned again"
+_ANEW = (
+    "trueup connector delete --forget, then trueup connector register; what was committed meanwhile is not told by the "
+    "stream, and every table is scanned again"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,12 +37,13 @@ _FAILURES = (
     # PostgreSQL
     _known(r"replication slot \"?(?P<name>\w+)\"? is active for PID", "slot {name} is read by somebody else",
            "stop that reader (pg_replication_slots.active_pid), or give the connector a slot.name of its own"),
-    _known(r"replication slot \"?(?P<name>\w+)\"? does not exist", "replication slot {name} is gone",
-           f"trueup connector restart makes it anew{_LOST}"),
+    _known(r"replication slot \"?(?P<name>\w+)\"? does not exist", "replication slot {name} is gone", _ANEW),
+    _known(r"PostgresOffsetContext.{0,2000}no longer available on the server",
+           "the replication slot is gone, or was made anew behind the connector's back", _ANEW),
     _known(r"can no longer (?:get|access) (?:changes from )?replication slot \"?(?P<name>\w+)|slot has been invalidated"
            r"|requested WAL segment \S+ has already been removed",
            "the replication slot was invalidated: its log is gone (max_slot_wal_keep_size was passed)",
-           f"select pg_drop_replication_slot(...) on the leader{_AGAIN}{_LOST}"),
+           f"select pg_drop_replication_slot(...) on the leader, {_ANEW}"),
     _known(r"all replication slots are in use", "the leader has no replication slot left",
            f"drop one that nobody reads, or raise max_replication_slots{_AGAIN}"),
     _known(r"number of requested standby connections exceeds max_wal_senders|no more wal ?senders",
@@ -69,7 +73,7 @@ _FAILURES = (
     _known(r"purged (?:required )?binary logs|Could not find first log file name|no longer available on the server"
            r"|has purged|GTID position .{0,80}(?:is not|not present)",
            "the log from which the connector would go on is gone: it was purged while the connector was away",
-           f"trueup connector delete --forget, then trueup connector register; keep the log for longer{_LOST}"),
+           f"keep the log for longer; {_ANEW}"),
     _known(r"same server_?(?:uuid|id)|server_id.{0,30}already|duplicate server.?id",
            "another reader of the leader's binlog has the same database.server.id",
            f"give the connector a database.server.id of its own{_AGAIN}"),

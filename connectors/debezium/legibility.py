@@ -95,6 +95,7 @@ _SINK = (
     _Rule("primary.key.mode", "none", ("record_key",), "error", "rows are not found by their keys"),
     _Rule("truncate.enabled", "false", ("true",), "warning", "truncated tables keep their rows on the follower"),
     _Rule("errors.tolerance", "none", ("none",), "error", "rows that the follower refuses are left out"),
+    _Rule("value.converter.schemas.enable", "true", ("true",), "error", "it drops every event, and goes on running"),
     _Rule("field.include.list", "", (), "note", "other columns are not written",
           "exclude them under tables.exclude_columns too"),
     _Rule("field.exclude.list", "", (), "note", "these columns are not written",

@@ -26,7 +26,7 @@ def main(words: list[str] | None = None) -> int:
 
 def _up(folder: Path) -> int:
     started = time.monotonic()
-    print("starting PostgreSQL (leader, standby, subscriber), Kafka and Kafka Connect ...", file=sys.stderr)
+    print("starting PostgreSQL, MariaDB, MySQL, Kafka, Kafka Connect and a schema registry ...", file=sys.stderr)
     print(residence.report(folder, residence.up(folder), started))
     return 0
 

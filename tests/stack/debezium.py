@@ -151,8 +151,8 @@ def avro(registry: str) -> dict[str, str]:
 
 
 def jdbc_sink(topics: Sequence[str], follower: Cluster | MysqlServer, database: str) -> dict[str, str]:
-    """Configuration of a sink that applies change events (with schemas, or Avro) to tables of the same names, by their
-    keys. The tables should exist: those that the sink makes are of other types."""
+    """Configuration of a sink that applies change events (JSON with schemas) to tables of the same names, by key. The
+    tables should exist: those that the sink makes are of other types."""
     if isinstance(follower, Cluster):
         url, user = f"jdbc:postgresql://127.0.0.1:{follower.port}/{database}", "postgres"
     else:
@@ -173,6 +173,8 @@ def jdbc_sink(topics: Sequence[str], follower: Cluster | MysqlServer, database: 
         "consumer.override.fetch.max.wait.ms": "50",
         "consumer.override.metadata.max.age.ms": "1000",
         "consumer.override.auto.offset.reset": "earliest",
+        # Without schemas it drops every event, with a warning in the worker's log alone.
+        **with_schemas(),
     }
 
 

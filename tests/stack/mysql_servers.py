@@ -350,11 +350,16 @@ class MysqlPair:
         self.leader.stop(signal.SIGKILL)
 
 
-def start_pair(workspace: Workspace, kind: type[MysqlServer]) -> MysqlPair:
-    """A leader and its replica, running, replicating, empty. NotInstalled if the server is not here."""
+def start_pair(
+    workspace: Workspace, kind: type[MysqlServer], *, password: str | None = None, ports: tuple[int, int] | None = None
+) -> MysqlPair:
+    """A leader and its replica, running, replicating, empty. NotInstalled if the server is not here. `ports`: the
+    leader's and the replica's."""
     leader = kind(workspace, f"{kind.engine}-leader", 1)
     replica = kind(workspace, f"{kind.engine}-replica", 2)
-    replica.password = leader.password
+    leader.password = replica.password = password or leader.password
+    if ports is not None:
+        leader.port, replica.port = ports
     leader.prepare()
     replica.prepare(like=leader)
     leader.launch()

@@ -18,20 +18,39 @@ from pathlib import Path
 from connectors.embedded import Binaries, Cluster, Workspace, find_binaries, guardian, standby_of
 from connectors.embedded.cluster import port_near
 from stack.cache import cache_root
+from stack.debezium import jdbc_sink
 from stack.download import kafka_jars
+from stack.mysql_servers import ADMIN, MariaDb, MySql, MysqlPair, MysqlServer, start_pair
 from stack.native import KafkaStack
+from stack.registry import Registry
 from stack.shop import DATABASE, configuration, open_shop
+from stack.shop_abroad import CROSSING, crossing_configuration, open_crossing, pair_configuration
+from stack.shop_abroad import TABLES as CROSSING_TABLES
+from stack.shop_abroad import open_shop as open_shop_abroad
 from trueup import exits
 from verifier.errors import Misconfigured
 
 # Wished for, so that notes and bookmarks stay true; another free one is taken when somebody has it.
-PORTS = {"leader": 15432, "standby": 15433, "subscriber": 15434, "kafka": 19092, "connect": 18083}
+PORTS = {
+    "leader": 15432,
+    "standby": 15433,
+    "subscriber": 15434,
+    "mariadb-leader": 13306,
+    "mariadb-replica": 13307,
+    "mysql-leader": 13308,
+    "mysql-replica": 13309,
+    "kafka": 19092,
+    "connect": 18083,
+    "registry": 18081,
+}
+_POSTGRES = ("leader", "standby", "subscriber")
+_PAIRS: dict[str, type[MysqlServer]] = {"mariadb": MariaDb, "mysql": MySql}
 _SERVERS = {
-    "leader": "leader/postmaster.pid",
-    "standby": "standby/postmaster.pid",
-    "subscriber": "subscriber/postmaster.pid",
+    **{name: f"{name}/postmaster.pid" for name in _POSTGRES},
+    **{f"{engine}-{role}": f"{engine}-{role}/server.pid" for engine in _PAIRS for role in ("leader", "replica")},
     "kafka": "broker/java.pid",
     "connect": "connect/java.pid",
+    "registry": "registry/java.pid",
 }
 _CONNECTOR = "shop"
 _MARK = "made-by-trueup-stack"
@@ -45,11 +64,15 @@ class State:
 
     def endpoints(self) -> dict[str, str]:
         """One line per server, without the password."""
-        database = "postgresql://postgres@127.0.0.1:{}/" + DATABASE
+        place, logins = "127.0.0.1:{}", {name: f"{name}://{ADMIN}" for name in _PAIRS}
+        databases = {
+            name: f"{logins.get(name.partition('-')[0], 'postgresql://postgres')}@{place.format(port)}/{DATABASE}"
+            for name, port in self.ports.items()
+        }
         return {
-            **{name: database.format(self.ports[name]) for name in ("leader", "standby", "subscriber")},
-            "kafka": f"127.0.0.1:{self.ports['kafka']}",
-            "connect": f"http://127.0.0.1:{self.ports['connect']}",
+            **databases,
+            "kafka": place.format(self.ports["kafka"]),
+            **{name: f"http://{place.format(self.ports[name])}" for name in ("connect", "registry")},
         }
 
 
@@ -119,19 +142,42 @@ def _start(folder: Path) -> State:
     password = secrets.token_urlsafe(18)
     workspace = Workspace(folder, keep=True)
     kafka = KafkaStack(folder, jars, broker_port=ports["kafka"], connect_port=ports["connect"])
-    with ThreadPoolExecutor(2) as pool:
-        started = pool.submit(kafka.start)
-        subscription = _databases(workspace, _binaries(), ports, password)
-        started.result()
-    kafka.wait()
-    state = State(ports)
+    registry = Registry(folder / "registry", jars, port=ports["registry"])
     secret = folder / "password"
     secret.touch(0o600)
     secret.write_text(password)
-    (folder / "trueup.yaml").write_text(configuration(folder, ports, subscription, connector=_CONNECTOR))
-    _register_connector(kafka, folder / "trueup.yaml")
+    # Java first: it takes longest, and is compiled to machine code while others wait for their disks.
+    with ThreadPoolExecutor(4) as pool:
+        started = pool.submit(kafka.start)
+        pairs = {engine: pool.submit(_pair, workspace, kind, ports, password) for engine, kind in _PAIRS.items()}
+        subscription = _databases(workspace, _binaries(), ports, password)
+        started.result()
+        registry.start()
+        kafka.wait()
+        mariadb = pairs["mariadb"].result()
+        pairs["mysql"].result()
+        open_crossing(mariadb)
+        texts = {
+            "trueup": configuration(folder, ports, subscription, connector=_CONNECTOR),
+            CROSSING: crossing_configuration(folder, ports),
+            **{engine: pair_configuration(folder, engine, ports) for engine in _PAIRS},
+        }
+        for _ in pool.map(lambda each: _register(kafka, folder / f"{each[0]}.yaml", each[1]), texts.items()):
+            pass
+        topics = [f"{CROSSING}.public.{table}" for table in CROSSING_TABLES]
+        kafka.connect.rest.register(f"{CROSSING}-sink", jdbc_sink(topics, mariadb.leader, CROSSING))
+    registry.wait()
+    state = State(ports)
     (folder / "state.json").write_text(json.dumps(asdict(state)))
     return state
+
+
+def _pair(workspace: Workspace, kind: type[MysqlServer], ports: Mapping[str, int], password: str) -> MysqlPair:
+    """Leader and replica with their shop."""
+    places = ports[f"{kind.engine}-leader"], ports[f"{kind.engine}-replica"]
+    pair = start_pair(workspace, kind, password=password, ports=places)
+    open_shop_abroad(pair)
+    return pair
 
 
 def _binaries() -> Binaries:
@@ -153,21 +199,23 @@ def _databases(workspace: Workspace, binaries: Binaries, ports: Mapping[str, int
         return open_shop(leader, made.result()).subscription
 
 
-def _register_connector(kafka: KafkaStack, config: Path) -> None:
-    """Let trueup register the shop's connector, and wait until it runs."""
+def _register(kafka: KafkaStack, config: Path, text: str) -> None:
+    """Let trueup register the connector of this configuration, and wait until it runs."""
+    config.write_text(text)
     command = [sys.executable, "-m", "trueup", "connector", "register", "--create-heartbeat", "--config", str(config)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     if done.returncode not in (exits.EQUAL, exits.UNVERIFIED):  # unverified: registered, and not yet running
         raise Misconfigured(f"trueup connector register failed ({done.returncode}): {done.stderr[-1000:]}")
-    kafka.connect.rest.wait_running(_CONNECTOR)
+    kafka.connect.rest.wait_running(_CONNECTOR if config.stem == "trueup" else config.stem)
 
 
 def report(folder: Path, state: State, started: float | None = None) -> str:
     """The table that `up` and `status` print."""
     running = alive(folder)
-    lines = [f"{name:<11}{'up' if running[name] else 'DOWN':<6}{where}" for name, where in state.endpoints().items()]
-    lines.append(f"{'password':<17}{folder / 'password'}")
-    lines.append(f"{'config':<17}{folder / 'trueup.yaml'}")
+    lines = [f"{name:<16}{'up' if running[name] else 'DOWN':<6}{where}" for name, where in state.endpoints().items()]
+    lines.append(f"{'password':<22}{folder / 'password'}")
+    for name in ("trueup", *_PAIRS, CROSSING):
+        lines.append(f"{'config':<22}{folder / name}.yaml")
     if started is not None:
         lines.append(f"ready in {time.monotonic() - started:.1f} s; end it with: make stack-down")
     return "\n".join(lines)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from urllib.parse import urlsplit
 
 from config.settings import Group, Settings
 from connectors.journal.opening import open_journal
 from connectors.postgres import checkup
 from connectors.postgres.expressions import RowForm
 from connectors.remark import Remark
+from trueup.bootstrap.doctoring_abroad import abroad, stream_of
 from trueup.bootstrap.servers import Servers, open_group_servers, patterns_of
 from verifier.errors import Permanent, Temporary
 from verifier.look import Role
@@ -18,6 +20,11 @@ from verifier.table import TableName
 def examine(settings: Settings, group: Group) -> Iterator[tuple[str, Remark]]:
     """Remarks with the part that they are about, in reading order. Raises nothing for what is wrong: it says so."""
     yield "journal", _journal(settings, group)
+    urls = (group.leader.address(), *(one.address() for one in group.followers))
+    engines = {urlsplit(url).scheme.partition("+")[0] for url in urls}
+    if not engines <= {"postgresql", "postgres"}:
+        yield from abroad(group)
+        return
     servers = open_group_servers(group, agree=False)
     try:
         yield from _servers(group, servers)
@@ -49,7 +56,7 @@ def _servers(group: Group, servers: Servers) -> Iterator[tuple[str, Remark]]:
         for remark in checkup.tables(replica, names):
             yield f"tables on {replica.name}", remark
     yield from (("digests", remark) for remark in _digests(servers))
-    yield from (("change stream", remark) for remark in _stream(group, servers, names))
+    yield from _stream(group, servers, names)
     yield from _evidence(group, servers)
 
 
@@ -66,39 +73,21 @@ def _digests(servers: Servers) -> Iterator[Remark]:
         yield Remark("note", reason)
 
 
-def _stream(group: Group, servers: Servers, tables: Sequence[TableName]) -> Iterator[Remark]:
+def _stream(group: Group, servers: Servers, tables: Sequence[TableName]) -> Iterator[tuple[str, Remark]]:
     stream = group.stream
-    if stream is None:
-        yield Remark("note", "none configured: touched rows are not verified within seconds, only scans find drift",
-                     "configure a stream (pgoutput needs nothing but a slot and a publication)")  # fmt: skip
+    if stream is None or stream.kind == "kafka":
+        if stream is not None and stream.kafka is not None and stream.kafka.connect_url is None:
+            slot, publication = stream.kafka.slot or "debezium", stream.kafka.publication or "dbz_publication"
+            for remark in checkup.stream(servers.leader, slot, publication, tables, "trueup connector register"):
+                yield "change stream", remark
+        yield from stream_of(group)
         return
-    if stream.kind == "pgoutput":
-        slot = stream.pgoutput.slot if stream.pgoutput else "trueup"
-        publication = stream.pgoutput.publication if stream.pgoutput else "trueup"
-        if stream.pgoutput is not None and stream.pgoutput.create:
-            yield Remark("ok", "slot and publication are created by the daemon where they are missing")
-            return
-        yield from checkup.stream(servers.leader, slot, publication, tables)
+    slot = stream.pgoutput.slot if stream.pgoutput else "trueup"
+    publication = stream.pgoutput.publication if stream.pgoutput else "trueup"
+    if stream.pgoutput is not None and stream.pgoutput.create:
+        yield "change stream", Remark("ok", "slot and publication are created by the daemon where they are missing")
         return
-    assert stream.kafka is not None
-    slot, publication = stream.kafka.slot or "debezium", stream.kafka.publication or "dbz_publication"
-    yield from checkup.stream(servers.leader, slot, publication, tables, "trueup connector register")
-    yield _connector(stream.kafka.connect_url, stream.kafka.connector or group.name)
-
-
-def _connector(url: str | None, name: str) -> Remark:
-    if url is None:
-        return Remark("note", "stream.kafka.connect_url is not set: the connector's state and modes are not known",
-                      "name Kafka Connect's address")  # fmt: skip
-    from connectors.debezium.connect import Connect
-
-    try:
-        status = Connect(url).status(name)
-    except (Temporary, Permanent) as problem:
-        return Remark("error", str(problem), "trueup connector register")
-    if status.running:
-        return Remark("ok", f"connector {name} runs")
-    return Remark("error", f"connector {name}: {status.failure or status.state.lower()}", "trueup connector restart")
+    yield from (("change stream", remark) for remark in checkup.stream(servers.leader, slot, publication, tables))
 
 
 def _evidence(group: Group, servers: Servers) -> Iterator[tuple[str, Remark]]:

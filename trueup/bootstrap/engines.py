@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from trueup.bootstrap.servers import Address
@@ -15,6 +16,9 @@ from verifier.look import Role
 from verifier.policy import Limits
 from verifier.ports import Replica
 from verifier.table import Family
+
+if TYPE_CHECKING:
+    from config.settings import Group
 
 Opening = Callable[[Address, Role | None, Limits], Replica]
 Agreeing = Callable[[Sequence[Replica], Sequence[Replica]], Sequence[str]]
@@ -95,6 +99,13 @@ def open_endpoints(leader: Address, followers: Sequence[Address], limits: Limits
     return Endpoints(
         open_replica(leader, Role.LEADER, limits), {one.name: open_replica(one, None, limits) for one in followers}
     )
+
+
+def open_group_endpoints(group: Group) -> Endpoints:
+    """The servers of a configured group, whatever their engines; nothing is connected yet."""
+    limits = Limits(group.scan.connections, 5, group.scan.statement_timeout, group.scan.lock_timeout)
+    followers = [Address(one.name, one.address(), one.subscription) for one in group.followers]
+    return open_endpoints(Address(group.leader.name, group.leader.address()), followers, limits)
 
 
 def open_replica(address: Address, role: Role | None, limits: Limits) -> Replica:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -14,6 +17,8 @@ from trueup.cli.output import Listing, say, write
 from verifier.errors import Misconfigured
 
 if TYPE_CHECKING:
+    from connectors.debezium.connect import Status
+    from connectors.debezium.lifecycle import Outcome
     from trueup.bootstrap.connecting import Connecting
 
 
@@ -21,27 +26,28 @@ def register(app: typer.Typer) -> None:
     group = typer.Typer(
         help="Render, register and mind the Debezium connector.", no_args_is_help=True, rich_markup_mode=None
     )
-    group.command(help="Print the connector's configuration, its password as a reference.")(render)
+    group.command(help="Print the connector's configuration; secrets are hidden unless asked for.")(render)
     group.command(name="register", help="Create or update the connector, and its heartbeat table if asked.")(put)
-    group.command(help="State of the connector and its tasks; exit 4 unless all of it runs.")(status)
-    for verb in ("restart", "pause", "resume", "delete"):
-        group.command(name=verb, help=f"{verb.capitalize()} the connector.")(_command(verb))
+    group.command(help="State of the connector, its settings and what it needs; exit 4 unless all is well.")(status)
+    group.command(help="Restart the connector and its tasks, and wait until all of it runs.")(restart)
+    group.command(help="Pause the connector, and wait until its tasks have paused. Its slot keeps the log.")(pause)
+    group.command(help="Resume the connector, and wait until all of it runs.")(resume)
+    group.command(help="Delete the connector, and tell what stays on the leader and how to take it away.")(delete)
     app.add_typer(group, name="connector")
 
 
-def render(config: ConfigOption = None, group: GroupOption = None) -> int:
-    """What `register` would send, passwords hidden."""
+def render(
+    config: ConfigOption = None,
+    group: GroupOption = None,
+    reveal: Annotated[bool, typer.Option("--reveal", help="Print passwords in clear.")] = False,
+) -> int:
+    """What `register` would send."""
     from connectors.debezium.connect import redacted
 
-    connecting = _open(config, group)
-    try:
-        typer.echo(json.dumps(redacted(connecting.configuration()), indent=2))
-        say(
-            f"the heartbeat table that it writes, once, by the leader's owner (and before that on every "
-            f"subscriber of a publication for all tables, or it stops):\n{connecting.heartbeat_sql()}"
-        )
-    finally:
-        connecting.close()
+    with _open(config, group) as connecting:
+        made = connecting.configuration()
+        typer.echo(json.dumps(made if reveal else redacted(made), indent=2))
+        say(connecting.heartbeat_words())
     return exits.EQUAL
 
 
@@ -53,48 +59,100 @@ def put(
     ] = False,
     wait: Annotated[float, typer.Option(min=0, help="Seconds to wait until all its tasks run.")] = 30.0,
 ) -> int:
-    """Idempotent: an existing connector is updated."""
-    connecting = _open(config, group)
-    try:
+    """Idempotent: an existing connector is updated, and its tasks start anew."""
+    with _open(config, group) as connecting:
         if heartbeat:
             connecting.create_heartbeat()
         connecting.register()
-        found = connecting.wait(wait)
-    finally:
-        connecting.close()
-    say(f"connector {found.name}: {found.failure or found.state.lower()}")
-    return exits.EQUAL if found.running else exits.UNVERIFIED
+        return _said(connecting.name, "runs", replace(connecting.lifecycle, seconds_max=wait).until("RUNNING"))
 
 
 def status(config: ConfigOption = None, group: GroupOption = None, how: FormatOption = Listing.TABLE) -> int:
-    """A connector may be RUNNING with a FAILED task: this says so."""
-    connecting = _open(config, group)
-    try:
+    """A connector may be RUNNING with a FAILED task, or run and tell too little: this says so, and what to do."""
+    from connectors.debezium.failures import diagnosed
+    from trueup.bootstrap.connecting import cure_of
+
+    with _open(config, group) as connecting:
         found = connecting.status()
-    finally:
-        connecting.close()
-    rows: list[dict[str, Any]] = [{"part": f"connector {found.name}", "state": found.state, "why": found.trace}]
-    rows += [{"part": f"task {task.id}", "state": task.state, "why": task.trace} for task in found.tasks]
-    result = {"version": 1, "name": found.name, "running": found.running, "parts": rows}
-    brief = [{**row, "why": str(row["why"]).strip().split("\n", 1)[0]} for row in rows]
-    write(result, how, None, listed(brief, "no connector"))
-    return exits.EQUAL if found.running else exits.UNVERIFIED
+        remarks = [(part, remark) for part, remark in connecting.examined() if part != "connector"]
+    parts = [(f"connector {found.name}", found.state, found.trace)]
+    parts += [(f"task {task.id}", task.state, task.trace) for task in found.tasks]
+    rows: list[dict[str, Any]] = []
+    for part, state, trace in parts:
+        failed = diagnosed(trace) if state == "FAILED" else None
+        what, cure = (failed.what, failed.cure) if failed else ("", cure_of(state))
+        rows.append({"part": part, "state": state, "why": trace, "what": what, "cure": cure})
+    sound = found.running and not any(remark.level == "error" for _, remark in remarks)
+    told = [{"part": part, "level": one.level, "what": one.what, "cure": one.cure} for part, one in remarks]
+    result = {"version": 1, "name": found.name, "running": found.running, "parts": rows, "remarks": told}
+    shown = [{name: row[name] for name in ("part", "state", "what", "cure")} for row in rows]
+    shown += [{"part": one["part"], "state": one["level"], "what": one["what"], "cure": one["cure"]} for one in told]
+    write(result, how, None, listed(shown, "no connector"))
+    return exits.EQUAL if sound else exits.UNVERIFIED
 
 
-def _command(verb: str) -> Any:
-    def act(config: ConfigOption = None, group: GroupOption = None) -> int:
-        connecting = _open(config, group)
-        try:
-            connecting.act(verb)
-        finally:
-            connecting.close()
-        say(f"connector {connecting.name}: {verb} was accepted")
+def restart(config: ConfigOption = None, group: GroupOption = None) -> int:
+    """All of it, whether it has failed or not."""
+    with _open(config, group) as connecting:
+        return _said(connecting.name, "runs", connecting.lifecycle.restart())
+
+
+def pause(config: ConfigOption = None, group: GroupOption = None) -> int:
+    """Nothing is lost meanwhile: the leader keeps its log, for as long as its disk and settings allow."""
+    with _open(config, group) as connecting:
+        return _said(connecting.name, "is paused", connecting.lifecycle.pause())
+
+
+def resume(config: ConfigOption = None, group: GroupOption = None) -> int:
+    """It goes on where it was."""
+    with _open(config, group) as connecting:
+        return _said(connecting.name, "runs", connecting.lifecycle.resume())
+
+
+def delete(
+    config: ConfigOption = None,
+    group: GroupOption = None,
+    forget: Annotated[
+        bool,
+        typer.Option("--forget", help="Forget where it was, too: the next one begins at its slot or at the present."),
+    ] = False,
+) -> int:
+    """Without --forget, a connector that is registered again under the same name goes on where this one was."""
+    with _open(config, group) as connecting:
+        outcome, left = connecting.delete(forget=forget)
+        code = _said(connecting.name, "is deleted", outcome)
+        for line in left:
+            say(line)
+    return code
+
+
+def _said(name: str, reached: str, outcome: Outcome) -> int:
+    if outcome.reached:
+        say(f"connector {name} {reached} ({outcome.waited_seconds:.1f} s)")
         return exits.EQUAL
+    found = outcome.status
+    state = "unknown to Kafka Connect" if found is None else _failure(found) or _states(found)
+    say(f"connector {name}: after {outcome.waited_seconds:.1f} s it is {state}")
+    return exits.UNVERIFIED
 
-    return act
+
+def _failure(found: Status) -> str | None:
+    """What failed and what to do about it."""
+    from connectors.debezium.failures import diagnosed
+
+    if not found.traces:
+        return None
+    remark = diagnosed(found.traces[0])
+    return f"failed: {remark.what}; do: {remark.cure}"
 
 
-def _open(config: Any, group: str | None) -> Connecting:
+def _states(found: Status) -> str:
+    tasks = ", ".join(f"task {task.id} {task.state.lower()}" for task in found.tasks)
+    return found.state.lower() + (f" ({tasks})" if tasks else " (no task)")
+
+
+@contextmanager
+def _open(config: Any, group: str | None) -> Iterator[Connecting]:
     from trueup.bootstrap.connecting import Connecting
     from trueup.cli.groups import chosen
 
@@ -103,4 +161,8 @@ def _open(config: Any, group: str | None) -> Connecting:
         raise Misconfigured(f"group {wanted.name!r} has no stream.kafka section: there is no connector to speak of")
     if wanted.stream.kafka.connect_url is None:
         raise Misconfigured(f"group {wanted.name!r}: stream.kafka.connect_url is not set; name Kafka Connect's address")
-    return Connecting.open(wanted)
+    connecting = Connecting.open(wanted)
+    try:
+        yield connecting
+    finally:
+        connecting.close()

@@ -29,7 +29,7 @@ _WRAPPED = (
             f"{_CONNECT}The connector is trying to read change stream starting at PostgresOffsetContext [x], "
             f"but this is no "
             "longer available on the server. Reconfigure the connector to use a snapshot when needed",
-            "the log from which the connector would go on is gone",
+            "the replication slot is gone",
             "trueup connector delete --forget",
         ),
         (

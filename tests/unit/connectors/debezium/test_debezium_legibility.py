@@ -97,6 +97,8 @@ def test_a_sink_that_cannot_make_its_follower_equal_is_named() -> None:
         "primary.key.mode": "record_key",
     }  # fmt: skip
     assert list(remarks(sound)) == []
+    (dropping,) = remarks(sound | {"value.converter.schemas.enable": "false"})
+    assert (dropping.level, "drops every event" in dropping.what) == ("error", True)
     assert [one.level for one in remarks({"connector.class": JDBC_SINK})] == ["error", "error", "error", "warning"]
 
 
