@@ -12,7 +12,8 @@ earlier. `Batch.offsets` is what the journal must hold, in the same transaction 
 from __future__ import annotations
 
 import enum
-from collections.abc import Mapping
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -37,6 +38,19 @@ class Change(NamedTuple):
     key: Key
     operation: Operation
     after: Mapping[str, Value] | None = None
+
+
+class Changes(Sequence[Change]):
+    """Changes that a stream makes when somebody asks for them: most readers ask for the keys alone, and a busy stream
+    has no time to make what nobody reads."""
+
+    __slots__ = ()
+
+    @property
+    @abstractmethod
+    def keys(self) -> Mapping[TableName, Sequence[Key]]:
+        """By table, each once."""
+        ...
 
 
 class Cause(enum.Enum):
@@ -71,9 +85,18 @@ class Transaction:
     xid: int
     commit: Position
     committed_at: float
-    changes: tuple[Change, ...] = ()
+    changes: Sequence[Change] = ()
     blind: tuple[Blindness, ...] = ()
     origin: str | None = None
+
+    def keys(self) -> Mapping[TableName, Sequence[Key]]:
+        """What it touched, by table, each key once."""
+        if isinstance(self.changes, Changes):
+            return self.changes.keys
+        found: dict[TableName, dict[Key, None]] = {}
+        for change in self.changes:
+            found.setdefault(change.table, {})[change.key] = None
+        return {table: tuple(keys) for table, keys in found.items()}
 
 
 @dataclass(frozen=True, slots=True)

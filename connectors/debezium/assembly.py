@@ -30,9 +30,8 @@ from __future__ import annotations
 from collections import OrderedDict, deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import groupby
-from operator import attrgetter
 
+from connectors.debezium.columns import Stretch
 from connectors.debezium.delivery import deliver
 from connectors.debezium.event import Begin, End, RowEvent, Statement
 from connectors.debezium.pending import Partition, Pending
@@ -43,7 +42,6 @@ from verifier.position import Position
 from verifier.table import TableName
 
 REMEMBERED = 65_536
-_XID = attrgetter("xid")
 _MESSAGE = "LogicalDecodingMessageId@"  # in the odd name under which messages are counted
 
 
@@ -94,31 +92,25 @@ class TransactionAssembler:
         self._next[partition] = offset + 1
 
     def row(self, partition: Partition, offset: int, event: RowEvent) -> None:
-        self.passed(partition, offset)
-        if event.xid in self._recent:
-            self._forget_before(partition, offset)
-            return
-        pending = self._pending.get(event.xid)
-        if pending is None:
-            pending = self._pending[event.xid] = Pending()
-        self._waiting.setdefault(partition, {})[event.xid] = None
-        self.kept += pending.add(partition, offset, event, self._keep_max)
+        self.rows(partition, (offset,), ((event.xid, event.stretch),))
 
-    def rows(self, partition: Partition, offsets: Sequence[int], events: Sequence[RowEvent]) -> None:
-        """`row` of each of these, which lie in one partition in this order."""
+    def rows(
+        self, partition: Partition, offsets: Sequence[int], parts: Sequence[tuple[TransactionId, Stretch]]
+    ) -> None:
+        """Rows that lie in one partition one behind the other, each at its offset, by transaction."""
+        waiting = self._waiting.setdefault(partition, {})
         start = 0
-        for xid, group in groupby(events, _XID):
-            rows = list(group)
-            first, last = offsets[start], offsets[start + len(rows) - 1]
-            start += len(rows)
+        for xid, stretch in parts:
+            first, last = offsets[start], offsets[start + len(stretch.orders) - 1]
+            start += len(stretch.orders)
             if xid in self._recent:
                 self._forget_before(partition, last)
                 continue
             pending = self._pending.get(xid)
             if pending is None:
                 pending = self._pending[xid] = Pending()
-            self._waiting.setdefault(partition, {})[xid] = None
-            self.kept += pending.add_all(partition, first, last, rows, self._keep_max)
+            waiting[xid] = None
+            self.kept += pending.add(partition, first, last, stretch, self._keep_max)
         self.passed(partition, offsets[-1])
 
     def unread(self, partition: Partition, offset: int, table: TableName | None, reason: str) -> None:
@@ -293,7 +285,7 @@ class TransactionAssembler:
         for xid in seen_before:
             del waiting[xid]
             pending = self._pending[xid]
-            gone = len(pending.parts.pop(partition).rows)
+            gone = len(pending.parts.pop(partition).orders)
             pending.kept -= gone
             self.kept -= gone
             if not pending.parts:

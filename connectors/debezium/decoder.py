@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from connectors.debezium import values
 from connectors.debezium.definitions import tables_of
-from connectors.debezium.event import Aside, Begin, End, Event, RowEvent, Statement, Unreadable
+from connectors.debezium.event import Aside, Begin, End, Event, RowEvent, Run, Statement, Unreadable
 from connectors.debezium.modes import Modes
 from connectors.debezium.plain import Keys, PlainRows
 from connectors.debezium.shape import Shape
@@ -73,14 +73,13 @@ class Decoder:
         except (ValueError, TypeError, KeyError, AttributeError, ArithmeticError, RecursionError) as error:
             raise Unreadable(f"{type(error).__name__}: {error}"[:300], self._blamed(topic)) from error
 
-    def rows(self, topic: str, keys: Sequence[bytes | None], messages: Sequence[bytes]) -> Sequence[RowEvent] | None:
+    def rows(self, topic: str, keys: Sequence[bytes | None], messages: Sequence[bytes]) -> Run | None:
         """The same as `decode` of each of these messages of one partition, at a fraction of its cost; None if that
         cannot be had, because one of them is not a row event as most are."""
         if topic in (self._transactions, self._heartbeats, self._definitions):
             return None
         found = self._plain.decode(keys, messages)
-        name = found[0].table if found else None
-        return found if name is not None and self._carries(topic, name) else None
+        return found if found is not None and self._carries(topic, found.table) else None
 
     def _read(self, message: bytes) -> tuple[_Json, _Json]:
         """Schema (empty if there is none) and payload."""

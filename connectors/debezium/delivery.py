@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import MutableMapping
 
+from connectors.debezium.columns import Stretches
 from connectors.debezium.event import End
 from connectors.debezium.pending import Pending
 from verifier.change import Blindness, Cause, Transaction
@@ -22,23 +23,24 @@ def deliver(
     """The transaction with its changes in their order. `fields` is what each table looked like last, in commit
     order, and is brought up to date: another set of columns means that the table's definition changed."""
     found = dict.fromkeys(blind)
-    changes = []
+    stretches = pending.stretches()
     table: TableName | None = None
     names: tuple[str, ...] = ()
-    for row in pending.rows():
-        if row.blind is not None:
-            found[row.blind] = None
-        if (row.fields is not names or row.table is not table) and row.table is not None and row.fields:
-            table, names = row.table, row.fields
+    for one in stretches:
+        if one.blind is not None:
+            found[one.blind] = None
+        if (one.fields is not names or one.table != table) and one.table is not None and one.fields:
+            table, names = one.table, one.fields
             before = fields.get(table)
             if before is not None and before != names:
                 found[Blindness(Cause.DDL, table, _difference(before, names))] = None
             fields[table] = names
-        if row.change is not None:
-            changes.append(row.change)
-    for table in sorted(pending.large):
-        found[Blindness(Cause.GAP, table, "transaction too large to follow key by key")] = None
-    return Transaction(xid, commit, end.committed_at, tuple(changes), tuple(found))
+    if pending.large:
+        for name in sorted({one.table for one in stretches if one.table is not None}):
+            found[Blindness(Cause.GAP, name, "transaction too large to follow key by key")] = None
+        return Transaction(xid, commit, end.committed_at, (), tuple(found))
+    distinct = sum([len(one.orders) for one in stretches]) == pending.count()
+    return Transaction(xid, commit, end.committed_at, Stretches(stretches, distinct=distinct), tuple(found))
 
 
 def _difference(before: tuple[str, ...], now: tuple[str, ...]) -> str:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import msgspec
 
+from connectors.debezium.columns import One, Stretch
 from connectors.debezium.source import TransactionId
 from verifier.change import Blindness, Change
 from verifier.gtid import Binlog
@@ -29,6 +31,22 @@ class RowEvent(msgspec.Struct, frozen=True, gc=False):
     fields: tuple[str, ...]
     handled_at: float | None
     place: Binlog | None = None
+
+    @property
+    def stretch(self) -> Stretch:
+        """By itself."""
+        told = None if self.change is None else One(self.change)
+        return Stretch(self.table, (self.order,), told, self.fields, self.blind, self.place)
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Row events of one table that lie one behind the other in one partition, by transaction. `handled_at` is that of
+    the newest."""
+
+    table: TableName
+    parts: Sequence[tuple[TransactionId, Stretch]]
+    handled_at: float
 
 
 class Begin(msgspec.Struct, frozen=True, gc=False):

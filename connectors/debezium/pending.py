@@ -7,16 +7,14 @@ copies that were not (see `connectors.debezium.assembly`).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from operator import attrgetter
 
-from connectors.debezium.event import RowEvent
+from connectors.debezium.columns import Stretch
 from verifier.gtid import Binlog
-from verifier.table import TableName
 
 Partition = tuple[str, int]
-_ORDER = attrgetter("order")
+_STRETCHES_MAX = 1_000
 
 
 class Orders:
@@ -41,84 +39,73 @@ class Orders:
 
 @dataclass(slots=True)
 class Part:
-    """What one partition has brought. `rows` is by order; once the transaction is too large only `orders` count."""
+    """What one partition has brought: which of the transaction's events, and what they told, in the order of arrival.
+    Once the transaction is too large they are only counted, in `many`."""
 
     first: int
     last: int
-    rows: dict[int, RowEvent] = field(default_factory=dict)
-    orders: Orders | None = None
+    orders: set[int] = field(default_factory=set)
+    stretches: list[Stretch] = field(default_factory=list)
+    many: Orders | None = None
 
 
 @dataclass(slots=True)
 class Pending:
-    """A transaction whose end has not been delivered. `large` are the tables whose keys are no longer kept, `place` is
-    that of one of its rows."""
+    """A transaction whose end has not been delivered; of a `large` one the keys are no longer kept. `place` is that of
+    one of its rows."""
 
     parts: dict[Partition, Part] = field(default_factory=dict)
     kept: int = 0
-    large: set[TableName] = field(default_factory=set)
-    shrunk: bool = False
+    large: bool = False
     place: Binlog | None = None
 
-    def add(self, partition: Partition, offset: int, row: RowEvent, keep_max: int) -> int:
-        """Take a row in; returns by how much the number of kept rows grew (negative when the keys were let go)."""
-        part = self.parts.get(partition)
-        if part is None:
-            part = self.parts[partition] = Part(offset, offset)
-        part.last = max(part.last, offset)
-        self.place = row.place
-        if not self.shrunk:
-            before = len(part.rows)
-            part.rows[row.order] = row
-            grown = len(part.rows) - before
-            self.kept += grown
-            return grown if self.kept <= keep_max else grown + self._shrink()
-        if part.orders is None:
-            part.orders = Orders()
-        part.orders.add(row.order)
-        if row.table is not None:
-            self.large.add(row.table)
-        return 0
-
-    def add_all(self, partition: Partition, first: int, last: int, rows: Sequence[RowEvent], keep_max: int) -> int:
-        """`add` of several rows of one partition, read between these offsets."""
-        if self.shrunk or self.kept + len(rows) > keep_max:
-            return sum(self.add(partition, first if row is rows[0] else last, row, keep_max) for row in rows)
+    def add(self, partition: Partition, first: int, last: int, stretch: Stretch, keep_max: int) -> int:
+        """Take in what lies in one partition between these offsets; returns by how much the number of kept rows grew
+        (negative when the keys were let go)."""
         part = self.parts.get(partition)
         if part is None:
             part = self.parts[partition] = Part(first, last)
         part.last = max(part.last, last)
-        self.place = rows[-1].place
-        before = len(part.rows)
-        part.rows.update(zip(map(_ORDER, rows), rows, strict=True))
-        grown = len(part.rows) - before
+        self.place = stretch.place
+        part.stretches.append(stretch)
+        if self.large:
+            self._count(part, stretch)
+            return 0
+        before = len(part.orders)
+        part.orders.update(stretch.orders)
+        grown = len(part.orders) - before
         self.kept += grown
-        return grown
+        return grown if self.kept <= keep_max else grown + self._shrink()
+
+    def _count(self, part: Part, stretch: Stretch) -> None:
+        if part.many is None:
+            part.many = Orders()
+        for order in stretch.orders:
+            part.many.add(order)
+        stretch.orders, stretch.told = (), None
+        if len(part.stretches) > _STRETCHES_MAX:
+            part.stretches = list({(one.table, one.fields, one.blind): one for one in part.stretches}.values())
 
     def _shrink(self) -> int:
-        self.shrunk, kept = True, self.kept
+        self.large, kept = True, self.kept
         for part in self.parts.values():
-            part.orders = Orders(part.rows)
-            self.large.update(row.table for row in part.rows.values() if row.table is not None)
-            part.rows = {}
+            for stretch in part.stretches:
+                self._count(part, stretch)
+            part.orders = set()
         self.kept = 0
         return -kept
 
     def count(self) -> int:
         """Distinct events received."""
-        if self.shrunk:
+        if self.large:
             bits = 0
             for part in self.parts.values():
-                bits |= part.orders.as_int() if part.orders else 0
+                bits |= part.many.as_int() if part.many else 0
             return bits.bit_count()
         if len(self.parts) == 1:
             return self.kept
-        return len(set().union(*(part.rows for part in self.parts.values())))
+        return len(set().union(*(part.orders for part in self.parts.values())))
 
-    def rows(self) -> list[RowEvent]:
-        """The kept rows in their order, each once."""
-        parts = list(self.parts.values())
-        found = parts[0].rows if parts else {}
-        for part in parts[1:]:
-            found = found | part.rows
-        return [found[order] for order in sorted(found)]
+    def stretches(self) -> list[Stretch]:
+        """What all partitions brought."""
+        return [stretch for part in self.parts.values() for stretch in part.stretches]

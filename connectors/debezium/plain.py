@@ -1,9 +1,9 @@
 """Row events in the connector's usual spelling, many at a time: what nearly every message of a busy topic is.
 
 Each message is read once, by a parser that is told what to look for: the operation, the transaction, the table. All of
-it must be JSON, but nothing is made of the row's columns before somebody asks for them (`RowImage`). Whatever is not as
-usual (another table, a schema in the message, a field that lacks or has another type) is no reason to guess: the whole
-run is then taken message by message by `connectors.debezium.decoder`, which gives the same answers, slowly.
+it must be JSON, but nothing is made of the row's columns before somebody asks for them (`columns.RowImage`). Whatever
+is not as usual (another table, a schema in the message, a field that lacks or has another type) is no reason to guess:
+the whole run is then taken message by message by `connectors.debezium.decoder`, which gives the same answers, slowly.
 
 The names of a row's columns, which tell that a table changed its shape, are compared between the first and the last row
 of a run. A shape that came and went between the two would go unnoticed, and has left nothing behind.
@@ -11,31 +11,27 @@ of a run. A shape that came and went between the two would go unnoticed, and has
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
-from itertools import repeat
+from itertools import groupby
 from typing import Literal, cast
 
 import msgspec
 
-from connectors.debezium.event import Begin, End, RowEvent
+from connectors.debezium.columns import Columns, Stretch
+from connectors.debezium.event import Begin, End, Run
 from connectors.debezium.modes import Modes
 from connectors.debezium.shape import Shape
-from connectors.debezium.source import Source
+from connectors.debezium.source import Source, TransactionId
 from connectors.debezium.types import Type
-from verifier.change import Change, Operation
 from verifier.table import Key, Table, TableName, Value
 
-Told = Callable[[bytes], Mapping[str, Value]]
-_OPERATIONS = {"c": Operation.INSERT, "u": Operation.UPDATE, "d": Operation.DELETE}
 _PROBES: Mapping[type, tuple[int | str, ...]] = {
     int: (0, 1, -1, 2**31, 2**63 - 1, -(2**63), 2**64 - 1),
     str: ("", "a ", "0", "é\\\"'", "2024-02-29", "NAN", "true"),
 }
-_change = cast(Callable[[tuple[object, ...]], Change], partial(tuple.__new__, Change))
-"""`Change._make`, without its check: several times as fast, and there are many."""
 _KEYS_KEPT = 10_000
 _NOT_PLAIN = (msgspec.MsgspecError, UnicodeError, ValueError, TypeError, KeyError, RecursionError)
 
@@ -78,55 +74,6 @@ class _Boundary(msgspec.Struct, gc=False):
     ts_ms: int | None = None
 
 
-class RowImage(msgspec.Struct, gc=False, eq=False):
-    """The new row of an event, told when it is first asked for: a `Mapping` from column to value. A message that then
-    turns out to be odd tells nothing."""
-
-    message: bytes
-    tell: Told
-    told: Mapping[str, Value] | None = None
-
-    def _row(self) -> Mapping[str, Value]:
-        if self.told is None:
-            self.told = self.tell(self.message)
-        return self.told
-
-    def __getitem__(self, column: str) -> Value:
-        return self._row()[column]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._row())
-
-    def __len__(self) -> int:
-        return len(self._row())
-
-    def __contains__(self, column: object) -> bool:
-        return column in self._row()
-
-    def __eq__(self, other: object) -> bool:
-        return self._row() == (other._row() if isinstance(other, RowImage) else other)
-
-    __hash__ = None  # type: ignore[assignment]  # like any other mapping
-
-    def __repr__(self) -> str:
-        return "RowImage(...)"  # its columns are somebody's data
-
-    def get(self, column: str, default: Value = None) -> Value:
-        return self._row().get(column, default)
-
-    def keys(self) -> object:
-        return self._row().keys()
-
-    def values(self) -> object:
-        return self._row().values()
-
-    def items(self) -> object:
-        return self._row().items()
-
-
-Mapping.register(RowImage)
-
-
 @dataclass(frozen=True, slots=True)
 class Keys:
     """Keys the long way: `whole` from a message's key, `column` one value of it; ValueError or TypeError if it is not
@@ -157,8 +104,8 @@ class PlainRows:
         self._boundary = msgspec.json.Decoder(_Boundary).decode
         self._keys: dict[TableName, tuple[Shape, _Keys]] = {}
 
-    def decode(self, keys: Sequence[bytes | None], messages: Sequence[bytes]) -> list[RowEvent] | None:
-        """The events of these messages of one partition, one for each; None if one of them is not plain."""
+    def decode(self, keys: Sequence[bytes | None], messages: Sequence[bytes]) -> Run | None:
+        """The events of these messages of one partition; None if one of them is not plain."""
         try:
             for message in messages:
                 if not message.isascii():
@@ -170,17 +117,29 @@ class PlainRows:
             if name is None or deleted.count("d") != len(deleted) or len(deleted) != operations.count("d"):
                 return None
             fields = self._one_shape(operations, messages)
-            changes = self._changes(name, operations, keys, messages)
-            if fields is None or changes is None:
+            columns = self._columns(name, operations, keys, messages)
+            if fields is None or (columns is None and self._shape_of(name) is not None):
                 return None
-            ids = self._source.transactions([one.transaction.id for one in envelopes])
+            parts = self._parts(name, envelopes, columns, fields)
         except _NOT_PLAIN:
             return None
+        return Run(name, parts, max([one.ts_ms for one in envelopes]) / 1000)
+
+    def _parts(
+        self, name: TableName, envelopes: Sequence[_Envelope], columns: Columns | None, fields: tuple[str, ...]
+    ) -> list[tuple[TransactionId, Stretch]]:
+        """By transaction, as they follow each other."""
         orders = [one.transaction.total_order for one in envelopes]
-        each = repeat(fields) if not deleted else [() if one == "d" else fields for one in operations]
-        places = self._places(envelopes)
-        handled_at = repeat(max([one.ts_ms for one in envelopes]) / 1000)
-        return list(map(RowEvent, ids, orders, repeat(name), changes, repeat(None), each, handled_at, places))
+        parts = []
+        start = 0
+        for xid, group in groupby(self._source.transactions([one.transaction.id for one in envelopes])):
+            end = start + len(list(group))
+            told = None if columns is None else columns.between(start, end)
+            source = envelopes[start].source
+            place = None if source.file is None else self._source.place({"file": source.file, "pos": source.pos})
+            parts.append((xid, Stretch(name, orders[start:end], told, fields, None, place)))
+            start = end
+        return parts
 
     def boundary(self, message: bytes) -> Begin | End | None:
         """The beginning or the end that the message tells of; None if it is not plain."""
@@ -215,31 +174,21 @@ class PlainRows:
         first = self._fields(messages[rows[0]])
         return first if len(rows) == 1 or self._fields(messages[rows[-1]]) == first else None
 
-    def _changes(
+    def _columns(
         self, name: TableName, operations: Sequence[str], keys: Sequence[bytes | None], messages: Sequence[bytes]
-    ) -> Sequence[Change | None] | None:
+    ) -> Columns | None:
+        """None for a table that is not verified, or has no key."""
         shape = self._shape_of(name)
-        if shape is None:
-            return [None] * len(messages)
-        if not shape.table.key:
+        if shape is None or not shape.table.key:
             return None
         told = self._keys_of(name, shape).told(keys)
-        images: Sequence[RowImage | None] = list(map(RowImage, messages, repeat(partial(self._tell, shape))))
-        if "d" in operations:
-            images = [None if one == "d" else image for one, image in zip(operations, images, strict=True)]
-        return list(map(_change, zip(repeat(name), told, map(_OPERATIONS.__getitem__, operations), images)))
+        return Columns(name, told, operations, messages, partial(self._tell, shape))
 
     def _keys_of(self, name: TableName, shape: Shape) -> _Keys:
         known = self._keys.get(name)
         if known is None or known[0] is not shape:
             known = self._keys[name] = shape, _Keys(shape, self._slowly, self._modes.placeholder)
         return known[1]
-
-    def _places(self, envelopes: Sequence[_Envelope]) -> Iterator[object]:
-        place = self._source.place
-        if envelopes[0].source.file is None:
-            return repeat(None)
-        return (place({"file": one.source.file, "pos": one.source.pos}) for one in envelopes)
 
 
 class _Keys:

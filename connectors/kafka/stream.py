@@ -238,16 +238,16 @@ class KafkaStream:
         """Take the whole run at once, tombstones left out; False, and nothing is taken, if it is not plain rows."""
         offsets, keys, messages = run.offsets, run.keys, run.values
         if None in messages:
-            told = [index for index, value in enumerate(run.values) if value is not None]
-            offsets, keys = [offsets[index] for index in told], [keys[index] for index in told]
-            messages = [run.values[index] for index in told]
-        events = self._decoder.rows(run.place[0], keys, cast(Sequence[bytes], messages)) if messages else None
-        if not events:
+            whole = [index for index, value in enumerate(run.values) if value is not None]
+            offsets, keys = [offsets[index] for index in whole], [keys[index] for index in whole]
+            messages = [run.values[index] for index in whole]
+        told = self._decoder.rows(run.place[0], keys, cast(Sequence[bytes], messages)) if messages else None
+        if told is None:
             return False
-        self._assembler.rows(run.place, offsets, events)
+        self._assembler.rows(run.place, offsets, told.parts)
         self._assembler.passed(run.place, run.offsets[-1])
-        self._events += len(events)
-        self._connector_at = max(events[-1].handled_at or 0.0, self._connector_at or 0.0)
+        self._events += len(messages)
+        self._connector_at = max(told.handled_at, self._connector_at or 0.0)
         return True
 
     def _bury(self, record: Record, error: Unreadable) -> None:

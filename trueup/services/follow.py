@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import repeat
 from typing import Protocol
 
 from reconciler.ports import Event
@@ -178,10 +179,9 @@ class FollowService:
         blind = list(batch.blind)
         for transaction in batch.transactions:
             blind.extend(transaction.blind)
-            for change in transaction.changes:
-                if change.table in ours:
-                    touched.pop((change.table, change.key), None)
-                    touched[change.table, change.key] = transaction.commit
+            for table, keys in transaction.keys().items():
+                if table in ours:
+                    touch(touched, table, keys, transaction.commit)
         return touched, [one for one in blind if one.table is None or one.table in ours]
 
     def _due(self, now: float) -> float:
@@ -204,3 +204,13 @@ class FollowService:
         sight = self.world.sight
         assert sight is not None
         return sight.read_through() or self._recorded.read_through
+
+
+def touch(
+    touched: dict[tuple[TableName, Key], Position], table: TableName, keys: Sequence[Key], commit: Position
+) -> None:
+    """Note the keys behind all others, those that were noted before too: the order is that of the latest commits."""
+    latest = dict.fromkeys(zip(repeat(table), keys), commit)
+    for again in latest.keys() & touched.keys():
+        del touched[again]
+    touched.update(latest)

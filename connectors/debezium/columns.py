@@ -1,0 +1,183 @@
+"""Changes of one transaction as columns, made into objects when somebody asks for them.
+
+A *stretch* is what one partition brought of the transaction at a time: events of one table, one behind the other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import cast, overload
+
+import msgspec
+
+from verifier.change import Blindness, Change, Changes, Operation
+from verifier.gtid import Binlog
+from verifier.table import Key, TableName, Value
+
+Tell = Callable[[bytes], Mapping[str, Value]]
+OPERATIONS = {"c": Operation.INSERT, "u": Operation.UPDATE, "d": Operation.DELETE}
+
+
+class RowImage(msgspec.Struct, gc=False, eq=False):
+    """The new row of an event, told when it is first asked for: a `Mapping` from column to value. A message that then
+    turns out to be odd tells nothing. Its truth and its `characters` are known without asking."""
+
+    message: bytes
+    tell: Tell
+    told: Mapping[str, Value] | None = None
+
+    @property
+    def characters(self) -> int:
+        """About how much memory it takes."""
+        return len(self.message)
+
+    def _row(self) -> Mapping[str, Value]:
+        if self.told is None:
+            self.told = self.tell(self.message)
+        return self.told
+
+    def __bool__(self) -> bool:
+        return True
+
+    def __getitem__(self, column: str) -> Value:
+        return self._row()[column]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._row())
+
+    def __len__(self) -> int:
+        return len(self._row())
+
+    def __contains__(self, column: object) -> bool:
+        return column in self._row()
+
+    def __eq__(self, other: object) -> bool:
+        return self._row() == (other._row() if isinstance(other, RowImage) else other)
+
+    __hash__ = None  # type: ignore[assignment]  # like any other mapping
+
+    def __repr__(self) -> str:
+        return "RowImage(...)"  # its columns are somebody's data
+
+    def get(self, column: str, default: Value = None) -> Value:
+        return self._row().get(column, default)
+
+    def keys(self) -> object:
+        return self._row().keys()
+
+    def values(self) -> object:
+        return self._row().values()
+
+    def items(self) -> object:
+        return self._row().items()
+
+
+Mapping.register(RowImage)
+
+
+@dataclass(slots=True)
+class Columns:
+    """Row changes of one table, parallel: `operations` are Debezium's letters; `messages` None: nobody will ask for the
+    new rows, or too many wait."""
+
+    table: TableName
+    keys: Sequence[Key]
+    operations: Sequence[str]
+    messages: Sequence[bytes] | None
+    tell: Tell
+
+    def between(self, start: int, end: int) -> Columns:
+        messages = None if self.messages is None else self.messages[start:end]
+        return Columns(self.table, self.keys[start:end], self.operations[start:end], messages, self.tell)
+
+    def changes(self) -> list[Change]:
+        images: list[RowImage | None] = [None] * len(self.keys)
+        if self.messages is not None:
+            rows = zip(self.operations, self.messages, strict=True)
+            images = [None if operation == "d" else RowImage(message, self.tell) for operation, message in rows]
+        told = zip(self.keys, self.operations, cast("list[Mapping[str, Value] | None]", images), strict=True)
+        return [Change(self.table, key, OPERATIONS[operation], after) for key, operation, after in told]
+
+
+@dataclass(slots=True)
+class One:
+    """One change, made already."""
+
+    change: Change
+
+    @property
+    def table(self) -> TableName:
+        return self.change.table
+
+    @property
+    def keys(self) -> Sequence[Key]:
+        return (self.change.key,)
+
+    def changes(self) -> list[Change]:
+        return [self.change]
+
+
+@dataclass(slots=True)
+class Stretch:
+    """Counted events of one table (None: of none) that lie one behind the other in one partition. `orders` are their
+    places in the transaction; `told` their changes, parallel, or None where they tell none; `fields` the sorted names
+    of the rows' columns (empty where only deletes came); `place` where one of them stands in the binlog."""
+
+    table: TableName | None
+    orders: Sequence[int]
+    told: Columns | One | None
+    fields: tuple[str, ...]
+    blind: Blindness | None = None
+    place: Binlog | None = None
+
+
+class Stretches(Changes):
+    """All changes of a transaction: in their order, each once."""
+
+    __slots__ = ("_made", "_size", "_told")
+
+    def __init__(self, stretches: Sequence[Stretch], *, distinct: bool) -> None:
+        """`distinct`: no event came twice."""
+        self._told = [(one.orders, one.told) for one in stretches if one.told is not None]
+        self._made: tuple[Change, ...] | None = None
+        self._size = sum(len(orders) for orders, _ in self._told) if distinct else len(self._all())
+
+    @property
+    def keys(self) -> Mapping[TableName, Sequence[Key]]:
+        found: dict[TableName, dict[Key, None]] = {}
+        for _, told in self._told:
+            keys = dict.fromkeys(told.keys)
+            known = found.setdefault(told.table, keys)
+            if known is not keys:
+                known.update(keys)
+        return {table: tuple(keys) for table, keys in found.items()}
+
+    def __len__(self) -> int:
+        return self._size
+
+    @overload
+    def __getitem__(self, index: int) -> Change: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Change]: ...
+    def __getitem__(self, index: int | slice) -> Change | Sequence[Change]:
+        return self._all()[index]
+
+    def __iter__(self) -> Iterator[Change]:
+        return iter(self._all())
+
+    def __eq__(self, other: object) -> bool:
+        return self._all() == (other._all() if isinstance(other, Stretches) else other)
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        return repr(self._all())
+
+    def _all(self) -> tuple[Change, ...]:
+        if self._made is None:
+            found: dict[int, Change] = {}
+            for orders, told in self._told:
+                found.update(zip(orders, told.changes(), strict=True))
+            self._made = tuple(map(found.__getitem__, sorted(found)))
+        return self._made
