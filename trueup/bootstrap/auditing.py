@@ -159,7 +159,7 @@ def open_audit(plan: Plan, *, run: str | None, watcher: Watcher, stop: Callable[
 
 def _invariants(group: Group | None, servers: Endpoints) -> Callable[[], list[Json]]:
     """Checks the group's invariants once, with their grace."""
-    if group is None:
+    if group is None or not group.invariants:
         return list
     from trueup.bootstrap.group import checkers
 
