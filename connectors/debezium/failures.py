@@ -50,7 +50,7 @@ _FAILURES = (
            "the leader has no walsender left", f"raise max_wal_senders and restart the leader{_AGAIN}"),
     _known(r"publication \"?(?P<name>[^\s\"]+)\"? does not exist|Publication autocreation is disabled",
            "the publication is missing",
-           f"create publication ... for table ... on the leader, or publication.autocreate.mode=filtered{_AGAIN}"),
+           f"create it before its slot: select pg_drop_replication_slot(...) on the leader, {_ANEW}"),
     _known(r"wal_level property must be|logical decoding requires.{0,12}wal_level", "wal_level is not logical",
            f"alter system set wal_level = logical, restart the leader{_AGAIN}"),
     _known(r"(?:permission denied to use|must be superuser or replication role to use) replication"

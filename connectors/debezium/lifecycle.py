@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from connectors.debezium.connect import Connect, NotRegistered, Status
 from verifier.errors import Temporary
 
+STEADY_SECONDS = 1.5
 _POLL_SECONDS = 0.1
 
 
@@ -36,7 +37,7 @@ class Lifecycle:
 
     connect: Connect
     name: str
-    steady_seconds: float = 1.5
+    steady_seconds: float = field(default_factory=lambda: STEADY_SECONDS)
     seconds_max: float = 60.0
 
     def restart(self) -> Outcome:

@@ -20,7 +20,11 @@ from verifier.ports import Replica
 from verifier.table import TableName
 
 _SLOT, _PUBLICATION = "debezium", "dbz_publication"
-_ANEW = "trueup connector delete --forget, then trueup connector register"
+# A slot that is older than its publication never finds it: both are made anew.
+_ANEW = (
+    "trueup connector delete --forget, select pg_drop_replication_slot('{}') on the leader if it is still there, then "
+    "trueup connector register; every table is scanned again"
+)
 
 
 class PostgresCapture:
@@ -80,7 +84,7 @@ class PostgresCapture:
                 yield Remark("error", f"the connector reads {what} {real}, the configuration says {told}",
                              f"stream.kafka.{what}: {real}, or trueup connector register")  # fmt: skip
         try:
-            yield from checkup.stream(self._leader, slot, publication, tables, _ANEW)
+            yield from checkup.stream(self._leader, slot, publication, tables, _ANEW.format(slot))
             yield from capturing(self._leader, config.get("database.user", ""), slot, publication, tables)
         except (Temporary, Permanent) as problem:
             yield Remark("error", str(problem), "check the leader's address and login")

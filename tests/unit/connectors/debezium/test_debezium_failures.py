@@ -49,7 +49,7 @@ _WRAPPED = (
             "no replication slot left",
             "max_replication_slots",
         ),
-        ('ERROR: publication "dbz" does not exist', "the publication is missing", "create publication"),
+        ('ERROR: publication "dbz" does not exist', "the publication is missing", "pg_drop_replication_slot"),
         (
             "java.sql.SQLException: Postgres server wal_level property must be 'logical' but is: 'replica'",
             "wal_level is not logical",
