@@ -96,6 +96,15 @@ def _parts(group: Mapping[str, object], at: Path) -> Iterator[Finding]:
         yield (*at, "stream", "pgoutput"), "kind is kafka: remove this, or set kind: pgoutput"
     if stream.get("kind") == "pgoutput" and stream.get("kafka") is not None:
         yield (*at, "stream", "kafka"), "kind is pgoutput: remove this, or set kind: kafka"
+    kind = _text(stream.get("kind"))
+    for other in ("kafka", "pgoutput", "binlog"):
+        if (
+            "binlog" in (kind, other)
+            and kind in ("kafka", "pgoutput", "binlog")
+            and other != kind
+            and stream.get(other)
+        ):
+            yield (*at, "stream", other), f"kind is {kind}: remove this, or set kind: {other}"
     if kafka.get("connect_password") and kafka.get("connect_password_reference"):
         yield (*at, "stream", "kafka", "connect_password_reference"), "the password is given twice: remove one"
     if events.get("kind") == "jsonl" and not events.get("path"):

@@ -80,12 +80,22 @@ class PgoutputStream(Model):
     """A temporary slot vanishes with the connection: nothing is retained, and every restart leaves a gap."""
 
 
+class BinlogStream(Model):
+    """The binlog of MariaDB or MySQL, read as a replica reads it, without Kafka. The leader needs `gtid_mode=ON` (MySQL),
+    `binlog_format=ROW` and `binlog_row_metadata=FULL`; the login needs REPLICATION SLAVE and REPLICATION CLIENT."""
+
+    server_id: int | None = Field(default=None, ge=1, le=0xFFFFFFFF)
+    """The number by which the leader knows this reader: no replica may have it. Unset: made of the group's name."""
+
+
 class Stream(Model):
     """The leader's change stream; without one trueup scans and compares by bracketed reads only."""
 
-    kind: Literal["kafka", "pgoutput"]
+    kind: Literal["kafka", "pgoutput", "binlog"]
     """Where changes come from."""
     kafka: KafkaStream | None = None
     """For `kind: kafka`."""
     pgoutput: PgoutputStream | None = None
     """For `kind: pgoutput`; unset means its defaults."""
+    binlog: BinlogStream | None = None
+    """For `kind: binlog`; unset means its defaults."""

@@ -12,6 +12,7 @@ from dashboards.meter import Meter
 from dashboards.snapshot import FollowerState, GroupState, InvariantState, Snapshot, StreamState
 from reconciler.repair import RefusalReason, State
 from trueup.bootstrap.group import GroupRuntime
+from trueup.bootstrap.watching import role
 from trueup.daemon import Post
 from trueup.services.verify import Verified
 from verifier.change import Batch
@@ -110,8 +111,7 @@ def _service(post: Post) -> str:
 
 
 def _role(runtime: GroupRuntime, follower: str) -> str:
-    known = runtime.servers.followers[follower].known_role
-    return "unknown" if known is None else known.value
+    return role(runtime.servers.followers[follower])
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -12,10 +12,9 @@ from config.invariant import Invariant as InvariantSettings
 from config.invariant import NonNegative as NonNegativeSettings
 from config.settings import Group, Settings
 from connectors.journal.opening import Journal, open_journal
-from connectors.postgres import checkup
 from connectors.postgres.apply import PostgresRepairSink
 from connectors.postgres.invariants import non_negative
-from connectors.postgres.lag import LagReader
+from connectors.postgres.replica import PostgresReplica
 from reconciler.events import Announcer, DriftNews, drift_event
 from reconciler.policy import Mode, RepairPolicy
 from reconciler.ports import Event
@@ -23,13 +22,15 @@ from trueup.audit.brake import Braking
 from trueup.bootstrap.engines import Endpoints
 from trueup.bootstrap.events import event_sink
 from trueup.bootstrap.rogue import open_rogues
-from trueup.bootstrap.servers import Address, Servers, brakes_of, open_servers, patterns_of, watermark_of
+from trueup.bootstrap.servers import Address, Servers, brakes_of, patterns_of, watermark_of
 from trueup.bootstrap.stream import OpenStream, open_stream
+from trueup.bootstrap.watching import Watched, hindrances, open_watched, retained, settled, told
 from trueup.bootstrap.watermark import Watermarks, open_watermarks
 from trueup.clock import SystemClock
 from trueup.pausing import Pauses
 from trueup.pool import Pool
 from trueup.services.check import CheckService, Scheduled
+from trueup.services.dirty import DirtyScan
 from trueup.services.follow import FollowService
 from trueup.services.group import GroupWorld, Service, Sighted, TableBook
 from trueup.services.letters import DeadLetters
@@ -82,7 +83,7 @@ class GroupRuntime:
 
     settings: Group
     world: GroupWorld
-    servers: Servers
+    servers: Watched
     journal: Journal
     pool: Pool
     lag: SharedLag
@@ -133,17 +134,16 @@ def open_group(settings: Settings, group: Group) -> GroupRuntime:
     """Connects to the servers to agree on digests; whatever was opened is closed again on error."""
     limits = Limits(group.scan.connections, 5, group.scan.statement_timeout, group.scan.lock_timeout)
     leader = Address(group.leader.name, group.leader.address())
-    followers = [Address(one.name, one.address(), one.subscription) for one in group.followers]
-    servers = open_servers(leader, followers, limits)
+    servers = open_watched(group)
     closing: list[Callable[[], None]] = [servers.close]
     try:
-        for remark in servers.settle():
+        for remark in settled(group, servers):
             logger.warning("digests", extra={"action": "agreement", "why": remark})
         book = book_of(group, servers)
         announcer = Announcer(settings.instance, group.name)
         journal = open_journal(settings.journal.address(), group.name, announce_drift=announced_by(announcer, book))
         closing.append(journal.close)
-        pool = Pool(workers=4 + 2 * len(followers))
+        pool = Pool(workers=4 + 2 * len(servers.followers))
         closing.append(pool.close)
         runtime = _wired(settings, group, servers, book, announcer, journal, pool, leader.url)
         if (watermark := watermark_of(group)) is not None:
@@ -162,7 +162,7 @@ def open_group(settings: Settings, group: Group) -> GroupRuntime:
 def _wired(
     settings: Settings,
     group: Group,
-    servers: Servers,
+    servers: Watched,
     book: TableBook,
     announcer: Announcer,
     journal: Journal,
@@ -186,14 +186,15 @@ def _wired(
         follow.scans = journal.scans
     scan = ScanService(world, journal.scans, journal.stream, _scan_policy(group), _pace(group), drifts=journal.drifts)
     scan.throttle = _throttle(group, servers, clock)
+    scan.dirty = DirtyScan(world, journal.dirty, journal.stream, _scan_policy(group))
     check = CheckService(_scheduled(group, servers), announcer, journal.outbox)
     check.paused = lambda: world.paused(None)
     watch = WatchService(
         world,
         lag,
         source_alive=stream.alive if stream is not None else lambda: None,
-        hindrances={name: LagReader(one).hindrance for name, one in servers.followers.items()},
-        retained=lambda: _retained(LagReader(servers.leader)),
+        hindrances=hindrances(servers),
+        retained=lambda: retained(servers),
     )
     sink = event_sink(group)
     relay = RelayService(journal.outbox, sink, clock, group.events.relay_every) if sink is not None else None
@@ -213,14 +214,14 @@ def _wired(
     return runtime
 
 
-def _told(servers: Servers, stream: OpenStream) -> dict[TableName, str]:
+def _told(servers: Watched, stream: OpenStream) -> dict[TableName, str]:
     """The tables of which every change reaches us: published, and passed on. With what they are made of."""
-    told = checkup.told(servers.leader, stream.publication)
-    captured = stream.captured(frozenset(told))
-    return {table: made_of for table, made_of in told.items() if table in captured}
+    published = told(servers.leader, stream.publication)
+    captured = stream.captured(frozenset(published))
+    return {table: made_of for table, made_of in published.items() if table in captured}
 
 
-def book_of(group: Group, servers: Servers) -> TableBook:
+def book_of(group: Group, servers: Watched) -> TableBook:
     """Misconfigured if the group's tables are narrowed or mapped, which audits alone can keep to."""
     if refused := group.tables.only_for_audits():
         raise Misconfigured(
@@ -243,7 +244,7 @@ def _scan_policy(group: Group) -> ScanPolicy:
     return small_enough(policy, group.brakes.rows_per_second)
 
 
-def _throttle(group: Group, servers: Servers, clock: Clock) -> Throttle | None:
+def _throttle(group: Group, servers: Watched, clock: Clock) -> Throttle | None:
     """What holds the scan back. Forbidden, Permanent, Misconfigured if a limit cannot be read: it is tried at once."""
     brakes = brakes_of(group)
     if brakes == Brakes():
@@ -267,7 +268,7 @@ def checkers(group: Group, servers: Servers | Endpoints) -> dict[str, Checker]:
     }
 
 
-def _scheduled(group: Group, servers: Servers) -> dict[str, Scheduled]:
+def _scheduled(group: Group, servers: Watched) -> dict[str, Scheduled]:
     found = checkers(group, servers)
     return {one.name: Scheduled(found[one.name], one.every) for one in group.invariants}
 
@@ -303,14 +304,15 @@ def _repair(
     world: GroupWorld,
     journal: Journal,
     announcer: Announcer,
-    servers: Servers,
+    servers: Watched,
     address: Callable[[], str],
 ) -> RepairService:
     policy = repair_policy(group)
 
     def opening() -> tuple[PostgresRepairSink | None, References]:
         # Asked late: a follower that is away must not keep the daemon from starting.
-        if servers.followers[follower].role() is not Role.SUBSCRIBER:
+        replica = servers.followers[follower]
+        if not isinstance(replica, PostgresReplica) or replica.role() is not Role.SUBSCRIBER:
             return None, {}
         system = servers.leader.identity().system
         sink = PostgresRepairSink(address(), leader_system=system, fire_triggers=policy.fire_triggers)
@@ -343,7 +345,3 @@ def _announced(announcer: Announcer, book: TableBook, drift: Drift, what: str) -
     """The event of a drift; the journal's transaction is open, so nothing is asked of any server here."""
     key = book.cached_key(drift.table)
     return drift_event(announcer, drift, DriftNews(what), key_columns=key, now=SystemClock().now())
-
-
-def _retained(reader: LagReader) -> dict[str, int]:
-    return {slot.name: slot.retained_bytes for slot in reader.slots() if slot.retained_bytes is not None}

@@ -11,8 +11,10 @@ from dataclasses import dataclass
 
 from config.settings import Group, Settings
 from connectors.postgres.lag import LagReader
-from trueup.bootstrap.servers import Servers, open_group_servers, patterns_of
+from connectors.postgres.replica import PostgresReplica
+from trueup.bootstrap.servers import patterns_of
 from trueup.bootstrap.telling import stream_hops
+from trueup.bootstrap.watching import Watched, hindrances, open_watched
 from trueup.clock import SystemClock
 from trueup.pool import Pool
 from trueup.services.group import GroupWorld, TableBook
@@ -29,7 +31,7 @@ class Lagging:
 
     settings: Settings
     group: Group
-    servers: Servers
+    servers: Watched
     watch: WatchService
     pool: Pool
     clock: SystemClock
@@ -37,15 +39,13 @@ class Lagging:
     @classmethod
     def open(cls, settings: Settings, group: Group) -> Lagging:
         """Unreachable or Forbidden if the leader cannot be asked."""
-        servers = open_group_servers(group, agree=False)
+        servers = open_watched(group)
         clock, pool = SystemClock(), Pool(2)
         book = TableBook(servers.leader, servers.followers, patterns_of(group), clock)
         world = GroupWorld(group.name, servers.leader, servers.followers, book, clock, pool.gather, None)
         tracker = LagTracker(interval_seconds=2.0, lagging_above=group.lag.warn)
-        hindrances = {name: LagReader(one).hindrance for name, one in servers.followers.items()}
-        return cls(
-            settings, group, servers, WatchService(world, SharedLag(tracker), hindrances=hindrances), pool, clock
-        )
+        watch = WatchService(world, SharedLag(tracker), hindrances=hindrances(servers))
+        return cls(settings, group, servers, watch, pool, clock)
 
     def look(self, seconds: float) -> None:
         """Ask everybody again and again for that long."""
@@ -67,6 +67,8 @@ class Lagging:
         stream = self.group.stream
         if stream is None:
             return []
+        if not isinstance(self.servers.leader, PostgresReplica):  # there are no slots: only the daemon knows
+            return self._connector()
         try:
             slots = {slot.name: slot for slot in LagReader(self.servers.leader).slots()}
         except (Temporary, Permanent) as problem:

@@ -8,16 +8,18 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from config.settings import Group
+from config.stream import BinlogStream as BinlogSettings
 from config.stream import KafkaStream as KafkaSettings
 from config.stream import PgoutputStream as PgoutputSettings
 from trueup.bootstrap.deferred import Deferred
 from trueup.services.group import TableBook
 from verifier.errors import Misconfigured, Permanent, Temporary
 from verifier.ports import ChangeStream
-from verifier.table import TableName
+from verifier.table import Table, TableName
 
 if TYPE_CHECKING:
-    from connectors.debezium.decoder import Read
+    from connectors.debezium.decoder import Decoder, Read
+    from connectors.kafka.port import Consumer
 
 _CONNECT_SECONDS = 5.0
 
@@ -44,6 +46,8 @@ def open_stream(group: Group, leader_url: str, book: TableBook) -> OpenStream | 
         return None
     if group.stream.kind == "pgoutput":
         return _pgoutput(group.stream.pgoutput or PgoutputSettings(), leader_url, group.leader.name, book)
+    if group.stream.kind == "binlog":
+        return _binlog(group, group.stream.binlog or BinlogSettings(), leader_url, book)
     if group.stream.kafka is None:
         raise Misconfigured(f"group {group.name!r}: stream.kind is kafka, but there is no section stream.kafka")
     return _kafka(group.name, group.stream.kafka, book)
@@ -74,6 +78,37 @@ def _pgoutput(settings: PgoutputSettings, url: str, name: str, book: TableBook) 
     return OpenStream("pgoutput", stream, settings.publication, alive, heard.note)
 
 
+def _binlog(group: Group, settings: BinlogSettings, url: str, book: TableBook) -> OpenStream:
+    if book.leader.dialect not in ("mysql", "mariadb"):
+        raise Misconfigured(
+            f"group {group.name!r}: stream.kind is binlog, and the leader is {book.leader.dialect}; a binlog is what "
+            "MariaDB and MySQL write"
+        )
+    try:
+        from connectors.binlog.stream import BinlogStream
+    except ImportError as error:
+        raise Misconfigured(f"reading a binlog needs one more library ({error}): install trueup[binlog]") from error
+
+    def table_of(name: TableName) -> Table | None:
+        if name not in book.names():
+            return None
+        try:
+            return book.table(name)
+        except Permanent:  # it is ours, and nobody can say what its rows are
+            return Table(name, (), ())
+
+    stream = BinlogStream(
+        url, table_of=table_of, server_id=settings.server_id, name=f"{group.name} {group.leader.name}"
+    )
+    heard = _Heard()
+
+    def alive() -> tuple[float, str] | None:
+        silent = stream.silent_seconds
+        return None if silent is None else (heard.at, "")
+
+    return OpenStream("binlog", stream, "", alive, heard.note)
+
+
 def _kafka(group: str, settings: KafkaSettings, book: TableBook) -> OpenStream:
     connector = settings.connector or group
     stream = Deferred(lambda: _kafka_stream(group, connector, settings, book))
@@ -85,13 +120,20 @@ def _kafka(group: str, settings: KafkaSettings, book: TableBook) -> OpenStream:
 
 
 def _kafka_stream(group: str, connector: str, settings: KafkaSettings, book: TableBook) -> ChangeStream:
-    """Connect tells how the connector spells values, so it must answer once."""
+    from connectors.kafka.stream import KafkaStream
+
+    reader, decoder = kafka_reading(f"trueup-{group}", connector, settings, book)
+    return KafkaStream(reader, decoder, settings.topic_prefix)
+
+
+def kafka_reading(readers: str, connector: str, settings: KafkaSettings, book: TableBook) -> tuple[Consumer, Decoder]:
+    """What reads the connector's topics, and what decodes them. `readers`: the consumer group's name, for exporters
+    alone. Connect tells how the connector spells values, so it must answer once."""
     from connectors.debezium.decoder import Decoder
     from connectors.debezium.modes import RECOMMENDED, RECOMMENDED_BINLOG, Modes
     from connectors.debezium.source import POSTGRES, Source
     from connectors.debezium.source_binlog import BinlogSource
     from connectors.kafka.clients import consumer_of
-    from connectors.kafka.stream import KafkaStream
 
     source: Source = POSTGRES
     modes, leader = RECOMMENDED, book.leader
@@ -100,9 +142,8 @@ def _kafka_stream(group: str, connector: str, settings: KafkaSettings, book: Tab
         modes = RECOMMENDED_BINLOG
     if settings.connect_url is not None:
         modes = Modes.of(_connector_config(settings.connect_url, connector))
-    reader = consumer_of(settings.client, settings.bootstrap_servers, f"trueup-{group}")
-    prefix = settings.topic_prefix
-    return KafkaStream(reader, Decoder(prefix, modes, book.known_table, source, _avro(settings)), prefix)
+    reader = consumer_of(settings.client, settings.bootstrap_servers, readers)
+    return reader, Decoder(settings.topic_prefix, modes, book.known_table, source, _avro(settings))
 
 
 def _avro(settings: KafkaSettings) -> Read | None:

@@ -27,7 +27,7 @@ def check(
     from trueup.audit.render import render_invariants
     from trueup.audit.report import finding_entry, overall
     from trueup.bootstrap.group import checkers
-    from trueup.bootstrap.servers import open_group_servers
+    from trueup.bootstrap.watching import open_watched, settled
     from trueup.cli.groups import chosen
 
     settings, wanted = chosen(config, group)
@@ -35,8 +35,9 @@ def check(
     if unknown:
         known = ", ".join(one.name for one in wanted.invariants) or "none"
         raise Misconfigured(f"no invariant {unknown[0]!r} in group {wanted.name!r}; there are: {known}")
-    servers = open_group_servers(wanted)
+    servers = open_watched(wanted)
     try:
+        settled(wanted, servers)
         found = [
             finding_entry(checker.settled())
             for invariant, checker in checkers(wanted, servers).items()

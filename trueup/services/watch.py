@@ -13,6 +13,7 @@ from threading import Lock
 from trueup.services.group import GroupWorld
 from verifier.change import Batch
 from verifier.errors import Permanent, Temporary
+from verifier.gtid import Binlog
 from verifier.lag import HopLag, LagTracker
 
 
@@ -62,8 +63,10 @@ class WatchService:
             if self.world.sight.published is not None:
                 self.world.sight.published.refresh()
                 self.world.sight.published.admit(self.world.leader)
+        # A place in the leader's binlog says nothing of a follower, which tells ids alone.
+        written = self.world.leader.position() if isinstance(look.high, Binlog) else look.high
         at = clock.now()
-        self.lag.observe(lambda tracker: tracker.leader_at(look.high, at))
+        self.lag.observe(lambda tracker: tracker.leader_at(written, at))
         for name in self.world.followers:
             self._follower(name)
         alive = self.source_alive()

@@ -1,0 +1,108 @@
+"""The servers of a group whose engine may be any, as the daemon watches them: what each engine alone can tell.
+
+PostgreSQL tells hindrances and slots; MariaDB and MySQL tell whether replication runs; others tell their positions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from urllib.parse import urlsplit
+
+from config.settings import Group
+from connectors.postgres import checkup
+from connectors.postgres.lag import LagReader
+from connectors.postgres.replica import PostgresReplica
+from trueup.bootstrap.engines import Endpoints, open_endpoints
+from trueup.bootstrap.servers import Address, Servers, open_servers
+from verifier.errors import Misconfigured
+from verifier.look import Role
+from verifier.policy import Limits
+from verifier.ports import Replica
+from verifier.table import TableName
+
+Watched = Servers | Endpoints
+
+
+def open_watched(group: Group) -> Watched:
+    """Nothing is connected yet. Misconfigured if the servers are not all of the leader's engine: rows of two engines
+    are compared by audits alone."""
+    limits = Limits(group.scan.connections, 5, group.scan.statement_timeout, group.scan.lock_timeout)
+    leader = Address(group.leader.name, group.leader.address())
+    followers = [Address(one.name, one.address(), one.subscription) for one in group.followers]
+    if all(_postgres(one) for one in (leader, *followers)):
+        return open_servers(leader, followers, limits)
+    endpoints = open_endpoints(leader, followers, limits)
+    for name, follower in endpoints.followers.items():
+        if follower.dialect != endpoints.leader.dialect:
+            endpoints.close()
+            raise Misconfigured(
+                f"group {group.name}: {name} is {follower.dialect}, and its leader {endpoints.leader.dialect}: the "
+                "daemon compares servers of one engine; use 'trueup audit' for this pair"
+            )
+    return endpoints
+
+
+def settled(group: Group, servers: Watched) -> list[str]:
+    """Let them agree on digests; returns why those are not the fastest. Misconfigured if they have none in common."""
+    remarks = servers.settle()
+    if isinstance(servers, Endpoints):
+        apart = sorted(set(servers.followers) - servers.agreed)
+        if apart:
+            raise Misconfigured(
+                f"group {group.name}: {', '.join(apart)} and the leader do not hash rows alike, and the daemon needs "
+                f"that: {'; '.join(remarks)}"
+            )
+    return remarks
+
+
+def told(leader: Replica, publication: str) -> Mapping[TableName, str]:
+    """The tables of which the leader's log tells every change of every row, with what they are made of."""
+    if isinstance(leader, PostgresReplica):
+        return checkup.told(leader, publication)
+    if leader.dialect in ("mysql", "mariadb"):
+        from connectors.binlog.settings import told as told_by_binlog
+        from connectors.mysql.replica import MysqlReplica
+
+        assert isinstance(leader, MysqlReplica)
+        with leader.sessions.borrow("asking of which tables the binlog tells") as session:
+            return told_by_binlog(session, leader.sessions.where)
+    return {}
+
+
+def hindrances(servers: Watched) -> dict[str, Callable[[], str]]:
+    """What each follower itself says hinders it; '' if nothing."""
+    found: dict[str, Callable[[], str]] = {}
+    for name, follower in servers.followers.items():
+        if isinstance(follower, PostgresReplica):
+            found[name] = LagReader(follower).hindrance
+        elif follower.dialect in ("mysql", "mariadb"):
+            found[name] = partial(_replication, follower)
+    return found
+
+
+def retained(servers: Watched) -> dict[str, int]:
+    """Bytes of log that the leader keeps by slot."""
+    if not isinstance(servers.leader, PostgresReplica):
+        return {}
+    slots = LagReader(servers.leader).slots()
+    return {slot.name: slot.retained_bytes for slot in slots if slot.retained_bytes is not None}
+
+
+def role(follower: Replica) -> str:
+    """What it is to its leader, as known; asks nobody."""
+    if isinstance(follower, PostgresReplica):
+        return "unknown" if follower.known_role is None else follower.known_role.value
+    return Role.SUBSCRIBER.value
+
+
+def _replication(follower: Replica) -> str:
+    from connectors.mysql.hindrance import hindrance
+    from connectors.mysql.replica import MysqlReplica
+
+    assert isinstance(follower, MysqlReplica)
+    return hindrance(follower)
+
+
+def _postgres(address: Address) -> bool:
+    return urlsplit(address.url).scheme.partition("+")[0] in ("postgresql", "postgres")
