@@ -13,7 +13,7 @@ from pathlib import Path
 
 from trueup.audit.progress import Watcher, duration
 from verifier.brake import KINDS, Brakes, Held, Rate
-from verifier.errors import Permanent, Temporary
+from verifier.errors import Forbidden, Misconfigured, Permanent, Temporary
 from verifier.lag import LagTracker
 from verifier.ports import Clock, Replica
 from verifier.position import Position
@@ -207,7 +207,12 @@ class Braking:
         if replica.dialect != self.leader.dialect:
             return None  # the SQL is written for the leader's engine
         for sql, limit in self.brakes.asked:
-            rows = replica.ask(sql, rows_max=1, seconds_max=_SQL_SECONDS).value.rows
+            try:
+                rows = replica.ask(sql, rows_max=1, seconds_max=_SQL_SECONDS).value.rows
+            except Forbidden:
+                raise
+            except Permanent as problem:
+                raise Misconfigured(f"the load limit {sql!r} cannot be asked: {problem}") from problem
             held = self.brakes.answer(replica.name, sql, rows[0][0] if rows and rows[0] else None, limit)
             if held is not None:
                 return held
