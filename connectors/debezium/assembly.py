@@ -45,7 +45,7 @@ REMEMBERED = 65_536
 _MESSAGE = "LogicalDecodingMessageId@"  # in the odd name under which messages are counted
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Ended:
     """An END at `offset`; `through` is everything up to and with it. `behind`: a statement may stand before it."""
 
@@ -132,7 +132,7 @@ class TransactionAssembler:
             self._noticed.extend(event.blind)
 
     def boundary(self, partition: Partition, offset: int, event: Begin | End) -> None:
-        self.passed(partition, offset)
+        self._next[partition] = offset + 1
         if isinstance(event, Begin):
             if self.delivered is None and not self._ends:
                 self._begun.add(event.xid)
@@ -155,7 +155,8 @@ class TransactionAssembler:
         taken: list[Transaction] = []
         room = changes_max
         while room > 0:
-            taken += self._take_statements()
+            if self._statements:
+                taken += self._take_statements()
             if not self._ends or self.behind_a_statement():
                 break
             end = self._ends[0].end
@@ -221,17 +222,15 @@ class TransactionAssembler:
         return {name: self._unread[name] for name in names if self._unread.get(name)}
 
     def _deliver(self, end: End, blind: tuple[Blindness, ...] = ()) -> Transaction:
-        pending = self._pending.get(end.xid, Pending())
+        pending = self._pending.get(end.xid) or Pending()
         through = self._ends.popleft().through
         before = self.delivered if end.events == 0 else None
         self.delivered = self._source.placed(through, pending.place, before)
         commit = self._source.commit(end.commit, pending.place)
         transaction = deliver(self._source.number(end.xid), commit, end, pending, blind, self._fields)
-        places = [(partition, part.last) for partition, part in pending.parts.items()]
-        self._drop(end.xid)
-        for partition, last in places:
-            self._forget_before(partition, last)
         self._remember(end)
+        for partition, part in pending.parts.items():
+            self._forget_before(partition, part.last)
         self._heard = False
         return transaction
 
@@ -274,14 +273,16 @@ class TransactionAssembler:
 
     def _forget_before(self, partition: Partition, offset: int) -> None:
         """A row of a delivered transaction lies at `offset`: copies wholly before it are not needed (third rule)."""
-        waiting = self._waiting.get(partition, {})
+        waiting = self._waiting.get(partition)
         seen_before: list[TransactionId] = []
-        for xid in waiting:
+        for xid in waiting or ():
             part = self._pending[xid].parts[partition]
             if part.first > offset:
                 break
             if part.last < offset:
                 seen_before.append(xid)
+        if waiting is None or not (seen_before or self._unread):
+            return
         for xid in seen_before:
             del waiting[xid]
             pending = self._pending[xid]

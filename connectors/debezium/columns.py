@@ -135,16 +135,25 @@ class Stretch:
 class Stretches(Changes):
     """All changes of a transaction: in their order, each once."""
 
-    __slots__ = ("_made", "_size", "_told")
+    __slots__ = ("_keys", "_made", "_size", "_told")
 
     def __init__(self, stretches: Sequence[Stretch], *, distinct: bool) -> None:
         """`distinct`: no event came twice."""
         self._told = [(one.orders, one.told) for one in stretches if one.told is not None]
         self._made: tuple[Change, ...] | None = None
+        self._keys: Mapping[TableName, Sequence[Key]] | None = None
         self._size = sum(len(orders) for orders, _ in self._told) if distinct else len(self._all())
 
     @property
     def keys(self) -> Mapping[TableName, Sequence[Key]]:
+        if self._keys is None:
+            self._keys = self._each_once()
+        return self._keys
+
+    def _each_once(self) -> Mapping[TableName, Sequence[Key]]:
+        if len(self._told) == 1:
+            told = self._told[0][1]
+            return {told.table: tuple(dict.fromkeys(told.keys))}
         found: dict[TableName, dict[Key, None]] = {}
         for _, told in self._told:
             keys = dict.fromkeys(told.keys)

@@ -78,7 +78,7 @@ class Decoder:
         cannot be had, because one of them is not a row event as most are."""
         if topic in (self._transactions, self._heartbeats, self._definitions):
             return None
-        found = self._plain.decode(keys, messages)
+        found = self._plain.decode(topic, keys, messages)
         return found if found is not None and self._carries(topic, found.table) else None
 
     def _read(self, message: bytes) -> tuple[_Json, _Json]:

@@ -15,7 +15,6 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
-from itertools import groupby
 from typing import Literal, cast
 
 import msgspec
@@ -74,6 +73,20 @@ class _Boundary(msgspec.Struct, gc=False):
     ts_ms: int | None = None
 
 
+def _parser_of(source: _Source) -> Callable[[bytes], _Envelope]:
+    """Reads envelopes of this very table, and is spared its names."""
+    exact = msgspec.defstruct(
+        "Exact",
+        [("table", Literal[source.table]), ("schema", Literal[source.schema], source.schema),
+         ("db", Literal[source.db], source.db), ("file", str | None, None), ("pos", int | None, None)],
+        gc=False,
+    )  # fmt: skip
+    fields = [(one.name, exact if one.name == "source" else one.type) for one in msgspec.structs.fields(_Envelope)]
+    return cast(
+        Callable[[bytes], _Envelope], msgspec.json.Decoder(msgspec.defstruct("Envelope", fields, gc=False)).decode
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Keys:
     """Keys the long way: `whole` from a message's key, `column` one value of it; ValueError or TypeError if it is not
@@ -100,21 +113,23 @@ class PlainRows:
         self._modes = modes
         self._shape_of = shape_of
         self._fields, self._slowly, self._tell = fields, slowly, tell
-        self._envelope = msgspec.json.Decoder(_Envelope).decode
+        self._parser = msgspec.json.Decoder(_Envelope).decode
+        self._parsers: dict[str, Callable[[bytes], _Envelope]] = {}
+        self._names: dict[str, TableName] = {}
         self._boundary = msgspec.json.Decoder(_Boundary).decode
         self._keys: dict[TableName, tuple[Shape, _Keys]] = {}
 
-    def decode(self, keys: Sequence[bytes | None], messages: Sequence[bytes]) -> Run | None:
-        """The events of these messages of one partition; None if one of them is not plain."""
+    def decode(self, topic: str, keys: Sequence[bytes | None], messages: Sequence[bytes]) -> Run | None:
+        """The events of these messages of one partition of `topic`; None if one of them is not plain."""
         try:
-            for message in messages:
-                if not message.isascii():
+            if not all(map(bytes.isascii, messages)):
+                for message in messages:
                     message.decode()  # the parser skips what is no UTF-8 where it does not look
-            envelopes = list(map(self._envelope, messages))
-            name = self._one_table(envelopes)
+            envelopes = self._envelopes(topic, messages)
+            name = self._names[topic]
             operations = [one.op for one in envelopes]
             deleted = [one.op for one in envelopes if one.after is None]
-            if name is None or deleted.count("d") != len(deleted) or len(deleted) != operations.count("d"):
+            if deleted.count("d") != len(deleted) or len(deleted) != operations.count("d"):
                 return None
             fields = self._one_shape(operations, messages)
             columns = self._columns(name, operations, keys, messages)
@@ -132,8 +147,8 @@ class PlainRows:
         orders = [one.transaction.total_order for one in envelopes]
         parts = []
         start = 0
-        for xid, group in groupby(self._source.transactions([one.transaction.id for one in envelopes])):
-            end = start + len(list(group))
+        for xid, count in self._source.runs([one.transaction.id for one in envelopes]):
+            end = start + count
             told = None if columns is None else columns.between(start, end)
             source = envelopes[start].source
             place = None if source.file is None else self._source.place({"file": source.file, "pos": source.pos})
@@ -155,16 +170,20 @@ class PlainRows:
         by_table = tuple([(one.data_collection, one.event_count) for one in told.data_collections or ()])
         return End(xid, commit, told.event_count, by_table, told.ts_ms / 1000)
 
-    def _one_table(self, envelopes: Sequence[_Envelope]) -> TableName | None:
+    def _envelopes(self, topic: str, messages: Sequence[bytes]) -> Sequence[_Envelope]:
+        """The parser knows what table the topic carried last, and refuses any other: then all are read once more."""
+        known = self._parsers.get(topic)
+        if known is not None:
+            with suppress(msgspec.ValidationError):
+                return list(map(known, messages))
+        envelopes = list(map(self._parser, messages))
         first = envelopes[0].source
-        for found in (
-            {one.source.table for one in envelopes},
-            {one.source.schema for one in envelopes},
-            {one.source.db for one in envelopes},
-        ):
-            if len(found) != 1:
-                return None
-        return self._source.table({"db": first.db, "schema": first.schema, "table": first.table})
+        if any((one.source.db, one.source.schema, one.source.table) != (first.db, first.schema, first.table)
+               for one in envelopes):  # fmt: skip
+            raise ValueError("rows of several tables")
+        name = self._source.table({"db": first.db, "schema": first.schema, "table": first.table})
+        self._names[topic], self._parsers[topic] = name, _parser_of(first)
+        return envelopes
 
     def _one_shape(self, operations: Sequence[str], messages: Sequence[bytes]) -> tuple[str, ...] | None:
         """The names of the columns, the same in the first and the last row that there is."""

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Protocol, TypeAlias
 
 from connectors.debezium import types, values
@@ -43,8 +44,9 @@ class Source(Protocol):
         """From the `transaction.id` of an event. ValueError if it is not one of this database."""
         ...
 
-    def transactions(self, written: Sequence[str]) -> Sequence[TransactionId]:
-        """`transaction` of many. ValueError if one of them is none."""
+    def runs(self, written: Sequence[str]) -> Sequence[tuple[TransactionId, int]]:
+        """`transaction` of many: those that follow each other and are the same once, with how many they are. ValueError
+        if one of them is none."""
         ...
 
     def end(self, written: object) -> tuple[TransactionId, Position]:
@@ -110,8 +112,9 @@ class PostgresSource:
             raise ValueError(f"transaction id {str(written)[:60]!r} is not txid:lsn: not PostgreSQL?")
         return int(xid)
 
-    def transactions(self, written: Sequence[str]) -> Sequence[TransactionId]:
-        return [int(one[: one.index(":")]) for one in written]
+    def runs(self, written: Sequence[str]) -> Sequence[tuple[TransactionId, int]]:
+        heads = [one[: one.index(":")] for one in written]
+        return [(int(head), len(list(group))) for head, group in groupby(heads)]
 
     def end(self, written: object) -> tuple[int, Position]:
         return self.transaction(written), Lsn(int(str(written).partition(":")[2]))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
 from connectors.debezium import binlog_types, binlog_values
 from connectors.debezium.modes import Modes
@@ -35,9 +36,8 @@ class BinlogSource:
             f"transaction id {str(written)[:60]!r} is neither a GTID nor file=..,pos=..: another database?"
         )
 
-    def transactions(self, written: Sequence[str]) -> Sequence[TransactionId]:
-        known = {one: self.transaction(one) for one in set(written)}
-        return [known[one] for one in written]
+    def runs(self, written: Sequence[str]) -> Sequence[tuple[TransactionId, int]]:
+        return [(self.transaction(one), len(list(group))) for one, group in groupby(written)]
 
     def end(self, written: object) -> tuple[str, Position]:
         xid = self.transaction(written)

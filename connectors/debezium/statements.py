@@ -36,6 +36,10 @@ class Statements:
         self._waiting: list[Placed] = []
         self._delivered: OrderedDict[TransactionId | None, frozenset[Blindness]] = OrderedDict()
 
+    def __bool__(self) -> bool:
+        """Whether any waits."""
+        return bool(self._waiting)
+
     def add(self, partition: Partition, offset: int, event: Statement) -> None:
         """One statement may be told of by several events: one for each table."""
         if event.xid is None or event.commit is None:
