@@ -184,6 +184,19 @@ def test_ticks_of_the_operators_own_job_do_as_well_and_trueup_writes_nothing(sho
     assert shop.database.sql("select tick from trueup_watermark") == [(ticks,)]
 
 
+def doctored(trueup: Program, database: Database, path: Path) -> str:
+    """What the doctor says of a group without a watermark."""
+    (trueup.folder / "trueup.yaml").write_text(
+        f"""
+groups:
+  - name: shop
+    leader: {{url: "{url(database.cluster, database.name)}"}}
+    followers: [{{name: copy, url: "sqlite:///{path}"}}]
+"""
+    )
+    return trueup("doctor", "--config", "trueup.yaml", "--format", "json").out
+
+
 def test_what_is_missing_for_a_watermark_is_told_at_once(tmp_path: Path, database: Database, trueup: Program) -> None:
     word = database.cluster.password
     database.sql("create table items (id int primary key)")
@@ -200,6 +213,7 @@ def test_what_is_missing_for_a_watermark_is_told_at_once(tmp_path: Path, databas
         assert (ended.code, ended.out) == (3, "")
         assert "public.trueup_watermark cannot be read on leader" in ended.err
         assert "create table public.trueup_watermark (id integer not null primary key, tick bigint" in ended.err
+        assert "a watermark row: on the leader create table public.trueup_watermark" in doctored(trueup, database, path)
         database.sql(DEFINITION.format(table=WATERMARK))
         ended = trueup(*words)
         assert (ended.code, ended.out) == (3, "")

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from config.settings import Group
 from connectors.remark import Remark
+from trueup.bootstrap.doctoring_watermark import watermark
 from trueup.bootstrap.engines import Endpoints, open_group_endpoints
 from trueup.bootstrap.servers import patterns_of
 from verifier.errors import Permanent, Temporary
@@ -45,6 +46,7 @@ def _servers(group: Group, servers: Endpoints) -> Iterator[tuple[str, Remark]]:
         yield "digests", Remark("ok", f"{name}: {how}")
     yield from (("digests", Remark("note", reason)) for reason in reasons)
     yield from stream_of(group)
+    yield from watermark(group, servers.leader, servers.followers)
 
 
 def _server(replica: Replica) -> Iterator[Remark]:
