@@ -1,5 +1,5 @@
-"""What `trueup doctor` says of followers that tell no position, and of the watermark that stands in for one. It only reads
-the row."""
+"""What `trueup doctor` says of followers that tell no position, and of the watermark that stands in for one: it only
+reads the row."""
 
 from __future__ import annotations
 
