@@ -10,33 +10,36 @@ from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from verifier.change import Batch, Change, Transaction
+from verifier.change import Batch, Transaction
 from verifier.position import Position
 from verifier.table import Key, TableName
 from verifier.trace import Recalled, Traced
 
 CHANGES_MAX = 50_000
 BYTES_MAX = 32_000_000
+BULK = 5_000
+"""A transaction that touches more keys is not remembered: looking through it for each of them would take too long."""
 _CHANGE_BYTES = 400
 _VALUE_BYTES = 60
 
 
 @dataclass(slots=True)
 class _Life:
-    """Of one key: its changes with their transactions, when they came, and when its row was last found equal."""
+    """Of one key: the transactions that changed it, when they came, and when its row was last found equal."""
 
-    told: list[tuple[Transaction, Change, float]] = field(default_factory=list)
+    told: list[tuple[Transaction, float]] = field(default_factory=list)
     seen: dict[str, float] = field(default_factory=dict)
 
 
 class Remembered:
-    """A `History`. At most `changes_max` changes and about `bytes_max` bytes of values are kept."""
+    """A `History`. At most `changes_max` changes and about `bytes_max` bytes of values are kept. Changes are not looked
+    at before somebody asks (`verifier.change.Changes`); how large they are is told by one of each batch."""
 
     def __init__(self, *, changes_max: int = CHANGES_MAX, bytes_max: int = BYTES_MAX) -> None:
         self._changes_max, self._bytes_max = changes_max, bytes_max
         self._lives: dict[tuple[TableName, Key], _Life] = {}
         self._order: deque[tuple[tuple[TableName, Key], Position, int]] = deque()
-        self._bytes = 0
+        self._bytes = self._each = 0
         self._floor: Position | None = None
         self._floors: dict[TableName, Position | None] = {}
         self._through: Position | None = None
@@ -53,13 +56,14 @@ class Remembered:
 
     def add(self, batch: Batch, now: float) -> None:
         """A batch of the stream, received at `now`. What was delivered before is not taken twice."""
+        if batch.transactions:
+            self._each = _size(batch.transactions[-1]) or self._each
         for transaction in batch.transactions:
             if self._floor is None or (self._through is not None and self._through.covers(transaction.commit)):
                 continue
             for blindness in transaction.blind:
                 self._forget(blindness.table, transaction.commit)
-            for change in transaction.changes:
-                self._take(transaction, change, now)
+            self._take(transaction, now)
         for blindness in batch.blind:
             self._forget(blindness.table, batch.read_through)
         if batch.read_through is not None:
@@ -87,8 +91,10 @@ class Remembered:
         told = life.told if life is not None else []
         found = tuple(
             Traced(one.commit, change.operation, change.after, None, one.committed_at, at, str(one.xid))
-            for one, change, at in told
+            for one, at in told
             if since is None or not since.covers(one.commit)
+            for change in one.changes
+            if change.key == key and change.table == table
         )
         return Recalled(found, floor)
 
@@ -97,19 +103,23 @@ class Remembered:
         life = self._lives.get((table, key))
         return None if life is None else life.seen.get(follower)
 
-    def _take(self, transaction: Transaction, change: Change, now: float) -> None:
-        place = (change.table, change.key)
-        if self._floors and self._floors.get(change.table, transaction.commit) is None:
-            return  # where the table is told again is not known yet
-        life = self._lives.get(place)
-        if life is None:
-            life = self._lives[place] = _Life()
-        life.told.append((transaction, change, now))
-        size = _CHANGE_BYTES
-        if change.after:
-            size += _VALUE_BYTES * len(change.after) + sum(map(len, filter(None, change.after.values())))
-        self._order.append((place, transaction.commit, size))
-        self._bytes += size
+    def _take(self, transaction: Transaction, now: float) -> None:
+        touched = transaction.keys()
+        if sum(map(len, touched.values())) > BULK:
+            for table in touched:
+                self._forget(table, transaction.commit)
+            return
+        for table, keys in touched.items():
+            if self._floors and self._floors.get(table, transaction.commit) is None:
+                continue  # where the table is told again is not known yet
+            for key in keys:
+                place = (table, key)
+                life = self._lives.get(place)
+                if life is None:
+                    life = self._lives[place] = _Life()
+                life.told.append((transaction, now))
+                self._order.append((place, transaction.commit, self._each))
+                self._bytes += self._each
 
     def _drop_oldest(self) -> None:
         place, commit, size = self._order.popleft()
@@ -134,3 +144,11 @@ class Remembered:
             self._floor, self._floors, self._through = at, {}, at
         else:
             self._floors[table] = at
+
+
+def _size(transaction: Transaction) -> int:
+    """About how many bytes one of its changes takes; 0 if it has none."""
+    for change in transaction.changes:
+        values = change.after or {}
+        return _CHANGE_BYTES + _VALUE_BYTES * len(values) + sum(map(len, filter(None, values.values())))
+    return 0

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import time
+from importlib.resources import files
+from typing import Any
 
+import jsonschema
 import pytest
 from fixtures.running import Served
 
@@ -57,6 +61,8 @@ def test_every_cause_that_can_be_told_is_told(served: Served) -> None:
             cause: daemon.metric("trueup_drift_causes_total", follower="subscriber", cause=cause)
             for cause in ("lost", "altered", "rogue", "doubled", "unknown", "reordered")
         }
+        traces = {key: _trace(served, key) for key in (LOST_SECOND, 500)}
+        page = served.ask("trace", "orders", str(LOST_SECOND))
     causes = {key: cause for key, (cause, _) in told.items()}
     assert causes == {
         LOST_UPDATE: "lost",
@@ -74,3 +80,36 @@ def test_every_cause_that_can_be_told_is_told(served: Served) -> None:
     assert len(commits) == 1  # one transaction was applied wrongly in five ways
     assert commits.pop().startswith("lsn:")
     assert counted == {"lost": 4, "altered": 1, "rogue": 3, "doubled": 1, "unknown": 1, "reordered": 0}
+    _traced(traces, told[LOST_SECOND][1])
+    assert page.code == 1
+    assert "mismatched (status): holds what it was after step 1; lost at step 2" in page.out
+
+
+def _trace(served: Served, key: int) -> dict[str, Any]:
+    done = served.ask("trace", "public.orders", str(key), "--format", "json", "--mask", "note")
+    assert done.code == (0 if key == 500 else 1), done
+    text = files("trueup").joinpath("schemas/trace.json").read_text(encoding="utf-8")
+    jsonschema.validate(done.json, json.loads(text), cls=jsonschema.Draft202012Validator)
+    told: dict[str, Any] = done.json
+    return told
+
+
+def _traced(traces: dict[int, dict[str, Any]], since: str) -> None:
+    """A slot's log cannot be read back: the changes are those that the daemon kept with the drift."""
+    lost = traces[LOST_SECOND]
+    assert (lost["key"], lost["history"]["source"]) == ({"id": LOST_SECOND}, "journal")
+    assert [(one["operation"], one["row"]["status"]) for one in lost["changes"]] == [
+        ("update", "paid"),
+        ("update", "sent"),
+    ]
+    assert lost["leader"]["row"]["status"] == "sent"
+    followers = {one["follower"]: one for one in lost["followers"]}
+    assert (followers["standby"]["state"], followers["standby"]["cause"]) == ("equal", None)
+    subscriber = followers["subscriber"]
+    assert (subscriber["state"], subscriber["cause"], subscriber["step"], subscriber["since"]) == (
+        "mismatched", "lost", 2, since,
+    )  # fmt: skip
+    assert (subscriber["holds"], subscriber["columns"]) == (1, {"status": {"leader": "sent", "follower": "paid"}})
+    quiet = traces[500]
+    assert (quiet["changes"], {one["state"] for one in quiet["followers"]}) == ([], {"equal"})
+    assert quiet["history"]["note"].startswith("a log that was read by pgoutput cannot be read back")

@@ -69,6 +69,24 @@ def test_large_values_are_bounded_by_their_size() -> None:
     assert 1 <= remembered.kept <= 5
 
 
+def test_a_bulk_load_is_not_remembered_and_its_table_not_complete_before_it() -> None:
+    remembered = _begun()
+    remembered.add(Batch((_changed(110, 1), _changed(115, 1, table=OTHERS)), Lsn(115)), 1.0)
+    remembered.add(Batch((_changed(120, *range(6_000)), _changed(130, 1)), Lsn(130)), 2.0)
+    assert _commits(remembered, 1) == (["lsn:0/82"], "lsn:0/78")
+    assert _commits(remembered, 1, OTHERS) == (["lsn:0/73"], "lsn:0/64")
+    assert remembered.kept == 2
+
+
+def test_both_changes_of_a_key_in_one_transaction_are_told() -> None:
+    remembered = _begun()
+    twice = Transaction(9, Lsn(110), 1.0, (*_changed(110, 1, 2).changes, Change(ITEMS, (1,), Operation.DELETE)))
+    remembered.add(Batch((twice,), Lsn(110)), 1.0)
+    told = remembered.changes(ITEMS, (1,)).changes
+    assert [one.operation for one in told] == [Operation.UPDATE, Operation.DELETE]
+    assert len(remembered.changes(ITEMS, (2,)).changes) == 1
+
+
 def test_a_gap_forgets_everything_and_a_truncate_its_table() -> None:
     remembered = _begun()
     remembered.add(Batch((_changed(110, 1), _changed(111, 1, table=OTHERS)), Lsn(112)), 1.0)
