@@ -8,13 +8,14 @@ does no harm to ranges: both sides take it so. Keys are told apart by their text
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from connectors.mysql.expressions import ordered_by_its_bytes, row_hash
+from connectors.mysql.expressions import row_hash
+from connectors.mysql.keyorders import Order, order_of, orders
 from connectors.mysql.replica import MysqlReplica
 from connectors.mysql.session import Session
-from verifier.errors import Permanent, Temporary
+from verifier.errors import Permanent
 from verifier.table import Column, Family, Table, TableName
 
 _PROBED: dict[str, tuple[Family, str, str]] = {
@@ -35,8 +36,6 @@ _PROBED: dict[str, tuple[Family, str, str]] = {
     "p": (Family.BYTES, "varbinary(40)", "cast(null as binary)"),
     "z": (Family.TEXT, "varchar(40)", "_utf8mb4 'end'"),
 }
-
-_COLLATED = (Family.TEXT, Family.CHAR)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,15 +58,17 @@ def agree(
     expected = _probe(leader)
     for one in followers:
         _held_against(leader.name, expected, one.name, _probe(one))
+    ours = _orders(leader) if tables is None else {table.name: order_of(table) for table in tables}
+    theirs = [(one, _orders(one)) for one in followers] if any(ours.values()) else []
     native: set[TableName] = set()
     reasons: list[str] = []
-    for table in _readable(leader) if tables is None else tables:
-        problem = next(filter(None, (_unlike(table, leader, one) for one in followers)), None)
-        if problem is None and not (later and _orders(table)):
-            native.add(table.name)
+    for name, order in ours.items():
+        problem = next(filter(None, (_unlike(name, order, leader, one, found) for one, found in theirs)), None)
+        if problem is None and not (later and order):
+            native.add(name)
         else:
             why = problem or "a follower does not answer, so its collation is not known"
-            reasons.append(f"{table.name} is walked by bytes, without its index: {why}")
+            reasons.append(f"{name} is walked by bytes, without its index: {why}")
     for one in later:
         one.on_first_contact = _confirmation(leader.name, expected, one)
     for one in (*replicas, *later):
@@ -75,35 +76,23 @@ def agree(
     return Agreement(frozenset(native), tuple(reasons))
 
 
-def _readable(leader: MysqlReplica) -> Iterator[Table]:
-    for name in leader.tables(["*"]):
-        try:
-            yield leader.table(name)
-        except Permanent:  # of no concern unless it is compared, and then it is reported
-            continue
+def _orders(replica: MysqlReplica) -> Mapping[TableName, Order]:
+    with replica.sessions.borrow("asking how keys sort") as session:
+        return orders(session)
 
 
-def _orders(table: Table) -> list[tuple[str, str | None]]:
-    """The collation of each key column of which the order of keys depends."""
-    if not table.key:
-        return []
-    return [(c.name, c.collation) for c in table.key_columns() if c.family in _COLLATED and not ordered_by_its_bytes(c)]
-
-
-def _unlike(table: Table, leader: MysqlReplica, follower: MysqlReplica) -> str | None:
+def _unlike(
+    name: TableName, order: Order, leader: MysqlReplica, follower: MysqlReplica, found: Mapping[TableName, Order]
+) -> str | None:
     """Why the two may sort the table's key differently; None if they do not. A table that the follower lacks, or calls
-    otherwise, is asked for by the leader's name; what cannot be read is not compared by it."""
-    ours = _orders(table)
-    if not ours:
+    otherwise, is looked for by the leader's name; what cannot be read is not compared by it."""
+    if not order:
         return None
-    name = table.name
     if follower.default_schema is not None and name.schema == leader.default_schema:
         name = TableName(follower.default_schema, name.name)
-    try:
-        theirs = _orders(follower.table(name))
-    except (Permanent, Temporary):
+    if name not in found:
         return f"{follower.name} does not tell its collation"
-    return None if ours == theirs else f"{follower.name} sorts its key otherwise than {leader.name}"
+    return None if order == found[name] else f"{follower.name} sorts its key otherwise than {leader.name}"
 
 
 def _confirmation(leader: str, expected: str, follower: MysqlReplica) -> Callable[[Session], None]:

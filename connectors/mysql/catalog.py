@@ -7,7 +7,8 @@ Its names are compared in Python, because the server's own comparison may ignore
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 from connectors.client.patterns import matcher, named
 from connectors.mysql.dialects import Dialect
@@ -99,12 +100,16 @@ def describe(session: Session, dialect: Dialect, name: TableName, where: str) ->
     return Table(name, columns, _key(session, place), int(rows) if rows is not None else None, kind=kind)
 
 
+def family_of(data_type: str) -> Family:
+    return _FAMILIES.get(data_type.lower(), Family.OTHER)
+
+
 def _column(
     name: str, sort: str, declared: str, nullable: str, collation: str | None, generation: str | None, *, document: bool
 ) -> Column:
     return Column(
         name=name,
-        family=Family.JSON if document else _FAMILIES.get(sort.lower(), Family.OTHER),
+        family=Family.JSON if document else family_of(sort),
         declared="json" if document else declared,
         nullable=nullable == "YES",
         collation=collation,
@@ -119,16 +124,19 @@ def _documents(session: Session, place: tuple[str, str]) -> frozenset[str]:
 
 
 def _key(session: Session, place: tuple[str, str]) -> tuple[str, ...]:
-    """The primary key, else the unique index over not-null columns with the fewest columns, the first by name."""
-    indexes: dict[str, list[str]] = {}
+    return best_key([row[:5] for row in session.all(_KEYS, place) if row[5:] == place])
+
+
+def best_key(indexes: Iterable[Sequence[Any]]) -> tuple[str, ...]:
+    """The primary key, else the unique index over not-null columns with the fewest columns, the first by name. From
+    rows of: index, column, nullable, part, kind, in the order of columns."""
+    columns: dict[str, list[str]] = {}
     unfit: set[str] = set()
-    for index, column, nullable, part, sort, *of in session.all(_KEYS, place):
-        if tuple(of) != place:
-            continue
+    for index, column, nullable, part, sort in indexes:
         if column is None or nullable == "YES" or part is not None or sort != "BTREE":
             unfit.add(index)
-        indexes.setdefault(index, []).append(column)
-    fit = {index: columns for index, columns in indexes.items() if index not in unfit}
+        columns.setdefault(index, []).append(column)
+    fit = {index: names for index, names in columns.items() if index not in unfit}
     if not fit:
         return ()
     best = min(fit, key=lambda index: (index != "PRIMARY", len(fit[index]), index))
