@@ -30,6 +30,7 @@ from __future__ import annotations
 from collections import OrderedDict, deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import cast
 
 from connectors.debezium.columns import Stretch
 from connectors.debezium.delivery import deliver
@@ -57,7 +58,8 @@ class _Ended:
 
 class TransactionAssembler:
     """Joins rows, BEGINs and ENDs. `delivered` is the position up to which all is delivered; None at the very
-    first start, when only transactions whose BEGIN is seen are whole and every other END lies before the start.
+    first start, when only transactions whose BEGIN is seen are whole and every other END lies before the start. `kept`
+    is how many rows wait, and `ends` what waits for rows.
 
     `keep_max` bounds the rows kept of one transaction; beyond it only their number is followed.
     """
@@ -69,9 +71,11 @@ class TransactionAssembler:
         self._keep_max = keep_max
         self._pending: dict[TransactionId, Pending] = {}
         self._waiting: dict[Partition, dict[TransactionId, None]] = {}  # with a part there, in order of first arrival
-        self._ends: deque[_Ended] = deque()
+        self.ends: deque[_Ended] = deque()
         self._statements = Statements(source)
         self._heard = False  # of all statements before the head
+        self.torn = delivered is not None and source.fence is not None  # ids are left out, perhaps for good
+        self._fence: tuple[Position, Position] | None = None
         self._begun: set[TransactionId] = set()
         self._recent: OrderedDict[TransactionId, Position] = OrderedDict()
         self._floor = delivered  # every transaction delivered above it is in `_recent`
@@ -125,7 +129,7 @@ class TransactionAssembler:
         """A statement that stands by itself. One that is told too late, or without an id, blinds from here on."""
         self.passed(partition, offset)
         if event.commit is None or self.delivered is None:
-            self._noticed.extend(event.blind)
+            self._noticed.extend(one for one in event.blind if one not in self._noticed)
         elif not self.delivered.covers(event.commit):
             self._statements.add(partition, offset, event)
         elif not self._statements.told(event):
@@ -134,21 +138,34 @@ class TransactionAssembler:
     def boundary(self, partition: Partition, offset: int, event: Begin | End) -> None:
         self._next[partition] = offset + 1
         if isinstance(event, Begin):
-            if self.delivered is None and not self._ends:
+            if self.delivered is None and not self.ends:
                 self._begun.add(event.xid)
             return
-        newest = self._ends[-1].through if self._ends else self.delivered
-        if newest is None and event.xid not in self._begun:
-            # it began before we did: the present starts behind it
-            self.delivered = self._floor = self._source.after(None, event.commit)
+        newest = self.ends[-1].through if self.ends else self.delivered
+        ask = self._source.present
+        if newest is None and (ask is not None or event.xid not in self._begun):
+            # It began before we did: the present starts behind it. The connector was seen at work before the leader is
+            # asked, so whatever the leader has written from then on will come.
+            self.delivered = self._floor = self._source.after(None, event.commit) if ask is None else ask()
             self._remember(event)
             return
         if newest is None or not newest.covers(event.commit):
-            behind = self._source.passed_over(newest, event.commit)
-            self._ends.append(_Ended(event, self._source.after(newest, event.commit), offset, behind))
+            self.ends.append(self._ended(event, newest, offset))
             self._begun.clear()
         elif self.delivered is not None and self.delivered.covers(event.commit):
             self._old(event)
+
+    def _ended(self, event: End, newest: Position | None, offset: int) -> _Ended:
+        behind, through = self._source.passed_over(newest, event.commit), self._source.after(newest, event.commit)
+        self.torn = self.torn or (behind and self._source.fence is not None)
+        if self._fence is not None and not self._fence[1].covers(event.commit):
+            whole = self._source.after(through, self._fence[0])
+            behind, through, self._fence = behind or whole != through, whole, None
+        return _Ended(event, through, offset, behind)
+
+    def fenced(self, low: Position, high: Position) -> None:
+        """The leader told these (`Source.fence`): what stands behind `high` stands behind all of `low`."""
+        self._fence, self.torn = (low, high), False
 
     def take(self, changes_max: int) -> list[Transaction]:
         """The next whole transactions, about as many as hold `changes_max` changes (at least one if there is one)."""
@@ -157,9 +174,9 @@ class TransactionAssembler:
         while room > 0:
             if self._statements:
                 taken += self._take_statements()
-            if not self._ends or self.behind_a_statement():
+            if not self.ends or self.behind_a_statement():
                 break
-            end = self._ends[0].end
+            end = self.ends[0].end
             lacking = self._lacking(end)
             unread = self._unread_of(end) if lacking else {}
             if lacking > sum(map(len, unread.values())):
@@ -173,11 +190,11 @@ class TransactionAssembler:
 
     def stuck(self) -> End | None:
         """The END at the head whose rows have not all come; None if nothing waits for rows."""
-        return self._ends[0].end if self._ends else None
+        return self.ends[0].end if self.ends else None
 
     def behind_a_statement(self) -> bool:
         """Whether the head waits until everything that was sent before it has been read (`heard`)."""
-        return bool(self._ends) and self._ends[0].behind and not self._heard
+        return bool(self.ends) and self.ends[0].behind and not self._heard
 
     def heard(self, *, told: bool = True) -> None:
         """All that was sent before the head has been read. Not `told`: nobody tells of statements, so whatever stands
@@ -188,7 +205,7 @@ class TransactionAssembler:
 
     def give_up(self) -> Transaction:
         """Deliver the head without the rows it lacks: a gap in every table it touched."""
-        end = self._ends[0].end
+        end = self.ends[0].end
         lacking = self._lacking(end)
         detail = f"{lacking} of {end.events} events of transaction {end.xid} never arrived"
         return self._deliver(end, tuple(Blindness(Cause.GAP, table, detail) for table in _tables(end)))
@@ -206,8 +223,8 @@ class TransactionAssembler:
         for partition, waiting in self._waiting.items():
             if waiting:
                 cut[partition] = min(cut[partition], self._pending[next(iter(waiting))].parts[partition].first)
-        if self._transactions is not None and self._ends:
-            cut[self._transactions] = self._ends[0].offset
+        if self._transactions is not None and self.ends:
+            cut[self._transactions] = self.ends[0].offset
         for partition, offset in self._statements.first():
             cut[partition] = min(cut[partition], offset)
         return cut
@@ -223,7 +240,7 @@ class TransactionAssembler:
 
     def _deliver(self, end: End, blind: tuple[Blindness, ...] = ()) -> Transaction:
         pending = self._pending.get(end.xid) or Pending()
-        through = self._ends.popleft().through
+        through = self.ends.popleft().through
         before = self.delivered if end.events == 0 else None
         self.delivered = self._source.placed(through, pending.place, before)
         commit = self._source.commit(end.commit, pending.place)
@@ -238,6 +255,8 @@ class TransactionAssembler:
         """Those that stand before the head, or right behind what was delivered if there is none."""
         taken: list[Transaction] = []
         while (found := self._statements.next(self.delivered, self.stuck())) is not None:
+            for blindness in found.blind:  # the next row's other columns are no other change
+                self._fields.pop(cast(TableName, blindness.table), None)
             if self.delivered is not None and self.delivered.covers(found.commit):
                 self._noticed.extend(found.blind)  # what stood behind it was given up first
                 continue

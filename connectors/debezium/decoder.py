@@ -153,12 +153,14 @@ class Decoder:
         return End(xid, commit, _whole(payload["event_count"]), tuple(by_table), committed_at)
 
     def _definition(self, payload: _Json) -> Event:
-        """A statement that the connector took for a change of definitions; those of its snapshot say what there is."""
+        """A statement that the connector took for a change of definitions. Those of its snapshot say what there is, and
+        that it begins anew, wherever that may be."""
         source, handled_at = payload["source"], _seconds(payload.get("ts_ms"))
         if not isinstance(source, Mapping):
             raise TypeError("a schema change without a source")
         if source.get("snapshot") not in (None, "false"):
-            return Aside(handled_at)
+            gap = Blindness(Cause.GAP, None, "the connector took a snapshot: it did not go on where it had been")
+            return Statement(None, None, handled_at or 0.0, (gap,), handled_at=handled_at)
         tables = tables_of(payload, self._table_of)
         blind = tuple(Blindness(Cause.DDL, table, "the leader's log has a statement on it") for table in tables)
         return self._alone(source, blind, handled_at) if blind else Aside(handled_at)

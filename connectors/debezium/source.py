@@ -5,9 +5,11 @@ is the end of the commit record, and so is the commit.
 
 MySQL and MariaDB: the id is the transaction's GTID, and so is the commit; what was delivered is the *set* of all
 through the last. Only END events of transactions that are made of rows come; statements that are logged by themselves
-(DDL, GRANT) have a GTID and no END. Numbers of one origin (MySQL) or domain (MariaDB) rise along the log, so what lies
-between two of them has been passed (`passed_over`). Where they do not (a leader that applies in parallel and out of
-order), a transaction comes that seems to be delivered already, which is reported as a gap.
+(DDL, GRANT) have a GTID and no END. Where numbers are left out (`passed_over`), a statement may stand in between.
+
+In a domain of MariaDB numbers rise along the log, so a set is the last number of each. In MySQL they need not, and a
+number that is left out may still come. What lies before a transaction there only the leader tells (`fence`): what it
+had executed (`low`) before it was asked what it had begun (`high`) was logged before all that is not in `high`.
 
 MariaDB's leader tells what a read saw as a place in its binlog. A place inside a transaction stands for its end: reads
 and applied positions lie between transactions. Without GTIDs the id is `file=..,pos=..`, the place where it begins.
@@ -40,6 +42,11 @@ class Source(Protocol):
         """Asks the leader what it has written so far; None where the topics tell enough to begin."""
         ...
 
+    @property
+    def fence(self) -> Callable[[], tuple[Position, Position]] | None:
+        """Asks the leader for `low` and `high`; None where nothing is left out for good."""
+        ...
+
     def transaction(self, written: object) -> TransactionId:
         """From the `transaction.id` of an event. ValueError if it is not one of this database."""
         ...
@@ -58,7 +65,11 @@ class Source(Protocol):
         ...
 
     def after(self, before: Position | None, own: Position) -> Position:
-        """Everything through `before`, and a transaction whose own position is `own`."""
+        """Everything through `before`, and what is at `own`: one transaction, or what a fence told."""
+        ...
+
+    def precedes(self, one: Position, other: Position) -> bool:
+        """Whether the transaction at `one` was surely logged before that at `other`."""
         ...
 
     def passed_over(self, before: Position | None, own: Position) -> bool:
@@ -105,6 +116,7 @@ class PostgresSource:
     """PostgreSQL."""
 
     present: Callable[[], Position] | None = None
+    fence: Callable[[], tuple[Position, Position]] | None = None
 
     def transaction(self, written: object) -> int:
         xid, colon, _ = str(written).partition(":")
@@ -124,6 +136,9 @@ class PostgresSource:
 
     def after(self, before: Position | None, own: Position) -> Position:
         return own if before is None or own.covers(before) else before
+
+    def precedes(self, one: Position, other: Position) -> bool:
+        return not one.covers(other)
 
     def passed_over(self, before: Position | None, own: Position) -> bool:
         return False

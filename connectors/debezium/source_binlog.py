@@ -24,10 +24,11 @@ _PLACE = re.compile(r"file=([^,]+),pos=(\d+)", re.ASCII)
 @dataclass(frozen=True, slots=True)
 class BinlogSource:
     """`mariadb`: MariaDB's connector. `present` is the leader's `position`: a set of ids says where the present is only
-    together with all ids before it."""
+    together with all ids before it. `fence`: MySQL alone."""
 
     mariadb: bool
     present: Callable[[], Position] | None = None
+    fence: Callable[[], tuple[Position, Position]] | None = None
 
     def transaction(self, written: object) -> str:
         if isinstance(written, str) and (self._gtid().fullmatch(written) or _PLACE.fullmatch(written)):
@@ -58,8 +59,14 @@ class BinlogSource:
         if isinstance(own, DomainGtids):
             return known.union(own) if isinstance(known, DomainGtids) else own
         if isinstance(own, GtidSet):
-            return _through(known if isinstance(known, GtidSet) else GtidSet(), own)
+            return known.union(own) if isinstance(known, GtidSet) else own
         return before if before is not None and before.covers(own) else own
+
+    def precedes(self, one: Position, other: Position) -> bool:
+        if isinstance(one, GtidSet) and isinstance(other, GtidSet):  # of one origin, as far as a statement goes
+            numbers = {origin: intervals[-1][1] for origin, intervals in other.intervals}
+            return all(intervals[-1][1] < numbers.get(origin, 0) for origin, intervals in one.intervals)
+        return one != other and other.covers(one)
 
     def passed_over(self, before: Position | None, own: Position) -> bool:
         known = before.gtids if isinstance(before, Logged) else before
@@ -103,15 +110,3 @@ class BinlogSource:
 
     def _gtid(self) -> re.Pattern[str]:
         return _DOMAIN if self.mariadb else _ORIGIN
-
-
-def _through(known: GtidSet, own: GtidSet) -> GtidSet:
-    """`known` with `own` and, as numbers of one origin rise along the log, all that lie between."""
-    found = dict(known.intervals)
-    for origin, ((_, number), *_rest) in own.intervals:
-        *earlier, (first, last) = found.get(origin, ((1, 0),))
-        if number > last:
-            found[origin] = (*earlier, (first, number))
-        else:
-            return known.union(own)
-    return GtidSet(tuple(sorted(found.items())))

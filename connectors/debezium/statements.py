@@ -74,9 +74,11 @@ class Statements:
         return (place for found in self._waiting for place in found.places)
 
     def _ready(self, found: Placed, delivered: Position | None, head: End | None) -> bool:
+        if delivered is not None and delivered.covers(found.commit):
+            return True
         if head is not None:
-            return self._source.after(None, head.commit).covers(found.commit)
+            return self._source.precedes(found.commit, head.commit)
         return not self._source.passed_over(delivered, found.commit)
 
     def _before(self, one: Placed, other: Placed) -> bool:
-        return one is not other and self._source.after(None, other.commit).covers(one.commit)
+        return one is not other and self._source.precedes(one.commit, other.commit)

@@ -5,7 +5,7 @@ topic afterwards, and only transactions whose BEGIN lies behind that end are del
 their BEGIN, hence lie behind the data ends taken earlier; should a broker have appended them out of order all the
 same, such a transaction lacks rows and ends as a gap after `patience_seconds`, never as silence. An END without its
 BEGIN belongs to the past: its commit is where the present starts. Where ids say nothing without those before them
-(GTIDs), the leader is asked after the ends were taken, and the present starts where it then was.
+(GTIDs), the leader is asked once the first END was read, and the present starts where it then was.
 
 **A restart** reads from the journaled cut (see `assembly`). A partition that the cut does not name came later and is
 read from its beginning. If the broker no longer holds an offset of the cut, or a topic was made anew, what was lost is
@@ -15,8 +15,8 @@ unknown: the stream says so (a GAP for all tables) and goes on at the present.
 that whoever journals the offsets keeps it in the same transaction.
 
 **Waiting.** A transaction at the head that lacks rows although every partition has been read to its end is given up
-after `patience_seconds`, with a gap in its tables, so that one lost message cannot stop the stream for ever. Data
-partitions are paused while rows pile up without an END.
+after `patience_seconds`, with a gap in its tables, so that one lost message cannot stop the stream for ever. Partitions
+are paused while what they bring would only pile up (`pressure`).
 """
 
 from __future__ import annotations
@@ -33,12 +33,14 @@ from connectors.debezium.source import TransactionId
 from connectors.kafka import offsets as journaled
 from connectors.kafka.dead_letters import dead_letter
 from connectors.kafka.port import Consumer, Record, Run
+from connectors.kafka.pressure import Pressure
 from verifier.change import Batch, Blindness, Cause, DeadLetter, Transaction
 from verifier.errors import Misconfigured, Temporary
 from verifier.position import Position
 
 _RECORDS = 2000
 _WAIT_SECONDS = 0.1
+_FENCE_SECONDS = 0.5
 _BEGIN = b'{"status":"BEGIN",'
 
 
@@ -68,8 +70,9 @@ class KafkaStream:
         self._assembler = self._assembled(None)
         self._sent: Mapping[Partition, int] | None = None  # ends that were there before a statement could be missing
         self._positions: dict[Partition, int] = {}
-        self._paused = False
+        self._pressure = Pressure(consumer, prefix, self._transactions, rows_max=keep_max)
         self._looked_at = 0.0
+        self._fenced_at = -_FENCE_SECONDS
         self._stuck: tuple[TransactionId, float] | None = None
         self._given_up: list[Transaction] = []
         self._blind: list[Blindness] = []
@@ -87,12 +90,14 @@ class KafkaStream:
         known = journaled.read(offsets)
         self._given_up, self._blind, self._letters = [], [], []  # what the journal does not hold is read again
         if self._transactions not in known or read_through is None:
-            return self._to_the_present()
+            self._to_the_present()
+            return None
         found = self._discover()
         bounds = self._consumer.bounds(found | known.keys())
         outside = [place for place, at in known.items() if not _within(bounds.get(place), at)]
         if outside:
-            return self._lose(outside)
+            self._lose(outside)
+            return None
         self._assembler = self._assembled(read_through)
         self._read_from({place: known.get(place, bounds[place][0]) for place in found | known.keys()})
         return read_through
@@ -156,27 +161,24 @@ class KafkaStream:
     def _assembled(self, delivered: Position | None) -> TransactionAssembler:
         return TransactionAssembler(delivered, keep_max=self._keep_max, source=self._decoder.source)
 
-    def _to_the_present(self) -> Position | None:
+    def _to_the_present(self) -> None:
         found = self._discover()
         data = self._consumer.bounds(found - {self._transactions})
         order = self._consumer.bounds(found & {self._transactions})  # after the data: see the module's docstring
-        ask = self._decoder.source.present
-        present = None if ask is None else ask()
-        self._assembler = self._assembled(present)
+        self._assembler = self._assembled(None)
         self._positions.clear()
         self._read_from({place: high for place, (_, high) in {**data, **order}.items()})
-        return present
 
-    def _lose(self, places: list[Partition]) -> Position | None:
+    def _lose(self, places: list[Partition]) -> None:
         named = ", ".join(f"{topic}:{number}" for topic, number in sorted(places))
         self._blind.append(Blindness(Cause.GAP, None, f"kafka no longer holds our offsets of {named}"))
-        return self._to_the_present()
+        self._to_the_present()
 
     def _read_from(self, positions: Mapping[Partition, int]) -> None:
         self._positions.update(positions)
         self._assembler.begin_at(self._positions, self._transactions)
         self._consumer.assign(self._positions)
-        self._paused = False
+        self._pressure.assigned()
         self._looked_at = self._seconds()
         self._stuck = self._sent = None
 
@@ -194,11 +196,7 @@ class KafkaStream:
             self._read_from({place: low for place, (low, _) in self._consumer.bounds(new).items()})
 
     def _read(self, seconds_max: float) -> None:
-        # more rows would only pile up as long as there is no END to deliver
-        pause = self._assembler.kept > self._keep_max and self._assembler.stuck() is None
-        if pause != self._paused:
-            self._consumer.pause(self._positions.keys() - {self._transactions}, pause)
-            self._paused = pause
+        self._pressure.ease(self._assembler, self._positions.keys())
         polled = self._consumer.poll(_RECORDS, max(seconds_max, 0.0))
         for index, run in enumerate(polled.runs):
             try:
@@ -278,7 +276,11 @@ class KafkaStream:
 
     def _mind_statements(self) -> None:
         """An END before which a statement may stand waits until all that is there now has been read: the connector sent
-        the statement before it sent the END."""
+        the statement before it sent the END. Of ids that are left out the leader tells which are so for good."""
+        fence = self._decoder.source.fence
+        if fence is not None and self._assembler.torn and self._seconds() - self._fenced_at >= _FENCE_SECONDS:
+            self._fenced_at = self._seconds()
+            self._assembler.fenced(*fence())
         if not self._assembler.behind_a_statement():
             self._sent = None
             return

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from config.settings import Group
@@ -14,7 +15,8 @@ from config.stream import PgoutputStream as PgoutputSettings
 from trueup.bootstrap.deferred import Deferred
 from trueup.services.group import TableBook
 from verifier.errors import Misconfigured, Permanent, Temporary
-from verifier.ports import ChangeStream
+from verifier.ports import ChangeStream, Replica
+from verifier.position import Position
 from verifier.table import Table, TableName
 
 if TYPE_CHECKING:
@@ -138,12 +140,19 @@ def kafka_reading(readers: str, connector: str, settings: KafkaSettings, book: T
     source: Source = POSTGRES
     modes, leader = RECOMMENDED, book.leader
     if leader.dialect in ("mysql", "mariadb"):
-        source = BinlogSource(leader.dialect == "mariadb", leader.position)
+        fence = partial(_fence, leader) if leader.dialect == "mysql" else None
+        source = BinlogSource(leader.dialect == "mariadb", leader.position, fence)
         modes = RECOMMENDED_BINLOG
     if settings.connect_url is not None:
         modes = Modes.of(_connector_config(settings.connect_url, connector))
     reader = consumer_of(settings.client, settings.bootstrap_servers, readers)
     return reader, Decoder(settings.topic_prefix, modes, book.known_table, source, _avro(settings))
+
+
+def _fence(leader: Replica) -> tuple[Position, Position]:
+    """What was executed before any read, and what had begun by its end."""
+    look = leader.ask("select 1", rows_max=1, seconds_max=_CONNECT_SECONDS)
+    return look.low, look.high
 
 
 def _avro(settings: KafkaSettings) -> Read | None:

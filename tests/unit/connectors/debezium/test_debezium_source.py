@@ -62,11 +62,11 @@ def test_an_id_of_another_database_is_refused(source: Source, written: object) -
         (MARIADB, Logged(domains("0-1-5"), Binlog("b.1", 9)), domains("0-1-6"), domains("0-1-6"), False),
         (MARIADB, None, domains("0-1-6"), domains("0-1-6"), False),
         (MYSQL, gtids(f"{A}:1-5"), gtids(f"{A}:6"), gtids(f"{A}:1-6"), False),
-        # 6 and 7 had no END: GRANT, or DDL
-        (MYSQL, gtids(f"{A}:1-5,{B}:1-3"), gtids(f"{A}:8"), gtids(f"{A}:1-8,{B}:1-3"), True),
+        # 6 and 7 may still come, or are GRANT or DDL
+        (MYSQL, gtids(f"{A}:1-5,{B}:1-3"), gtids(f"{A}:8"), gtids(f"{A}:1-5:8,{B}:1-3"), True),
         (MYSQL, gtids(f"{A}:1-5"), gtids(f"{B}:1"), gtids(f"{A}:1-5,{B}:1"), False),
         (MYSQL, gtids(f"{A}:1-5:8-9"), gtids(f"{A}:7"), gtids(f"{A}:1-5:7-9"), False),
-        (MYSQL, None, gtids(f"{A}:6"), gtids(f"{A}:1-6"), False),
+        (MYSQL, None, gtids(f"{A}:6"), gtids(f"{A}:6"), False),
         (MYSQL, Binlog("b.9", 5), Binlog("b.10", 3), Binlog("b.10", 3), True),
     ],
 )
@@ -78,6 +78,21 @@ def test_commits_add_up(
     assert before is None or through.covers(before)
     assert source.passed_over(before, own) is passed_over
     assert parse(through.text()) == through
+
+
+@pytest.mark.parametrize(
+    ("source", "one", "other", "before"),
+    [
+        (MARIADB, domains("0-1-5"), domains("0-2-6"), True),
+        (MARIADB, domains("0-1-5"), domains("7-1-6"), False),
+        (MARIADB, domains("0-1-6"), domains("0-1-6"), False),
+        (MYSQL, gtids(f"{A}:5"), gtids(f"{A}:6"), True),
+        (MYSQL, gtids(f"{A}:6"), gtids(f"{A}:6"), False),
+        (MYSQL, gtids(f"{A}:5"), gtids(f"{B}:6"), False),
+    ],
+)
+def test_which_of_two_was_surely_logged_first(source: Source, one: Position, other: Position, before: bool) -> None:
+    assert source.precedes(one, other) is before
 
 
 def test_mariadb_says_where_in_the_binlog_a_commit_lies() -> None:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import json
+
 from connectors.debezium.assembly import TransactionAssembler
+from connectors.debezium.decoder import Decoder
 from connectors.debezium.event import End, RowEvent, Statement
+from connectors.debezium.modes import Modes
 from connectors.debezium.source_binlog import BinlogSource
 from verifier.change import Blindness, Cause, Change, Operation
 from verifier.gtid import Binlog, DomainGtids, GtidSet, Logged
 from verifier.table import TableName
 
-MARIADB, MYSQL = BinlogSource(mariadb=True), BinlogSource(mariadb=False)
+MARIADB = BinlogSource(mariadb=True)
+MYSQL = BinlogSource(mariadb=False, fence=lambda: (GtidSet(), GtidSet()))
 ORDER, SCHEMA, ROWS = ("p.transaction", 0), ("p", 0), ("p.db.a", 0)
 A, B = TableName("db", "a"), TableName("db", "b")
 UUID = "3e11fa47-71ca-41e1-9e33-c80aa9429562"
@@ -95,13 +100,23 @@ def test_statements_come_in_the_order_of_the_log() -> None:
 
 
 def test_one_that_is_told_too_late_or_without_an_id_blinds_from_here_on() -> None:
-    feed = Feed()
+    feed = Feed(MARIADB)
     feed.end(7)
     feed.assembler.heard()
     assert feed.take() == [(7, [], [])]
     feed.statement(6, A)
     feed.statement(None, B)
     assert [one.table for one in feed.assembler.noticed()] == [A, B]
+
+
+def test_on_mysql_a_late_one_is_a_transaction_of_its_own() -> None:
+    feed = Feed()
+    feed.end(7)
+    feed.assembler.heard()
+    assert feed.take() == [(7, [], [])]
+    feed.statement(6, A)
+    assert feed.take() == [(6, [], [A])]
+    assert feed.assembler.noticed() == ()
 
 
 def test_numbers_that_were_left_out_hold_up_the_end_behind_them_until_all_is_heard() -> None:
@@ -113,7 +128,80 @@ def test_numbers_that_were_left_out_hold_up_the_end_behind_them_until_all_is_hea
     feed.assembler.heard(told=False)
     assert feed.take() == [(9, [], []), (10, [], [])]
     assert [one.table for one in feed.assembler.noticed()] == [None]
-    assert feed.assembler.delivered == GtidSet.parse(f"{UUID}:1-10")
+    assert feed.assembler.delivered == GtidSet.parse(f"{UUID}:1-6:9-10")
+
+
+def test_ids_are_left_out_for_good_once_the_leader_was_behind_them_and_something_came_behind_that() -> None:
+    feed = Feed()
+    feed.end(6)
+    feed.end(9)
+    feed.take()
+    feed.assembler.heard()
+    feed.take()
+    assert feed.assembler.torn
+    feed.assembler.fenced(GtidSet.parse(f"{UUID}:1-7:9-10"), GtidSet.parse(f"{UUID}:1-11"))
+    feed.end(10)
+    feed.end(11)
+    feed.take()
+    assert feed.assembler.delivered == GtidSet.parse(f"{UUID}:1-6:9-11"), "these may have been logged before them"
+    feed.end(12)
+    assert feed.take() == [], "statements before it may not have been read yet"
+    feed.assembler.heard()
+    assert feed.take() == [(12, [], [])]
+    assert feed.assembler.delivered == GtidSet.parse(f"{UUID}:1-7:9-12")
+    assert not feed.assembler.torn
+    feed.end(8)  # logged late, which a parallel replica does
+    assert feed.take() == [(8, [], [])]
+    assert feed.assembler.delivered == GtidSet.parse(f"{UUID}:1-12")
+    assert feed.assembler.noticed() == ()
+
+
+def test_the_present_begins_where_the_leader_is_once_the_connector_was_seen_at_work() -> None:
+    feed = Feed()
+    asked: list[str] = []
+
+    def ask() -> GtidSet:
+        asked.append("")
+        return GtidSet.parse(f"{UUID}:1-8")
+
+    feed.source = BinlogSource(mariadb=False, present=ask)
+    feed.assembler = TransactionAssembler(None, source=feed.source)
+    feed.assembler.begin_at({ORDER: 0, SCHEMA: 0, ROWS: 0}, ORDER)
+    assert (asked, feed.assembler.cut()) == ([], {})
+    feed.row(7, 1)
+    feed.end(7, 1)
+    assert feed.assembler.delivered == GtidSet.parse(f"{UUID}:1-8")
+    feed.row(8, 2)
+    feed.row(9, 3)
+    feed.end(8, 1)
+    feed.end(9, 1)
+    assert feed.take() == [(9, [(3,)], [])]
+    assert len(asked) == 1
+
+
+def test_a_connector_that_begins_anew_leaves_a_gap_in_all_tables() -> None:
+    decoder = Decoder("p", Modes(), lambda _: None, MYSQL)
+    source = {"snapshot": "true", "db": "db", "table": "a", "gtid": None, "ts_ms": 1}
+    event = decoder.decode("p", None, json.dumps({"source": source, "ts_ms": 1, "ddl": "x"}).encode())
+    feed = Feed()
+    assert isinstance(event, Statement)
+    for _ in range(2):
+        feed.assembler.statement(SCHEMA, feed.offset(SCHEMA), event)
+    (noticed,) = feed.assembler.noticed()
+    assert (noticed.cause, noticed.table) == (Cause.GAP, None)
+
+
+def test_the_columns_that_a_statement_changed_are_told_once() -> None:
+    feed = Feed()
+    feed.row(6, 1)
+    feed.end(6, 1)
+    feed.statement(7, A)
+    change = Change(A, (2,), Operation.UPDATE)
+    feed.assembler.row(ROWS, feed.offset(ROWS), RowEvent(feed.id(8), 1, A, change, None, ("id", "w"), None))
+    feed.end(8, 1)
+    feed.take()
+    feed.assembler.heard()
+    assert feed.take() == [(8, [(2,)], [])]
 
 
 def test_mysql_commits_are_single_ids_and_what_was_delivered_is_a_set() -> None:
@@ -122,7 +210,7 @@ def test_mysql_commits_are_single_ids_and_what_was_delivered_is_a_set() -> None:
     feed.assembler.heard()
     (transaction,) = feed.assembler.take(10)
     assert transaction.commit == GtidSet.parse(f"{UUID}:8")
-    assert feed.assembler.delivered == GtidSet.parse(f"{UUID}:1-8")
+    assert feed.assembler.delivered == GtidSet.parse(f"{UUID}:1-5:8")
 
 
 def test_a_restart_begins_at_a_statement_that_waits() -> None:
@@ -148,7 +236,7 @@ def test_mariadb_commits_carry_the_place_of_a_row() -> None:
 
 
 def test_a_statement_before_a_transaction_that_was_given_up_still_blinds() -> None:
-    feed = Feed()
+    feed = Feed(MARIADB)
     feed.statement(7, A)
     feed.end(8, 1)
     feed.assembler.give_up()
