@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import json
 import time
+import urllib.request
 import uuid
 from collections.abc import Iterator
+from decimal import Decimal
 
 import pytest
 from confluent_kafka import Consumer
-from fixtures.databases import TrioDatabase
+from fixtures.databases import Database, TrioDatabase
+from stack.debezium import avro
+from stack.mysql_servers import MysqlPair
 from stack.native import KafkaStack
+from stack.registry import Registry
 
 pytestmark = [pytest.mark.kafka, pytest.mark.postgres]
 
@@ -56,6 +61,31 @@ def test_a_row_reaches_kafka_within_seconds(kafka_stack: KafkaStack, trio_databa
     assert (second["op"], second["after"]["id"]) == ("c", 2)
     assert time.monotonic() - started < 5
     changes.close()
+
+
+@pytest.mark.mysql
+def test_a_sink_copies_rows_from_events_in_avro_to_another_engine(
+    kafka_stack: KafkaStack, schema_registry: Registry, database: Database, mariadb_pair: MysqlPair
+) -> None:
+    database.sql(_SCHEMA)
+    database.sql("insert into orders values (1, 9.50), (2, 3.00)")
+    follower = mariadb_pair.leader
+    follower.sql(f"create database {database.name}")
+    follower.sql(_SCHEMA, database=database.name)
+    written = avro(schema_registry.url)
+    name = kafka_stack.capture(database.cluster, database.name, ["public.orders"], more=written)
+    kafka_stack.deliver([f"{name}.public.orders"], follower, database.name, more=written)
+    database.sql("update orders set amount = 4.25, id = 3 where id = 2")
+    database.sql("delete from orders where id = 1")
+
+    until = time.monotonic() + 30
+    while (rows := follower.sql("select id, amount from orders", database=database.name)) != [(3, Decimal("4.25"))]:
+        assert time.monotonic() < until, f"{rows}, not within 30 s"
+        time.sleep(0.05)
+    with urllib.request.urlopen(f"{schema_registry.confluent_url}/subjects", timeout=10) as answer:
+        assert {f"{name}.public.orders-key", f"{name}.public.orders-value"} <= set(json.load(answer))
+    kafka_stack.release_all()
+    follower.sql(f"drop database {database.name}")
 
 
 @pytest.mark.slow

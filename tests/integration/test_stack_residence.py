@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,9 +15,10 @@ import psycopg
 import pytest
 import yaml
 from confluent_kafka import Consumer
+from fixtures.program import ok, trueup
 from stack.download import Jars
 
-pytestmark = [pytest.mark.kafka, pytest.mark.postgres, pytest.mark.slow]
+pytestmark = [pytest.mark.kafka, pytest.mark.postgres, pytest.mark.mysql, pytest.mark.slow]
 
 
 class Stack:
@@ -56,9 +58,9 @@ def stack(kafka_classes: Jars) -> Iterator[Stack]:
 def test_up_brings_a_shop_whose_changes_reach_kafka_and_down_leaves_nothing(stack: Stack) -> None:
     up = stack("up")
     assert up.returncode == 0, up.stderr
-    assert [line.split()[:2] for line in up.stdout.splitlines()[:5]] == [
-        [name, "up"] for name in ("leader", "standby", "subscriber", "kafka", "connect")
-    ]
+    servers = ["leader", "standby", "subscriber", "mariadb-leader", "mariadb-replica", "mysql-leader", "mysql-replica"]
+    servers += ["kafka", "connect", "registry"]
+    assert [line.split()[:2] for line in up.stdout.splitlines()[:10]] == [[name, "up"] for name in servers]
     assert stack("status").returncode == 0
     (group,) = yaml.safe_load((stack.folder / "trueup.yaml").read_text())["groups"]
     password = (stack.folder / "password").read_text()
@@ -80,6 +82,13 @@ def test_up_brings_a_shop_whose_changes_reach_kafka_and_down_leaves_nothing(stac
         assert any(message is not None and b'"op":"u"' in (message.value() or b"") for message in messages)
     finally:
         consumer.close()
+
+    for name in ("mariadb", "mysql"):
+        ok("connector", "status", "--config", stack.folder / f"{name}.yaml")
+        ok("audit", "--config", stack.folder / f"{name}.yaml")
+    until = time.monotonic() + 60
+    while "match: 5,500 rows" not in (audit := trueup("audit", "--config", stack.folder / "crossing.yaml")).out:
+        assert time.monotonic() < until, f"{audit}, not within 60 s"
 
     assert stack("down").returncode == 0
     assert (stack.processes(), stack.folder.exists()) == ([], False)
