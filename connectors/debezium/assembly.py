@@ -58,8 +58,7 @@ class _Ended:
 
 class TransactionAssembler:
     """Joins rows, BEGINs and ENDs. `delivered` is the position up to which all is delivered; None at the very
-    first start, when only transactions whose BEGIN is seen are whole and every other END lies before the start. `kept`
-    is how many rows wait, and `ends` what waits for rows.
+    first start, when only transactions whose BEGIN is seen are whole and every other END lies before the start.
 
     `keep_max` bounds the rows kept of one transaction; beyond it only their number is followed.
     """
@@ -71,7 +70,7 @@ class TransactionAssembler:
         self._keep_max = keep_max
         self._pending: dict[TransactionId, Pending] = {}
         self._waiting: dict[Partition, dict[TransactionId, None]] = {}  # with a part there, in order of first arrival
-        self.ends: deque[_Ended] = deque()
+        self._ends: deque[_Ended] = deque()
         self._statements = Statements(source)
         self._heard = False  # of all statements before the head
         self.torn = delivered is not None and source.fence is not None  # ids are left out, perhaps for good
@@ -84,6 +83,10 @@ class TransactionAssembler:
         self._unread: dict[TableName, list[tuple[Partition, int]]] = {}
         self._fields: dict[TableName, tuple[str, ...]] = {}
         self._noticed: list[Blindness] = []
+
+    def __len__(self) -> int:
+        """How many transactions have ended and wait to be taken."""
+        return len(self._ends)
 
     def begin_at(self, offsets: Mapping[Partition, int], transactions: Partition) -> None:
         """Where reading begins; may be called again for partitions that appear later."""
@@ -138,10 +141,10 @@ class TransactionAssembler:
     def boundary(self, partition: Partition, offset: int, event: Begin | End) -> None:
         self._next[partition] = offset + 1
         if isinstance(event, Begin):
-            if self.delivered is None and not self.ends:
+            if self.delivered is None and not self._ends:
                 self._begun.add(event.xid)
             return
-        newest = self.ends[-1].through if self.ends else self.delivered
+        newest = self._ends[-1].through if self._ends else self.delivered
         ask = self._source.present
         if newest is None and (ask is not None or event.xid not in self._begun):
             # It began before we did: the present starts behind it. The connector was seen at work before the leader is
@@ -150,7 +153,7 @@ class TransactionAssembler:
             self._remember(event)
             return
         if newest is None or not newest.covers(event.commit):
-            self.ends.append(self._ended(event, newest, offset))
+            self._ends.append(self._ended(event, newest, offset))
             self._begun.clear()
         elif self.delivered is not None and self.delivered.covers(event.commit):
             self._old(event)
@@ -174,9 +177,9 @@ class TransactionAssembler:
         while room > 0:
             if self._statements:
                 taken += self._take_statements()
-            if not self.ends or self.behind_a_statement():
+            if not self._ends or self.behind_a_statement():
                 break
-            end = self.ends[0].end
+            end = self._ends[0].end
             lacking = self._lacking(end)
             unread = self._unread_of(end) if lacking else {}
             if lacking > sum(map(len, unread.values())):
@@ -190,11 +193,11 @@ class TransactionAssembler:
 
     def stuck(self) -> End | None:
         """The END at the head whose rows have not all come; None if nothing waits for rows."""
-        return self.ends[0].end if self.ends else None
+        return self._ends[0].end if self._ends else None
 
     def behind_a_statement(self) -> bool:
         """Whether the head waits until everything that was sent before it has been read (`heard`)."""
-        return bool(self.ends) and self.ends[0].behind and not self._heard
+        return bool(self._ends) and self._ends[0].behind and not self._heard
 
     def heard(self, *, told: bool = True) -> None:
         """All that was sent before the head has been read. Not `told`: nobody tells of statements, so whatever stands
@@ -205,7 +208,7 @@ class TransactionAssembler:
 
     def give_up(self) -> Transaction:
         """Deliver the head without the rows it lacks: a gap in every table it touched."""
-        end = self.ends[0].end
+        end = self._ends[0].end
         lacking = self._lacking(end)
         detail = f"{lacking} of {end.events} events of transaction {end.xid} never arrived"
         return self._deliver(end, tuple(Blindness(Cause.GAP, table, detail) for table in _tables(end)))
@@ -223,8 +226,8 @@ class TransactionAssembler:
         for partition, waiting in self._waiting.items():
             if waiting:
                 cut[partition] = min(cut[partition], self._pending[next(iter(waiting))].parts[partition].first)
-        if self._transactions is not None and self.ends:
-            cut[self._transactions] = self.ends[0].offset
+        if self._transactions is not None and self._ends:
+            cut[self._transactions] = self._ends[0].offset
         for partition, offset in self._statements.first():
             cut[partition] = min(cut[partition], offset)
         return cut
@@ -240,7 +243,7 @@ class TransactionAssembler:
 
     def _deliver(self, end: End, blind: tuple[Blindness, ...] = ()) -> Transaction:
         pending = self._pending.get(end.xid) or Pending()
-        through = self.ends.popleft().through
+        through = self._ends.popleft().through
         before = self.delivered if end.events == 0 else None
         self.delivered = self._source.placed(through, pending.place, before)
         commit = self._source.commit(end.commit, pending.place)

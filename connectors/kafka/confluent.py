@@ -54,8 +54,8 @@ class ConfluentConsumer:
         return {
             "fetch.wait.max.ms": 100,
             "reconnect.backoff.max.ms": 1000,
-            "queued.max.messages.kbytes": 65_536,
-            "fetch.max.bytes": 16_777_216,
+            "queued.max.messages.kbytes": 16_384,
+            "fetch.max.bytes": 8_388_608,
             **extra,
             "bootstrap.servers": self._servers,
             "group.id": group,
@@ -159,7 +159,7 @@ def _runs(messages: Sequence[ck.Message]) -> list[Run]:
     runs: list[Run] = []
     start = 0
     for place, group in groupby(zip(map(_TOPIC, messages), map(_PARTITION, messages), strict=True)):
-        several = messages[start : start + sum(1 for _ in group)]
+        several = messages[start : start + len(list(group))]
         start += len(several)
         columns = list(map(_OFFSET, several)), list(map(_KEY, several)), list(map(_VALUE, several))
         runs.append(Run(place, *columns, _at(several[-1]), partial(_whole, several)))

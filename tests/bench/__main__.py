@@ -1,4 +1,4 @@
-"""`python -m bench [speed|mariadb|cross|detect|truth|scale ...]`: measure, print, and write docs/benchmarks.md."""
+"""`python -m bench [PART ...]`: measure, print, and write docs/benchmarks.md. Parts: see --help."""
 
 from __future__ import annotations
 
@@ -6,21 +6,24 @@ import argparse
 import sys
 from datetime import UTC, datetime
 
-from bench import live, machine, page, scale, speed, truth
+from bench import decode, live, machine, page, scale, speed, truth
 
 PARTS = (*speed.CONTESTS, "detect")
 
 
 def main(words: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    choices = [*PARTS, "truth", "scale", []]
-    parser.add_argument("part", nargs="*", choices=choices, help="what to measure (default: all but truth, scale)")
+    choices = [*PARTS, "truth", "scale", "decode", []]
+    parser.add_argument(
+        "part", nargs="*", choices=choices, help="what to measure (default: all but truth, scale, decode)"
+    )
     parser.add_argument("--rows", type=int, default=3_000_000, help="rows of the audited table")
     parser.add_argument("--rounds", type=int, default=3, help="how often the audited and their rivals take turns")
     parser.add_argument("--seconds", type=float, default=60.0, help="how long the leader is busy, per stream")
     parser.add_argument("--keys", type=int, default=200_000, help="keys judged per method and follower, for truth")
     parser.add_argument("--tables", type=int, default=5_000, help="tables of one audit, for scale")
     parser.add_argument("--drifted", type=int, default=1_000_000, help="rows that all differ, for scale")
+    parser.add_argument("--events", type=int, default=1_000_000, help="row changes in the topics, for decode")
     parser.add_argument("--dry", action="store_true", help="print only, leave the page alone")
     told = parser.parse_args(words)
     for part in told.part or PARTS:
@@ -30,6 +33,8 @@ def main(words: list[str] | None = None) -> int:
             found = {part: _truth(told.keys)}
         elif part == "scale":
             found = {part: _scale(told.tables, told.drifted)}
+        elif part == "decode":
+            found = {part: _decode(told.events, told.rounds)}
         else:
             found = _live(told.seconds)
         for section, text in found.items():
@@ -64,6 +69,12 @@ def _truth(keys: int) -> str:
 def _scale(tables: int, drifted: int) -> str:
     before = machine.load()
     return f"{page.table(scale.HEADER, scale.bench(tables, drifted))}\n\n{_when(before)}"
+
+
+def _decode(events: int, rounds: int) -> str:
+    before = machine.load()
+    found = page.table(decode.HEADER, decode.bench(events, rounds))
+    return f"{decode.ROWS} rows of about 770 bytes in each transaction.\n\n{found}\n\n{_when(before)}"
 
 
 def _live(seconds: float) -> dict[str, str]:

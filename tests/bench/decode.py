@@ -3,7 +3,7 @@
 A connector's topics are made by hand: transactions of `ROWS` updates in one table, of about 750 bytes each, without
 schemas, with their BEGIN and END. The bare loop takes each message's key and value and nothing else; trueup makes
 transactions of them, puts them into the window, and gathers the touched keys. Both read the same topics of the same
-broker, taking turns, each in a process of its own.
+broker, taking turns, each in a process of its own; each client has topics of its own, and reads them to their ends.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from connectors.debezium.modes import RECOMMENDED
 from connectors.embedded import Workspace
 from connectors.kafka.clients import consumer_of
 from connectors.kafka.stream import KafkaStream
+from trueup.collecting import search_seldom
 from trueup.services.follow import touch
 from verifier.position import Lsn, Position
 from verifier.table import Column, Family, Key, Table, TableName
@@ -44,7 +45,6 @@ HEADER = (
     "share of bare",
     "peak MiB",
 )
-PREFIX = "bench"
 ROWS = 10
 """Row changes in a transaction."""
 KEYS = 100_000
@@ -56,7 +56,6 @@ _COLUMNS = {
     "updated_at": (Family.TIMESTAMPTZ, "timestamp with time zone"),
 }  # fmt: skip
 TABLE = Table(ORDERS, tuple(Column(name, *kind) for name, kind in _COLUMNS.items()), ("id",))
-TOPIC, ORDER = f"{PREFIX}.{ORDERS}", f"{PREFIX}.transaction"
 _START = 1_000_000
 _BATCH = 5_000
 
@@ -73,9 +72,9 @@ def bench(events: int, rounds: int) -> list[Row]:
         broker.start()
         broker.wait()
         try:
-            produce(broker.bootstrap, events)
             for client, share in (("confluent", 1.0), ("kafka-python", 0.04)):
-                some = int(events * share)
+                some = int(events * share) // ROWS * ROWS
+                produce(broker.bootstrap, client, some)
                 runs = [(_run("bare", client, broker.bootstrap, some), _run("trueup", client, broker.bootstrap, some))
                         for _ in range(rounds)]  # fmt: skip
                 bare, ours = (
@@ -111,19 +110,25 @@ def _run(who: str, client: str, servers: str, events: int) -> Read:
     return Read(**json.loads(done.stdout))
 
 
-def messages(events: int, *, rows: int = ROWS) -> Iterator[Message]:
+def topics(prefix: str) -> tuple[str, str]:
+    """Of the rows and of the transactions."""
+    return f"{prefix}.{ORDERS}", f"{prefix}.transaction"
+
+
+def messages(prefix: str, events: int, *, rows: int = ROWS) -> Iterator[Message]:
     """Topic, key and value of each message of a connector, in the order in which it sends them."""
+    table, order_of_all = topics(prefix)
     for xid in range(_START, _START + events // rows):
         lsn = xid * 1000
         begin = (
             f'{{"status":"BEGIN","id":"{xid}:{lsn}","event_count":null,"data_collections":null,"ts_ms":1795210540652}}'
         )
-        yield ORDER, f'{{"id":"{xid}:{lsn}"}}'.encode(), begin.encode()
+        yield order_of_all, f'{{"id":"{xid}:{lsn}"}}'.encode(), begin.encode()
         for order in range(1, rows + 1):
             key = (xid * rows + order) * 7919 % KEYS
-            yield TOPIC, b'{"id":%d}' % key, _row(xid, lsn + order, order, key)
+            yield table, b'{"id":%d}' % key, _row(xid, lsn + order, order, key)
         end = lsn + rows + 1
-        yield ORDER, f'{{"id":"{xid}:{end}"}}'.encode(), (
+        yield order_of_all, f'{{"id":"{xid}:{end}"}}'.encode(), (
             f'{{"status":"END","id":"{xid}:{end}","event_count":{rows},"data_collections":[{{"data_collection":'
             f'"{ORDERS}","event_count":{rows}}}],"ts_ms":1795210540652}}'
         ).encode()  # fmt: skip
@@ -135,7 +140,7 @@ def _row(xid: int, lsn: int, order: int, key: int) -> bytes:
         f'{{"before":null,"after":{{"id":{key},"customer":{key % 977},"status":"paid","amount":"{key % 1000}.95",'
         f'"currency":"EUR","placed_at":1795210387299038,"note":"to be left with the neighbours, please","street":'
         f'"{key % 89} Mill Lane","city":"Lower Slaughter","updated_at":"2026-02-28T11:14:15.123456Z"}},"source":'
-        f'{{"version":"3.6.3.Final","connector":"postgresql","name":"{PREFIX}","ts_ms":1795210540600,"snapshot":"false",'
+        f'{{"version":"3.6.3.Final","connector":"postgresql","name":"shop","ts_ms":1795210540600,"snapshot":"false",'
         f'"db":"shop","sequence":"[\\"{lsn - 2}\\",\\"{lsn}\\"]","ts_us":1795210540600123,"ts_ns":1795210540600123000,'
         f'"schema":"public","table":"orders","txId":{xid},"lsn":{lsn},"xmin":null,"origin":null,"origin_lsn":null}},'
         f'"transaction":{{"id":"{xid}:{lsn}","total_order":{order},"data_collection_order":{order}}},"op":"u",'
@@ -143,16 +148,16 @@ def _row(xid: int, lsn: int, order: int, key: int) -> bytes:
     ).encode()
 
 
-def produce(servers: str, events: int) -> None:
+def produce(servers: str, prefix: str, events: int) -> None:
     """Topics of one partition, as the connector makes them, and `events` row changes in them."""
     admin = AdminClient({"bootstrap.servers": servers})
-    for made in admin.create_topics([NewTopic(TOPIC, 1, 1), NewTopic(ORDER, 1, 1)]).values():
+    for made in admin.create_topics([NewTopic(name, 1, 1) for name in topics(prefix)]).values():
         made.result(timeout=30)
     producer = Producer({
         "bootstrap.servers": servers, "linger.ms": 20, "batch.size": 1_000_000, "acks": "1",
         "queue.buffering.max.messages": 200_000,
     })  # fmt: skip
-    for topic, key, value in messages(events):
+    for topic, key, value in messages(prefix, events):
         while True:
             try:
                 producer.produce(topic, value, key)
@@ -167,7 +172,7 @@ def bare(client: str, servers: str, total: int) -> Iterator[int]:
     seen = 0
     if client == "confluent":
         consumer = Confluent({"bootstrap.servers": servers, "group.id": "bare", "enable.auto.commit": False})
-        consumer.assign([TopicPartition(ORDER, 0, 0), TopicPartition(TOPIC, 0, 0)])
+        consumer.assign([TopicPartition(name, 0, 0) for name in topics(client)])
         while seen < total:
             for message in consumer.consume(2000, 0.1):
                 if message.error() is None:
@@ -180,7 +185,7 @@ def bare(client: str, servers: str, total: int) -> Iterator[int]:
     from kafka import TopicPartition as Place
 
     python = KafkaConsumer(bootstrap_servers=servers, group_id="bare", enable_auto_commit=False)
-    places = [Place(ORDER, 0), Place(TOPIC, 0)]
+    places = [Place(name, 0) for name in topics(client)]
     python.assign(places)
     for place in places:
         python.seek(place, 0)
@@ -219,8 +224,9 @@ class Tracking:
 
 def trueup(client: str, servers: str, total: int) -> Iterator[int]:
     """trueup's own stream; yields how many messages it has made something of."""
-    stream = KafkaStream(consumer_of(client, servers, "trueup"), decoder(), PREFIX)
-    stream.start({f"{ORDER}:0": 0, f"{TOPIC}:0": 0}, Lsn(0))
+    stream = KafkaStream(consumer_of(client, servers, "trueup"), decoder(client), client)
+    stream.start({f"{name}:0": 0 for name in topics(client)}, Lsn(0))
+    search_seldom()  # as the daemon does
     tracking = Tracking(stream)
     while tracking.changes + 2 * tracking.transactions < total:
         tracking.turn()
@@ -229,8 +235,8 @@ def trueup(client: str, servers: str, total: int) -> Iterator[int]:
     stream.close()
 
 
-def decoder() -> Decoder:
-    return Decoder(PREFIX, RECOMMENDED, {ORDERS: TABLE}.get)
+def decoder(prefix: str) -> Decoder:
+    return Decoder(prefix, RECOMMENDED, {ORDERS: TABLE}.get)
 
 
 READERS: dict[str, Callable[[str, str, int], Iterator[int]]] = {"bare": bare, "trueup": trueup}

@@ -10,7 +10,12 @@ from bench.machine import Series
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "benchmarks.md"
 
 
-_TITLES = {"mariadb": "Speed on MariaDB", "cross": "Speed across PostgreSQL and MariaDB", "scale": "Scale"}
+_TITLES = {
+    "mariadb": "Speed on MariaDB",
+    "cross": "Speed across PostgreSQL and MariaDB",
+    "scale": "Scale",
+    "decode": "The change stream",
+}
 """Sections that are written when they are first measured."""
 
 

@@ -24,6 +24,7 @@ def run(
     from config.load import load
     from trueup import logs
     from trueup.bootstrap.daemon import open_daemon
+    from trueup.collecting import search_seldom
 
     settings = load(config)
     logs.set_up(settings.log.level, settings.log.format)
@@ -31,6 +32,7 @@ def run(
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda caught, _frame: asked.append(caught))
     running = open_daemon(settings)
+    search_seldom()
     running.start()
     if running.server is not None:
         host, port = running.server.address

@@ -12,6 +12,7 @@ from connectors.debezium.modes import RECOMMENDED
 from connectors.debezium.pending import Partition
 from connectors.kafka import offsets
 from connectors.kafka.dead_letters import without_values
+from connectors.kafka.pressure import Pressure
 from connectors.kafka.stream import KafkaStream
 from verifier.change import Batch, Blindness, Cause
 from verifier.errors import Misconfigured, Temporary
@@ -298,3 +299,23 @@ def test_offsets_are_written_and_read_back() -> None:
     assert offsets.read(offsets.written(places)) == places
     with pytest.raises(ValueError, match="not a topic"):
         offsets.read({"lsn": 5})
+
+
+def test_ends_wait_when_their_rows_do_not_come(bench: Bench) -> None:
+    bench.stream = KafkaStream(MemoryConsumer(bench.broker), Decoder("p", RECOMMENDED, TABLES.get), "p", keep_max=5)
+    bench.consumer = bench.stream._consumer = MemoryConsumer(bench.broker)
+    bench.stream._pressure = Pressure(bench.consumer, "p", ("p.transaction", 0), rows_max=5, ends_max=3)
+    bench.stream._seconds = lambda: bench.consumer.waited
+    bench.broker.topic("p.public.late")
+    bench.stream.start({"p.public.t:0": 0, "p.public.late:0": 0, "p.transaction:0": 0}, Lsn(5))
+    held = ("p.public.t", 0)
+    bench.source.transaction(1)
+    for key in range(8):
+        bench.source.transaction(key, table="late")
+    rows, bench.broker.logs[held] = bench.broker.logs[held], []
+    assert bench.poll().transactions == ()
+    assert bench.consumer.paused == {("p.transaction", 0), ("p.public.late", 0)}, "all but what the head waits for"
+    bench.broker.logs[held] = rows
+    assert keys(bench.poll()) == [[1], *([key] for key in range(8))]
+    bench.poll()
+    assert bench.consumer.paused == set()

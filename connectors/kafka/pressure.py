@@ -1,0 +1,55 @@
+"""Which partitions are not read for now, so that what waits for its other half stays within bounds.
+
+Rows wait for the END of their transaction, ENDs for their rows, and the two lie in different partitions, which a
+client reads as they come. With too many rows waiting only those partitions are read further that can end the wait: the
+order of the transactions where no END is at hand, else the topics of the tables that the transaction at the head
+touched. With too many ENDs waiting the order is not read further.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from connectors.debezium.assembly import TransactionAssembler
+from connectors.debezium.pending import Partition
+from connectors.kafka.port import Consumer
+
+ENDS_MAX = 5_000
+
+
+class Pressure:
+    """Pauses and resumes partitions of one consumer. `rows_max` rows may wait, and `ends_max` ENDs."""
+
+    def __init__(
+        self, consumer: Consumer, prefix: str, order: Partition, *, rows_max: int, ends_max: int = ENDS_MAX
+    ) -> None:
+        self._consumer = consumer
+        self._prefix = prefix
+        self._order = order
+        self._rows_max = rows_max
+        self._ends_max = ends_max
+        self._paused: set[Partition] = set()
+
+    def assigned(self) -> None:
+        """The client was told anew what to read, and reads all of it."""
+        self._paused = set()
+
+    def ease(self, assembler: TransactionAssembler, places: Collection[Partition]) -> None:
+        """Pause what makes it worse, resume the rest."""
+        wanted = self._to_pause(assembler, places)
+        if wanted - self._paused:
+            self._consumer.pause(wanted - self._paused, True)
+        if self._paused - wanted:
+            self._consumer.pause(self._paused - wanted, False)
+        self._paused = wanted
+
+    def _to_pause(self, assembler: TransactionAssembler, places: Collection[Partition]) -> set[Partition]:
+        found = {self._order} if len(assembler) > self._ends_max else set()
+        if assembler.kept <= self._rows_max:
+            return found
+        head = assembler.stuck()
+        if head is None:
+            return found | (set(places) - {self._order})
+        topics = {f"{self._prefix}.{name}" for name, _ in head.by_table}
+        others = {place for place in places if place[0] not in topics and place != self._order}
+        return found | (others if topics & {topic for topic, _ in places} else set())
