@@ -24,7 +24,7 @@ from verifier.errors import Forbidden, Misconfigured, Permanent
 from verifier.look import Publishes, Row
 from verifier.outcome import Again, Differs, Equal, Moving, Outcome
 from verifier.ports import Placed
-from verifier.position import Lsn, Position, Tick
+from verifier.position import of_one_log
 from verifier.stillness import StillPoint, snapshot_evidence, still_point, unsettled
 from verifier.table import Key, Table, Value
 from verifier.view import Mark, NoView
@@ -217,12 +217,6 @@ def compared(table: Table, ours: Row | None, theirs: Row | None, evidence: Evide
     if ours is None or theirs is None:
         return Differs(Kind.EXTRA if ours is None else Kind.MISSING, columns, evidence)
     return Differs(Kind.MISMATCHED, columns, evidence) if columns else Equal()
-
-
-def of_one_log(one: Position, other: Position) -> bool:
-    """Could the two be positions in the same log? Those of PostgreSQL and counted ones never are with another kind."""
-    kinds = (Lsn, Tick)
-    return [isinstance(one, kind) for kind in kinds] == [isinstance(other, kind) for kind in kinds]
 
 
 def _alike(one: Finding, other: Finding) -> bool:

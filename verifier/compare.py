@@ -145,8 +145,8 @@ def meeting(one: Column, other: Column, *, abroad: bool = False) -> tuple[Column
         return (one, other) if one.family is not Family.OTHER or one.declared == other.declared else None
     families = frozenset({one.family, other.family})
     if abroad and (stood := (one.stands_for & {other.family}) or (other.stands_for & {one.family})):
-        (form,) = stood
-        return replace(one, form=form), replace(other, form=form)
+        (stands,) = stood
+        return replace(one, form=stands), replace(other, form=stands)
     table = {**_MEETINGS, **_MEETINGS_ABROAD} if abroad else _MEETINGS
     if families not in table:
         return None

@@ -80,6 +80,12 @@ class Nowhere:
 NOWHERE = Nowhere()
 
 
+def of_one_log(one: Position, other: Position) -> bool:
+    """Could the two be positions in the same log? Those of PostgreSQL and counted ones never are with another kind."""
+    kinds = (Lsn, Tick)
+    return [isinstance(one, kind) for kind in kinds] == [isinstance(other, kind) for kind in kinds]
+
+
 def parse(text: str) -> Position:
     """The position that `text()` wrote; ValueError for an unknown kind."""
     kind, _, rest = text.partition(":")

@@ -25,13 +25,12 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Protocol, TypeVar
 
-from verifier.bracketing import of_one_log
 from verifier.digest import Digest
 from verifier.errors import Forbidden, Misconfigured, Permanent
 from verifier.keyrange import KeyRange
 from verifier.look import Look, Publishes, Row
 from verifier.ports import Replica
-from verifier.position import NOWHERE, Lsn, Position, Tick
+from verifier.position import NOWHERE, Lsn, Position, Tick, of_one_log
 from verifier.table import Key, Scheme, Table, TableName
 from verifier.view import Mark, NoView, Shown
 
