@@ -21,6 +21,8 @@ from trueup.bootstrap.servers import patterns_of
 from verifier.errors import Misconfigured, Permanent, Temporary
 from verifier.table import TableName
 
+# A worker that is asked to register a connector first has it look at its database.
+_CALL_SECONDS = 45.0
 _REBALANCE_SECONDS = 30.0
 
 
@@ -40,7 +42,7 @@ class Connecting:
         assert group.stream is not None
         assert group.stream.kafka is not None
         kafka = group.stream.kafka
-        connect = Connect(kafka.connect_url or "", rebalance_seconds=_REBALANCE_SECONDS)
+        connect = Connect(kafka.connect_url or "", seconds_max=_CALL_SECONDS, rebalance_seconds=_REBALANCE_SECONDS)
         servers = open_group_endpoints(group)
         try:
             return cls(group, kafka, connect, servers, capture_of(group, kafka, servers.leader))
