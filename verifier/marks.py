@@ -63,7 +63,8 @@ class MarkJournal(Protocol):
     def baselines(self, run_id: str) -> Mapping[str, Baseline]: ...
 
     def whole(self, source: str, since: int) -> frozenset[TableName | None]:
-        """Tables that are marked as a whole after this number; None among them: all."""
+        """Tables that are marked as a whole after this number, or have chunks that wait to be read (`verifier.dirty`);
+        None among them: all."""
         ...
 
     def keys(

@@ -279,3 +279,19 @@ CREATE TABLE trueup_baselines (
 	PRIMARY KEY (group_name, run_id, source),
 	CONSTRAINT trueup_baselines_belongs FOREIGN KEY(group_name, run_id) REFERENCES trueup_runs (group_name, id) ON DELETE CASCADE
 )
+
+CREATE TABLE trueup_dirty (
+	group_name TEXT NOT NULL,
+	range_hash TEXT NOT NULL,
+	schema_name TEXT NOT NULL,
+	table_name TEXT NOT NULL,
+	lower TEXT,
+	upper TEXT,
+	commit_position TEXT NOT NULL,
+	generation INTEGER NOT NULL,
+	since FLOAT NOT NULL,
+	at FLOAT NOT NULL,
+	PRIMARY KEY (group_name, range_hash)
+)
+
+CREATE INDEX trueup_dirty_oldest ON trueup_dirty (group_name, since)

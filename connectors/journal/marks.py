@@ -172,8 +172,11 @@ class SqlMarks:
             _MARKS.sequence > since,
             _MARKS.key.is_(None),
         )
+        unread = select(tables.dirty.c.schema_name, tables.dirty.c.table_name).where(
+            tables.dirty.c.group_name == self._store.group
+        )
         with self._store.read() as connection:
-            found = [TableName(schema, name) for schema, name in connection.execute(query)]
+            found = [TableName(schema, name) for schema, name in connection.execute(union(query, unread))]
         return frozenset(None if table == EVERY else table for table in found)
 
     def keys(

@@ -19,6 +19,7 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 from connectors.journal import tables
+from connectors.journal.dirty import SqlDirty
 from connectors.journal.drifts import Announce, SqlDrifts
 from connectors.journal.failures import translated
 from connectors.journal.leases import SqlLeases
@@ -52,6 +53,7 @@ class Journal:
     leases: SqlLeases
     pauses: SqlPauses
     marks: SqlMarks
+    dirty: SqlDirty
     store: Store
 
     def fence(self, lease: str, token: int) -> None:
@@ -104,6 +106,7 @@ def open_journal(target: str | Path, group: str, *, announce_drift: Announce | N
         leases=SqlLeases(store),
         pauses=SqlPauses(store),
         marks=SqlMarks(store, marker),
+        dirty=SqlDirty(store),
         store=store,
     )
 

@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from sqlalchemy import Connection, and_, delete, func, select
 
 from connectors.journal import tables
+from connectors.journal.dirty import Crowds
 from connectors.journal.drifts import Announce, clear, record
 from connectors.journal.marks import Marker
 from connectors.journal.outbox import put
@@ -40,6 +41,7 @@ class SqlStream:
         self._store = store
         self._announce = announce
         self._marker = marker
+        self.crowds = Crowds(store)
 
     def state(self) -> StreamState:
         """Empty if nothing was ever read."""
@@ -61,13 +63,17 @@ class SqlStream:
         events: Sequence[Event] = (),
     ) -> None:
         """Record offsets, touched keys (for every follower), blindness and events as one transaction. The mapping's
-        order is the order of the stream."""
+        order is the order of the stream. Of crowded tables chunks are marked in place of keys (`verifier.dirty`)."""
         group = self._store.group
         with self._store.write() as connection:
             before = connection.execute(select(_STREAM.generation).where(_STREAM.group_name == group)).scalar()
             first = int(before or 0)
+            touched, chunks = self.crowds.part(connection, touched, at)
             generation = number(self._store, connection, touched, first, followers, at)
             self._marker.keys(connection, LEADER, touched, first, at)  # the same keys by the same numbers
+            for table in dict.fromkeys(table for table, _ in chunks):
+                generation = self._marker.whole(connection, LEADER, table, generation, at)
+            self.crowds.mark(connection, chunks, generation, at)
             for one in blind:
                 generation = self._marker.whole(connection, LEADER, one.table, generation, at)
             self._blinded(connection, blind, at)

@@ -214,6 +214,22 @@ marks = Table(
     sqlite_with_rowid=False,
 )
 
+dirty = Table(
+    "trueup_dirty",
+    metadata,
+    Column("group_name", Text, primary_key=True),
+    Column("range_hash", Text, primary_key=True),
+    Column("schema_name", Text, nullable=False),
+    Column("table_name", Text, nullable=False),
+    Column("lower", Text),
+    Column("upper", Text),
+    Column("commit_position", Text, nullable=False),
+    Column("generation", Big, nullable=False),
+    Column("since", SECONDS, nullable=False),
+    Column("at", SECONDS, nullable=False),
+    Index("trueup_dirty_oldest", "group_name", "since"),
+)
+
 sources = Table(
     "trueup_sources",
     metadata,

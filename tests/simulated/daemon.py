@@ -14,6 +14,7 @@ from reconciler.events import Announcer
 from reconciler.policy import Mode, RepairPolicy
 from simulated.faults import Crash, Faults, Faulty
 from simulated.history import History
+from trueup.services.dirty import DirtyScan
 from trueup.services.follow import FollowService
 from trueup.services.group import GroupWorld, Service, Sighted, TableBook
 from trueup.services.repair import RepairService
@@ -34,11 +35,20 @@ class Daemon:
     """One process after another. `laws` of the run are asserted as it goes; `judged` counts keys by outcome."""
 
     def __init__(
-        self, history: History, random: Random, journal: Path, *, scans: bool, streams: bool, repairs: bool
+        self,
+        history: History,
+        random: Random,
+        journal: Path,
+        *,
+        scans: bool,
+        streams: bool,
+        repairs: bool,
+        crowd: int = 1_000,
     ) -> None:
         self.history = history
         self.random = random
         self.scans, self.streams, self.repairs = scans, streams, repairs
+        self.crowd = crowd
         self.faults = Faults(random, history.clock)
         self.path = journal
         self.judged = {"equal": 0, "drift": 0, "unsettled": 0}
@@ -79,7 +89,11 @@ class Daemon:
             pace = Pace(period_seconds=1.0, rest=0.0)
             policy = ScanPolicy(rows_first=4, rows_min=2, rows_max=6)
             drifts: Any = Faulty(self.journal.drifts, faults)
-            services.append(ScanService(world, scan_journal, stream_journal, policy, pace, drifts=drifts))
+            scan = ScanService(world, scan_journal, stream_journal, policy, pace, drifts=drifts)
+            dirty_journal: Any = Faulty(self.journal.dirty, faults)
+            scan.dirty = DirtyScan(world, dirty_journal, stream_journal, policy, rest=0.0)
+            self.journal.stream.crowds.limit = self.crowd
+            services.append(scan)
         self._mending = {}
         if self.repairs:
             self._mending = {name: self._repair(world, name) for name in followers}

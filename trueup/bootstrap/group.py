@@ -186,7 +186,7 @@ def _wired(
         follow.scans = journal.scans
     scan = ScanService(world, journal.scans, journal.stream, _scan_policy(group), _pace(group), drifts=journal.drifts)
     scan.throttle = _throttle(group, servers, clock)
-    scan.dirty = DirtyScan(world, journal.dirty, journal.stream, _scan_policy(group))
+    scan.dirty = DirtyScan(world, journal.dirty, journal.stream, _scan_policy(group), throttle=scan.throttle)
     check = CheckService(_scheduled(group, servers), announcer, journal.outbox)
     check.paused = lambda: world.paused(None)
     watch = WatchService(

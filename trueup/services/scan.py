@@ -12,6 +12,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
+from trueup.services.dirty import DirtyScan
 from trueup.services.group import GroupWorld
 from trueup.services.throttle import Throttle
 from verifier.chunk import ChunkSize
@@ -67,6 +68,8 @@ class ScanService:
     throttle: Throttle | None = None
     throttled: Callable[[str, float], None] = lambda reason, seconds: None
     """Told of seconds that the pace's rate makes the scan rest beyond its usual rest."""
+    dirty: DirtyScan | None = None
+    """Chunks that are read before all others. None: no table is ever crowded."""
     unverified: dict[tuple[str, TableName], str] = field(default_factory=dict)
     _passes: dict[TableName, _Pass] = field(default_factory=dict)
     _current: TableName | None = None
@@ -80,7 +83,10 @@ class ScanService:
         return "scan"
 
     def tick(self, now: float) -> float:
-        """Read one chunk of the table that waited longest; the rest that the pace asks for is the answer."""
+        """Read a dirty chunk, or else one of the table that waited longest; the rest that the pace asks for is the
+        answer."""
+        if self.dirty is not None and (rest := self.dirty.tick(now)) is not None:
+            return rest
         table = self._choose(now)
         if table is None:
             return min(0.5, self.pace.period_seconds / 10)
