@@ -18,8 +18,8 @@ from verifier.errors import Misconfigured, TrueupError
 
 ROOMS = ("verifier", "reconciler", "connectors", "config", "dashboards")
 _COMMANDS = (
-    "demo", "audit", "runs", "drift", "recheck", "trace", "explain", "lag", "check", "position", "run", "pause", "known",
-    "repair", "connector", "configuration", "doctor",
+    "demo", "audit", "runs", "drift", "recheck", "trace", "explain", "lag", "check", "position", "run", "pause",
+    "known", "repair", "connector", "configuration", "doctor",
 )  # fmt: skip
 """Modules of `trueup.cli`, in the order of the help; most have one command, of their name."""
 _GARBAGE = 20_000
