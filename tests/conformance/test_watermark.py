@@ -13,16 +13,20 @@ import pytest
 
 from connectors.generic.replica import GenericReplica
 from connectors.generic.watermark import GenericWatermark
+from connectors.memory.clock import VirtualClock
 from connectors.sqlite.replica import SqliteReplica
 from connectors.sqlite.watermark import SqliteWatermark
+from trueup.audit.multiset import MultisetAudit
+from trueup.audit.progress import Silent
+from trueup.audit.tools import Tools
 from verifier.bracketing import REPEATS, BracketJudging
 from verifier.compare import comparison, using
 from verifier.drift import Certainty, Kind, Method
 from verifier.errors import Misconfigured, Permanent, Temporary
 from verifier.look import Look, Role, Row
 from verifier.outcome import Again, Differs, Equal, Moving, Outcome
-from verifier.policy import Limits
-from verifier.ports import Replica
+from verifier.policy import Limits, ScanPolicy, SettlePolicy
+from verifier.ports import Replica, in_turn
 from verifier.position import Tick
 from verifier.table import Key, Scheme, Table, TableName
 from verifier.watermark import (
@@ -256,6 +260,53 @@ def test_a_row_that_is_set_back_shows_no_more_than_it_did(sides: Sides) -> None:
     )
     look = WatermarkedFollower(back, Watermark(back, MARK), ordered=False).rows(sides.follower.table(ITEMS), [(1,)])  # type: ignore[arg-type]
     assert (look.low, look.high) == (Tick(2), Tick(5))
+
+
+@dataclass
+class Carrying(VirtualClock):
+    """Whenever somebody waits, everything reaches the follower."""
+
+    pipeline: Pipeline | None = None
+
+    def sleep(self, seconds: float) -> None:
+        super().sleep(seconds)
+        assert self.pipeline is not None
+        self.pipeline.carry()
+
+
+def test_rows_without_a_key_are_counted_behind_the_watermark(sides: Sides) -> None:
+    """A row that is late is no drift; one that is gone is found, and is probable."""
+    pipeline, bare = sides.pipeline, TableName("main", "bare")
+    for path in (pipeline.leader_path, pipeline.follower_path):
+        write(path, "create table bare (v text)", "insert into bare values ('a'), ('a'), ('b')")
+    ours, theirs = Watermark(sides.leader, MARK), Watermark(sides.follower, MARK)
+
+    def audited() -> MultisetAudit:
+        found = comparison(sides.leader.table(bare), sides.follower.table(bare), abroad=True)
+        nobody: Any = None
+        tools = Tools(
+            "g", "run", sides.leader, nobody, Carrying(pipeline=pipeline), in_turn, nobody, Silent(), ScanPolicy(),
+            SettlePolicy(give_up_seconds=20.0),
+        )  # fmt: skip
+        audit = MultisetAudit(
+            tools,
+            "follower",
+            WatermarkedFollower(sides.follower, theirs, ordered=True),
+            using(found, Scheme.CLIENT),
+            WatermarkedLeader(sides.leader, ours, ordered=True, advancing=pipeline),
+        )
+        audit.run()
+        return audit
+
+    pipeline.commit("insert into bare values ('late')")
+    late = audited()
+    assert (late.problem, late.tally.kinds) == (None, {"missing": 0, "extra": 0, "mismatched": 0})
+    write(pipeline.follower_path, "delete from bare where v = 'b'")
+    damaged = audited()
+    assert damaged.problem is None
+    assert damaged.tally.kinds == {"missing": 1, "extra": 0, "mismatched": 0}
+    assert damaged.evidence is not None
+    assert (damaged.evidence.certainty, damaged.evidence.method) == (Certainty.PROBABLE, Method.REPEATED)
 
 
 @pytest.mark.parametrize("made", [GenericWatermark, SqliteWatermark])
