@@ -39,7 +39,8 @@ class Metric:
 
 
 RESULT = {"result": ("match", "drift", "in_flight", "unverified")}
-LAG_STATE = {"state": ("caught_up", "lagging", "unknown")}
+LAG_STATE = {"state": ("caught_up", "lagging", "stalled", "rewound", "unknown")}
+SLOT_STATUS = {"status": ("reserved", "extended", "unreserved", "lost")}
 REASONS = (
     *(cause.name.lower() for cause in Cause),
     *("no_key", "incomparable", "schema", "forbidden", "unreachable", "cancelled", "moving", "not_scanned", "other"),
@@ -67,10 +68,22 @@ LAG_CHANGES = Metric(
     "Changes that the stream has read and the follower has not applied; absent while unknown.",
     ("group", "follower"),
 )
+LAG_TRANSACTIONS = Metric(
+    "trueup_replication_lag_transactions",
+    Kind.GAUGE,
+    "Transactions that the leader has logged and the follower has not applied, where global ids count them.",
+    ("group", "follower"),
+)
 REPLICATION_STATE = Metric(
     "trueup_replication_state", Kind.GAUGE, "1 for the follower's state now, 0 for the others.",
     ("group", "follower", "state"), LAG_STATE,
 )  # fmt: skip
+CLOCK_AHEAD = Metric(
+    "trueup_leader_clock_ahead_seconds",
+    Kind.GAUGE,
+    "How far the leader's clock is ahead of trueup's for sure (behind: negative); 0 if both may agree.",
+    ("group",),
+)
 LAG_WARN = Metric("trueup_lag_warn_seconds", Kind.GAUGE, "Configured: above this a follower lags.", ("group",))
 LAG_LIMIT = Metric("trueup_lag_limit_seconds", Kind.GAUGE, "Configured: above this repairs pause.", ("group",))
 
@@ -106,6 +119,16 @@ SLOT_RETAINED = Metric(
     "trueup_slot_retained_bytes", Kind.GAUGE, "Log that the leader keeps for this replication slot.", ("group", "slot")
 )
 
+SLOT_SAFE = Metric(
+    "trueup_slot_safe_bytes",
+    Kind.GAUGE,
+    "Log that may still be written before this slot loses what it needs; absent without a limit.",
+    ("group", "slot"),
+)
+SLOT_STATE = Metric(
+    "trueup_slot_state", Kind.GAUGE, "1 for the status of this slot's log now, 0 for the others.",
+    ("group", "slot", "status"), SLOT_STATUS,
+)  # fmt: skip
 TABLES = Metric("trueup_tables", Kind.GAUGE, "Tables that are compared.", ("group",))
 TABLES_FOLDED = Metric(
     "trueup_metrics_tables_folded", Kind.GAUGE, f"Tables counted together under {OTHER}.", ("group",)

@@ -77,6 +77,7 @@ def _group(group: GroupState) -> Iterator[Sample]:
     yield c.PAUSED, name, float(group.paused)
     yield c.LAG_WARN, name, group.lag_warn_seconds
     yield c.LAG_LIMIT, name, group.lag_limit_seconds
+    yield c.CLOCK_AHEAD, name, group.clock_ahead_seconds
     yield c.SCAN_PERIOD, name, group.scan_period_seconds
     yield c.OUTBOX, name, group.outbox_pending
     if group.scan_completed_at is not None:
@@ -113,6 +114,8 @@ def _follower(group: str, follower: FollowerState, keep: frozenset[str]) -> Iter
         yield c.LAG_SECONDS, labels, follower.lag_seconds
     if follower.lag_changes is not None:
         yield c.LAG_CHANGES, labels, follower.lag_changes
+    if follower.lag_transactions is not None:
+        yield c.LAG_TRANSACTIONS, labels, follower.lag_transactions
     yield c.TOUCHED_PENDING, labels, follower.touched_pending
     for (table, kind), count in folded_rows(follower.drift, keep).items():
         yield c.DRIFT_ROWS, (*labels, table, kind), count
@@ -134,8 +137,13 @@ def _stream(group: str, stream: StreamState) -> Iterator[Sample]:
         yield c.STREAM_BLIND, (group, cause), count
     if stream.backlog is not None:
         yield c.KAFKA_BACKLOG, (group,), stream.backlog
-    for slot, retained in stream.retained.items():
-        yield c.SLOT_RETAINED, (group, slot), retained
+    for slot, known in stream.slots.items():
+        if known.retained is not None:
+            yield c.SLOT_RETAINED, (group, slot), known.retained
+        if known.safe is not None:
+            yield c.SLOT_SAFE, (group, slot), known.safe
+        for status in c.SLOT_STATE.values["status"]:
+            yield c.SLOT_STATE, (group, slot, status), float(status == known.status)
 
 
 def _families(found: Sequence[Sample]) -> Iterator[Family]:

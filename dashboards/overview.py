@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dashboards.overview_lag import FOLLOWER as _F
+from dashboards.overview_lag import GROUP as _G
+from dashboards.overview_lag import LAG
 from dashboards.panels import GREEN_RED, JOB, Json, Panel, Query, Row, Threshold, dashboard, datasource, variable
 
 UID = "trueup-overview"
-_G = f'{JOB}, group=~"$group"'
-_F = f'{_G}, follower=~"$follower"'
 
 
 def overview() -> Json:
@@ -17,7 +18,7 @@ def overview() -> Json:
         "Do the replicas hold what their leader holds, how late are they, and what was found.",
         [
             Row("Now", _NOW),
-            Row("Lag", _LAG),
+            Row("Lag", LAG),
             Row("Drift", _DRIFT),
             Row("Verification", _VERIFICATION),
             Row("Repairs", _REPAIRS),
@@ -76,50 +77,6 @@ _NOW = (
         f"sum(trueup_tables_never_verified{{{_G}}})",
         "short",
         (Threshold(1, "orange"),),
-    ),
-)
-
-_LAG = (
-    Panel(
-        "Follower lag",
-        "How long ago the follower held what the leader holds now.",
-        "timeseries",
-        "s",
-        (Query(f"trueup_replication_lag_seconds{{{_F}}}", "{{group}} / {{follower}}"),),
-    ),
-    Panel(
-        "Follower lag in changes",
-        "Changes read from the stream that the follower has not applied.",
-        "timeseries",
-        "short",
-        (Query(f"trueup_replication_lag_changes{{{_F}}}", "{{group}} / {{follower}}"),),
-    ),
-    Panel(
-        "Stream lag by hop",
-        "Delay of the newest event, from its commit on the leader up to each hop.",
-        "timeseries",
-        "s",
-        (Query(f"trueup_stream_lag_seconds{{{_G}}}", "{{group}} / {{hop}}"),),
-        8,
-    ),
-    Panel(
-        "Unknown state",
-        "1 where lag is not known: a server that is away, a connector that does not beat. Unknown is not caught up.",
-        "timeseries",
-        "short",
-        (
-            Query(f'trueup_replication_state{{{_F}, state="unknown"}}', "{{group}} / {{follower}}"),
-            Query(f'trueup_stream_state{{{_G}, state="unknown"}}', "{{group}} / stream"),
-        ),
-        8,
-    ),
-    Panel(
-        "Log kept for slots",
-        "Bytes that the leader keeps because a replication slot has not read them.",
-        "timeseries",
-        "bytes",
-        (Query(f"trueup_slot_retained_bytes{{{_G}}}", "{{group}} / {{slot}}"),),
-        8,
     ),
 )
 

@@ -13,7 +13,7 @@ from typing import Protocol
 
 @dataclass(frozen=True, slots=True)
 class FollowerState:
-    """`state` is `caught_up`, `lagging` or `unknown`. `drift` counts open drifts by (table, kind); `unverified`
+    """`state` is one of `catalogue.LAG_STATE`. `drift` counts open drifts by (table, kind); `unverified`
     counts tables by a reason of `catalogue.REASONS`."""
 
     name: str
@@ -21,15 +21,26 @@ class FollowerState:
     state: str = "unknown"
     lag_seconds: float | None = None
     lag_changes: int | None = None
+    lag_transactions: int | None = None
     touched_pending: int = 0
     drift: Mapping[tuple[str, str], int] = field(default_factory=dict)
     unverified: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
+class SlotState:
+    """Bytes of log that a slot makes the leader keep, and that may still be written before it is lost; `status` is one
+    of `catalogue.SLOT_STATUS`. None: not known, or no limit."""
+
+    retained: int | None = None
+    safe: int | None = None
+    status: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class StreamState:
-    """`hops` holds seconds by hop (`connector`, `broker`, `trueup`); `blind` tables by cause; `retained` bytes by
-    slot."""
+    """`hops` holds seconds by hop (`connector`, `broker`, `trueup`); `blind` tables by cause; `slots` those of the
+    leader by name."""
 
     kind: str
     state: str = "unknown"
@@ -37,7 +48,7 @@ class StreamState:
     hops: Mapping[str, float] = field(default_factory=dict)
     blind: Mapping[str, int] = field(default_factory=dict)
     backlog: int | None = None
-    retained: Mapping[str, int] = field(default_factory=dict)
+    slots: Mapping[str, SlotState] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +73,7 @@ class GroupState:
     paused: bool = False
     lag_warn_seconds: float = 10.0
     lag_limit_seconds: float = 60.0
+    clock_ahead_seconds: float = 0.0
     scan_period_seconds: float = 86_400.0
     scan_completed_at: float | None = None
     oldest_verified: Mapping[str, float | None] = field(default_factory=dict)

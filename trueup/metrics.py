@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import trueup
 from dashboards import catalogue as c
 from dashboards.meter import Meter
-from dashboards.snapshot import FollowerState, GroupState, InvariantState, Snapshot, StreamState
+from dashboards.snapshot import FollowerState, GroupState, InvariantState, SlotState, Snapshot, StreamState
 from reconciler.repair import RefusalReason, State
 from trueup.bootstrap.group import GroupRuntime
 from trueup.bootstrap.watching import role
@@ -139,6 +139,7 @@ class Scrape:
             stream=self._stream(runtime, tally, hops),
             lag_warn_seconds=runtime.settings.lag.warn,
             lag_limit_seconds=runtime.settings.lag.max,
+            clock_ahead_seconds=runtime.lag.clock_ahead(),
             scan_period_seconds=runtime.settings.scan.period,
             scan_completed_at=tally.scan_completed_at,
             oldest_verified={str(name): at for name, at in runtime.journal.scans.oldest(names).items()},
@@ -162,6 +163,7 @@ class Scrape:
                     state=lag.state.value if lag else LagState.UNKNOWN.value,
                     lag_seconds=lag.seconds if lag else None,
                     lag_changes=lag.changes if lag else None,
+                    lag_transactions=lag.transactions if lag else None,
                     touched_pending=runtime.journal.stream.touched_count(name),
                     drift=drift[name],
                     unverified=self._unverified(runtime, name),
@@ -191,7 +193,7 @@ class Scrape:
             hops={lag.hop: lag.seconds for lag in hops if lag.seconds is not None},
             blind=dict(blind),
             backlog=runtime.backlog.messages,
-            retained=dict(runtime.watch.slots),
+            slots={name: SlotState(one.retained, one.safe, one.status) for name, one in runtime.watch.slots.items()},
         )
 
     def _invariants(self, runtime: GroupRuntime) -> tuple[InvariantState, ...]:

@@ -7,6 +7,7 @@ but on the leader's clock; so that time is held between the last sample before t
 
 Silence is not health. Who has not been heard of for three intervals is `unknown`, also when nothing seems to be due.
 A position says something about the moment when it was asked for: later samples of the leader do not count against it.
+Who is behind and does not move is `stalled`; whose position went back is `rewound` until it is there again.
 """
 
 from __future__ import annotations
@@ -17,77 +18,73 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from verifier.change import Batch, Cause
+from verifier.moves import Moves, transactions_between
+from verifier.observed import Entry, Sample, Seen, thinned
 from verifier.position import Position
+from verifier.skew import Skew
 
 _FRESH_INTERVALS = 3
 _HOPS = ("connector", "broker", "trueup")
+_STREAM = "\0stream"  # among the moves of followers, whose names have no such character
 
 
 class LagState(enum.Enum):
     CAUGHT_UP = "caught_up"
-    LAGGING = "lagging"
+    LAGGING = "lagging"  # behind, and moving
+    STALLED = "stalled"  # behind, and not moving
+    REWOUND = "rewound"  # went back: restored, or its offsets were reset
     UNKNOWN = "unknown"
+
+    @property
+    def late(self) -> bool:
+        """Known not to hold what it should."""
+        return self in (LagState.LAGGING, LagState.STALLED, LagState.REWOUND)
 
 
 @dataclass(frozen=True, slots=True)
 class HopLag:
     """`hop` is a follower's name, or `connector`, `broker`, `trueup` for the stream. `seconds` is the age of the oldest
-    thing not applied, 0 when there is none; `changes` the row changes known not to be applied. None: not known."""
+    thing not applied, 0 when there is none; `changes` the row changes known not to be applied, `transactions` the same
+    where positions count them. None: not known."""
 
     hop: str
     seconds: float | None
     changes: int | None
     state: LagState
     detail: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class _Sample:
-    """The leader had written `position` at `at`."""
-
-    position: Position
-    at: float
-
-
-@dataclass(frozen=True, slots=True)
-class _Entry:
-    """One or several transactions: the last one's commit, the first one's time; `total` counts all changes up to and
-    with these, since the tracker began."""
-
-    commit: Position
-    committed_at: float
-    received_at: float
-    total: int
-
-
-@dataclass(frozen=True, slots=True)
-class _Seen:
-    """What was last heard of somebody, when, and what was wrong with it."""
-
-    position: Position | None
-    at: float
-    fault: str = ""
+    transactions: int | None = None
 
 
 class LagTracker:
     """Folds observations of one group into lag by hop. Times are seconds of trueup's clock; for one thread.
 
-    `interval_seconds` is how often the observations come; less than `lagging_above` seconds late counts as caught up.
+    `interval_seconds` is how often the observations come; less than `lagging_above` seconds late counts as caught up,
+    and behind without a move for `stalled_after` seconds as stalled.
     Memory is bounded by `kept_max`: beyond it old observations are merged pair by pair, which makes old lag coarser.
     Ask the leader before the followers: a follower is measured against what was written before it was asked.
     """
 
-    def __init__(self, *, interval_seconds: float = 1.0, lagging_above: float = 0.0, kept_max: int = 4096) -> None:
+    def __init__(
+        self,
+        *,
+        interval_seconds: float = 1.0,
+        lagging_above: float = 0.0,
+        stalled_after: float = 15.0,
+        kept_max: int = 4096,
+    ) -> None:
         self._fresh = interval_seconds * _FRESH_INTERVALS
         self._allowed = lagging_above
+        self._stalled_after = stalled_after
+        self._moves: dict[str, Moves] = {}
+        self._skew = Skew()
         self._kept_max = kept_max
-        self._samples: list[_Sample] = []
-        self._entries: list[_Entry] = []
+        self._samples: list[Sample] = []
+        self._entries: list[Entry] = []
         self._floor: Position | None = None  # below it transactions may be missing here
         self._total = self._forgotten = 0
-        self._followers: dict[str, _Seen] = {}
-        self._through: _Seen | None = None
-        self._alive: _Seen | None = None
+        self._followers: dict[str, Seen] = {}
+        self._through: Seen | None = None
+        self._alive: Seen | None = None
         self._delays: dict[str, float] = {}
         self._delayed_at = 0.0
 
@@ -98,49 +95,54 @@ class LagTracker:
             if not position.covers(last.position):
                 # The log went back or is another one: nothing known before can be compared with it.
                 self._samples.clear()
+                self._moves.clear()
                 self._forget_transactions()
             elif last.position.covers(position):
                 # Idle. The first time that a position was seen is the one that tells an age, the last one freshness.
                 if len(self._samples) > 1 and self._samples[-2].position.covers(position):
                     self._samples.pop()
                 at = max(at, last.at)
-        self._samples.append(_Sample(position, at))
+        self._samples.append(Sample(position, at))
         if len(self._samples) > self._kept_max:
-            self._samples = _thinned(self._samples)
+            self._samples = thinned(self._samples)
 
     def follower_at(self, name: str, position: Position | None, at: float, fault: str = "") -> None:
         """The follower had applied `position` when it was asked, at `at`; None with the `fault` if it did not say."""
-        self._followers[name] = _Seen(position, at, fault)
+        self._followers[name] = Seen(position, at, fault)
+        if position is not None:
+            self._moves.setdefault(name, Moves()).at(position, at)
 
     def alive_at(self, at: float, fault: str = "") -> None:
         """A sign of life of the stream's source (keepalive, heartbeat) came at `at`; `fault` if it says that it is
         broken, for example a failed connector task."""
-        self._alive = _Seen(None, at, fault)
+        self._alive = Seen(None, at, fault)
 
     def batch(self, batch: Batch, now: float) -> None:
         """A poll of the stream returned at `now`."""
         if any(blind.cause is Cause.GAP and blind.table is None for blind in batch.blind):
             self._forget_transactions()
+            self._moves.pop(_STREAM, None)
         for transaction in batch.transactions:
             if self._entries and self._entries[-1].commit.covers(transaction.commit):
                 continue  # delivered before
             if self._floor is None:
                 self._floor = transaction.commit
             self._total += len(transaction.changes)
-            self._entries.append(_Entry(transaction.commit, transaction.committed_at, now, self._total))
+            self._entries.append(Entry(transaction.commit, transaction.committed_at, now, self._total))
         if self._floor is None:
             self._floor = batch.read_through
         if batch.read_through is not None:
-            self._through = _Seen(batch.read_through, now)
+            self._through = Seen(batch.read_through, now)
+            self._moves.setdefault(_STREAM, Moves()).at(batch.read_through, now)
         if batch.transactions:
-            committed = batch.transactions[-1].committed_at
-            times = (batch.connector_at, batch.broker_at, now)
-            self._delays = {
-                hop: max(0.0, at - committed) for hop, at in zip(_HOPS, times, strict=True) if at is not None
-            }
-            self._delayed_at = now
+            self._delay(batch, now)
         if len(self._entries) > self._kept_max:
             self._prune()
+
+    @property
+    def clock_ahead(self) -> float:
+        """Seconds that the leader's clock is ahead of trueup's for sure (behind: negative); 0.0 if both may agree."""
+        return self._skew.ahead
 
     def followers(self, now: float) -> tuple[HopLag, ...]:
         """Every follower ever heard of, by name."""
@@ -154,17 +156,36 @@ class LagTracker:
         others = [self._earlier_hop(hop, last, now) for hop in _HOPS[:-1] if hop in self._delays]
         return (*others, last)
 
-    def _follower(self, name: str, seen: _Seen, now: float) -> HopLag:
+    def _delay(self, batch: Batch, now: float) -> None:
+        """Of the newest event, from its commit up to each hop. The commit is stamped by the leader's clock, and held
+        between samples of ours; no hop can have had the event later than we did."""
+        newest = batch.transactions[-1]
+        entry = Entry(newest.commit, newest.committed_at, now, self._total)
+        earliest, latest = self._written_between(entry)
+        if self._samples and not self._samples[0].position.covers(newest.commit):
+            self._skew.note(newest.committed_at, earliest, latest)
+        written = min(max(newest.committed_at, earliest), latest)
+        ours = max(0.0, now - written)
+        times = (batch.connector_at, batch.broker_at, now)
+        self._delays = {
+            hop: min(ours, max(0.0, at - written)) for hop, at in zip(_HOPS, times, strict=True) if at is not None
+        }
+        self._delayed_at = now
+
+    def _follower(self, name: str, seen: Seen, now: float) -> HopLag:
         doubt = seen.fault or self._stale(seen.at, now, "the follower has not answered") or self._leader_stale(now)
         if seen.position is None or doubt:
             return HopLag(name, None, None, LagState.UNKNOWN, doubt or "the follower does not tell its position")
         if not seen.position.covers(self._samples[-1].position) and not self._comparable(seen.position):
             return HopLag(name, None, None, LagState.UNKNOWN, "its position cannot be compared with the leader's")
         since = self._oldest_due(seen.position, seen.at)
+        lacking = transactions_between(self._samples[-1].position, seen.position)
         if since is None:
-            return HopLag(name, 0.0, 0, LagState.CAUGHT_UP)
+            lag = HopLag(name, 0.0, 0, LagState.CAUGHT_UP, transactions=lacking)
+            return self._moved(name, lag, seen.at)
         changes = self._changes_due(seen.position)
-        return self._late(HopLag(name, max(0.0, seen.at - since), changes, LagState.LAGGING))
+        lag = HopLag(name, max(0.0, seen.at - since), changes, LagState.LAGGING, self._skewed(), lacking)
+        return self._moved(name, self._late(lag), seen.at)
 
     def _trueup(self, now: float) -> HopLag:
         through, alive = self._through, self._alive
@@ -179,8 +200,10 @@ class LagTracker:
         assert through.position is not None
         since = self._first_sample_behind(through.position, through.at)
         if since is None:
-            return HopLag("trueup", self._newest_delay("trueup", now), 0, LagState.CAUGHT_UP)
-        return self._late(HopLag("trueup", max(0.0, through.at - since), None, LagState.LAGGING))
+            lag = HopLag("trueup", self._newest_delay("trueup", now), 0, LagState.CAUGHT_UP, self._skewed())
+        else:
+            lag = self._late(HopLag("trueup", max(0.0, through.at - since), None, LagState.LAGGING, self._skewed()))
+        return self._moved(_STREAM, lag, through.at)
 
     def _earlier_hop(self, hop: str, last: HopLag, now: float) -> HopLag:
         """What lies between the leader and trueup can be no later than trueup, and is only known by its events."""
@@ -189,6 +212,26 @@ class LagTracker:
         if last.state is LagState.UNKNOWN or now - self._delayed_at > self._fresh:
             return HopLag(hop, None, None, LagState.UNKNOWN, last.detail or "no event came lately")
         return self._late(HopLag(hop, self._delays[hop], None, LagState.LAGGING, "delay of the newest event"))
+
+    def _moved(self, name: str, lag: HopLag, asked_at: float) -> HopLag:
+        """Behind is two things more: standing, and having gone back."""
+        moves = self._moves.get(name)
+        if moves is None:
+            return lag
+        if moves.rewound:
+            return replace(lag, state=LagState.REWOUND, detail=moves.rewound)
+        if lag.state is not LagState.LAGGING or lag.seconds is None:
+            return lag
+        still = min(asked_at - moves.since, lag.seconds)
+        if still < self._stalled_after:
+            return lag
+        return replace(lag, state=LagState.STALLED, detail=_said(f"has not moved for {still:.0f} s", lag.detail))
+
+    def _skewed(self) -> str:
+        ahead = self._skew.ahead
+        if not ahead:
+            return ""
+        return f"the leader's clock is {abs(ahead):.1f} s {'ahead' if ahead > 0 else 'behind'}: allowed for"
 
     def _late(self, lag: HopLag) -> HopLag:
         """Late by less than what is allowed is caught up; the seconds stay as they are."""
@@ -216,12 +259,17 @@ class LagTracker:
             return None
         return behind
 
-    def _written_at(self, entry: _Entry) -> float:
+    def _written_at(self, entry: Entry) -> float:
         """The commit's own time, held between the samples around it."""
+        earliest, latest = self._written_between(entry)
+        return min(max(entry.committed_at, earliest), latest)
+
+    def _written_between(self, entry: Entry) -> tuple[float, float]:
+        """The last sample before the commit, and the first one behind it or our receiving it."""
         index = bisect_left(self._samples, True, key=lambda s: s.position.covers(entry.commit))
         high = min(entry.received_at, self._samples[index].at if index < len(self._samples) else entry.received_at)
         low = self._samples[index - 1].at if index else min(entry.committed_at, high)
-        return min(max(entry.committed_at, low), max(high, low))
+        return low, max(high, low)
 
     def _first_sample_behind(self, reached: Position, asked_at: float) -> float | None:
         """When the leader was first seen beyond `reached`, by `asked_at`."""
@@ -245,7 +293,9 @@ class LagTracker:
         return bisect_left(self._entries, True, key=lambda e: not applied.covers(e.commit))
 
     def _comparable(self, position: Position) -> bool:
-        return self._samples[-1].position.covers(position)
+        """Of one log? A follower's set of ids may hold some that it gave out itself."""
+        latest = self._samples[-1].position
+        return latest.covers(position) or transactions_between(latest, position) is not None
 
     def _leader_stale(self, now: float) -> str:
         if not self._samples:
@@ -279,10 +329,5 @@ class LagTracker:
             self._entries[: 2 * len(merged)] = merged
 
 
-def _thinned(samples: list[_Sample]) -> list[_Sample]:
-    """Pairs of the older half become one: where the second one was, when the first one was. Old lag may be told too
-    long by the distance between them, never too short."""
-    half = len(samples) // 2
-    pairs = zip(samples[0:half:2], samples[1:half:2], strict=False)
-    merged = [_Sample(second.position, first.at) for first, second in pairs]
-    return merged + samples[2 * len(merged) :]
+def _said(*parts: str) -> str:
+    return "; ".join(part for part in parts if part)

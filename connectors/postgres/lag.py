@@ -29,7 +29,7 @@ class Sender:
 class Slot:
     """One replication slot of the leader. `retained_bytes` is the log kept for it (None: none is, or it is lost),
     `safe_bytes` how much more may be written before it is lost (None: no limit is set). `status` is PostgreSQL's
-    `wal_status`: reserved, extended, unreserved, lost."""
+    `wal_status`: reserved, extended, unreserved, lost. `limit_bytes`: `max_slot_wal_keep_size` (None: no limit)."""
 
     name: str
     kind: str
@@ -38,6 +38,7 @@ class Slot:
     retained_bytes: int | None
     safe_bytes: int | None
     confirmed: Lsn | None
+    limit_bytes: int | None = None
 
     @property
     def lost(self) -> bool:
@@ -51,7 +52,8 @@ from pg_stat_replication order by application_name, pid
 _SLOTS = """
 select slot_name::text, slot_type, active, wal_status,
        case when wal_status <> 'lost' then pg_wal_lsn_diff(pg_current_wal_lsn(), restart_lsn)::bigint end,
-       safe_wal_size, confirmed_flush_lsn::text
+       safe_wal_size, confirmed_flush_lsn::text,
+       (select nullif(setting::bigint, -1) * 1048576 from pg_settings where name = 'max_slot_wal_keep_size')
 from pg_replication_slots order by slot_name
 """
 # Without pg_monitor the receiver's status is null although it runs: then nothing is known to be wrong.
@@ -97,8 +99,8 @@ def _sender(row: Record) -> Sender:
 
 
 def _slot(row: Record) -> Slot:
-    name, kind, active, status, retained, safe, confirmed = row
-    return Slot(name, kind, active, status, retained, safe, _lsn(confirmed))
+    name, kind, active, status, retained, safe, confirmed, limit = row
+    return Slot(name, kind, active, status, retained, safe, _lsn(confirmed), limit)
 
 
 def standby_hindrance(row: Record) -> str:

@@ -81,6 +81,8 @@ class Lagging:
         if slot is None:
             return [HopLag("stream", None, None, LagState.UNKNOWN, f"the leader has no slot {name!r}")]
         detail = f"slot {name} retains {slot.retained_bytes or 0:,} bytes"
+        if slot.safe_bytes is not None:
+            detail += f" and is lost after {slot.safe_bytes:,} more (max_slot_wal_keep_size)"
         if slot.lost:
             return [HopLag("stream", None, None, LagState.UNKNOWN, f"slot {name} lost its log: the stream has a gap")]
         if not slot.active:

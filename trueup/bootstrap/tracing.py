@@ -15,8 +15,9 @@ from connectors.journal.opening import Journal, open_journal
 from reconciler.masking import NOTHING_MASKED, Masking
 from trueup.bootstrap.causing import appliers
 from trueup.bootstrap.journal import existing
-from trueup.bootstrap.servers import Servers, open_group_servers, patterns_of
+from trueup.bootstrap.servers import patterns_of
 from trueup.bootstrap.stream import kafka_reading
+from trueup.bootstrap.watching import Watched, open_watched
 from trueup.clock import SystemClock
 from trueup.services.cause import Applier, known_of
 from trueup.services.group import TableBook
@@ -46,7 +47,7 @@ class Tracing:
     """Open servers of one group. `history` reads a key's changes back; `source` says from where."""
 
     group: str
-    servers: Servers
+    servers: Watched
     book: TableBook
     journal: Journal | None
     source: str
@@ -57,7 +58,7 @@ class Tracing:
     @classmethod
     def open(cls, settings: Settings, group: Group, *, messages: int, seconds: float) -> Tracing:
         """Unreachable or Forbidden if the leader cannot be asked."""
-        servers = open_group_servers(group, agree=False)
+        servers = open_watched(group)
         try:
             book = TableBook(
                 servers.leader,

@@ -6,6 +6,7 @@ PostgreSQL tells hindrances and slots; MariaDB and MySQL tell whether replicatio
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from functools import partial
 from urllib.parse import urlsplit
 
@@ -15,7 +16,8 @@ from connectors.postgres.lag import LagReader
 from connectors.postgres.replica import PostgresReplica
 from trueup.bootstrap.engines import Endpoints, open_endpoints
 from trueup.bootstrap.servers import Address, Servers, open_servers
-from verifier.errors import Misconfigured
+from trueup.services.watch import KeptLog
+from verifier.errors import Forbidden, Misconfigured, Permanent, Temporary
 from verifier.look import Role
 from verifier.policy import Limits
 from verifier.ports import Replica
@@ -81,12 +83,31 @@ def hindrances(servers: Watched) -> dict[str, Callable[[], str]]:
     return found
 
 
-def retained(servers: Watched) -> dict[str, int]:
-    """Bytes of log that the leader keeps by slot."""
-    if not isinstance(servers.leader, PostgresReplica):
-        return {}
-    slots = LagReader(servers.leader).slots()
-    return {slot.name: slot.retained_bytes for slot in slots if slot.retained_bytes is not None}
+def retained(servers: Watched) -> dict[str, KeptLog]:
+    """The log that the leader keeps: by slot, and where there are none for each follower, by its name."""
+    if isinstance(servers.leader, PostgresReplica):
+        slots = LagReader(servers.leader).slots()
+        return {slot.name: KeptLog(slot.retained_bytes, slot.safe_bytes, slot.status) for slot in slots}
+    if servers.leader.dialect in ("mysql", "mariadb"):
+        return _binlog(servers)
+    return {}
+
+
+def _binlog(servers: Watched) -> dict[str, KeptLog]:
+    from connectors.mysql.lag import kept_binlog
+    from connectors.mysql.replica import MysqlReplica
+
+    assert isinstance(servers.leader, MysqlReplica)
+    try:
+        kept = kept_binlog(servers.leader)
+    except Forbidden:
+        return {}  # doctor says so
+    found: dict[str, KeptLog] = {}
+    for name, follower in servers.followers.items():
+        with suppress(Temporary, Permanent):  # who watches lag tells it
+            lost = kept.lost_for(follower.position())
+            found[name] = KeptLog(kept.bytes, None, "lost" if lost else "reserved")
+    return found
 
 
 def role(follower: Replica) -> str:

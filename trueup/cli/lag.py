@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def register(app: typer.Typer) -> None:
-    app.command(help="How late followers and the change stream are, now; exit 1 if one lags, 4 if unknown.")(lag)
+    app.command(help="How late followers and the change stream are, now; exit 1 if one is late, 4 if unknown.")(lag)
 
 
 def lag(
@@ -47,7 +47,7 @@ def lag(
     finally:
         looking.close()
     states = {hop["state"] for hop in result["hops"]}
-    if "lagging" in states:
+    if states & {"lagging", "stalled", "rewound"}:
         return exits.DRIFT
     return exits.UNVERIFIED if "unknown" in states else exits.EQUAL
 
@@ -61,6 +61,7 @@ def _result(group: str, hops: list[HopLag], whys: dict[str, str]) -> dict[str, A
                 "hop": hop.hop,
                 "seconds": None if hop.seconds is None else round(hop.seconds, 3),
                 "changes": hop.changes,
+                "transactions": hop.transactions,
                 "state": hop.state.value,
                 "detail": "; ".join(part for part in (hop.detail, whys.get(hop.hop, "")) if part),
             }
@@ -74,14 +75,16 @@ def _table(result: dict[str, Any], out: Any) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    style = {"caught_up": "green", "lagging": "red", "unknown": "yellow"}
+    style = {"caught_up": "green", "lagging": "red", "stalled": "bold red", "rewound": "bold red", "unknown": "yellow"}
+    counted = any(hop["transactions"] is not None for hop in result["hops"])
+    numbers = ("seconds", "changes", *(("transactions",) if counted else ()))
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in ("hop", "state", "seconds", "changes", "detail"):
-        table.add_column(name, justify="right" if name in ("seconds", "changes") else "left")
+    for name in ("hop", "state", *numbers, "detail"):
+        table.add_column(name, justify="right" if name in numbers else "left")
     for hop in result["hops"]:
-        seconds = "?" if hop["seconds"] is None else f"{hop['seconds']:.2f}"
-        changes = "?" if hop["changes"] is None else f"{hop['changes']:,}"
-        table.add_row(hop["hop"], Text(hop["state"], style=style[hop["state"]]), seconds, changes, hop["detail"])
+        told = ["?" if hop["seconds"] is None else f"{hop['seconds']:.2f}"]
+        told += ["?" if hop[name] is None else f"{hop[name]:,}" for name in numbers[1:]]
+        table.add_row(hop["hop"], Text(hop["state"], style=style[hop["state"]]), *told, hop["detail"])
     console = Console(file=out, width=None if out.isatty() else 160, highlight=False)
     console.print(table)
     for one in result["paused"]:

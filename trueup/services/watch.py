@@ -17,6 +17,16 @@ from verifier.gtid import Binlog
 from verifier.lag import HopLag, LagTracker
 
 
+@dataclass(frozen=True, slots=True)
+class KeptLog:
+    """What the leader keeps of its log for somebody: bytes, how many more may be written before he loses what he needs
+    (None: no limit), and the server's own word for it."""
+
+    retained: int | None = None
+    safe: int | None = None
+    status: str | None = None
+
+
 @dataclass(slots=True)
 class SharedLag:
     """A `LagTracker` for several threads: the stream's reader, the watcher, and whoever asks."""
@@ -31,6 +41,11 @@ class SharedLag:
     def observe(self, note: Callable[[LagTracker], None]) -> None:
         with self._lock:
             note(self.tracker)
+
+    def clock_ahead(self) -> float:
+        """Seconds that the leader's clock is ahead of ours for sure."""
+        with self._lock:
+            return self.tracker.clock_ahead
 
     def told(self, now: float) -> tuple[tuple[HopLag, ...], tuple[HopLag, ...]]:
         """Followers and hops of the stream at `now`."""
@@ -47,8 +62,8 @@ class WatchService:
     every_seconds: float = 1.0
     source_alive: Callable[[], tuple[float, str] | None] = lambda: None
     hindrances: Mapping[str, Callable[[], str]] = field(default_factory=dict)
-    retained: Callable[[], Mapping[str, int]] = dict
-    slots: dict[str, int] = field(default_factory=dict)
+    retained: Callable[[], Mapping[str, KeptLog]] = dict
+    slots: dict[str, KeptLog] = field(default_factory=dict)
 
     @property
     def name(self) -> str:

@@ -15,7 +15,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families
 from dashboards import catalogue as c
 from dashboards.exporter import Exporter
 from dashboards.meter import Meter
-from dashboards.snapshot import FollowerState, GroupState, InvariantState, Snapshot, StreamState
+from dashboards.snapshot import FollowerState, GroupState, InvariantState, SlotState, Snapshot, StreamState
 
 FULL = Snapshot(
     "1.2.3",
@@ -26,13 +26,14 @@ FULL = Snapshot(
             "leader",
             followers=(
                 FollowerState(
-                    "eu-2", "subscriber", "lagging", 12.5, 40, 3,
+                    "eu-2", "subscriber", "lagging", 12.5, 40, 6, 3,
                     {("public.orders", "missing"): 2, ("public.items", "mismatched"): 5},
                     {"gap": 1, "something new": 2},
                 ),
                 FollowerState("standby", "standby"),
             ),
-            stream=StreamState("kafka", "caught_up", 1000.0, {"broker": 0.25}, {"truncate": 1}, 7, {"debezium": 4096}),
+            stream=StreamState("kafka", "caught_up", 1000.0, {"broker": 0.25}, {"truncate": 1}, 7, {"debezium": SlotState(4096, 100, "unreserved"), "lost": SlotState()}),
+            clock_ahead_seconds=-2.5,
             scan_completed_at=900.0,
             oldest_verified={"public.orders": 800.0, "public.items": None, "public.users": 850.0},
             invariants=(InvariantState("ledger", 30.0, 2, 990.0), InvariantState("stock", 60.0)),
@@ -55,6 +56,14 @@ def test_a_snapshot_becomes_exactly_these_samples() -> None:
         (c.GROUP, {"group": "shop", "leader": "leader", "stream": "kafka"}, 1.0),
         (c.LAG_SECONDS, {"group": "shop", "follower": "eu-2"}, 12.5),
         (c.LAG_SECONDS, {"group": "shop", "follower": "standby"}, None),
+        (c.LAG_TRANSACTIONS, {"group": "shop", "follower": "eu-2"}, 6.0),
+        (c.LAG_TRANSACTIONS, {"group": "shop", "follower": "standby"}, None),
+        (c.REPLICATION_STATE, {"group": "shop", "follower": "eu-2", "state": "stalled"}, 0.0),
+        (c.CLOCK_AHEAD, {"group": "shop"}, -2.5),
+        (c.SLOT_SAFE, {"group": "shop", "slot": "debezium"}, 100.0),
+        (c.SLOT_SAFE, {"group": "shop", "slot": "lost"}, None),
+        (c.SLOT_STATE, {"group": "shop", "slot": "debezium", "status": "unreserved"}, 1.0),
+        (c.SLOT_STATE, {"group": "shop", "slot": "debezium", "status": "lost"}, 0.0),
         (c.REPLICATION_STATE, {"group": "shop", "follower": "eu-2", "state": "lagging"}, 1.0),
         (c.REPLICATION_STATE, {"group": "shop", "follower": "eu-2", "state": "caught_up"}, 0.0),
         (c.REPLICATION_STATE, {"group": "shop", "follower": "standby", "state": "unknown"}, 1.0),

@@ -7,11 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from verifier.change import Batch, Blindness, Cause, Change, Operation, Transaction
+from verifier.gtid import GtidSet
 from verifier.lag import HopLag, LagState, LagTracker
 from verifier.position import Lsn, Tick
 from verifier.table import TableName
 
 CAUGHT_UP, LAGGING, UNKNOWN = LagState.CAUGHT_UP, LagState.LAGGING, LagState.UNKNOWN
+STALLED, REWOUND = LagState.STALLED, LagState.REWOUND
 TABLE = TableName("public", "t")
 
 
@@ -222,7 +224,7 @@ def test_memory_is_bounded_and_old_lag_only_becomes_coarser() -> None:
         tracker.batch(_batch((second, float(second), 1), through=second), float(second))
         tracker.follower_at("f", Lsn(10), float(second))
     seconds, changes, state = _only(tracker.followers(4999.0))
-    assert state is LAGGING
+    assert state is STALLED
     assert seconds is not None
     # Merged as one with what came before the follower's position: too long perhaps, never too short.
     assert 4999 - 11 <= seconds <= 4999
@@ -230,6 +232,105 @@ def test_memory_is_bounded_and_old_lag_only_becomes_coarser() -> None:
     assert 4989 <= changes <= 5000
     assert len(tracker._samples) <= 64
     assert len(tracker._entries) <= 64
+
+
+def _followed(tracker: LagTracker, second: float, written: int, applied: int) -> HopLag:
+    tracker.leader_at(Lsn(written), second)
+    tracker.follower_at("f", Lsn(applied), second)
+    (lag,) = tracker.followers(second)
+    return lag
+
+
+def test_who_is_behind_and_does_not_move_is_stalled_and_who_moves_is_not() -> None:
+    tracker = LagTracker(stalled_after=10.0)
+    for second in range(30):
+        _followed(tracker, second, 100, 100)  # idle for long: nothing has stood still in the face of work
+    for second in range(30, 40):
+        assert _followed(tracker, second, 200, 100).state is LAGGING
+    stalled = _followed(tracker, 41.0, 300, 100)
+    assert (stalled.state, stalled.seconds, stalled.detail) == (STALLED, 11.0, "has not moved for 11 s")
+    assert _followed(tracker, 42.0, 400, 101).state is LAGGING  # slow, but moving
+    assert _followed(tracker, 43.0, 400, 400).state is CAUGHT_UP
+
+
+def test_a_little_lateness_that_is_allowed_is_not_stalled_either() -> None:
+    tracker = LagTracker(lagging_above=60.0, stalled_after=5.0)
+    for second in range(20):
+        lag = _followed(tracker, second, 100 + (second > 2), 100)
+    assert (lag.state, lag.seconds) == (CAUGHT_UP, 16.0)
+
+
+def test_a_position_that_went_back_is_rewound_until_it_is_there_again() -> None:
+    tracker = LagTracker()
+    assert _followed(tracker, 1.0, 500, 500).state is CAUGHT_UP
+    back = _followed(tracker, 2.0, 600, 300)  # restored from a backup
+    assert (back.state, back.seconds) == (REWOUND, 1.0)
+    assert back.detail == "its position went back from lsn:0/1F4 to lsn:0/12C"
+    assert _followed(tracker, 3.0, 600, 499).state is REWOUND
+    assert _followed(tracker, 4.0, 600, 500).state is LAGGING
+    assert _followed(tracker, 5.0, 600, 600).state is CAUGHT_UP
+
+
+def test_a_leader_whose_log_went_back_makes_nobody_rewound() -> None:
+    tracker = LagTracker()
+    _followed(tracker, 1.0, 500, 500)
+    assert _followed(tracker, 2.0, 400, 400).state is CAUGHT_UP
+
+
+def test_a_stream_whose_offsets_were_reset_is_rewound_and_a_gap_is_no_going_back() -> None:
+    tracker = LagTracker()
+    tracker.leader_at(Lsn(500), 0.0)
+    tracker.batch(_batch(through=500), 0.0)
+    tracker.batch(_batch(through=200), 0.5)
+    assert _only(tracker.stream(0.5))[2] is REWOUND
+    tracker.batch(_batch(through=500), 1.0)
+    assert _only(tracker.stream(1.0))[2] is CAUGHT_UP
+    tracker.batch(Batch((), Lsn(100), blind=(Blindness(Cause.GAP),)), 1.5)
+    assert _only(tracker.stream(1.5))[2] is LAGGING
+
+
+def test_a_stream_that_is_polled_and_brings_nothing_stalls() -> None:
+    tracker = LagTracker(stalled_after=3.0)
+    tracker.batch(_batch(through=100), 0.0)
+    for second in range(1, 6):
+        tracker.leader_at(Lsn(100 + second), float(second))
+        tracker.batch(_batch(through=100), second + 0.1)
+    assert _only(tracker.stream(5.1))[2] is STALLED
+
+
+def test_global_ids_tell_how_many_transactions_are_missing() -> None:
+    tracker = LagTracker()
+    tracker.leader_at(GtidSet.parse("a:1-100,b:1-5"), 1.0)
+    tracker.follower_at("f", GtidSet.parse("a:1-90:95,c:1-7"), 1.0)
+    (lag,) = tracker.followers(1.0)
+    assert (lag.transactions, lag.state) == (14, LAGGING)
+    tracker.follower_at("f", GtidSet.parse("a:1-100,b:1-5,c:1-8"), 1.5)
+    (lag,) = tracker.followers(1.5)
+    assert (lag.transactions, lag.state) == (0, CAUGHT_UP)  # what it has written itself does not count
+
+
+@pytest.mark.parametrize(("skew", "said"), [(3600.0, "3599"), (-5.0, "-4"), (0.1, "0.0")])
+def test_a_clock_that_is_surely_wrong_is_told(skew: float, said: str) -> None:
+    """By how much at least: a sample lies at most a second around the commit."""
+    tracker = LagTracker()
+    for second in range(6):
+        tracker.leader_at(Lsn(100 * second), float(second))
+        tracker.batch(_batch((100 * second + 50, second + 0.5 + skew, 1), through=100 * second + 50), second + 0.6)
+    assert f"{tracker.clock_ahead:.1f}".startswith(said)
+    (lag,) = tracker.stream(5.7)
+    assert ("clock" in lag.detail) == (abs(skew) > 1)
+    assert lag.seconds is not None
+    assert 0.0 <= lag.seconds <= 1.1
+
+
+def test_no_hop_had_an_event_later_than_trueup_whatever_its_clock_says() -> None:
+    tracker = LagTracker()
+    tracker.leader_at(Lsn(50), 9.0)
+    tracker.leader_at(Lsn(100), 10.0)
+    tracker.batch(_batch((100, 9.5, 1), through=100, connector_at=4_000.0, broker_at=2.0), 10.0)
+    assert [(lag.hop, lag.seconds) for lag in tracker.stream(10.0)] == [
+        ("connector", 0.5), ("broker", 0.0), ("trueup", 0.5),
+    ]  # fmt: skip
 
 
 @given(
