@@ -39,7 +39,9 @@ _FAMILIES = {
 }
 """Names that say more than the affinity which they get."""
 
-STAND_AS_TEXT = frozenset({Family.DATE, Family.TIME, Family.TIMESTAMP, Family.TIMESTAMPTZ, Family.DECIMAL})
+STAND_AS_TEXT = frozenset(
+    {Family.DATE, Family.TIME, Family.TIMESTAMP, Family.TIMESTAMPTZ, Family.INTERVAL, Family.DECIMAL}
+)
 """What SQLite has no storage class for, and a STRICT table no type (https://www.sqlite.org/stricttables.html)."""
 
 # https://www.sqlite.org/datatype3.html#determination_of_column_affinity, in this order
