@@ -65,11 +65,16 @@ class Cause(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Blindness:
-    """From this transaction on the stream no longer tells everything about `table` (None: about any table)."""
+    """From this transaction on the stream no longer tells everything about `table` (None: about any table).
+
+    `keys`: these alone may have changed untold (None: any). Whoever looks at them again, behind this transaction, has
+    made up for it, and the table need not be scanned. Looks that may stand on either side of it are void all the same.
+    """
 
     cause: Cause
     table: TableName | None = None
     detail: str = ""
+    keys: tuple[Key, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)

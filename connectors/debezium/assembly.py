@@ -38,9 +38,10 @@ from connectors.debezium.event import Begin, End, RowEvent, Statement
 from connectors.debezium.pending import Partition, Pending
 from connectors.debezium.source import POSTGRES, Source, TransactionId
 from connectors.debezium.statements import Statements
+from connectors.debezium.unread import UnreadMessages
 from verifier.change import Blindness, Cause, Transaction
 from verifier.position import Position
-from verifier.table import TableName
+from verifier.table import Key, TableName
 
 REMEMBERED = 65_536
 _MESSAGE = "LogicalDecodingMessageId@"  # in the odd name under which messages are counted
@@ -80,7 +81,7 @@ class TransactionAssembler:
         self._floor = delivered  # every transaction delivered above it is in `_recent`
         self._next: dict[Partition, int] = {}
         self._transactions: Partition | None = None
-        self._unread: dict[TableName, list[tuple[Partition, int]]] = {}
+        self._unread = UnreadMessages()
         self._fields: dict[TableName, tuple[str, ...]] = {}
         self._noticed: list[Blindness] = []
 
@@ -111,6 +112,7 @@ class TransactionAssembler:
             first, last = offsets[start], offsets[start + len(stretch.orders) - 1]
             start += len(stretch.orders)
             if xid in self._recent:
+                self._noticed.extend(self._unread.late(xid, stretch))
                 self._forget_before(partition, last)
                 continue
             pending = self._pending.get(xid)
@@ -120,13 +122,16 @@ class TransactionAssembler:
             self.kept += pending.add(partition, first, last, stretch, self._keep_max)
         self.passed(partition, offsets[-1])
 
-    def unread(self, partition: Partition, offset: int, table: TableName | None, reason: str) -> None:
-        """A message that nobody understands: its table is blind, and a transaction that lacks a row of that table
-        does not wait for it. In the transaction topic (table None) it blinds all tables."""
+    def unread(
+        self, partition: Partition, offset: int, table: TableName | None, reason: str, key: Key | None = None
+    ) -> None:
+        """A message that nobody understands: its table is blind (or its `key` alone, where that is known), and a
+        transaction that lacks a row of that table does not wait for it. In the transaction topic (table None) it blinds
+        all tables."""
         self.passed(partition, offset)
-        self._noticed.append(Blindness(Cause.UNREADABLE, table, reason))
+        self._noticed.append(Blindness(Cause.UNREADABLE, table, reason, None if key is None else (key,)))
         if table is not None:
-            self._unread.setdefault(table, []).append((partition, offset))
+            self._unread.add(table, partition, offset, key)
 
     def statement(self, partition: Partition, offset: int, event: Statement) -> None:
         """A statement that stands by itself. One that is told too late, or without an id, blinds from here on."""
@@ -181,13 +186,10 @@ class TransactionAssembler:
                 break
             end = self._ends[0].end
             lacking = self._lacking(end)
-            unread = self._unread_of(end) if lacking else {}
-            if lacking > sum(map(len, unread.values())):
+            blind = self._unread.instead_of(end, lacking) if lacking > 0 else ()
+            if blind is None:
                 break
-            blind = tuple(Blindness(Cause.UNREADABLE, name, "a row of this transaction") for name in unread)
             taken.append(self._deliver(end, blind))
-            for places in unread.values():
-                del places[:lacking]
             room -= max(len(taken[-1].changes), 1)
         return taken
 
@@ -235,11 +237,6 @@ class TransactionAssembler:
     def _lacking(self, end: End) -> int:
         pending = self._pending.get(end.xid)
         return end.events - (pending.count() if pending else 0)
-
-    def _unread_of(self, end: End) -> dict[TableName, list[tuple[Partition, int]]]:
-        """Unread messages of the transaction's tables: its missing rows may be among them."""
-        names = [TableName.parse(name) for name, _ in end.by_table]
-        return {name: self._unread[name] for name in names if self._unread.get(name)}
 
     def _deliver(self, end: End, blind: tuple[Blindness, ...] = ()) -> Transaction:
         pending = self._pending.get(end.xid) or Pending()
@@ -313,8 +310,7 @@ class TransactionAssembler:
             self.kept -= gone
             if not pending.parts:
                 del self._pending[xid]
-        for places in self._unread.values():
-            places[:] = [place for place in places if place[0] != partition or place[1] >= offset]
+        self._unread.forget_before(partition, offset)
 
 
 def _tables(end: End) -> Sequence[TableName | None]:

@@ -95,6 +95,16 @@ class Decoder:
         schema, dot, name = rest.partition(".")
         return TableName(schema, name) if rest != topic and dot and name else None
 
+    def key_of(self, table: TableName | None, key: bytes | None) -> Key | None:
+        """The row that a message of this table told of, from its key alone; None if that cannot be told."""
+        shape = None if table is None else self._shape_of(table)
+        if shape is None or key is None or not shape.table.key:
+            return None
+        try:
+            return self._key(shape, key)
+        except (ValueError, TypeError, KeyError, ArithmeticError, RecursionError):
+            return None
+
     def _blamed(self, topic: str) -> TableName | None:
         """Whose row a message of this topic may have told of; None: that of any table. Topics spell odd names with `_`,
         so the table may be another than they say."""

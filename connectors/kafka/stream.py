@@ -258,7 +258,8 @@ class KafkaStream:
         letter = dead_letter(record, error)
         self._letters.append(letter)
         where = f"{record.topic}:{record.partition} at offset {record.offset}: {letter.text}"
-        self._assembler.unread(record.place, record.offset, error.table, where)
+        key = self._decoder.key_of(error.table, record.key)
+        self._assembler.unread(record.place, record.offset, error.table, where, key)
 
     def _take(self, place: Partition, offset: int, event: Event) -> None:
         if isinstance(event, RowEvent):

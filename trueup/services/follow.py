@@ -173,16 +173,26 @@ class FollowService:
         return not self._recorded.offsets or now - self._recorded_at >= _BARRIER_SECONDS
 
     def _caused(self, batch: Batch) -> tuple[dict[tuple[TableName, Key], Position], list[Blindness]]:
-        """Keys of the group's own tables in order of their latest commits, and what the stream cannot vouch for."""
+        """Keys of the group's own tables in order of their latest commits, those that changed untold among them, and
+        what the stream cannot vouch for."""
         ours = set(self.world.book.names())
         touched: dict[tuple[TableName, Key], Position] = {}
         blind = list(batch.blind)
         for transaction in batch.transactions:
-            blind.extend(transaction.blind)
             for table, keys in transaction.keys().items():
                 if table in ours:
                     touch(touched, table, keys, transaction.commit)
-        return touched, [one for one in blind if one.table is None or one.table in ours]
+            for one in transaction.blind:
+                if one.keys and one.table is not None and one.table in ours:
+                    touch(touched, one.table, one.keys, transaction.commit)
+            blind.extend(transaction.blind)
+        untold = [(one.table, one.keys) for one in batch.blind if one.keys and one.table in ours]
+        if untold:
+            latest = self.world.leader.position()  # what they belong to has committed: its events were sent
+            for name, keys in untold:
+                if name is not None:
+                    touch(touched, name, keys, latest)
+        return touched, [one for one in blind if one.keys is None and (one.table is None or one.table in ours)]
 
     def _due(self, now: float) -> float:
         """Seconds until what was touched may be written."""

@@ -175,7 +175,8 @@ def test_poison_is_kept_whole_and_blinds_its_table_and_the_rest_goes_on(bench: B
     assert (blindness.cause, blindness.table) == (Cause.UNREADABLE, T)
     assert blindness.detail.startswith("p.public.t:0 at offset 1: ")
     assert keys(batch) == [[1, 3]]
-    assert [b.table for b in batch.transactions[0].blind] == [T]
+    assert blindness.keys == ((2,),), "its key was understood"
+    assert [(b.table, b.keys) for b in batch.transactions[0].blind] == [(T, ((2,),))]
     (letter,) = batch.letters
     assert (letter.topic, letter.partition, letter.offset, letter.at) == ("p.public.t", 0, 1, 1001.0)
     assert (letter.key, letter.value, letter.fault) == (b'{"id": 2}', b"\x01junk", "JSONDecodeError")
@@ -183,6 +184,32 @@ def test_poison_is_kept_whole_and_blinds_its_table_and_the_rest_goes_on(bench: B
     bench.source.transaction(4)
     assert keys(bench.poll()) == [[4]]
     assert bench.poll().offsets["p.public.t:0"] == 4
+
+
+def test_poison_whose_key_is_poison_too_blinds_its_whole_table(bench: Bench) -> None:
+    bench.open()
+    bench.source.begin()
+    bench.broker.logs["p.public.t", 0].append((b"\xff", b"\x00junk"))
+    bench.broker.append(("p.public.t", 0), {"id": 2}, b"\x00junk")
+    bench.source.end(t=2)
+    batch = bench.poll()
+    assert [(one.table, one.keys) for one in batch.blind] == [(T, None), (T, ((2,),))]
+    assert [(one.table, one.keys) for one in batch.transactions[0].blind] == [(T, None)]
+
+
+def test_a_row_that_comes_behind_its_transaction_is_told_by_itself(bench: Bench) -> None:
+    """A message that nobody understands was taken for it."""
+    bench.broker.topic("p.public.t", 2)
+    bench.open()
+    bench.broker.append(("p.public.t", 1), {"id": 9}, b"junk of another transaction")
+    bench.source.begin()
+    bench.source.end(t=1)
+    assert [one.keys for one in bench.poll().transactions[0].blind] == [((9,),)]
+    bench.source.row(1, 4)
+    assert [(one.table, one.keys) for one in bench.poll().blind] == [(T, ((4,),))]
+    bench.source.row(1, 4)
+    bench.source.transaction(5)
+    assert keys(bench.poll()) == [[5]]
 
 
 def test_dead_letters_that_were_not_journaled_come_again(bench: Bench) -> None:

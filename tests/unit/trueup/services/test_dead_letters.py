@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from connectors.journal.opening import Journal, open_journal
 from connectors.memory.clock import VirtualClock
+from connectors.memory.follower import Follower
 from connectors.memory.leader import Leader
 from connectors.memory.replica import MemoryReplica
 from reconciler.events import Announcer
@@ -18,6 +20,7 @@ from trueup.services.group import GroupWorld, Sighted, TableBook
 from trueup.services.letters import DeadLetters
 from verifier.change import Batch, Blindness, Cause, DeadLetter
 from verifier.errors import Permanent, Temporary
+from verifier.look import Role
 from verifier.ports import in_turn
 from verifier.position import Position, Tick
 from verifier.table import Column, Family, Table, TableName
@@ -60,14 +63,15 @@ class Bench:
         self.path = path
         self.clock = VirtualClock()
         self.journal: Journal = open_journal(path, "shop")
-        leader = Leader(self.clock.now)
-        leader.create(Table(T, (Column("id", Family.INTEGER, "bigint", False),), ("id",)))
-        self.leader = MemoryReplica("leader", leader)
+        self.server = Leader(self.clock.now)
+        self.server.create(Table(T, (Column("id", Family.INTEGER, "bigint", False),), ("id",)))
+        self.leader = MemoryReplica("leader", self.server)
 
     def follow(self, stream: Poisoned, *, waiting_max: int = 100) -> FollowService:
-        book = TableBook(self.leader, {}, ["*"], self.clock)
-        sight = Sighted(TransactionWindow(), [])
-        world = GroupWorld("shop", self.leader, {}, book, self.clock, in_turn, sight)
+        followers = {"one": MemoryReplica("one", Follower(self.server, Role.STANDBY))}
+        book = TableBook(self.leader, followers, ["*"], self.clock)
+        sight = Sighted(TransactionWindow(), list(followers))
+        world = GroupWorld("shop", self.leader, followers, book, self.clock, in_turn, sight)
         follow = FollowService(world, stream, self.journal.stream, poll_seconds=0.0)
         follow.letters = DeadLetters(Announcer("one", "shop"), self.journal.outbox, True, waiting_max)
         return follow
@@ -131,3 +135,20 @@ def test_with_too_many_waiting_the_stream_is_not_read_until_they_are_delivered(b
     bench.journal.outbox.sent([event.id for event in bench.journal.outbox.pending(100)], 1.0)
     follow.tick(bench.clock.now())
     assert bench.kept() == [b"\x004", b"\x005"]
+
+
+def test_a_letter_whose_key_is_known_has_its_key_looked_at_and_blinds_no_table(bench: Bench) -> None:
+    class Keyed(Poisoned):
+        def poll(self, *, changes_max: int, seconds_max: float) -> Batch:
+            batch = super().poll(changes_max=changes_max, seconds_max=seconds_max)
+            keys = tuple((one.offset,) for one in batch.letters)
+            return replace(batch, blind=(Blindness(Cause.UNREADABLE, T, "odd", keys),) if keys else ())
+
+    follow = bench.follow(Keyed(3))
+    follow.tick(bench.clock.now())
+    assert bench.journal.stream.blind([T]) == {}
+    touched = bench.journal.stream.touched("one", limit=9)
+    assert [(one.key, one.commit) for one in touched] == [
+        ((0,), bench.leader.position()),
+        ((1,), bench.leader.position()),
+    ]

@@ -1,0 +1,75 @@
+"""Messages that nobody understands, among which the rows may be that a transaction lacks.
+
+A transaction that lacks no more rows than there are unread messages of its tables is not kept waiting: any of these
+messages may be one of its rows, and their keys (or, where a key is not known, the whole table) are told as blind with
+it. Should such a row come after all, it is told by itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TypeAlias
+
+from connectors.debezium.columns import Stretch
+from connectors.debezium.event import End
+from connectors.debezium.pending import Partition
+from connectors.debezium.source import TransactionId
+from verifier.change import Blindness, Cause
+from verifier.table import Key, TableName
+
+Place: TypeAlias = tuple[Partition, int, Key | None]
+"""Where such a message lies, and its key, if that was understood."""
+_PLACES_MAX = 10_000
+_SHORT_MAX = 1_000
+_KEYS_MAX = 1_000
+"""With more keys that one transaction may have touched its table is blind as a whole."""
+
+
+class UnreadMessages:
+    """By table, as they were read; the oldest go first where they are too many."""
+
+    def __init__(self) -> None:
+        self._places: dict[TableName, list[Place]] = {}
+        self._short: dict[TransactionId, None] = {}  # transactions that were delivered without a row
+
+    def __bool__(self) -> bool:
+        return bool(self._places)
+
+    def add(self, table: TableName, partition: Partition, offset: int, key: Key | None) -> None:
+        places = self._places.setdefault(table, [])
+        places.append((partition, offset, key))
+        del places[:-_PLACES_MAX]
+
+    def instead_of(self, end: End, lacking: int) -> tuple[Blindness, ...] | None:
+        """What is told of a transaction that lacks so many rows; None if they are not among these messages."""
+        names = [TableName.parse(name) for name, _ in end.by_table]
+        found = {name: self._places[name] for name in names if self._places.get(name)}
+        if lacking > sum(map(len, found.values())):
+            return None
+        blind = tuple(_unreadable(name, places) for name, places in found.items())
+        for places in found.values():
+            del places[:lacking]
+        self._short[end.xid] = None
+        if len(self._short) > _SHORT_MAX:
+            del self._short[next(iter(self._short))]
+        return blind
+
+    def late(self, xid: TransactionId, stretch: Stretch) -> list[Blindness]:
+        """Rows of a transaction that was delivered: what is told of them, if it was delivered without a row."""
+        if xid not in self._short or stretch.table is None:
+            return []
+        keys = None if stretch.told is None else tuple(dict.fromkeys(stretch.told.keys))
+        return [Blindness(Cause.UNREADABLE, stretch.table, "rows that came behind their transaction", keys)]
+
+    def forget_before(self, partition: Partition, offset: int) -> None:
+        """A row of a delivered transaction lies there: what lies before it belongs to what was delivered."""
+        for table, places in list(self._places.items()):
+            places[:] = [place for place in places if place[0] != partition or place[1] >= offset]
+            if not places:
+                del self._places[table]
+
+
+def _unreadable(name: TableName, places: Sequence[Place]) -> Blindness:
+    keys = tuple(key for _, _, key in places[: _KEYS_MAX + 1] if key is not None)
+    told = len(keys) == len(places) <= _KEYS_MAX
+    return Blindness(Cause.UNREADABLE, name, "a row of this transaction", keys if told else None)
