@@ -34,7 +34,7 @@ def settle(daemon: Daemon) -> None:
 def _clean(daemon: Daemon) -> None:
     """Dirty chunks are read before all else."""
     assert daemon.journal is not None
-    for _ in range(60):
+    for _ in range(120):
         if not daemon.journal.dirty.dirty(1):
             return
         daemon.history.clock.at += 2.0

@@ -36,7 +36,7 @@ def test_hot_keys_that_go_wrong_are_found_while_they_are_hot(folder: Path) -> No
         return found
 
     each(range(SEEDS), folder, simulate, "test_hot_keys.py")
-    assert totals["found by its images"] >= SEEDS // 4
+    assert totals["found by its images"] >= SEEDS // 8  # without them: none
 
 
 def _simulate(seed: int, path: Path) -> Counter[str]:

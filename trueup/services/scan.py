@@ -71,6 +71,8 @@ class ScanService:
     dirty: DirtyScan | None = None
     """Chunks that are read before all others. None: no table is ever crowded."""
     unverified: dict[tuple[str, TableName], str] = field(default_factory=dict)
+    _was_dirty: bool = False
+    """The last chunk that was read was a dirty one; a crowded table must not keep the others from being scanned."""
     _passes: dict[TableName, _Pass] = field(default_factory=dict)
     _current: TableName | None = None
     _again_at: dict[TableName, float] = field(default_factory=dict)
@@ -83,13 +85,15 @@ class ScanService:
         return "scan"
 
     def tick(self, now: float) -> float:
-        """Read a dirty chunk, or else one of the table that waited longest; the rest that the pace asks for is the
-        answer."""
-        if self.dirty is not None and (rest := self.dirty.tick(now)) is not None:
+        """Read a dirty chunk if the last one read was none, or else one of the table that waited longest; the rest that
+        the pace asks for is the answer."""
+        was_dirty, self._was_dirty = self._was_dirty, False
+        if self.dirty is not None and not was_dirty and (rest := self.dirty.tick(now)) is not None:
+            self._was_dirty = True
             return rest
         table = self._choose(now)
         if table is None:
-            return min(0.5, self.pace.period_seconds / 10)
+            return 0.0 if was_dirty else min(0.5, self.pace.period_seconds / 10)
         try:
             walk = self._passes.get(table) or self._begin(table, now)
         except (Temporary, Permanent) as problem:

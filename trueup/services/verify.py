@@ -72,7 +72,9 @@ class VerifyService:
         return f"verify:{self.follower}"
 
     def tick(self, now: float) -> float:
-        """Temporary while a server is away; the keys stay where they are."""
+        """Temporary while a server is away; the keys stay where they are. Where nothing waits nobody is asked."""
+        if not self._held and not self.journal.touched(self.follower, limit=1):
+            return _IDLE_SECONDS
         applied = self.world.followers[self.follower].position()
         if self.world.sight is not None:
             self.world.sight.latest(applied=(self.follower, applied))
