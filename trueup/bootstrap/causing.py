@@ -22,7 +22,10 @@ def open_causes(runtime: GroupRuntime) -> CauseService | None:
         return None
     recollection = Recollection()
     runtime.follow.watchers = (*runtime.follow.watchers, recollection)
-    return CauseService(runtime.world, runtime.journal.drifts, recollection, appliers(runtime.world.followers))
+    causes = CauseService(runtime.world, runtime.journal.drifts, recollection, appliers(runtime.world.followers))
+    for rogue in runtime.rogue:
+        rogue.found = causes.wrote
+    return causes
 
 
 def appliers(followers: Mapping[str, Replica]) -> dict[str, Applier]:

@@ -8,13 +8,14 @@ is noted with the drift in the journal. Where more drift comes than can be looke
 from __future__ import annotations
 
 import logging
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import groupby
 from threading import Lock
 
 from trueup.services.group import GroupWorld
+from trueup.services.rogue import Rogue
 from trueup.services.verify import Verified
 from verifier.canonical import differing_columns
 from verifier.cause import STEPS_MAX, Explanation, Known
@@ -74,6 +75,14 @@ class Applier:
     writer: Callable[[str], int | None] | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class _Foreign:
+    """The follower's own transaction that wrote a key last, and when we heard of it."""
+
+    xid: int
+    at: float
+
+
 @dataclass(slots=True)
 class CauseService:
     """One group. `explained` is told of every cause that was noted. `appliers` by follower; one that is not named may
@@ -88,6 +97,7 @@ class CauseService:
     """Drift that nobody will look into, because too much of it came at once."""
     _queue: deque[Drift] = field(default_factory=deque)
     _samples: dict[str, Samples] = field(default_factory=dict)
+    _foreign: OrderedDict[tuple[str, TableName, Key], _Foreign] = field(default_factory=OrderedDict)
     _sampled: Position | None = None
 
     @property
@@ -104,6 +114,15 @@ class CauseService:
                 self._queue.append(drift)
             else:
                 self.unexplained += 1
+
+    def wrote(self, rogue: Rogue) -> None:
+        """Somebody else wrote these keys: told by whoever follows the follower's own stream, in his thread."""
+        now = self.world.clock.now()
+        for table, key in rogue.keys:
+            self._foreign[rogue.follower, table, key] = _Foreign(rogue.xid, now)
+            self._foreign.move_to_end((rogue.follower, table, key))
+        while len(self._foreign) > QUEUE_MAX:
+            self._foreign.popitem(last=False)
 
     def tick(self, now: float) -> float:
         """Temporary while a server is away: what was taken from the queue goes back."""
@@ -187,7 +206,19 @@ class CauseService:
             return Explanation(DriftCause.UNKNOWN), recalled
         applier = self.appliers.get(drift.follower, Applier())
         known = known_of(recalled, seen_at, self._dated(drift.follower, applier, row), drift.found_at, applier.ways)
+        if self._is_foreign(drift, applier, row, recalled):
+            known = replace(known, foreign=True)
         return explained(compared.leader, recalled, both, known), recalled
+
+    def _is_foreign(self, drift: Drift, applier: Applier, row: Row | None, recalled: Recalled) -> bool:
+        """Did somebody else write what the follower shows? A row that is there names its writer; of one that is not,
+        only a change of the leader's that came later speaks for another."""
+        foreign = self._foreign.get((drift.follower, drift.table, drift.key))
+        if foreign is None:
+            return False
+        if row is not None and row.version is not None and applier.writer is not None:
+            return applier.writer(row.version) == foreign.xid & 0xFFFFFFFF
+        return all((one.received_at or 0.0) <= foreign.at for one in recalled.changes)
 
     def _dated(self, follower: str, applier: Applier, row: Row | None) -> Dated:
         samples = self._samples.get(follower)
