@@ -44,7 +44,7 @@ truth: $(VENV)/.test servers ## verdicts held against the facts on real servers,
 sim: $(VENV)/.test ## the simulation with many seeds: make sim SEEDS=10000
 	$(BIN)/python -m pytest tests/simulation --seeds $(SEEDS) $(ARGS)
 
-stack-up: $(VENV)/.test servers ## start Kafka, Connect, Debezium and three PostgreSQL servers with a shop, and leave them running
+stack-up: $(VENV)/.test servers ## start PostgreSQL, MariaDB, MySQL, Kafka with Debezium and a schema registry, each with a shop, and leave them running
 	@PYTHONPATH=tests $(BIN)/python -m stack up
 
 stack-down: $(VENV)/.test ## stop and remove them

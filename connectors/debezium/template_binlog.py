@@ -4,8 +4,8 @@ On the leader, once, by whoever may create tables there (it comes to replicas by
 
     create table if not exists trueup_heartbeat (id int primary key, at datetime(6) not null);
 
-The connector's login needs SELECT, RELOAD, SHOW DATABASES, REPLICATION SLAVE and REPLICATION CLIENT (on MariaDB BINLOG
-MONITOR instead of the last), and INSERT and UPDATE on that table.
+The connector's login needs SELECT, SHOW DATABASES, REPLICATION SLAVE and REPLICATION CLIENT (on MariaDB BINLOG MONITOR
+instead of the last), and INSERT and UPDATE on that table.
 """
 
 from __future__ import annotations

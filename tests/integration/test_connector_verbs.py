@@ -15,6 +15,7 @@ from confluent_kafka import Consumer
 from fixtures.databases import Database
 from fixtures.mysql_servers import PairDatabase
 from fixtures.program import Done
+from stack.mysql_servers import MysqlServer
 from stack.native import KafkaStack
 
 from trueup.cli.main import outcome
@@ -95,19 +96,26 @@ def test_each_verb_is_done_when_the_state_is_real_and_a_lost_slot_is_named(
     site: Callable[..., Site], database: Database, kafka_stack: KafkaStack, capsys: pytest.CaptureFixture[str]
 ) -> None:
     database.sql("create table orders (id int primary key, amount numeric(12,2) not null)")
-    own = ", slot: dbz_NAME, publication: dbz_NAME, connect_user: postgres, connect_password: 'file:word'"
+    own = (
+        ", slot: dbz_NAME, publication: dbz_NAME, connect_user: dbz_NAME, connect_password: 'file:word'"
+        ", connector_settings: {publication.autocreate.mode: disabled}"
+    )
     shop = site(database.url, database.cluster.password, "public.orders", own)
     name = shop.name
     kafka_stack.adopt(name, database.cluster, database.name)
+    _role(database, f"dbz_{name}")
     assert shop(capsys, "connector", "pause").code == 4, "nobody knows it yet"
 
-    registered = shop(capsys, "connector", "register", "--create-heartbeat")
+    registered = shop(capsys, "connector", "register")
     assert (registered.code, shop.states()) == (0, _RUNNING), registered
     database.sql("insert into orders values (1, 2.50)")
     event = _first(kafka_stack, f"{shop.name}.public.orders")
     assert (event["op"], event["after"]) == ("c", {"id": 1, "amount": "2.50"})
     status = shop(capsys, "connector", "status", "--format", "json")
     assert (status.code, status.json["running"], _remarks(status)["error"]) == (0, True, set())
+    database.sql(f"revoke select on orders from dbz_{name}")
+    status = shop(capsys, "connector", "status", "--format", "json")
+    assert (status.code, _remarks(status)["error"]) == (4, {f"role 'dbz_{name}' may not read public.orders"})
 
     paused = shop(capsys, "connector", "pause")
     assert (paused.code, shop.states()) == (0, _PAUSED), paused
@@ -136,6 +144,18 @@ def test_each_verb_is_done_when_the_state_is_real_and_a_lost_slot_is_named(
     drop = f"select pg_drop_replication_slot('dbz_{name}'); drop publication if exists \"dbz_{name}\";"
     assert drop in deleted.err
     _lost(database, f"dbz_{name}")
+    database.sql(f"drop owned by dbz_{name}; drop role dbz_{name}")
+
+
+def _role(database: Database, name: str) -> None:
+    """A login for the connector with the rights that docs/operations.md asks for, and no other; the publication is made
+    by the tables' owner."""
+    database.sql(
+        "create table trueup_heartbeat (id integer primary key, at timestamptz not null);"
+        f"create role {name} login replication password '{database.cluster.password}';"
+        f"grant select on orders to {name}; grant select, insert, update on trueup_heartbeat to {name};"
+        f"create publication {name} for table orders, trueup_heartbeat"
+    )
 
 
 def _lost(database: Database, slot: str) -> None:
@@ -164,14 +184,30 @@ def test_no_secret_is_printed_unless_asked_for(
         assert (made["database.password"], made["max.batch.size"]) == (reference, "99")
 
 
+def _login(leader: MysqlServer, name: str) -> list[str]:
+    """A login for the connector with the rights that docs/operations.md asks for, and no other."""
+    how, watch = ("by", "binlog monitor") if leader.engine == "mariadb" else (
+        "with mysql_native_password by", "replication client"
+    )  # fmt: skip
+    return [
+        f"create user {name}@'%' identified {how} '{leader.password}'",
+        f"grant select, show databases, replication slave, {watch} on *.* to {name}@'%'",
+        f"grant insert, update on {name}.* to {name}@'%'",
+    ]
+
+
 @pytest.mark.mysql
 def test_a_binlog_connector_delivers_rows_and_a_setting_that_stops_it_is_named(
     site: Callable[..., Site], pair_database: PairDatabase, kafka_stack: KafkaStack, capsys: pytest.CaptureFixture[str]
 ) -> None:
     leader = pair_database.pair.leader
-    pair_database.sql("create table orders (id bigint unsigned primary key, amount decimal(12,2) not null)")
+    pair_database.sql(
+        "create table orders (id bigint unsigned primary key, amount decimal(12,2) not null)",
+        *_login(leader, pair_database.name),
+    )
     shop = site(
         pair_database.leader_url, leader.password, f"{pair_database.name}.orders",
+        f", connect_user: {pair_database.name}, connect_password: 'file:word'"
         # others have tables on this server that Debezium cannot parse
         ", connector_settings: {schema.history.internal.skip.unparseable.ddl: 'true'}", pair_database.replica_url,
     )  # fmt: skip
@@ -186,6 +222,12 @@ def test_a_binlog_connector_delivers_rows_and_a_setting_that_stops_it_is_named(
     status = shop(capsys, "connector", "status", "--format", "json")
     assert (status.code, _remarks(status)["error"]) == (0, set())
     assert "the binlog tells every change of every row" in _remarks(status)["ok"]
+    assert "the connector's login may read the binlog and the tables" in _remarks(status)["ok"]
+    watching = "binlog monitor" if leader.engine == "mariadb" else "replication client"
+    leader.sql(f"revoke {watching} on *.* from {pair_database.name}@'%'")
+    status = shop(capsys, "connector", "status", "--format", "json")
+    assert (status.code, _remarks(status)["error"]) == (4, {f"the connector's login lacks {watching}"})
+    leader.sql(f"grant {watching} on *.* to {pair_database.name}@'%'")
 
     leader.sql("set global binlog_row_image = 'MINIMAL'")
     try:
@@ -203,3 +245,4 @@ def test_a_binlog_connector_delivers_rows_and_a_setting_that_stops_it_is_named(
     deleted = shop(capsys, "connector", "delete")
     assert (deleted.code, shop.states()) == (0, [])
     assert "nothing stays on the leader" in deleted.err
+    leader.sql(f"drop user {pair_database.name}@'%'")

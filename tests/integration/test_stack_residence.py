@@ -86,6 +86,8 @@ def test_up_brings_a_shop_whose_changes_reach_kafka_and_down_leaves_nothing(stac
     for name in ("mariadb", "mysql"):
         ok("connector", "status", "--config", stack.folder / f"{name}.yaml")
         ok("audit", "--config", stack.folder / f"{name}.yaml")
+    sink = ok("connector", "status", "--connector", "crossing-sink", "--config", stack.folder / "crossing.yaml")
+    assert "what it writes can equal the leader" in sink.out
     until = time.monotonic() + 60
     while "match: 5,500 rows" not in (audit := trueup("audit", "--config", stack.folder / "crossing.yaml")).out:
         assert time.monotonic() < until, f"{audit}, not within 60 s"

@@ -167,6 +167,7 @@ def jdbc_sink(topics: Sequence[str], follower: Cluster | MysqlServer, database: 
         "connection.password": follower.password,
         "insert.mode": "upsert",
         "delete.enabled": "true",
+        "truncate.enabled": "true",
         "primary.key.mode": "record_key",
         "schema.evolution": "none",
         "collection.name.format": "${source.table}",

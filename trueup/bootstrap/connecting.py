@@ -13,6 +13,7 @@ from connectors.debezium.connect import Connect, NotRegistered, Status
 from connectors.debezium.failures import diagnosed
 from connectors.debezium.legibility import remarks
 from connectors.debezium.lifecycle import Lifecycle, Outcome
+from connectors.debezium.modes import ENGINES, JDBC_SINK
 from connectors.debezium.template import Source
 from connectors.remark import Remark
 from trueup.bootstrap.capture import Capture, capture_of
@@ -35,24 +36,23 @@ class Connecting:
     connect: Connect
     servers: Endpoints
     capture: Capture
+    name: str
     _tables: list[TableName] = field(default_factory=list)
 
     @classmethod
-    def open(cls, group: Group) -> Connecting:
+    def open(cls, group: Group, name: str | None = None) -> Connecting:
+        """`name`: another connector than the group's own, a sink perhaps."""
         assert group.stream is not None
         assert group.stream.kafka is not None
         kafka = group.stream.kafka
         connect = Connect(kafka.connect_url or "", seconds_max=_CALL_SECONDS, rebalance_seconds=_REBALANCE_SECONDS)
         servers = open_group_endpoints(group)
         try:
-            return cls(group, kafka, connect, servers, capture_of(group, kafka, servers.leader))
+            named = name or kafka.connector or group.name
+            return cls(group, kafka, connect, servers, capture_of(group, kafka, servers.leader), named)
         except BaseException:
             servers.close()
             raise
-
-    @property
-    def name(self) -> str:
-        return self.kafka.connector or self.group.name
 
     @property
     def lifecycle(self) -> Lifecycle:
@@ -99,7 +99,11 @@ class Connecting:
         """Whether it is gone, and what stays behind."""
         config = self.connect.config(self.name)
         outcome = self.lifecycle.delete(forget=forget)
-        return outcome, self.capture.left_behind(config) if outcome.reached else []
+        if not outcome.reached:
+            return outcome, []
+        if config.get("connector.class") == JDBC_SINK:
+            return outcome, [f"its place in the topics stays in Kafka, as consumer group connect-{self.name}"]
+        return outcome, self.capture.left_behind(config)
 
     def examined(self) -> Iterator[tuple[str, Remark]]:
         """Everything that keeps this connector from telling every change, each with the part that it is about: its
@@ -114,6 +118,8 @@ class Connecting:
             return
         yield from (("connector", remark) for remark in _running(status))
         yield from (("connector settings", remark) for remark in self._settings(config))
+        if config.get("connector.class") not in ENGINES:
+            return
         try:
             tables = self._captured()
         except (Temporary, Permanent) as problem:
@@ -130,6 +136,10 @@ class Connecting:
         told = list(remarks(config))
         yield from told
         prefix = config.get("topic.prefix", "")
+        if config.get("connector.class") == JDBC_SINK:
+            if not told:
+                yield Remark("ok", "what it writes can equal the leader")
+            return
         if prefix != self.kafka.topic_prefix:
             yield Remark("error", f"topic.prefix is {prefix}, the configuration says {self.kafka.topic_prefix}",
                          "correct stream.kafka.topic_prefix, or trueup connector register")  # fmt: skip

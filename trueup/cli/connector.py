@@ -22,6 +22,11 @@ if TYPE_CHECKING:
     from trueup.bootstrap.connecting import Connecting
 
 
+NameOption = Annotated[
+    str | None, typer.Option("--connector", help="Another one than the group's own: a sink that feeds a follower.")
+]
+
+
 def register(app: typer.Typer) -> None:
     group = typer.Typer(
         help="Render, register and mind the Debezium connector.", no_args_is_help=True, rich_markup_mode=None
@@ -67,12 +72,17 @@ def put(
         return _said(connecting.name, "runs", replace(connecting.lifecycle, seconds_max=wait).until("RUNNING"))
 
 
-def status(config: ConfigOption = None, group: GroupOption = None, how: FormatOption = Listing.TABLE) -> int:
+def status(
+    config: ConfigOption = None,
+    group: GroupOption = None,
+    name: NameOption = None,
+    how: FormatOption = Listing.TABLE,
+) -> int:
     """A connector may be RUNNING with a FAILED task, or run and tell too little: this says so, and what to do."""
     from connectors.debezium.failures import diagnosed
     from trueup.bootstrap.connecting import cure_of
 
-    with _open(config, group) as connecting:
+    with _open(config, group, name) as connecting:
         found = connecting.status()
         remarks = [(part, remark) for part, remark in connecting.examined() if part != "connector"]
     parts = [(f"connector {found.name}", found.state, found.trace)]
@@ -91,34 +101,35 @@ def status(config: ConfigOption = None, group: GroupOption = None, how: FormatOp
     return exits.EQUAL if sound else exits.UNVERIFIED
 
 
-def restart(config: ConfigOption = None, group: GroupOption = None) -> int:
+def restart(config: ConfigOption = None, group: GroupOption = None, name: NameOption = None) -> int:
     """All of it, whether it has failed or not."""
-    with _open(config, group) as connecting:
+    with _open(config, group, name) as connecting:
         return _said(connecting.name, "runs", connecting.lifecycle.restart())
 
 
-def pause(config: ConfigOption = None, group: GroupOption = None) -> int:
+def pause(config: ConfigOption = None, group: GroupOption = None, name: NameOption = None) -> int:
     """Nothing is lost meanwhile: the leader keeps its log, for as long as its disk and settings allow."""
-    with _open(config, group) as connecting:
+    with _open(config, group, name) as connecting:
         return _said(connecting.name, "is paused", connecting.lifecycle.pause())
 
 
-def resume(config: ConfigOption = None, group: GroupOption = None) -> int:
+def resume(config: ConfigOption = None, group: GroupOption = None, name: NameOption = None) -> int:
     """It goes on where it was."""
-    with _open(config, group) as connecting:
+    with _open(config, group, name) as connecting:
         return _said(connecting.name, "runs", connecting.lifecycle.resume())
 
 
 def delete(
     config: ConfigOption = None,
     group: GroupOption = None,
+    name: NameOption = None,
     forget: Annotated[
         bool,
         typer.Option("--forget", help="Forget where it was, too: the next one begins at its slot or at the present."),
     ] = False,
 ) -> int:
     """Without --forget, a connector that is registered again under the same name goes on where this one was."""
-    with _open(config, group) as connecting:
+    with _open(config, group, name) as connecting:
         outcome, left = connecting.delete(forget=forget)
         code = _said(connecting.name, "is deleted", outcome)
         for line in left:
@@ -152,7 +163,7 @@ def _states(found: Status) -> str:
 
 
 @contextmanager
-def _open(config: Any, group: str | None) -> Iterator[Connecting]:
+def _open(config: Any, group: str | None, name: str | None = None) -> Iterator[Connecting]:
     from trueup.bootstrap.connecting import Connecting
     from trueup.cli.groups import chosen
 
@@ -161,7 +172,7 @@ def _open(config: Any, group: str | None) -> Iterator[Connecting]:
         raise Misconfigured(f"group {wanted.name!r} has no stream.kafka section: there is no connector to speak of")
     if wanted.stream.kafka.connect_url is None:
         raise Misconfigured(f"group {wanted.name!r}: stream.kafka.connect_url is not set; name Kafka Connect's address")
-    connecting = Connecting.open(wanted)
+    connecting = Connecting.open(wanted, name)
     try:
         yield connecting
     finally:
