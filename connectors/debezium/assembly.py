@@ -28,7 +28,7 @@ waits (`behind_a_statement`) until all that was sent before it has been read.
 from __future__ import annotations
 
 from collections import OrderedDict, deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -73,6 +73,7 @@ class TransactionAssembler:
         self._waiting: dict[Partition, dict[TransactionId, None]] = {}  # with a part there, in order of first arrival
         self._ends: deque[_Ended] = deque()
         self._statements = Statements(source)
+        self._apart: set[TableName] = set()
         self._heard = False  # of all statements before the head
         self.torn = delivered is not None and source.fence is not None  # ids are left out, perhaps for good
         self._fence: tuple[Position, Position] | None = None
@@ -136,7 +137,11 @@ class TransactionAssembler:
     def statement(self, partition: Partition, offset: int, event: Statement) -> None:
         """A statement that stands by itself. One that is told too late, or without an id, blinds from here on."""
         self.passed(partition, offset)
-        if event.commit is None or self.delivered is None:
+        if self.delivered is None:  # the present will begin behind it
+            return
+        if event.lasting:
+            self._apart.update(one.table for one in event.blind if one.table is not None)
+        if event.commit is None:
             self._noticed.extend(one for one in event.blind if one not in self._noticed)
         elif not self.delivered.covers(event.commit):
             self._statements.add(partition, offset, event)
@@ -208,11 +213,11 @@ class TransactionAssembler:
         if not told:
             self._noticed.append(Blindness(Cause.DDL, None, "a statement of which the connector does not tell"))
 
-    def give_up(self) -> Transaction:
+    def give_up(self, why: str = "") -> Transaction:
         """Deliver the head without the rows it lacks: a gap in every table it touched."""
         end = self._ends[0].end
         lacking = self._lacking(end)
-        detail = f"{lacking} of {end.events} events of transaction {end.xid} never arrived"
+        detail = f"{lacking} of {end.events} events of transaction {end.xid} never arrived{why}"
         return self._deliver(end, tuple(Blindness(Cause.GAP, table, detail) for table in _tables(end)))
 
     def noticed(self) -> tuple[Blindness, ...]:
@@ -240,7 +245,10 @@ class TransactionAssembler:
 
     def _deliver(self, end: End, blind: tuple[Blindness, ...] = ()) -> Transaction:
         pending = self._pending.get(end.xid) or Pending()
-        through = self._ends.popleft().through
+        head = self._ends.popleft()
+        if head.behind:
+            blind = (*blind, *self._ended_apart(end))
+        through = head.through if self.delivered is None else self._source.after(self.delivered, head.through)
         before = self.delivered if end.events == 0 else None
         self.delivered = self._source.placed(through, pending.place, before)
         commit = self._source.commit(end.commit, pending.place)
@@ -250,6 +258,19 @@ class TransactionAssembler:
             self._forget_before(partition, part.last)
         self._heard = False
         return transaction
+
+    def _ended_apart(self, end: End) -> Iterator[Blindness]:
+        """Tables of rows whose transaction was logged before this one and has no END. Such rows show when a later
+        statement says so, and nobody tells of it: wherever one may stand their tables are blind."""
+        for xid in list(self._pending) if self._source.fence is None else ():
+            own = self._source.end(xid)[1]
+            old = self._floor is not None and self._floor.covers(own)
+            if xid != end.xid and not old and self._source.precedes(own, end.commit):
+                tables = {one.table for one in self._pending[xid].stretches() if one.table is not None}
+                self._apart.update(tables)
+                self._drop(xid)
+        for table in sorted(self._apart):
+            yield Blindness(Cause.GAP, table, "rows of a transaction that ends apart from them (XA)")
 
     def _take_statements(self) -> list[Transaction]:
         """Those that stand before the head, or right behind what was delivered if there is none."""

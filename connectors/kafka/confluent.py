@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Collection, Mapping, Sequence
+from concurrent.futures import Future
 from functools import partial
 from itertools import groupby
 from operator import methodcaller
+from typing import Any
 
 import confluent_kafka as ck
+from confluent_kafka.admin import AdminClient, ConfigResource, ResourceType  # type: ignore[attr-defined]
 
 from connectors.debezium.pending import Partition
 from connectors.kafka.port import Polled, Record, Run
@@ -45,6 +48,8 @@ class ConfluentConsumer:
         self._seconds_max = seconds_max
         self._outage: str | None = None
         self._told = False
+        self._extra = dict(settings or {})
+        self._asking: AdminClient | None = None
         try:
             self._consumer = ck.Consumer(self._settings(group, settings or {}), logger=_log)
         except ck.KafkaException as error:
@@ -92,6 +97,33 @@ class ConfluentConsumer:
                 if error.args[0].name() not in _LOST:
                     raise _translated(error.args[0], self._servers) from error
         return found
+
+    def made(self, topics: Collection[str]) -> Mapping[str, int]:
+        asked = self._admin().describe_topics(ck.TopicCollection(list(topics)), request_timeout=self._seconds_max)
+        found = {topic: self._answer(answer) for topic, answer in asked.items()} if topics else {}
+        return {topic: _number(told.topic_id) for topic, told in found.items() if told is not None}
+
+    def compacted(self, topics: Collection[str]) -> Collection[str]:
+        asked = [ConfigResource(ResourceType.TOPIC, topic) for topic in topics]
+        answers = self._admin().describe_configs(asked, request_timeout=self._seconds_max) if topics else {}
+        told = {resource.name: self._answer(answer) for resource, answer in answers.items()}
+        return [topic for topic, config in told.items() if config and "compact" in config["cleanup.policy"].value]
+
+    def _admin(self) -> AdminClient:
+        if self._asking is None:
+            self._asking = AdminClient({**self._extra, "bootstrap.servers": self._servers}, logger=_log)
+        return self._asking
+
+    def _answer(self, answer: Future[Any]) -> Any:
+        """None where the broker does not tell: no right to ask, no such topic, an old broker."""
+        try:
+            return answer.result(self._seconds_max)
+        except ck.KafkaException as error:
+            if error.args[0].name() in _AWAY:
+                raise _translated(error.args[0], self._servers) from error
+            return None
+        except TimeoutError as error:
+            raise Unreachable(f"kafka at {self._servers} does not answer: is it running") from error
 
     def assign(self, positions: Mapping[Partition, int]) -> None:
         self._consumer.assign([ck.TopicPartition(*partition, offset) for partition, offset in positions.items()])
@@ -148,6 +180,12 @@ class ConfluentConsumer:
 
     def close(self) -> None:
         self._consumer.close()
+
+
+def _number(identity: Any) -> int:
+    """128 bits, of which the client has two signed halves."""
+    high, low = int(identity.get_most_significant_bits()), int(identity.get_least_significant_bits())
+    return (high % 2**64 << 64) + low % 2**64
 
 
 def _place(message: ck.Message) -> Partition:

@@ -18,8 +18,9 @@ from verifier.errors import Forbidden, Misconfigured, Temporary, TrueupError, Un
 
 with warnings.catch_warnings():  # the client reads its own schemas by a way that Python 3.11 calls deprecated
     warnings.simplefilter("ignore", DeprecationWarning)
-    from kafka import KafkaConsumer, TopicPartition
+    from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
     from kafka import errors as kafka_errors
+    from kafka.admin import ConfigResource, ConfigResourceType
     from kafka.structs import OffsetAndMetadata
 
 _IDLE_SECONDS = 2.0
@@ -60,6 +61,10 @@ class KafkaPythonConsumer:
         self._heard_at = monotonic()
         self._assigned: set[Partition] = set()
         self._knock()
+        security = translated_settings(settings or {})
+        self._options = {
+            name: value for name, value in security.items() if name.startswith(("sasl_", "ssl_", "security_"))
+        }
         options = {"fetch_max_wait_ms": 100, "client_id": "trueup", **translated_settings(settings or {})}
         try:
             self._consumer = KafkaConsumer(
@@ -104,6 +109,25 @@ class KafkaPythonConsumer:
         low = self._asked(lambda: self._consumer.beginning_offsets(places, timeout_ms=int(self._seconds_max * 1000)))
         high = self._asked(lambda: self._consumer.end_offsets(places, timeout_ms=int(self._seconds_max * 1000)))
         return {(place.topic, place.partition): (low[place], high[place]) for place in places}
+
+    def made(self, topics: Collection[str]) -> Mapping[str, int]:
+        self.partitions()  # asks for the topics anew
+        cluster = getattr(getattr(self._consumer, "_client", None), "cluster", None)  # there is no public way
+        numbers = {topic: cluster.topic_id(topic) for topic in topics if cluster is not None}
+        return {topic: number.int for topic, number in numbers.items() if number is not None and number.int}
+
+    def compacted(self, topics: Collection[str]) -> Collection[str]:
+        if not topics:
+            return []
+        asked = [ConfigResource(ConfigResourceType.TOPIC, topic) for topic in topics]
+        admin = self._asked(lambda: KafkaAdminClient(bootstrap_servers=self._servers.split(","), **self._options))
+        try:
+            told = admin.describe_configs(asked).get("topic", {})
+        except (kafka_errors.KafkaError, AttributeError):
+            return []  # whoever may not ask is not told
+        finally:
+            admin.close()
+        return [topic for topic, config in told.items() if "compact" in str(config.get("cleanup.policy", ""))]
 
     def assign(self, positions: Mapping[Partition, int]) -> None:
         self._assigned = set(positions)

@@ -66,6 +66,16 @@ class Consumer(Protocol):
         broker does not have."""
         ...
 
+    def made(self, topics: Collection[str]) -> Mapping[str, int]:
+        """The broker's own number of each topic: another one means that the topic was deleted and made anew. Without
+        topics whose number it does not tell."""
+        ...
+
+    def compacted(self, topics: Collection[str]) -> Collection[str]:
+        """Those of which the broker may throw away messages that have a later one with the same key, as far as it tells
+        us."""
+        ...
+
     def assign(self, positions: Mapping[Partition, int]) -> None:
         """Read exactly these partitions, each from the given offset."""
         ...

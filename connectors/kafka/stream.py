@@ -8,8 +8,10 @@ BEGIN belongs to the past: its commit is where the present starts. Where ids say
 (GTIDs), the leader is asked once the first END was read, and the present starts where it then was.
 
 **A restart** reads from the journaled cut (see `assembly`). A partition that the cut does not name came later and is
-read from its beginning. If the broker no longer holds an offset of the cut, or a topic was made anew, what was lost is
-unknown: the stream says so (a GAP for all tables) and goes on at the present.
+read from its beginning. If the broker no longer holds an offset of the cut (retention, a log that was truncated when an
+unclean leader was elected), or a topic was made anew, what was lost is unknown: the stream says so (a GAP for all
+tables) and goes on at the present. Holes in the offsets mean nothing; rows that a compacted topic has lost are a gap in
+their table.
 
 **Dead letters.** A message that cannot be understood is handed out whole in the batch whose offsets lie behind it, so
 that whoever journals the offsets keeps it in the same transaction.
@@ -34,12 +36,14 @@ from connectors.kafka import offsets as journaled
 from connectors.kafka.dead_letters import dead_letter
 from connectors.kafka.port import Consumer, Record, Run
 from connectors.kafka.pressure import Pressure
+from connectors.kafka.topics import Topics
 from verifier.change import Batch, Blindness, Cause, DeadLetter, Transaction
 from verifier.errors import Misconfigured, Temporary
 from verifier.position import Position
 
 _RECORDS = 2000
 _WAIT_SECONDS = 0.1
+_COMPACTED_SECONDS = 2.0
 _FENCE_SECONDS = 0.5
 _BEGIN = b'{"status":"BEGIN",'
 
@@ -70,6 +74,7 @@ class KafkaStream:
         self._assembler = self._assembled(None)
         self._sent: Mapping[Partition, int] | None = None  # ends that were there before a statement could be missing
         self._positions: dict[Partition, int] = {}
+        self._topics = Topics(consumer, prefix, self._transactions)
         self._pressure = Pressure(consumer, prefix, self._transactions, rows_max=keep_max)
         self._looked_at = 0.0
         self._fenced_at = -_FENCE_SECONDS
@@ -92,9 +97,11 @@ class KafkaStream:
         if self._transactions not in known or read_through is None:
             self._to_the_present()
             return None
-        found = self._discover()
+        found = self._topics.find()
         bounds = self._consumer.bounds(found | known.keys())
-        outside = [place for place, at in known.items() if not _within(bounds.get(place), at)]
+        self._topics.begin(journaled.made(offsets))
+        anew = self._topics.made_anew()
+        outside = [place for place, at in known.items() if not _within(bounds.get(place), at) or place[0] in anew]
         if outside:
             self._lose(outside)
             return None
@@ -134,7 +141,7 @@ class KafkaStream:
         batch = Batch(
             taken,
             self._assembler.delivered,
-            journaled.written(self._assembler.cut()),
+            journaled.written(self._assembler.cut(), self._topics.numbers),
             tuple(self._blind),
             self._events,
             self._connector_at,
@@ -145,28 +152,16 @@ class KafkaStream:
         self._connector_at, self._broker_at = None, None
         return batch
 
-    def _discover(self) -> set[Partition]:
-        """All partitions of the connector's topics, and of its heartbeat topic."""
-        found: set[Partition] = set()
-        for topic, numbers in self._consumer.partitions().items():
-            if topic == self._transactions[0] and len(numbers) != 1:
-                raise Misconfigured(
-                    f"kafka topic {topic} has {len(numbers)} partitions, needs exactly 1 to carry the commit order: "
-                    f"delete it and let the connector make it with topic.creation.default.partitions=1"
-                )
-            if topic.startswith(f"{self._prefix}.") or topic in (self._prefix, f"__debezium-heartbeat.{self._prefix}"):
-                found.update((topic, number) for number in numbers)
-        return found
-
     def _assembled(self, delivered: Position | None) -> TransactionAssembler:
         return TransactionAssembler(delivered, keep_max=self._keep_max, source=self._decoder.source)
 
     def _to_the_present(self) -> None:
-        found = self._discover()
+        found = self._topics.find()
         data = self._consumer.bounds(found - {self._transactions})
         order = self._consumer.bounds(found & {self._transactions})  # after the data: see the module's docstring
         self._assembler = self._assembled(None)
         self._positions.clear()
+        self._topics.begin({})
         self._read_from({place: high for place, (_, high) in {**data, **order}.items()})
 
     def _lose(self, places: list[Partition]) -> None:
@@ -176,6 +171,7 @@ class KafkaStream:
 
     def _read_from(self, positions: Mapping[Partition, int]) -> None:
         self._positions.update(positions)
+        self._topics.learn(positions)
         self._assembler.begin_at(self._positions, self._transactions)
         self._consumer.assign(self._positions)
         self._pressure.assigned()
@@ -191,7 +187,11 @@ class KafkaStream:
         if not now and self._seconds() - self._looked_at < (0.2 if missing else self._metadata_seconds):
             return
         self._looked_at = self._seconds()
-        new = self._discover() - self._positions.keys()
+        anew = self._topics.made_anew()
+        if anew:
+            self._lose([place for place in self._positions if place[0] in anew])
+            return
+        new = self._topics.find() - self._positions.keys()
         if new:
             self._read_from({place: low for place, (low, _) in self._consumer.bounds(new).items()})
 
@@ -299,9 +299,11 @@ class KafkaStream:
             self._stuck = None
         elif self._stuck is None or self._stuck[0] != head.xid:
             self._stuck = head.xid, self._seconds()
-        elif self._seconds() - self._stuck[1] >= self._patience_seconds:
-            self._given_up.append(self._assembler.give_up())
-            self._stuck = None
+        elif (waited := self._seconds() - self._stuck[1]) >= _COMPACTED_SECONDS:
+            losing = self._topics.losing(head)  # there they may be gone for good
+            if losing or waited >= self._patience_seconds:
+                self._given_up.append(self._assembler.give_up("".join(f"; {topic} is compacted" for topic in losing)))
+                self._stuck = None
 
 
 def _within(bounds: tuple[int, int] | None, offset: int) -> bool:

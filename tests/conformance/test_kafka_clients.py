@@ -140,6 +140,32 @@ def test_an_offset_that_the_broker_does_not_hold_is_lost(consumer: Consumer, top
     assert list(polled.lost) == [(topic, 0)]
 
 
+def test_a_topic_made_anew_has_another_number_and_a_compacted_one_is_known(client: Made, kafka_stack: Any) -> None:
+    plain, compact = (f"{kafka_stack.prefix()}.{name}" for name in ("plain", "compact"))
+    admin = AdminClient({"bootstrap.servers": kafka_stack.bootstrap})
+    made = [NewTopic(plain, 1, 1), NewTopic(compact, 1, 1, config={"cleanup.policy": "compact,delete"})]
+    for future in admin.create_topics(made).values():
+        future.result(timeout=20)
+    consumer = client(kafka_stack.bootstrap, "test")
+    asked = [plain, compact, "no.such.topic"]
+    first = consumer.made(asked)
+    assert first.keys() == {plain, compact}
+    assert consumer.made(asked) == first
+    assert list(consumer.compacted(asked)) == [compact]
+    admin.delete_topics([plain])[plain].result(timeout=20)
+    deadline = time.monotonic() + 20
+    while consumer.made([plain]) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    admin.create_topics([NewTopic(plain, 1, 1)])[plain].result(timeout=20)
+    while consumer.made(asked).keys() != {plain, compact} and time.monotonic() < deadline:
+        time.sleep(0.05)
+    again = consumer.made(asked)
+    assert (again[compact], again[plain] == first[plain]) == (first[compact], False)
+    assert all(0 < number < 2**128 for number in again.values())
+    consumer.close()
+    close_dropped_sockets()
+
+
 @pytest.mark.slow
 def test_an_outage_is_told_once_and_reading_goes_on(consumer: Consumer, topic: str, kafka_stack: Any) -> None:
     consumer.assign({(topic, 0): 0})

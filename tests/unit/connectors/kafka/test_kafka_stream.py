@@ -151,6 +151,39 @@ def test_lost_offsets_are_a_gap_and_the_stream_goes_on_at_the_present(bench: Ben
     assert after.read_through == Lsn(30)
 
 
+@pytest.mark.parametrize("running", [True, False])
+def test_a_topic_made_anew_is_a_gap_even_where_it_holds_our_offsets_again(bench: Bench, running: bool) -> None:
+    bench.broker.made = {"p.public.t": 2**127 + 1, "p.transaction": 5}
+    bench.open()
+    bench.source.transaction(1)
+    journaled = bench.poll()
+    assert journaled.offsets == {
+        "p.transaction:0": 2, "p.public.t:0": 1, "p.public.t#made": 2**127 + 1, "p.transaction#made": 5,
+    }  # fmt: skip
+    bench.broker.made["p.public.t"] = 7
+    if not running:
+        bench.open(journaled.offsets, journaled.read_through)
+    batch = bench.poll(seconds=6)
+    assert batch.blind == (Blindness(Cause.GAP, None, "kafka no longer holds our offsets of p.public.t:0"),)
+    bench.source.transaction(3)
+    after = bench.poll(seconds=6)
+    assert keys(after) == [[3]]
+    assert after.offsets["p.public.t#made"] == 7
+    bench.open(after.offsets, after.read_through)
+    assert bench.poll(seconds=6).blind == ()
+
+
+def test_rows_that_a_compacted_topic_has_lost_are_a_gap_that_names_it(bench: Bench) -> None:
+    bench.broker.compacted = {"p.public.t"}
+    bench.open()
+    bench.source.begin()
+    bench.source.end(t=1)
+    batch = bench.poll(seconds=5.0)
+    (blindness,) = batch.transactions[0].blind
+    assert (blindness.cause, blindness.table) == (Cause.GAP, T)
+    assert blindness.detail == "1 of 1 events of transaction 1 never arrived; p.public.t is compacted"
+
+
 def test_offsets_lost_while_reading_are_a_gap_too(bench: Bench) -> None:
     bench.open()
     bench.source.transaction(1)
