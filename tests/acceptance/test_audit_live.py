@@ -3,64 +3,19 @@
 from __future__ import annotations
 
 import json
-import random
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
-import psycopg
 import pytest
 from fixtures.audit_program import Program, by_table, url
 from fixtures.databases import TrioDatabase
+from fixtures.order_writers import writing
 from fixtures.peak import Peak
 
 pytestmark = [pytest.mark.postgres, pytest.mark.slow]
 
 ROWS = 40_000
-HOT = 60
 PLANTED = {"missing": range(100, 39_000, 5_000), "mismatched": range(1_700, 39_000, 4_000)}
 ROGUE = range(100_000, 100_005)
-
-
-@contextmanager
-def writing(shop: TrioDatabase, threads: int = 3) -> Iterator[list[int]]:
-    """Updates (a third on hot keys), deletes, reinserts and rollbacks, away from the planted keys; counts commits."""
-    planted = {key for keys in PLANTED.values() for key in keys}
-    stop, commits = threading.Event(), [0] * threads
-
-    def work(number: int) -> None:
-        chance = random.Random(number)
-        with psycopg.connect(shop.leader.dsn) as connection:
-            while not stop.is_set():
-                hot = chance.random() < 0.3
-                key = chance.randint(1, HOT) if hot else chance.choice(range(HOT + 1 + number, ROWS, threads))
-                if key in planted:
-                    continue
-                change = chance.random()
-                if change < 0.8:
-                    connection.execute("update orders set note = note || 'x', n = n + 1 where id = %s", (key,))
-                elif hot:
-                    continue
-                else:
-                    connection.execute("delete from orders where id = %s", (key,))
-                    if change < 0.95:
-                        connection.execute("insert into orders values (%s, 0, 'again')", (key,))
-                if chance.random() < 0.1:
-                    connection.rollback()
-                else:
-                    connection.commit()
-                    commits[number] += 1
-
-    workers = [threading.Thread(target=work, args=(i,)) for i in range(threads)]
-    for worker in workers:
-        worker.start()
-    try:
-        yield commits
-    finally:
-        stop.set()
-        for worker in workers:
-            worker.join()
 
 
 def test_exact_findings_under_writes(trio_database: TrioDatabase, tmp_path: Path) -> None:
@@ -76,7 +31,7 @@ def test_exact_findings_under_writes(trio_database: TrioDatabase, tmp_path: Path
     words = ["audit", "--leader", url(trio.leader, shop.name), "--format", "json", "--chunk-time", "0.05"]
     for name in ("standby", "subscriber"):
         words += ["--follower", f"{name}={url(getattr(trio, name), shop.name)}"]
-    with writing(shop) as commits:
+    with writing(shop, ROWS, {key for keys in PLANTED.values() for key in keys}) as commits:
         run = trueup(*words, seconds=200)
     assert run.code == 1, run.err
     assert sum(commits) > 100

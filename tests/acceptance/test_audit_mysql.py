@@ -20,6 +20,7 @@ PLANTED = {"missing": range(100, 12_000, 3_000), "mismatched": range(1_700, 12_0
 ROGUE = range(100_000, 100_005)
 WRITTEN_AT_REST = "proven", "snapshot"
 WRITTEN_TO = "probable", "repeated"
+FOLLOWED = "proven", "visibility"
 
 
 @contextmanager
@@ -78,14 +79,21 @@ def words(shop: PairDatabase) -> list[str]:
     return ["audit", "--leader", leader, "--follower", follower, "--table", f"{shop.name}.*", "--format", "json"]
 
 
-def test_exact_findings_under_writes(shop: PairDatabase, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("more", "evidence"),
+    [([], {WRITTEN_TO, WRITTEN_AT_REST}), (["--stream", "binlog"], {FOLLOWED})],
+    ids=["bracketed", "binlog"],
+)
+def test_exact_findings_under_writes(
+    shop: PairDatabase, tmp_path: Path, more: list[str], evidence: set[tuple[str, str]]
+) -> None:
     shop.plant(
         f"delete from orders where id in ({_listed(PLANTED['missing'])})",
         f"update orders set n = -1 where id in ({_listed(PLANTED['mismatched'])})",
         *(f"insert into orders values ({key}, 0, 'rogue')" for key in ROGUE),
     )
     with writing(shop) as commits:
-        run = Program(tmp_path, {})(*words(shop), "--chunk-time", "0.02", seconds=120)
+        run = Program(tmp_path, {})(*words(shop), *more, "--chunk-time", "0.02", seconds=120)
     assert run.code == 1, run.err
     assert sum(commits) > 50
     entry = by_table(run.report)["orders", "replica"]
@@ -95,7 +103,7 @@ def test_exact_findings_under_writes(shop: PairDatabase, tmp_path: Path) -> None
         *(("extra", key) for key in ROGUE),
     }
     assert (entry["verdict"], entry["reason"], entry["scheme"]) == ("drift", None, "native")
-    assert {(r["evidence"], r["method"]) for r in entry["rows_drifted"]} <= {WRITTEN_TO, WRITTEN_AT_REST}
+    assert {(r["evidence"], r["method"]) for r in entry["rows_drifted"]} <= evidence
     assert {tuple(r["columns"]) for r in entry["rows_drifted"] if r["kind"] == "mismatched"} == {("n",)}
 
 

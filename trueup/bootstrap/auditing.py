@@ -17,14 +17,18 @@ from trueup.bootstrap.watermark import Watermarks, open_watermarks
 from trueup.clock import SystemClock
 from trueup.pool import Pool
 from verifier.brake import Brakes
+from verifier.compare import Comparison
+from verifier.outcome import Judging
 from verifier.policy import Limits, ScanPolicy, SettlePolicy
 from verifier.ports import Placed, Replica
+from verifier.table import Key
 from verifier.watermark import WatermarkPolicy
 
 if TYPE_CHECKING:  # an audit of plain URLs starts in half the time without the settings' libraries
     from config.settings import Group
     from connectors.journal.opening import Journal
     from trueup.audit.runner import Audit
+    from trueup.audit.streamed import Streamed
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +47,8 @@ class Plan:
     brakes: Brakes = field(default_factory=Brakes)
     watermark: WatermarkPolicy | None = None
     """How followers are judged that tell no position in the leader's log."""
+    stream: str | None = None
+    """The leader's change stream, as `--stream` names it; it judges keys in flight where it can."""
     pause_file: Path | None = None
     tables_at_once: int | None = None
     """None: half of the connections, because a table is read by two on the leader."""
@@ -62,8 +68,11 @@ class OpenAudit:
     pool: Pool
     remarks: Sequence[str]
     watermarks: Watermarks | None = None
+    streamed: Streamed | None = None
 
     def close(self) -> None:
+        if self.streamed is not None:
+            self.streamed.close()
         if self.watermarks is not None:
             self.watermarks.close()
         self.servers.close()
@@ -101,6 +110,8 @@ def open_audit(plan: Plan, *, run: str | None, watcher: Watcher, stop: Callable[
     pool = Pool(workers=max(4, at_once * (2 * len(plan.followers) + 1)))
     clock = SystemClock()
     marks: Watermarks | None = None
+    streamed: Streamed | None = None
+    run_id = run or uuid.uuid4().hex[:12]
     try:
         settling = pool.beside(servers.settle)  # while the servers answer, the rest is imported
         from connectors.journal.opening import open_journal
@@ -115,25 +126,35 @@ def open_audit(plan: Plan, *, run: str | None, watcher: Watcher, stop: Callable[
         if plan.watermark is not None:
             marks = open_watermarks(plan.watermark, plan.leader, servers.leader, servers.followers, plan.limits)
             remarks += marks.try_out()
+        if plan.stream is not None:
+            from trueup.bootstrap.streaming import open_streamed
+
+            streamed = open_streamed(plan, servers, pool, run_id, watcher)
         journal = open_journal(plan.journal, plan.group)
     except BaseException:
+        if streamed is not None:
+            streamed.close()
         if marks is not None:
             marks.close()
         servers.close()
         pool.close()
         raise
     placed: Callable[[Replica], tuple[Placed, Placed]] = marks.placed if marks else lambda one: (servers.leader, one)
+    patience = min(30.0, plan.settle.give_up_seconds)
+
+    def judge(follower: Replica, compared: Comparison, keys: list[Key]) -> Judging:
+        told = streamed.judging(follower, compared, keys) if streamed is not None else None
+        return told or BracketJudging(*placed(follower), compared, keys, give_up_seconds=patience)
+
     tools = Tools(
         group=plan.group,
-        run_id=run or uuid.uuid4().hex[:12],
+        run_id=run_id,
         leader=servers.leader,
         journal=journal.runs,
         clock=clock,
         gather=pool.gather,
         beside=pool.beside,
-        judge=lambda follower, compared, keys: BracketJudging(
-            *placed(follower), compared, keys, give_up_seconds=min(30.0, plan.settle.give_up_seconds)
-        ),
+        judge=judge,
         watcher=watcher,
         scan=plan.scan,
         settle=plan.settle,
@@ -154,7 +175,7 @@ def open_audit(plan: Plan, *, run: str | None, watcher: Watcher, stop: Callable[
     lineup = Lineup(servers.leader, servers.followers, plan.request, servers.agreed.__contains__)
     audit = Audit(tools, lineup, _invariants(plan.checked, servers))
     audit.tables_at_once = at_once
-    return OpenAudit(audit, servers, journal, pool, remarks, marks)
+    return OpenAudit(audit, servers, journal, pool, remarks, marks, streamed)
 
 
 def _invariants(group: Group | None, servers: Endpoints) -> Callable[[], list[Json]]:

@@ -21,9 +21,11 @@ from verifier.table import Table, TableName
 
 if TYPE_CHECKING:
     from connectors.debezium.decoder import Decoder, Read
+    from connectors.debezium.modes import Modes
     from connectors.kafka.port import Consumer
 
 _CONNECT_SECONDS = 5.0
+_CAPTURE_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,15 +49,17 @@ def open_stream(group: Group, leader_url: str, book: TableBook) -> OpenStream | 
     if group.stream is None:
         return None
     if group.stream.kind == "pgoutput":
-        return _pgoutput(group.stream.pgoutput or PgoutputSettings(), leader_url, group.leader.name, book)
+        return pgoutput_stream(group.stream.pgoutput or PgoutputSettings(), leader_url, group.leader.name, book)
     if group.stream.kind == "binlog":
-        return _binlog(group, group.stream.binlog or BinlogSettings(), leader_url, book)
+        settings = group.stream.binlog or BinlogSettings()
+        return binlog_stream(settings, leader_url, f"{group.name} {group.leader.name}", book)
     if group.stream.kafka is None:
         raise Misconfigured(f"group {group.name!r}: stream.kind is kafka, but there is no section stream.kafka")
     return _kafka(group.name, group.stream.kafka, book)
 
 
-def _pgoutput(settings: PgoutputSettings, url: str, name: str, book: TableBook) -> OpenStream:
+def pgoutput_stream(settings: PgoutputSettings, url: str, name: str, book: TableBook) -> OpenStream:
+    """PostgreSQL's own logical decoding. Nothing is connected yet. `name`: the leader's, in messages."""
     from connectors.pgoutput.stream import PgoutputStream
 
     def key_of(table: object) -> tuple[str, ...] | None:
@@ -80,11 +84,13 @@ def _pgoutput(settings: PgoutputSettings, url: str, name: str, book: TableBook) 
     return OpenStream("pgoutput", stream, settings.publication, alive, heard.note)
 
 
-def _binlog(group: Group, settings: BinlogSettings, url: str, book: TableBook) -> OpenStream:
+def binlog_stream(settings: BinlogSettings, url: str, name: str, book: TableBook) -> OpenStream:
+    """What MariaDB and MySQL write. Nothing is connected yet. `name` tells readers of one leader apart. Misconfigured
+    if the leader is of another engine, or the library is not installed."""
     if book.leader.dialect not in ("mysql", "mariadb"):
         raise Misconfigured(
-            f"group {group.name!r}: stream.kind is binlog, and the leader is {book.leader.dialect}; a binlog is what "
-            "MariaDB and MySQL write"
+            f"{name}: the stream's kind is binlog, and the leader is {book.leader.dialect}; a binlog is what MariaDB "
+            "and MySQL write"
         )
     try:
         from connectors.binlog.stream import BinlogStream
@@ -99,9 +105,7 @@ def _binlog(group: Group, settings: BinlogSettings, url: str, book: TableBook) -
         except Permanent:  # it is ours, and nobody can say what its rows are
             return Table(name, (), ())
 
-    stream = BinlogStream(
-        url, table_of=table_of, server_id=settings.server_id, name=f"{group.name} {group.leader.name}"
-    )
+    stream = BinlogStream(url, table_of=table_of, server_id=settings.server_id, name=name)
     heard = _Heard()
 
     def alive() -> tuple[float, str] | None:
@@ -113,18 +117,21 @@ def _binlog(group: Group, settings: BinlogSettings, url: str, book: TableBook) -
 
 def _kafka(group: str, settings: KafkaSettings, book: TableBook) -> OpenStream:
     connector = settings.connector or group
-    stream = Deferred(lambda: _kafka_stream(group, connector, settings, book))
-    heard = _Heard()
-    health = _Connector(settings.connect_url, connector, heard)
-    publication = settings.publication or "dbz_publication"
     capture = _Capture(settings.connect_url, connector)
+    stream = Deferred(lambda: _kafka_stream(group, connector, settings, book, capture))
+    heard = _Heard()
+    health = _Connector(settings.connect_url, connector, heard, capture)
+    publication = settings.publication or "dbz_publication"
     return OpenStream("kafka", stream, publication, health.alive, heard.note, lambda: _backlog(stream), capture.of)
 
 
-def _kafka_stream(group: str, connector: str, settings: KafkaSettings, book: TableBook) -> ChangeStream:
+def _kafka_stream(
+    group: str, connector: str, settings: KafkaSettings, book: TableBook, capture: _Capture
+) -> ChangeStream:
     from connectors.kafka.stream import KafkaStream
 
     reader, decoder = kafka_reading(f"trueup-{group}", connector, settings, book)
+    capture.modes = decoder.modes
     return KafkaStream(reader, decoder, settings.topic_prefix)
 
 
@@ -183,13 +190,15 @@ def _connector_config(url: str, name: str) -> Mapping[str, str]:
 
 @dataclass(slots=True)
 class _Capture:
-    """What the connector's lists let through, read anew every few seconds. While Connect does not answer the last
-    known configuration holds; without `url` the connector is taken to be the template's."""
+    """What the connector's lists let through, read anew every second: a connector that is told something new needs
+    longer to start again. While Connect does not answer the last known configuration holds; without `url` the connector
+    is taken to be the template's. Where it spells values otherwise than they are read (`modes`), nothing is told."""
 
     url: str | None
     name: str
     config: Mapping[str, str] | None = None
     asked_at: float = 0.0
+    modes: Modes | None = None
 
     def of(self, tables: frozenset[TableName]) -> frozenset[TableName]:
         from time import time
@@ -198,11 +207,18 @@ class _Capture:
 
         if self.url is None:
             return tables
-        if time() - self.asked_at > _CONNECT_SECONDS:
+        if time() - self.asked_at > _CAPTURE_SECONDS:
             self.asked_at = time()
             with suppress(Temporary, Permanent):  # whoever watches the connector's health reports it
                 self.config = _connector_config(self.url, self.name)
-        return frozenset() if self.config is None else captured(self.config, tables)
+        return frozenset() if self.config is None or self.misread else captured(self.config, tables)
+
+    @property
+    def misread(self) -> bool:
+        """Whether the connector, as it was last asked, spells values otherwise than they are read."""
+        from connectors.debezium.modes import Modes
+
+        return None not in (self.modes, self.config) and self.modes != Modes.of(self.config or {})
 
 
 @dataclass(slots=True)
@@ -222,6 +238,7 @@ class _Connector:
     url: str | None
     name: str
     heard: _Heard
+    capture: _Capture
     asked_at: float = 0.0
     fault: str = ""
 
@@ -240,6 +257,8 @@ class _Connector:
             status = Connect(url).status(self.name)
         except (Temporary, Permanent) as problem:
             return str(problem)
+        if status.running and self.capture.misread:
+            return f"connector {self.name} spells values otherwise than when trueup started: restart trueup"
         if status.running:
             return ""
         return f"connector {self.name}: {status.failure or status.state.lower()}"

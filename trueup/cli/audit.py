@@ -60,6 +60,7 @@ def audit(
     watermark: TableOption = None,
     watermark_write: WriteOption = False,
     watermark_ordered: OrderedOption = False,
+    stream: Annotated[str | None, typer.Option(help="pgoutput:PUBLICATION, binlog, config: judge by it.")] = None,
     restored_at: Annotated[str | None, typer.Option(help="Followers are backups begun after this `position`.")] = None,
     since: Annotated[str | None, typer.Option(help="Only what was touched since this `run`, where known.")] = None,
     cutover: Annotated[bool, typer.Option("--cutover", help="Checklist: leader stopped, may we go?")] = False,
@@ -76,9 +77,9 @@ def audit(
     narrowing = Narrowing(where or [], columns or [], map_table or [], map_column or [])
     limits = (max_load, max_load_sql or [], max_lag, max_rows_per_second, pause_file, max_connections, tables_at_once)
     plan = Careful(*limits).applied(_tuned(planned(replace(words, narrowing=narrowing)), settle, chunk_time))
-    plan = Watermarking(watermark, watermark_write, watermark_ordered).applied(plan)
+    plan = replace(Watermarking(watermark, watermark_write, watermark_ordered).applied(plan), stream=stream)
     if cutover or restored_at is not None:
-        plan = replace(plan, watermark=None)  # both are proven at rest, and a tick would be a write
+        plan = replace(plan, watermark=None, stream=None)  # both are proven at rest, and a tick would be a write
     prepare = _proof(plan, cutover, restored_at, since, resume, stop_after)
     writable(output)
     watcher = _watcher(quiet)
