@@ -272,13 +272,11 @@ def _gone(error: BaseException) -> str:
     if not isinstance(cause, pymysql.MySQLError):
         return ""
     number, said = numbered(cause)
-    if number != _GONE:
-        return ""
     if "same server" in said:
         raise Temporary(
             f"somebody else reads this binlog under the same number ({said}); give each its own stream.binlog.server_id"
         ) from error
-    return f"the leader's binlog has no more what comes next: {said}"
+    return "" if number != _GONE else f"the leader's binlog has no more what comes next: {said}"
 
 
 def _redefined(ended: Ended) -> bool:

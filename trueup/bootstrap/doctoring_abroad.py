@@ -46,6 +46,10 @@ def _servers(group: Group, servers: Endpoints) -> Iterator[tuple[str, Remark]]:
         yield "digests", Remark("ok", f"{name}: {how}")
     yield from (("digests", Remark("note", reason)) for reason in reasons)
     yield from stream_of(group)
+    if group.stream is not None and group.stream.kind == "binlog":
+        from trueup.bootstrap.doctoring_binlog import binlog_of
+
+        yield from (("change stream", remark) for remark in binlog_of(servers.leader, names))
     yield from watermark(group, servers.leader, servers.followers)
 
 

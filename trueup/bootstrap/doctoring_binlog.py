@@ -1,0 +1,43 @@
+"""The examination of a binlog that is read without Kafka: the leader's settings and rights, and what it tells of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from connectors.remark import Remark
+from verifier.errors import Permanent, Temporary
+from verifier.ports import Replica
+from verifier.table import TableName
+
+
+def binlog_of(leader: Replica, tables: Sequence[TableName]) -> Iterator[Remark]:
+    """Every setting and right that is missing, with its cure; and tables of which the binlog does not tell all."""
+    if leader.dialect not in ("mysql", "mariadb"):
+        yield Remark("error", f"stream.kind is binlog, and the leader is {leader.dialect}", "use another kind")
+        return
+    from connectors.binlog.settings import granted, settings, told
+    from connectors.mysql.replica import MysqlReplica
+
+    assert isinstance(leader, MysqlReplica)
+    try:
+        with leader.sessions.borrow("asking whether the binlog can be followed") as session:
+            faults = [*settings(session, mariadb=leader.dialect == "mariadb").faults(), *granted(session)]
+            for fault in faults:
+                yield Remark("error" if fault.fatal else "warning", fault.what, fault.cure)
+            if any(fault.fatal for fault in faults):
+                return
+            known = told(session, leader.sessions.where)
+    except (Temporary, Permanent) as problem:
+        yield Remark("error", str(problem))
+        return
+    untold = [str(name) for name in tables if name not in known]
+    if untold:
+        named = ", ".join(untold[:5]) + (f" and {len(untold) - 5} more" if len(untold) > 5 else "")
+        yield Remark(
+            "warning",
+            f"the binlog does not tell every change of {named}: a foreign key changes rows there by itself (ON DELETE, "
+            "ON UPDATE), or the leader keeps its database out of the binlog",
+            "they are judged by brackets; nothing else is needed",
+        )
+    if len(untold) < len(tables):
+        yield Remark("ok", f"the binlog tells of {len(tables) - len(untold)} of {len(tables)} tables")
