@@ -53,6 +53,11 @@ class Decoder:
         self._topics: dict[TableName, str] = {}
         self._plain = PlainRows(source, modes, self._shape_of, _fields, Keys(self._key, self._key_value), self._image)
 
+    @property
+    def modes(self) -> Modes:
+        """With which it reads values, whatever the connector does by now."""
+        return self._modes
+
     def decode(self, topic: str, key: bytes | None, value: bytes | None) -> Event:
         """The event, or Unreadable. Temporary while the schema of a message cannot be had: ask again, skip nothing."""
         if value is None:
