@@ -67,7 +67,8 @@ class End(msgspec.Struct, frozen=True, gc=False):
 @dataclass(frozen=True, slots=True)
 class Statement:
     """A statement that a binlog holds by itself, outside any transaction that has an END: DDL, or a truncate. `xid` and
-    `commit` as in `End`, None where it has no id. `blind`: the tables that it makes another of."""
+    `commit` as in `End`, None where it has no id. `blind`: the tables that it makes another of. `lasting`: what it says
+    of them shows with a later statement of which nobody tells (an XA transaction is logged when it is prepared)."""
 
     xid: TransactionId | None
     commit: Position | None
@@ -75,6 +76,7 @@ class Statement:
     blind: tuple[Blindness, ...]
     place: Binlog | None = None
     handled_at: float | None = None
+    lasting: bool = False
 
 
 @dataclass(frozen=True, slots=True)
