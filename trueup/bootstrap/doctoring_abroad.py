@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from config.settings import Group
+from config.stream import KafkaStream
 from connectors.remark import Remark
 from trueup.bootstrap.doctoring_watermark import watermark
 from trueup.bootstrap.engines import Endpoints, open_group_endpoints
@@ -106,6 +107,7 @@ def stream_of(group: Group) -> Iterator[tuple[str, Remark]]:
     kafka = group.stream.kafka
     if kafka is None:
         return
+    yield from (("topics", remark) for remark in _topics(kafka, group.name))
     if kafka.connect_url is None:
         yield (
             "change stream",
@@ -127,3 +129,18 @@ def stream_of(group: Group) -> Iterator[tuple[str, Remark]]:
         yield from connecting.examined()
     finally:
         connecting.close()
+
+
+def _topics(kafka: KafkaStream, group: str) -> Iterator[Remark]:
+    from connectors.kafka.checkup import topics
+    from connectors.kafka.clients import consumer_of
+
+    try:
+        consumer = consumer_of(kafka.client, kafka.bootstrap_servers, f"trueup-{group}")
+    except (Temporary, Permanent) as problem:
+        yield Remark("error", str(problem))
+        return
+    try:
+        yield from topics(consumer, kafka.topic_prefix)
+    finally:
+        consumer.close()
