@@ -13,7 +13,7 @@ from fixtures.following import stream_of
 
 from connectors.embedded import pause_replay, resume_replay
 from connectors.pgoutput import PgoutputStream
-from connectors.postgres.lag import LagReader
+from connectors.postgres.lag import LagReader, Slot
 from connectors.postgres.replica import Options, PostgresReplica
 from verifier.lag import HopLag, LagState, LagTracker
 from verifier.look import Role
@@ -126,6 +126,55 @@ def test_a_disabled_subscription_is_late_and_its_slot_keeps_the_log(watched: Wat
     assert any(sender.replayed is not None and sender.replayed.value > 0 for sender in streaming)
     watched.made.subscription.resume()
     assert watched.until("subscriber", CAUGHT_UP, 20).changes == 0
+
+
+def test_a_follower_that_stands_still_is_stalled_and_one_that_was_set_back_is_rewound(watched: Watched) -> None:
+    watched.write(1, 5)
+    watched.until("subscriber", CAUGHT_UP)
+    subscription = watched.made.subscription
+    assert subscription is not None
+    watched.tracker._stalled_after = 0.6
+    before = watched.followers["subscriber"].position()
+    watched.write(10, 5)
+    watched.until("subscriber", CAUGHT_UP)
+    subscription.pause()
+    watched.write(20, 5)
+    stalled = watched.until("subscriber", LagState.STALLED)
+    assert stalled.detail.startswith("has not moved for")
+    assert stalled.seconds is not None
+    assert stalled.seconds >= 0.6
+    with psycopg.connect(watched.made.subscriber.dsn, autocommit=True) as connection:
+        (origin,) = connection.execute("select 'pg_' || oid from pg_subscription").fetchone() or ("",)
+        connection.execute("select pg_replication_origin_advance(%s, %s::pg_lsn)", (origin, str(before)))
+    rewound = watched.until("subscriber", LagState.REWOUND)
+    assert rewound.detail.startswith("its position went back from lsn:")
+    subscription.resume()
+    assert watched.until("subscriber", CAUGHT_UP, 20).detail == ""
+
+
+def test_a_slot_tells_its_limit_and_how_much_is_left(watched: Watched) -> None:
+    assert watched.made.subscription is not None
+    name = watched.made.subscription.subscription
+
+    def slot() -> Slot:
+        (found,) = [one for one in LagReader(watched.leader).slots() if one.name == name]
+        return found
+
+    assert (slot().limit_bytes, slot().safe_bytes, slot().status) == (None, None, "reserved")
+    with psycopg.connect(watched.made.leader.dsn, autocommit=True) as connection:
+        connection.execute("alter system set max_slot_wal_keep_size = '256MB'")
+        connection.execute("select pg_reload_conf()")
+        try:
+            deadline = time.monotonic() + 10
+            while slot().limit_bytes is None:
+                assert time.monotonic() < deadline
+            limited = slot()
+        finally:
+            connection.execute("alter system reset max_slot_wal_keep_size")
+            connection.execute("select pg_reload_conf()")
+    assert limited.limit_bytes == 256 * 1024 * 1024
+    assert limited.safe_bytes is not None
+    assert 0 < limited.safe_bytes <= limited.limit_bytes + 3 * 16 * 1024 * 1024
 
 
 def test_a_stream_that_is_not_read_is_late(watched: Watched) -> None:

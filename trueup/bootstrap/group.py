@@ -194,6 +194,7 @@ def _wired(
         lag,
         source_alive=stream.alive if stream is not None else lambda: None,
         hindrances=hindrances(servers),
+        lagging_above=group.lag.warn,
         retained=lambda: retained(servers),
     )
     sink = event_sink(group)

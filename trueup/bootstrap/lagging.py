@@ -12,17 +12,21 @@ from dataclasses import dataclass
 from config.settings import Group, Settings
 from connectors.postgres.lag import LagReader
 from connectors.postgres.replica import PostgresReplica
-from trueup.bootstrap.servers import patterns_of
+from trueup.bootstrap.servers import Address, patterns_of, watermark_of
 from trueup.bootstrap.telling import stream_hops
 from trueup.bootstrap.watching import Watched, hindrances, open_watched
+from trueup.bootstrap.watermark import Watermarks, open_watermarks
 from trueup.clock import SystemClock
 from trueup.pool import Pool
 from trueup.services.group import GroupWorld, TableBook
 from trueup.services.watch import SharedLag, WatchService
 from verifier.errors import Permanent, Temporary
 from verifier.lag import HopLag, LagState, LagTracker
+from verifier.policy import Limits
 
 _EVERY_SECONDS = 0.25
+_WATERMARK_SECONDS = 2.0
+"""A watermark that is counted up once a second has moved by then."""
 
 
 @dataclass(slots=True)
@@ -35,6 +39,7 @@ class Lagging:
     watch: WatchService
     pool: Pool
     clock: SystemClock
+    marks: Watermarks | None = None
 
     @classmethod
     def open(cls, settings: Settings, group: Group) -> Lagging:
@@ -45,7 +50,14 @@ class Lagging:
         world = GroupWorld(group.name, servers.leader, servers.followers, book, clock, pool.gather, None)
         tracker = LagTracker(interval_seconds=2.0, lagging_above=group.lag.warn)
         watch = WatchService(world, SharedLag(tracker), hindrances=hindrances(servers))
-        return cls(settings, group, servers, watch, pool, clock)
+        watch.lagging_above, watch.watermark_seconds = group.lag.warn, _WATERMARK_SECONDS
+        marks = None
+        if (policy := watermark_of(group)) is not None:
+            limits = Limits(1, 5, group.scan.statement_timeout, group.scan.lock_timeout)
+            leader = Address(group.leader.name, group.leader.address())
+            marks = open_watermarks(policy, leader, servers.leader, servers.followers, limits)
+            world.placed = marks.placed
+        return cls(settings, group, servers, watch, pool, clock, marks)
 
     def look(self, seconds: float) -> None:
         """Ask everybody again and again for that long."""
@@ -109,5 +121,7 @@ class Lagging:
         return [HopLag("connector", 0.0, None, LagState.CAUGHT_UP, "all its tasks run")]
 
     def close(self) -> None:
+        if self.marks is not None:
+            self.marks.close()
         self.servers.close()
         self.pool.close()

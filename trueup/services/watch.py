@@ -15,6 +15,9 @@ from verifier.change import Batch
 from verifier.errors import Permanent, Temporary
 from verifier.gtid import Binlog
 from verifier.lag import HopLag, LagTracker
+from verifier.moves import Moves
+from verifier.position import Position
+from verifier.watermark import WatermarkedFollower, WatermarkedLeader
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +35,8 @@ class SharedLag:
     """A `LagTracker` for several threads: the stream's reader, the watcher, and whoever asks."""
 
     tracker: LagTracker
+    beside: dict[str, LagTracker] = field(default_factory=dict)
+    """Of followers whose positions are a watermark's, not the log's: each has a tracker of its own."""
     _lock: Lock = field(default_factory=Lock)
 
     def batch(self, batch: Batch, now: float) -> None:
@@ -50,7 +55,17 @@ class SharedLag:
     def told(self, now: float) -> tuple[tuple[HopLag, ...], tuple[HopLag, ...]]:
         """Followers and hops of the stream at `now`."""
         with self._lock:
-            return self.tracker.followers(now), self.tracker.stream(now)
+            marked = [lag for tracker in self.beside.values() for lag in tracker.followers(now)]
+            others = [lag for lag in self.tracker.followers(now) if lag.hop not in self.beside]
+            return tuple(sorted((*others, *marked), key=lambda lag: lag.hop)), self.tracker.stream(now)
+
+    def mark(self, name: str, make: Callable[[], LagTracker], note: Callable[[LagTracker], None]) -> None:
+        """An observation of a follower that is told apart by the watermark."""
+        with self._lock:
+            tracker = self.beside.get(name)
+            if tracker is None:
+                tracker = self.beside[name] = make()
+            note(tracker)
 
 
 @dataclass(slots=True)
@@ -64,6 +79,11 @@ class WatchService:
     hindrances: Mapping[str, Callable[[], str]] = field(default_factory=dict)
     retained: Callable[[], Mapping[str, KeptLog]] = dict
     slots: dict[str, KeptLog] = field(default_factory=dict)
+    lagging_above: float = 0.0
+    """Seconds; for followers that show a watermark."""
+    watermark_seconds: float = 15.0
+    """A watermark that stands for longer is counted up by nobody."""
+    _standing: dict[str, Moves] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -93,6 +113,8 @@ class WatchService:
         return self.every_seconds
 
     def _follower(self, name: str) -> None:
+        if self._marked(name):
+            return
         position, fault = None, ""
         try:
             position = self.world.followers[name].position()
@@ -102,6 +124,38 @@ class WatchService:
         self.lag.observe(lambda tracker: tracker.follower_at(name, position, at, fault))
         if position is not None and self.world.sight is not None:
             self.world.sight.latest(applied=(name, position))
+
+    def _marked(self, name: str) -> bool:
+        """A follower that shows a watermark: the leader's row is read before its own. Ticks that nobody counts up tell
+        nothing, so a watermark that stands for long is a fault of its own."""
+        if self.world.placed is None:
+            return False
+        ahead: Position | None = None
+        shown: Position | None = None
+        fault = ""
+        try:
+            leader, follower = self.world.placed(self.world.followers[name])
+            if not isinstance(leader, WatermarkedLeader) or not isinstance(follower, WatermarkedFollower):
+                return False
+            ahead = leader.position() if leader.advancing is not None else leader.watermark.tick()
+            asked = self.world.clock.now()
+            shown = follower.position()
+        except (Temporary, Permanent) as problem:
+            fault = str(problem)
+        now = self.world.clock.now()
+        if ahead is not None:
+            standing = self._standing.setdefault(name, Moves())
+            standing.at(ahead, now)
+            if now - standing.since > self.watermark_seconds:
+                fault = fault or f"nobody has counted the watermark up for {now - standing.since:.0f} s"
+
+        def note(tracker: LagTracker) -> None:
+            if ahead is not None:
+                tracker.leader_at(ahead, asked)
+            tracker.follower_at(name, shown, now, fault)
+
+        self.lag.mark(name, lambda: LagTracker(interval_seconds=2.0, lagging_above=self.lagging_above), note)
+        return True
 
     def why(self, follower: str) -> str:
         """What the server itself says hinders a follower; '' if nothing."""
