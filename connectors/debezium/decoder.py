@@ -132,24 +132,32 @@ class Decoder:
         boundary = payload.get("transaction")
         if operation == "r":
             return Aside(handled_at)
+        if operation == "t" and self.source.alone:
+            return self._alone(source, (Blindness(Cause.TRUNCATE, self._named(topic, source)),), handled_at)
         if not isinstance(boundary, Mapping):
             if operation == "m":
                 return Aside(handled_at)  # a message outside any transaction
-            if operation == "t":
-                return self._alone(source, (Blindness(Cause.TRUNCATE, self.source.table(source)),), handled_at)
-            raise ValueError("event without transaction block: set provide.transaction.metadata=true on the connector")
+            xid = self.source.statement(source)  # refuses where there is no such row
+            what = f"a row outside any transaction ({xid}): XA, or provide.transaction.metadata=true is missing"
+            apart = (Blindness(Cause.GAP, self._named(topic, source), what),)
+            return self._alone(source, apart, handled_at, lasting=True)
         xid, order = self.source.transaction(boundary["id"]), _whole(boundary["total_order"])
         if operation == "m":
             return RowEvent(xid, order, None, None, None, (), handled_at)
+        name = self._named(topic, source)
+        after = payload.get("after")
+        fields = _names(after)
+        change, blind = self._told(name, operation, schema, payload, key)
+        return RowEvent(xid, order, name, change, blind, fields, handled_at, self.source.place(source))
+
+    def _named(self, topic: str, source: _Json) -> TableName:
+        """The table of a row; Unreadable, of any table, if it is not that of its topic."""
         name = self.source.table(source)
         if not self._carries(topic, name):
             raise Unreadable(
                 f"rows of {name} in topic {topic[:200]}: is a transform or a topic naming strategy set?", None
             )
-        after = payload.get("after")
-        fields = _names(after)
-        change, blind = self._told(name, operation, schema, payload, key)
-        return RowEvent(xid, order, name, change, blind, fields, handled_at, self.source.place(source))
+        return name
 
     def _boundary(self, payload: _Json) -> Event:
         status = payload["status"]
@@ -180,11 +188,13 @@ class Decoder:
         blind = tuple(Blindness(Cause.DDL, table, "the leader's log has a statement on it") for table in tables)
         return self._alone(source, blind, handled_at) if blind else Aside(handled_at)
 
-    def _alone(self, source: _Json, blind: tuple[Blindness, ...], handled_at: float | None) -> Event:
+    def _alone(
+        self, source: _Json, blind: tuple[Blindness, ...], handled_at: float | None, *, lasting: bool = False
+    ) -> Event:
         xid = self.source.statement(source)
         commit = None if xid is None else self.source.end(xid)[1]
         committed_at = _seconds(source.get("ts_ms")) or handled_at or 0.0
-        return Statement(xid, commit, committed_at, blind, self.source.place(source), handled_at)
+        return Statement(xid, commit, committed_at, blind, self.source.place(source), handled_at, lasting)
 
     def _told(
         self, name: TableName, operation: str, schema: _Json, payload: _Json, key: bytes | None

@@ -89,6 +89,11 @@ class Source(Protocol):
         """Where a row stands in the binlog, from an event's source block; None where places are not needed."""
         ...
 
+    @property
+    def alone(self) -> bool:
+        """Whether truncates are logged by themselves, whatever transaction their events name."""
+        ...
+
     def statement(self, source: Mapping[str, object]) -> TransactionId | None:
         """The id of a statement that was logged by itself, from the source block of the event that tells of it; None if
         it has none. ValueError where statements are part of transactions."""
@@ -151,6 +156,10 @@ class PostgresSource:
 
     def place(self, source: Mapping[str, object]) -> Binlog | None:
         return None
+
+    @property
+    def alone(self) -> bool:
+        return False
 
     def statement(self, source: Mapping[str, object]) -> TransactionId | None:
         raise ValueError("event without transaction block: set provide.transaction.metadata=true on the connector")

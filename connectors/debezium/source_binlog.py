@@ -92,6 +92,10 @@ class BinlogSource:
         file, offset = source.get("file"), source.get("pos")
         return Binlog(file, offset) if self.mariadb and isinstance(file, str) and isinstance(offset, int) else None
 
+    @property
+    def alone(self) -> bool:
+        return True
+
     def statement(self, source: Mapping[str, object]) -> TransactionId | None:
         gtid = source.get("gtid")
         return None if gtid is None else self.transaction(gtid)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 from connectors.debezium.assembly import TransactionAssembler
 from connectors.debezium.decoder import Decoder
 from connectors.debezium.event import End, RowEvent, Statement
@@ -242,3 +244,66 @@ def test_a_statement_before_a_transaction_that_was_given_up_still_blinds() -> No
     feed.assembler.give_up()
     assert feed.take() == []
     assert [one.table for one in feed.assembler.noticed()] == [A]
+
+
+XA = "rows of a transaction that ends apart from them (XA)"
+
+
+def test_on_mariadb_rows_of_a_prepared_transaction_blind_their_table_wherever_a_statement_may_stand() -> None:
+    feed = Feed(MARIADB)
+    feed.row(6, 1, Binlog("b.1", 40))  # prepared; 7 is its commit
+    feed.end(8)
+    assert feed.take() == []
+    feed.assembler.heard()
+    (transaction,) = feed.assembler.take(10)
+    assert transaction.blind == (Blindness(Cause.GAP, A, XA),)
+    assert feed.assembler.kept == 0
+    feed.end(9)
+    assert feed.take() == [(9, [], [])]
+    feed.end(11)
+    feed.assembler.heard()
+    assert feed.take() == [(11, [], [A])], "that may have been the commit of another"
+
+
+def test_rows_that_were_delivered_long_ago_and_come_again_are_none_of_those() -> None:
+    feed = Feed(MARIADB)
+    feed.row(5, 1)
+    feed.end(7)
+    feed.assembler.heard()
+    assert feed.take() == [(7, [], [])]
+
+
+def message(op: str, gtid: str, block: object) -> bytes:
+    source = {"snapshot": "false", "db": "db", "table": "a", "gtid": gtid, "file": "b.1", "pos": 40, "ts_ms": 1000}
+    after = {"id": 1} if op == "c" else None
+    return json.dumps({"op": op, "source": source, "transaction": block, "after": after, "ts_ms": 2000}).encode()
+
+
+@pytest.mark.parametrize("block", [None, {"id": "0-1-7", "total_order": 1}])
+def test_a_truncate_stands_by_itself_whatever_transaction_it_names(block: object) -> None:
+    event = Decoder("p", Modes(), lambda _: None, MARIADB).decode("p.db.a", None, message("t", "0-1-7", block))
+    assert event == Statement(
+        "0-1-7", DomainGtids.parse("0-1-7"), 1.0, (Blindness(Cause.TRUNCATE, A),), Binlog("b.1", 40), 2.0
+    )
+
+
+def test_on_mysql_a_row_without_a_transaction_is_prepared() -> None:
+    event = Decoder("p", Modes(), lambda _: None, MYSQL).decode("p.db.a", b"{}", message("c", f"{UUID}:7", None))
+    assert isinstance(event, Statement)
+    assert (event.xid, event.lasting) == (f"{UUID}:7", True)
+    feed = Feed()
+    feed.assembler.statement(ROWS, feed.offset(ROWS), event)
+    feed.end(6)
+    feed.end(9)
+    assert feed.take() == [(6, [], []), (7, [], [A])]
+    feed.assembler.heard()
+    assert feed.take() == [(9, [], [A])]
+
+
+def test_what_was_delivered_as_a_statement_stays_delivered() -> None:
+    feed = Feed()
+    feed.end(7)
+    feed.statement(6, A)
+    feed.assembler.heard()
+    assert feed.take() == [(6, [], [A]), (7, [], [])]
+    assert feed.assembler.delivered == GtidSet.parse(f"{UUID}:1-7")
