@@ -120,7 +120,6 @@ def open_audit(plan: Plan, *, run: str | None, watcher: Watcher, stop: Callable[
         from trueup.audit.runner import Audit
         from trueup.audit.tools import Tools
         from trueup.pausing import Pauses
-        from verifier.bracketing import BracketJudging
 
         remarks = settling.result()
         if plan.watermark is not None:
@@ -132,20 +131,11 @@ def open_audit(plan: Plan, *, run: str | None, watcher: Watcher, stop: Callable[
             streamed = open_streamed(plan, servers, pool, run_id, watcher)
         journal = open_journal(plan.journal, plan.group)
     except BaseException:
-        if streamed is not None:
-            streamed.close()
-        if marks is not None:
-            marks.close()
-        servers.close()
-        pool.close()
+        for one in (streamed, marks, servers, pool):
+            if one is not None:
+                one.close()
         raise
     placed: Callable[[Replica], tuple[Placed, Placed]] = marks.placed if marks else lambda one: (servers.leader, one)
-    patience = min(30.0, plan.settle.give_up_seconds)
-
-    def judge(follower: Replica, compared: Comparison, keys: list[Key]) -> Judging:
-        told = streamed.judging(follower, compared, keys) if streamed is not None else None
-        return told or BracketJudging(*placed(follower), compared, keys, give_up_seconds=patience)
-
     tools = Tools(
         group=plan.group,
         run_id=run_id,
@@ -154,7 +144,7 @@ def open_audit(plan: Plan, *, run: str | None, watcher: Watcher, stop: Callable[
         clock=clock,
         gather=pool.gather,
         beside=pool.beside,
-        judge=judge,
+        judge=_judging(placed, streamed, min(30.0, plan.settle.give_up_seconds)),
         watcher=watcher,
         scan=plan.scan,
         settle=plan.settle,
@@ -176,6 +166,19 @@ def open_audit(plan: Plan, *, run: str | None, watcher: Watcher, stop: Callable[
     audit = Audit(tools, lineup, _invariants(plan.checked, servers))
     audit.tables_at_once = at_once
     return OpenAudit(audit, servers, journal, pool, remarks, marks, streamed)
+
+
+def _judging(
+    placed: Callable[[Replica], tuple[Placed, Placed]], streamed: Streamed | None, patience: float
+) -> Callable[[Replica, Comparison, list[Key]], Judging]:
+    """By the change stream where there is one and it can judge, else by brackets."""
+    from verifier.bracketing import BracketJudging
+
+    def judge(follower: Replica, compared: Comparison, keys: list[Key]) -> Judging:
+        told = streamed.judging(follower, compared, keys) if streamed is not None else None
+        return told or BracketJudging(*placed(follower), compared, keys, give_up_seconds=patience)
+
+    return judge
 
 
 def _invariants(group: Group | None, servers: Endpoints) -> Callable[[], list[Json]]:
