@@ -194,14 +194,21 @@ def _place(message: ck.Message) -> Partition:
 
 def _runs(messages: Sequence[ck.Message]) -> list[Run]:
     """By partition, as they came. What is asked of every message is asked without a loop of ours."""
+    topics, partitions = list(map(_TOPIC, messages)), list(map(_PARTITION, messages))
+    if messages and topics.count(topics[0]) == partitions.count(partitions[0]) == len(messages):
+        return [_run((topics[0], partitions[0]), messages)]
     runs: list[Run] = []
     start = 0
-    for place, group in groupby(zip(map(_TOPIC, messages), map(_PARTITION, messages), strict=True)):
-        several = messages[start : start + len(list(group))]
-        start += len(several)
-        columns = list(map(_OFFSET, several)), list(map(_KEY, several)), list(map(_VALUE, several))
-        runs.append(Run(place, *columns, _at(several[-1]), partial(_whole, several)))
+    for place, group in groupby(zip(topics, partitions, strict=True)):
+        end = start + len(list(group))
+        runs.append(_run(place, messages[start:end]))
+        start = end
     return runs
+
+
+def _run(place: Partition, messages: Sequence[ck.Message]) -> Run:
+    columns = list(map(_OFFSET, messages)), list(map(_KEY, messages)), list(map(_VALUE, messages))
+    return Run(place, *columns, _at(messages[-1]), partial(_whole, messages))
 
 
 def _whole(messages: Sequence[ck.Message], index: int) -> Record:

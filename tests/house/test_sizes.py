@@ -26,6 +26,12 @@ WIDE = {
     "StreamJournal",
     "RunJournal",
     "SqlRuns",
+    # The contract of a database behind a connector: every verb is one thing that is spelled or logged otherwise there.
+    "Source",
+    "PostgresSource",
+    "BinlogSource",
+    # One verb for each kind of message, and one for each question of whoever reads them.
+    "TransactionAssembler",
 }
 
 
