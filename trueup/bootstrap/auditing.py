@@ -21,12 +21,13 @@ from verifier.compare import Comparison
 from verifier.outcome import Judging
 from verifier.policy import Limits, ScanPolicy, SettlePolicy
 from verifier.ports import Placed, Replica
-from verifier.table import Key
+from verifier.table import Key, TableName
 from verifier.watermark import WatermarkPolicy
 
 if TYPE_CHECKING:  # an audit of plain URLs starts in half the time without the settings' libraries
     from config.settings import Group
     from connectors.journal.opening import Journal
+    from trueup.audit.brake import Braking
     from trueup.audit.runner import Audit
     from trueup.audit.streamed import Streamed
 
@@ -115,7 +116,6 @@ def open_audit(plan: Plan, *, run: str | None, watcher: Watcher, stop: Callable[
     try:
         settling = pool.beside(servers.settle)  # while the servers answer, the rest is imported
         from connectors.journal.opening import open_journal
-        from trueup.audit.brake import Braking
         from trueup.audit.lineup import Lineup
         from trueup.audit.runner import Audit
         from trueup.audit.tools import Tools
@@ -151,21 +151,34 @@ def open_audit(plan: Plan, *, run: str | None, watcher: Watcher, stop: Callable[
         drifts_shown=plan.drifts_shown,
         stop=stop,
         placed=placed,
-        brakes=Braking(
-            plan.brakes,
-            servers.leader,
-            servers.followers,
-            clock,
-            watcher,
-            stop=stop,
-            paused=Pauses(journal.pauses, clock).why,
-            pause_file=plan.pause_file,
-        ),
+        brakes=_braking(plan, servers, watcher, stop, Pauses(journal.pauses, clock).why),
     )
     lineup = Lineup(servers.leader, servers.followers, plan.request, servers.agreed.__contains__)
     audit = Audit(tools, lineup, _invariants(plan.checked, servers))
     audit.tables_at_once = at_once
     return OpenAudit(audit, servers, journal, pool, remarks, marks, streamed)
+
+
+def _braking(
+    plan: Plan,
+    servers: Endpoints,
+    watcher: Watcher,
+    stop: Callable[[], bool],
+    paused: Callable[[TableName], str | None],
+) -> Braking:
+    from trueup.audit.brake import Braking
+
+    clock = SystemClock()
+    return Braking(
+        plan.brakes,
+        servers.leader,
+        servers.followers,
+        clock,
+        watcher,
+        stop=stop,
+        paused=paused,
+        pause_file=plan.pause_file,
+    )
 
 
 def _judging(
