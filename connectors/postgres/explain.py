@@ -10,7 +10,7 @@ from connectors.postgres.keys import ORDERED_BY_COLLATION, NativeKeys, TextOrder
 from connectors.postgres.positions import TOLD_BY_LEADER, TOLD_BY_STANDBY, TOLD_BY_SUBSCRIBER
 from connectors.postgres.session import Session
 from connectors.postgres.statements import Statements
-from verifier.keyrange import KeyRange
+from verifier.keyrange import ALL, KeyRange
 from verifier.look import Role
 from verifier.ports import Explanation
 from verifier.table import Scheme, Table
@@ -35,7 +35,8 @@ def explain_digest(
         sql, values = statements.everything(within, _TOLD[role], joined=joined)
     else:
         sql, values = statements.digest(within, _TOLD[role])
-    plan = tuple(str(line) for (line,) in session.all(f"explain {sql}", values))
+    lines = session.all(f"explain {sql}", values, by_bitmap=table.scheme is not Scheme.CLIENT and within != ALL)
+    plan = tuple(str(line) for (line,) in lines)
     return Explanation(sql, tuple(map(str, values)), plan, tuple(_notes(table, statements, form)))
 
 

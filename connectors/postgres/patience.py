@@ -21,6 +21,8 @@ class PatientConnection(psycopg.Connection[Any]):
     """Ordinary in every other respect."""
 
     patience: float = 60.0 + GRACE_SECONDS
+    by_bitmap: bool = False
+    """Ranges are not read along their index now: see `session.Session.all`."""
 
     def wait(self, gen: Generator[Any, Any, T], *args: Any, **kwargs: Any) -> T:
         """Drive the driver's generator; OperationalError `no answer` when the patience is over."""

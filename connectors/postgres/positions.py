@@ -104,7 +104,7 @@ def leader_position(session: Session, shape: LogGeometry, where: str) -> Lsn:
 
 
 def standby_bounds(session: Session, where: str) -> Bounds:
-    recovering, replayed = session.one("select pg_is_in_recovery(), pg_last_wal_replay_lsn()::text")
+    recovering, replayed = session.one("select pg_is_in_recovery(), pg_last_wal_replay_lsn()::text", by_bitmap=None)
     if not recovering:
         raise Temporary(f"{where} is no standby any more, it was promoted; check which server leads", delay_seconds=5.0)
     lsn = Lsn.parse(replayed)
@@ -138,7 +138,7 @@ class SubscriptionLink:
     def bounds(self, session: Session) -> Bounds:
         if self.link is Link.NONE:
             return Bounds(BEGINNING, END)
-        rows = session.all(self._sql, (self._names, self._names))
+        rows = session.all(self._sql, (self._names, self._names), by_bitmap=None)
         each = [self._of(row) for row in rows] or [Bounds(BEGINNING, END)]
         return Bounds(
             min((b.low for b in each), key=lambda lsn: lsn.value),

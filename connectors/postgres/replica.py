@@ -27,7 +27,7 @@ from verifier.digest import MODULUS, Digest
 from verifier.encoding import row_hash_of
 from verifier.errors import Permanent, Temporary
 from verifier.features import Feature
-from verifier.keyrange import KeyRange
+from verifier.keyrange import ALL, KeyRange
 from verifier.look import Look, Publishes, Role, Row
 from verifier.multiset import MULTISET_MAX, HashCounts
 from verifier.packed import PackedDigests
@@ -171,7 +171,7 @@ class PostgresReplica:
         def read(session: Session, told: str) -> tuple[Record, Digest]:
             if table.scheme is Scheme.CLIENT:
                 return client.digest(session, table, statements, within, told, joined=joined)
-            *said, rows, total = session.one(*statements.digest(within, told))
+            *said, rows, total = session.one(*statements.digest(within, told), by_bitmap=within != ALL)
             return tuple(said), Digest(rows, int(total or 0) % MODULUS)
 
         return self._look(f"digesting {table.name}", read)

@@ -161,18 +161,26 @@ class Session:
     def usable(self) -> bool:
         return not (self._driver.closed or self._driver.broken)
 
-    def one(self, sql: str, parameters: Sequence[object] = (), *, binary: bool = False) -> Record:
+    def one(
+        self, sql: str, parameters: Sequence[object] = (), *, binary: bool = False, by_bitmap: bool | None = False
+    ) -> Record:
         """The only row of a statement that returns exactly one."""
-        (row,) = self.all(sql, parameters, binary=binary)
+        (row,) = self.all(sql, parameters, binary=binary, by_bitmap=by_bitmap)
         return row
 
-    def all(self, sql: str, parameters: Sequence[object] = (), *, binary: bool = False) -> list[Record]:
+    def all(
+        self, sql: str, parameters: Sequence[object] = (), *, binary: bool = False, by_bitmap: bool | None = False
+    ) -> list[Record]:
+        """The rows. `by_bitmap`: a range's rows are wanted in whatever order, so page by page and not key by key, which
+        takes a twentieth less of the time where the whole digest is cheap (None: either will do)."""
+        self._plan(by_bitmap)
         with self._driver.cursor(binary=binary) as cursor:
             cursor.execute(sql.encode(), parameters)
             return cursor.fetchall()
 
     def stream(self, sql: str, parameters: Sequence[object] = ()) -> Iterator[Record]:
         """The rows of one statement, handed over while the server sends them; never all of them at once."""
+        self._plan(False)
         with self._driver.cursor() as cursor:
             size = _STREAMED_ROWS if psycopg.capabilities.has_stream_chunked() else 1
             yield from cursor.stream(sql.encode(), parameters, size=size)
@@ -180,6 +188,7 @@ class Session:
     def raw(self, sql: str) -> tuple[tuple[str, ...], list[tuple[str | None, ...]], frozenset[int]]:
         """Column names, values exactly as the server spells them, and which columns are boolean. The statement is sent
         as it is, `%` means nothing in it."""
+        self._plan(False)
         with self._driver.cursor() as cursor:
             cursor.execute(sql.encode())
             result = cursor.pgresult
@@ -194,6 +203,14 @@ class Session:
         """The next statements may take this long; well after it the server counts as gone."""
         if isinstance(self._driver, PatientConnection):
             self._driver.patience = seconds + GRACE_SECONDS
+
+    def _plan(self, by_bitmap: bool | None) -> None:
+        """Told to the server where it is not so already: nearly always the connections that digest stay the same."""
+        driver = self._driver
+        if by_bitmap is None or not isinstance(driver, PatientConnection) or driver.by_bitmap is by_bitmap:
+            return
+        driver.execute(b"set enable_indexscan = off" if by_bitmap else b"reset enable_indexscan")
+        driver.by_bitmap = by_bitmap
 
     def configure(self, settings: dict[str, str]) -> None:
         with self._driver.cursor() as cursor:

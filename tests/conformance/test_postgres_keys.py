@@ -221,3 +221,21 @@ def test_rights_are_missed_by_name(database: Database) -> None:
 
 def _as_user(url: str, user: str) -> str:
     return make_url(url).set(username=user, password="x").render_as_string(hide_password=False)
+
+
+def test_only_digests_of_ranges_leave_the_order_of_the_index(
+    versioned_database: Database, replica: PostgresReplica
+) -> None:
+    versioned_database.sql("create table t (k int primary key, v text)")
+    versioned_database.sql("insert into t select g, 'v' || g from generate_series(1, 20000) g")
+    versioned_database.sql("analyze t")
+    table, some = replica.table(TableName("public", "t")), KeyRange((100,), (2_000,))
+    planned = [" ".join(replica.explain(table, within).plan) for within in (some, ALL)]
+    assert "Bitmap Heap Scan" in planned[0]
+    assert "Seq Scan" in planned[1]
+    digest = replica.digest(table, some).value
+    with replica.sessions.borrow("testing") as session:
+        assert session.one("show enable_indexscan", by_bitmap=None) == ("off",)
+        assert session.one("show enable_indexscan") == ("on",)
+    packed = replica.row_digests(table, some).value
+    assert (list(packed), Digest.of(packed.values())) == ([(k,) for k in range(100, 2_000)], digest)
