@@ -6,17 +6,15 @@ import argparse
 import sys
 from datetime import UTC, datetime
 
-from bench import decode, live, machine, page, scale, speed, truth
+from bench import decode, live, machine, page, scale, since, speed, truth
 
 PARTS = (*speed.CONTESTS, "detect")
 
 
 def main(words: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    choices = [*PARTS, "truth", "scale", "decode", []]
-    parser.add_argument(
-        "part", nargs="*", choices=choices, help="what to measure (default: all but truth, scale, decode)"
-    )
+    choices = [*PARTS, "truth", "scale", "decode", "since", []]
+    parser.add_argument("part", nargs="*", choices=choices, help=f"what to measure (default: {', '.join(PARTS)})")
     parser.add_argument("--rows", type=int, default=3_000_000, help="rows of the audited table")
     parser.add_argument("--rounds", type=int, default=3, help="how often the audited and their rivals take turns")
     parser.add_argument("--seconds", type=float, default=60.0, help="how long the leader is busy, per stream")
@@ -35,6 +33,8 @@ def main(words: list[str] | None = None) -> int:
             found = {part: _scale(told.tables, told.drifted)}
         elif part == "decode":
             found = {part: _decode(told.events, told.rounds)}
+        elif part == "since":
+            found = {part: _since(told.rows, told.rounds)}
         else:
             found = _live(told.seconds)
         for section, text in found.items():
@@ -69,6 +69,11 @@ def _truth(keys: int) -> str:
 def _scale(tables: int, drifted: int) -> str:
     before = machine.load()
     return f"{page.table(scale.HEADER, scale.bench(tables, drifted))}\n\n{_when(before)}"
+
+
+def _since(rows: int, rounds: int) -> str:
+    before = machine.load()
+    return f"{page.table(since.HEADER, since.bench(rows, rounds))}\n\n{_when(before)}"
 
 
 def _decode(events: int, rounds: int) -> str:

@@ -15,6 +15,7 @@ _TITLES = {
     "cross": "Speed across PostgreSQL and MariaDB",
     "scale": "Scale",
     "decode": "The change stream",
+    "since": "What was touched since",
 }
 """Sections that are written when they are first measured."""
 
