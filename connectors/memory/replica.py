@@ -23,6 +23,7 @@ from verifier.multiset import HashCounts
 from verifier.ports import Answer, Explanation, Identity
 from verifier.position import Position, Tick
 from verifier.table import Column, Key, Table, TableName
+from verifier.view import Mark
 
 T = TypeVar("T")
 
@@ -96,7 +97,7 @@ class MemoryReplica:
                 raise Permanent(f"{self._name} does not tell how far it follows")
             return server.tick()
 
-    def mark(self, shown: Position | None = None) -> int:
+    def mark(self, shown: Position | None = None) -> Mark:
         with self._lock:
             server = self._reach()
             if self._connection.role is Role.STANDBY:

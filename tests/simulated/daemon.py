@@ -8,6 +8,7 @@ from random import Random
 from typing import Any
 
 from connectors.journal.opening import Journal, open_journal
+from connectors.memory.identified import IdentifiedStream
 from connectors.memory.stream import MemoryStream
 from connectors.memory.writing import MemoryRepairSink
 from reconciler.events import Announcer
@@ -87,7 +88,7 @@ class Daemon:
             )
         if self.scans:
             pace = Pace(period_seconds=1.0, rest=0.0)
-            policy = ScanPolicy(rows_first=4, rows_min=2, rows_max=6)
+            policy = ScanPolicy(rows_first=4, rows_min=2, rows_max=8, packed_max=3)
             drifts: Any = Faulty(self.journal.drifts, faults)
             scan = ScanService(world, scan_journal, stream_journal, policy, pace, drifts=drifts)
             dirty_journal: Any = Faulty(self.journal.dirty, faults)
@@ -160,7 +161,8 @@ class Daemon:
             self._mending[verified.follower].judged(verified.table, verified.since, verified.equal, verified.drifts)
 
     def _stream(self) -> MemoryStream:
-        stream = MemoryStream(
+        kind = IdentifiedStream if self.history.identified else MemoryStream
+        stream = kind(
             self.history.addresses["leader"],
             happen=self.history.happen,
             again=lambda: self.random.choice((0, 0, 0, 1, 4)),

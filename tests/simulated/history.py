@@ -12,6 +12,7 @@ from random import Random
 from connectors.memory.address import Address
 from connectors.memory.clock import VirtualClock
 from connectors.memory.follower import Follower
+from connectors.memory.identified import IdentifiedReplica
 from connectors.memory.leader import Leader, Locked, Writing
 from connectors.memory.replica import MemoryReplica
 from connectors.memory.rows import Values
@@ -39,6 +40,8 @@ class History:
     followers: dict[str, Follower] = field(init=False)
     tainted: dict[str, set[tuple[TableName, Key]]] = field(init=False)
     addresses: dict[str, Address] = field(init=False)
+    identified: bool = False
+    """Positions are sets of global transaction ids, as MariaDB and MySQL have them."""
     _open: list[Writing] = field(default_factory=list)
     _happening: bool = False
 
@@ -73,7 +76,8 @@ class History:
     def replica(self, name: str) -> MemoryReplica:
         """A new process's way to what is behind this address."""
         role = Role.LEADER if name == "leader" else None
-        return MemoryReplica(name, self.addresses[name], role=role, happen=self.happen)
+        kind = IdentifiedReplica if self.identified else MemoryReplica
+        return kind(name, self.addresses[name], role=role, happen=self.happen)
 
     def happen(self) -> None:
         """Time passes, and with it some steps of everybody."""
