@@ -7,13 +7,13 @@ shows and has published, and may show all that it is applying. Nobody tells visi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import TypeVar
 
 from connectors.memory.address import Server
 from connectors.memory.follower import Follower
-from connectors.memory.leader import Leader, Record
+from connectors.memory.leader import Leader
 from connectors.memory.replica import MemoryReplica
 from connectors.memory.rows import Shelf
 from connectors.memory.stream import MemoryStream
@@ -66,30 +66,31 @@ class IdentifiedStream(MemoryStream):
     def start(self, offsets: Mapping[str, int], read_through: Position | None) -> Position | None:
         place = Tick(read_through.binlog.offset) if isinstance(read_through, Logged) else None
         begin = super().start(offsets, place)
-        return self._placed(begin) if isinstance(begin, Tick) else None
+        return placed(self._leader(), begin) if isinstance(begin, Tick) else None
 
     def poll(self, *, changes_max: int, seconds_max: float) -> Batch:
         with self._lock:
             batch = super().poll(changes_max=changes_max, seconds_max=seconds_max)
-            ends = {record.end: number for number, record in enumerate(self._log(), 1)}
+            ends = {record.end: number for number, record in enumerate(self._leader().log, 1)}
             told = tuple(
                 replace(one, commit=Logged(_ids([ends[one.commit.value]]), Binlog(_FILE, one.commit.value)))
                 for one in batch.transactions
                 if isinstance(one.commit, Tick)
             )
-            through = self._placed(batch.read_through) if isinstance(batch.read_through, Tick) else None
+            through = placed(self._leader(), batch.read_through) if isinstance(batch.read_through, Tick) else None
             return replace(batch, transactions=told, read_through=through)
 
-    def _placed(self, tick: Tick) -> Logged:
-        log = self._log()
-        numbers = [number for number, record in enumerate(log, 1) if record.end <= tick.value]
-        return Logged(_ids(numbers), Binlog(_FILE, tick.value))
-
-    def _log(self) -> Sequence[Record]:
+    def _leader(self) -> Leader:
         leader = self._address.server
         if not isinstance(leader, Leader):
             raise Permanent("the change stream: a leader with ids does not become a follower in this world")
-        return leader.log
+        return leader
+
+
+def placed(leader: Leader, tick: Tick) -> Logged:
+    """A place in the log, with the ids of all transactions at or before it."""
+    numbers = [number for number, record in enumerate(leader.log, 1) if record.end <= tick.value]
+    return Logged(_ids(numbers), Binlog(_FILE, tick.value))
 
 
 def _ids(numbers: Iterable[int]) -> GtidSet:

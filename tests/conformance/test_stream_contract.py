@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 import pytest
 from fixtures.binlog_worlds import BINLOG_WORLDS
 from fixtures.debezium_worlds import LINES, ORDERS, STREAM_WORLDS, Done, Step, StreamWorld
+from fixtures.kafka_binlog_worlds import KAFKA_BINLOG_WORLDS
 
 from verifier.change import Batch, Blindness, Cause, Transaction
 from verifier.errors import Temporary
@@ -20,7 +21,7 @@ from verifier.position import Position
 from verifier.table import TableName
 
 _numbers = itertools.count(1)
-_WORLDS = STREAM_WORLDS | BINLOG_WORLDS
+_WORLDS = STREAM_WORLDS | BINLOG_WORLDS | KAFKA_BINLOG_WORLDS
 _MARKS = {
     "confluent": [pytest.mark.kafka, pytest.mark.postgres],
     # kafka-python drops sockets that were connecting when it was closed; the reader collects them within its test
@@ -30,7 +31,8 @@ _MARKS = {
         pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
     ],
     "pgoutput": [pytest.mark.postgres],
-    **{name: [pytest.mark.mysql] for name in BINLOG_WORLDS},
+    **{name: [] if "memory" in name else [pytest.mark.mysql] for name in BINLOG_WORLDS},
+    **{name: [pytest.mark.kafka, pytest.mark.mysql] for name in KAFKA_BINLOG_WORLDS},
     "memory": [],
 }
 
@@ -159,6 +161,8 @@ def test_whole_transactions_in_commit_order(world: StreamWorld, reader: Reader) 
 
 
 def test_commit_positions_are_where_the_log_ended(world: StreamWorld, reader: Reader) -> None:
+    if not world.exact:
+        pytest.skip("ids, and places inside transactions")
     done = [insert(world, 1) for _ in range(10)]
     got = reader.catch_up(done[-1].after)
     exact = sum(end(transaction.commit) == end(known.after) for transaction, known in zip(got, done, strict=True))
@@ -211,7 +215,8 @@ def test_nothing_committed_at_or_below_the_barrier_is_still_to_come(world: Strea
     for writer in writers:
         writer.join()
     commits = [transaction.commit for transaction in reader.transactions]
-    assert all(later.covers(earlier) for earlier, later in itertools.pairwise(commits))
+    if world.exact:
+        assert all(later.covers(earlier) for earlier, later in itertools.pairwise(commits))
     assert {transaction.xid: told(transaction) for transaction in reader.transactions if transaction.changes} == {
         done.xid: done.told() for done in known
     }
@@ -268,6 +273,8 @@ def test_lost_offsets_are_a_gap_and_the_stream_goes_on(world: StreamWorld, reade
         reader.poll()
         assert time.monotonic() < deadline, "no gap was told"
     assert all(blindness.table is None for blindness in reader.blind)
+    while not world.exact and reader.poll().read_through is None:  # the present begins with what is told first
+        world.grow()
     done.append(insert(world, 2))
     got = reader.catch_up(done[-1].after)
     agree([transaction for transaction in got if transaction.xid == done[-1].xid], [done[-1]])
