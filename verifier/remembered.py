@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from verifier.change import Batch, Transaction
 from verifier.position import Position
-from verifier.table import Key, TableName
+from verifier.table import Key, TableName, Value
 from verifier.trace import Recalled, Traced
 
 CHANGES_MAX = 50_000
@@ -90,7 +90,7 @@ class Remembered:
         life = self._lives.get((table, key))
         told = life.told if life is not None else []
         found = tuple(
-            Traced(one.commit, change.operation, change.after, None, one.committed_at, at, str(one.xid))
+            Traced(one.commit, change.operation, _plain(change.after), None, one.committed_at, at, str(one.xid))
             for one, at in told
             if since is None or not since.covers(one.commit)
             for change in one.changes
@@ -144,6 +144,11 @@ class Remembered:
             self._floor, self._floors, self._through = at, {}, at
         else:
             self._floors[table] = at
+
+
+def _plain(values: Mapping[str, Value] | None) -> dict[str, Value] | None:
+    """Streams have mappings of their own, which decode when they are read."""
+    return None if values is None else dict(values)
 
 
 def _size(transaction: Transaction) -> int:

@@ -12,7 +12,13 @@ from verifier.trace import Recalled, Traced
 def history_text(recalled: Recalled) -> str:
     """What `history_of` reads back."""
     changes = [
-        [one.commit.text(), one.operation.value, one.after, one.committed_at, one.transaction]
+        [
+            one.commit.text(),
+            one.operation.value,
+            None if one.after is None else dict(one.after),
+            one.committed_at,
+            one.transaction,
+        ]
         for one in recalled.changes
     ]
     since = None if recalled.since is None else recalled.since.text()

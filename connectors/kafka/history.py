@@ -171,4 +171,5 @@ def _traced(record: Record, event: RowEvent, ends: Mapping[TransactionId, End]) 
     if end is None or change is None:
         return None
     place = f"{record.topic}:{record.partition}@{record.offset}"
-    return Traced(end.commit, change.operation, change.after, None, end.committed_at, None, str(event.xid), place)
+    after = None if change.after is None else dict(change.after)
+    return Traced(end.commit, change.operation, after, None, end.committed_at, None, str(event.xid), place)

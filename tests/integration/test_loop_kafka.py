@@ -66,7 +66,7 @@ class Loop:
         assert self.served.leader.sql("select to_regclass('public.trueup_heartbeat')") == [(None,)]
         self.served.subscriber.sql(stops.err.rpartition("then again: ")[2])
         done = self.served.ask("connector", "register", "--create-heartbeat", "--wait", "60")
-        assert (done.code, "running" in done.err) == (0, True), done
+        assert (done.code, f"connector {self.name} runs" in done.err) == (0, True), done
 
     def bend(self, *rows: int) -> None:
         """Let the follower damage these rows as the leader changes them."""
@@ -84,6 +84,22 @@ class Loop:
         done = self.served.ask("lag", "--seconds", "1", "--format", "json")
         assert done.code == code, done
         return {hop["hop"]: hop for hop in done.json["hops"]}
+
+    def traced(self, row: int) -> None:
+        """Its life is read back from the topic: one update, which arrived altered."""
+        told = self.served.ask("trace", "orders", str(row), "--format", "json")
+        assert told.code == 1, told
+        (change,) = told.json["changes"]
+        assert (change["operation"], change["row"]["note"], told.json["history"]["source"]) == (
+            "update",
+            "bend",
+            "kafka",
+        )
+        assert change["place"].startswith(f"{self.name}.public.orders:0@")
+        subscriber = next(one for one in told.json["followers"] if one["follower"] == "subscriber")
+        assert (subscriber["state"], list(subscriber["columns"])) == ("mismatched", ["amount"])
+        assert subscriber["holds"] is None
+        assert subscriber["known"]["cause"] in (None, "altered")
 
     def events(self, topic: str, count: int) -> list[dict[str, Any]]:
         """So many events from the beginning of one of trueup's topics, each as its schema wants it."""
@@ -143,6 +159,7 @@ def test_the_loop_through_kafka_from_the_connector_to_the_repair(
         loop.bend(7)
         loop.found(daemon, {7})
         assert time.monotonic() - began < 20
+        loop.traced(7)
         lag = loop.lag(0)
         assert {hop["state"] for hop in lag.values()} == {"caught_up"}
         assert lag.keys() >= {"connector", "standby", "subscriber"}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import UserDict
+
 from verifier.change import Batch, Blindness, Cause, Change, Operation, Transaction
 from verifier.position import Lsn
 from verifier.remembered import Remembered
@@ -35,6 +37,16 @@ def test_the_changes_of_a_key_come_back_in_order_with_what_is_known_of_them() ->
     assert _commits(remembered, 1) == (["lsn:0/6E", "lsn:0/78"], "lsn:0/64")
     assert _commits(remembered, 3) == ([], "lsn:0/64")
     assert [one.commit for one in remembered.changes(ITEMS, (1,), Lsn(110)).changes] == [Lsn(120)]
+
+
+def test_rows_that_a_stream_decodes_when_they_are_read_are_told_as_plain_ones() -> None:
+    remembered = _begun()
+    row = UserDict({"id": "1", "text": "lazy"})
+    change = Change(ITEMS, (1,), Operation.INSERT, row)
+    remembered.add(Batch((Transaction(1, Lsn(110), 1.0, (change,)),), Lsn(110)), 1.0)
+    (told,) = remembered.changes(ITEMS, (1,)).changes
+    assert type(told.after) is dict
+    assert told.after == row
 
 
 def test_before_the_stream_has_begun_nothing_is_complete() -> None:
