@@ -7,8 +7,8 @@ the thread that reads the stream and asked by others: callers lock.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from typing import TypeAlias
 
 from verifier.change import Batch, Transaction
 from verifier.position import Position
@@ -23,12 +23,8 @@ _CHANGE_BYTES = 400
 _VALUE_BYTES = 60
 
 
-@dataclass(slots=True)
-class _Life:
-    """Of one key: the transactions that changed it, when they came, and when its row was last found equal."""
-
-    told: list[tuple[Transaction, float]] = field(default_factory=list)
-    seen: dict[str, float] = field(default_factory=dict)
+_Told: TypeAlias = tuple[Transaction, float]
+"""A transaction that changed a key, and when it came."""
 
 
 class Remembered:
@@ -37,17 +33,18 @@ class Remembered:
 
     def __init__(self, *, changes_max: int = CHANGES_MAX, bytes_max: int = BYTES_MAX) -> None:
         self._changes_max, self._bytes_max = changes_max, bytes_max
-        self._lives: dict[tuple[TableName, Key], _Life] = {}
-        self._order: deque[tuple[tuple[TableName, Key], Position, int]] = deque()
-        self._bytes = self._each = 0
+        self._lives: dict[TableName, dict[Key, list[_Told]]] = {}
+        self._seen: dict[TableName, dict[Key, dict[str, float]]] = {}
+        self._order: deque[tuple[Transaction, Mapping[TableName, Sequence[Key]], int, int]] = deque()
+        self._kept = self._bytes = self._each = 0
         self._floor: Position | None = None
         self._floors: dict[TableName, Position | None] = {}
         self._through: Position | None = None
 
     @property
     def kept(self) -> int:
-        """Changes that are remembered."""
-        return len(self._order)
+        """Changes that take room."""
+        return self._kept
 
     @property
     def through(self) -> Position | None:
@@ -72,26 +69,27 @@ class Remembered:
                 self._floors[table] = batch.read_through
         if self._floor is None:
             self._floor = batch.read_through
-        while self._order and (len(self._order) > self._changes_max or self._bytes > self._bytes_max):
+        while self._order and (self._kept > self._changes_max or self._bytes > self._bytes_max):
             self._drop_oldest()
 
     def found_equal(self, follower: str, table: TableName, since: Mapping[Key, float]) -> None:
         """Rules of evidence found these keys equal; the looks began at these times (seconds, trueup's clock)."""
+        lives = self._lives.get(table)
+        if not lives:
+            return
+        seen = self._seen.setdefault(table, {})
         for key, at in since.items():
-            life = self._lives.get((table, key))
-            if life is not None:
-                life.seen[follower] = at
+            if key in lives:
+                seen.setdefault(key, {})[follower] = at
 
     def changes(self, table: TableName, key: Key, since: Position | None = None) -> Recalled:
         """Of the key, as far as they are remembered."""
         floor = self._floors.get(table, self._floor)
         if floor is None:
             return Recalled(note="the stream began too short a time ago")
-        life = self._lives.get((table, key))
-        told = life.told if life is not None else []
         found = tuple(
             Traced(one.commit, change.operation, _plain(change.after), None, one.committed_at, at, str(one.xid))
-            for one, at in told
+            for one, at in self._lives.get(table, {}).get(key, ())
             if since is None or not since.covers(one.commit)
             for change in one.changes
             if change.key == key and change.table == table
@@ -100,50 +98,63 @@ class Remembered:
 
     def seen(self, follower: str, table: TableName, key: Key) -> float | None:
         """When the looks began that found the key equal last; None: not since its changes are remembered."""
-        life = self._lives.get((table, key))
-        return None if life is None else life.seen.get(follower)
+        return self._seen.get(table, {}).get(key, {}).get(follower)
 
     def _take(self, transaction: Transaction, now: float) -> None:
         touched = transaction.keys()
-        if sum(map(len, touched.values())) > BULK:
+        count = sum(map(len, touched.values()))
+        if count > BULK:
             for table in touched:
                 self._forget(table, transaction.commit)
             return
+        entry = (transaction, now)
         for table, keys in touched.items():
             if self._floors and self._floors.get(table, transaction.commit) is None:
                 continue  # where the table is told again is not known yet
+            lives = self._lives.get(table)
+            if lives is None:
+                lives = self._lives[table] = {}
             for key in keys:
-                place = (table, key)
-                life = self._lives.get(place)
-                if life is None:
-                    life = self._lives[place] = _Life()
-                life.told.append((transaction, now))
-                self._order.append((place, transaction.commit, self._each))
-                self._bytes += self._each
+                told = lives.get(key)
+                if told is None:
+                    lives[key] = [entry]
+                else:
+                    told.append(entry)
+        size = count * self._each
+        self._order.append((transaction, touched, count, size))
+        self._kept += count
+        self._bytes += size
 
     def _drop_oldest(self) -> None:
-        place, commit, size = self._order.popleft()
+        transaction, touched, count, size = self._order.popleft()
+        self._kept -= count
         self._bytes -= size
-        self._floor = commit
+        self._floor = commit = transaction.commit
         for table in [table for table, floor in self._floors.items() if floor is not None and commit.covers(floor)]:
             del self._floors[table]
-        life = self._lives[place]
-        del life.told[0]
-        if not life.told:
-            del self._lives[place]
+        for table, keys in touched.items():
+            lives, seen = self._lives.get(table, {}), self._seen.get(table, {})
+            for key in keys:
+                told = lives.get(key)
+                if told is None or told[0][0] is not transaction:
+                    continue  # forgotten before
+                if len(told) > 1:
+                    del told[0]
+                else:
+                    del lives[key]
+                    seen.pop(key, None)
 
     def _forget(self, table: TableName | None, at: Position | None) -> None:
         """The stream no longer tells everything of the table (None: of any) since `at`."""
-        gone = {place for place in self._lives if table in (None, place[0])}
-        for place in gone:
-            del self._lives[place]
-        if gone:
-            self._order = deque(entry for entry in self._order if entry[0] not in gone)
-            self._bytes = sum(size for _, _, size in self._order)
         if table is None:
+            self._lives, self._seen = {}, {}
+            self._order.clear()
+            self._kept = self._bytes = 0
             self._floor, self._floors, self._through = at, {}, at
-        else:
-            self._floors[table] = at
+            return
+        self._lives.pop(table, None)
+        self._seen.pop(table, None)
+        self._floors[table] = at
 
 
 def _plain(values: Mapping[str, Value] | None) -> dict[str, Value] | None:
