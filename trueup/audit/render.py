@@ -77,7 +77,21 @@ def _head(report: dict[str, Any], console: Console) -> None:
     _put(console, f"leader{name}: {leader['engine']} {leader['server_version']}", 2)
     for one in report.get("followers", ()):
         _put(console, f"follower {one['name']}: {one['role']}, {one['engine']} {one['server_version']}", 2)
+    if since := report.get("since"):
+        _put(console, f"since run {since['run']}: {since_words(since)}", 2)
+        for unseen in since["cannot_see"]:
+            _put(console, f"not seen: {unseen}", 4)
     console.print()
+
+
+def since_words(since: dict[str, Any]) -> str:
+    """What an audit of what was touched looked at."""
+    told = []
+    if touched := since["tables"]["touched"]:
+        told.append(f"only touched keys ({since['keys']:,}) of {touched} tables were looked at")
+    if whole := since["tables"]["whole"]:
+        told.append(f"{whole} tables as a whole")
+    return ", ".join(told) or "no table was looked at"
 
 
 def _moment(at: str) -> str:

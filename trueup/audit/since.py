@@ -80,6 +80,8 @@ class Since:
     sources: Mapping[str, Source]
     followed_by: Mapping[str, tuple[str, ...] | str]
     clock: Clock
+    _other: str | None = None
+    """Why the run tells nothing about any table."""
     _standings: dict[str, _Standing] = field(default_factory=dict)
     _entries: dict[tuple[str, str], Json] = field(default_factory=dict)
     _told: dict[tuple[str, str], Json] = field(default_factory=dict)
@@ -93,10 +95,8 @@ class Since:
         if "restore" in report:
             raise Misconfigured(f"run {self.run.id} held a backup against its leader of then; audit without --since")
         if not same(self.run.settings):
-            raise Misconfigured(
-                f"run {self.run.id} was about other tables, columns or servers; repeat its options, or audit "
-                "without --since"
-            )
+            self._other = "that run was about other tables, columns or servers (or one was promoted since)"
+            return
         self._entries = {(entry["table"], entry["follower"]): entry for entry in report["tables"]}
         bases = self.marks.baselines(self.run.id)
         until = self.clock.now() + CAUGHT_UP_SECONDS
@@ -106,7 +106,7 @@ class Since:
     def noted(self, watcher: Watcher) -> None:
         """Tell at once what will be looked at as a whole, and why."""
         for follower, sources in self.followed_by.items():
-            problem = sources if isinstance(sources, str) else self._common(sources)
+            problem = self._other or (sources if isinstance(sources, str) else self._common(sources))
             if problem is not None:
                 watcher.note(f"note: {follower}: everything is looked at: {problem}")
 
@@ -120,6 +120,8 @@ class Since:
 
     def problem_of(self, compared: Comparison, follower: str) -> str | None:
         """Why the table must be looked at as a whole on this follower; None: only what was touched."""
+        if self._other is not None:
+            return self._other
         table = compared.leader.name
         entry = self._entries.get((str(table), follower))
         if entry is None:
@@ -160,11 +162,9 @@ class Since:
             entry["since"] = told
             if told["keys"] is None:
                 whole += 1
-                words = f"looked at as a whole: {told['why']}"
+                entry["remarks"] = [*entry.get("remarks", ()), f"looked at as a whole: {told['why']}"]
             else:
                 touched, keys = touched + 1, keys + told["keys"]
-                words = f"only the {told['keys']:,} keys touched since run {self.run.id} were looked at"
-            entry["remarks"] = [*entry.get("remarks", ()), words]
         report["since"] = {
             "run": self.run.id,
             "keys": keys,
