@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 from config.settings import Group
 from config.stream import KafkaStream
+from connectors.binlog.settings import told
 from connectors.debezium.template import Source
 from connectors.debezium.template_binlog import binlog_connector, heartbeat_sql, heartbeat_table, server_id
 from connectors.mysql import checkup, heartbeat
@@ -53,9 +54,22 @@ class BinlogCapture:
     def examined(self, config: Mapping[str, str], tables: Sequence[TableName]) -> Iterator[Remark]:
         try:
             yield from checkup.binlog(self._leader)
+            yield from self._untold(tables)
             yield from self._rights(config, tables)
         except (Temporary, Permanent) as problem:
             yield Remark("error", str(problem), "check the leader's address and login")
+
+    def _untold(self, tables: Sequence[TableName]) -> Iterator[Remark]:
+        """A cascade is no row event: what a foreign key changes by itself reaches no connector."""
+        with self._leader.sessions.borrow("asking of which tables the binlog tells") as session:
+            known = told(session, self._leader.sessions.where)
+        if untold := [str(name) for name in tables if name not in known]:
+            yield Remark(
+                "warning",
+                f"the binlog does not tell every change of {', '.join(untold[:5])}: a foreign key changes rows there "
+                "by itself (ON DELETE, ON UPDATE), or the leader keeps its database out of the binlog",
+                "they are verified without the stream",
+            )
 
     def _rights(self, config: Mapping[str, str], tables: Sequence[TableName]) -> Iterator[Remark]:
         """Asked with the connector's own login, where its password is known here."""
