@@ -9,7 +9,7 @@ COPY config config
 COPY dashboards dashboards
 COPY trueup trueup
 RUN python -m venv /opt/trueup \
-    && /opt/trueup/bin/pip install --no-cache-dir --constraint constraints.txt ".[kafka,mysql]"
+    && /opt/trueup/bin/pip install --no-cache-dir --constraint constraints.txt ".[kafka,mysql,binlog]"
 
 FROM python:3.13-slim
 LABEL org.opencontainers.image.title="trueup" \

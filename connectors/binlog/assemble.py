@@ -199,4 +199,5 @@ class Assembler:
             return Ended(began.gtid, None)
         commit = Logged(began.gtid, end)
         blind = tuple(half.blind.values())
+        at = at if began.committed_at is None else began.committed_at
         return Ended(began.gtid, Transaction(began.number, commit, at, tuple(half.changes), blind))

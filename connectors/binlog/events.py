@@ -18,12 +18,13 @@ Lost = dict[str, str]
 @dataclass(frozen=True, slots=True)
 class Began:
     """A transaction (or a statement by itself) begins. `gtid` None: it has none. `standalone`: what follows is one
-    statement, without an end of its own."""
+    statement, without an end of its own. `committed_at`: when it was committed, to the microsecond, if that is told."""
 
     gtid: DomainGtids | GtidSet | None
     number: int
     at: float
     standalone: bool = False
+    committed_at: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

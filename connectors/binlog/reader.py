@@ -179,7 +179,7 @@ def _event(got: Any) -> Event:
         return _rows(got)
     if isinstance(got, event.GtidEvent):
         origin = str(uuid.UUID(bytes=got.sid))
-        return Began(GtidSet.of({origin: [(got.gno, got.gno)]}), got.gno, at)
+        return Began(GtidSet.of({origin: [(got.gno, got.gno)]}), got.gno, at, committed_at=_to_microseconds(got))
     if isinstance(got, event.MariadbGtidEvent):
         gtid = DomainGtids.of([(got.domain_id, got.server_id, got.gtid_seq_no)])
         return Began(gtid, got.gtid_seq_no, at, bool(got.flags & _MARIADB_STANDALONE))
@@ -198,6 +198,16 @@ def _event(got: Any) -> Event:
     if isinstance(got, event.NotImplementedEvent):
         return _unknown(got.event_type, at)
     return Idle()
+
+
+def _to_microseconds(got: Any) -> float | None:
+    """When the transaction was committed, which MySQL 8 tells behind what the library reads of the event."""
+    try:
+        raw = got.packet.read(7)
+    except Exception:  # an older event ends here
+        return None
+    told = int.from_bytes(raw, "little") & ((1 << 55) - 1)  # the highest bit says that another time follows
+    return told / 1e6 if len(raw) == 7 and abs(told / 1e6 - got.timestamp) < 86_400 else None
 
 
 def _unknown(number: int, at: float) -> Event:
