@@ -75,6 +75,10 @@ class TableScan:
     def done(self) -> bool:
         return not self.todo
 
+    @property
+    def _differing(self) -> set[str]:
+        return self._differed & self.sides.keys()
+
     def step(self) -> ChunkRead:
         """Read the next chunk. Temporary if the leader could not be read (nothing is lost: step again);
         a follower's failure is reported in the result and the others go on."""
@@ -83,7 +87,7 @@ class TableScan:
         wanted = within.upper is not None and remaining.upper is None and self._crowded is None
         read = self.read(index, within, ahead=wanted)
         self.size.learn(max(1, read.leader.rows), read.seconds)
-        if self._differed:
+        if self._differing:
             self.size.calm_down()
         else:
             self._crowded = None
@@ -143,6 +147,7 @@ class TableScan:
         if table is None:
             return None
         self._differed.add(who)
+        self.size.calm_down()
         self._crowded = None if side is self.leader else (side, table)
         return self._cut(side, table, within.lower)
 
@@ -168,7 +173,7 @@ class TableScan:
             return remaining.upper
         if self._next_upper is not None:
             lower, upper, rows = self._next_upper
-            if lower == remaining.lower and (not self._differed or rows <= self.size.policy.rows_packed):
+            if lower == remaining.lower and (not self._differing or rows <= self.size.policy.rows_packed):
                 return upper
         if self._crowded is not None:
             replica, theirs = self._crowded
@@ -187,7 +192,7 @@ class TableScan:
     def _looks(self, within: KeyRange, ahead: bool) -> _Looks:
         """Every side's digest at once, and the boundary after this chunk."""
         wanted: dict[tuple[str | None, object], Callable[[], object]] = {}
-        rows_too = {self.sides[name][1].leader.columns for name in self._differed & self.sides.keys()}
+        rows_too = {self.sides[name][1].leader.columns for name in self._differing}
         for name, (replica, compared) in self.sides.items():
             alike = compared.leader.columns
             reading = _timed(self.clock, self.leader, compared.leader, within, alike in rows_too)
