@@ -86,7 +86,7 @@ def test_every_cause_that_can_be_told_is_told(served: Served) -> None:
 
 
 def _trace(served: Served, key: int) -> dict[str, Any]:
-    done = served.ask("trace", "public.orders", str(key), "--format", "json", "--mask", "note")
+    done = served.ask("trace", "public.orders", str(key), "--format", "json", "--mask", "amount")
     assert done.code == (0 if key == 500 else 1), done
     text = files("trueup").joinpath("schemas/trace.json").read_text(encoding="utf-8")
     jsonschema.validate(done.json, json.loads(text), cls=jsonschema.Draft202012Validator)
@@ -103,6 +103,9 @@ def _traced(traces: dict[int, dict[str, Any]], since: str) -> None:
         ("update", "sent"),
     ]
     assert lost["leader"]["row"]["status"] == "sent"
+    hidden = {one["row"]["amount"] for one in (*lost["changes"], lost["leader"], *lost["followers"])}
+    assert len(hidden) == 1  # equal values look equal
+    assert hidden.pop().startswith("masked:")
     followers = {one["follower"]: one for one in lost["followers"]}
     assert (followers["standby"]["state"], followers["standby"]["cause"]) == ("equal", None)
     subscriber = followers["subscriber"]

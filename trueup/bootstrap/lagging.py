@@ -7,6 +7,7 @@ look began, so a lag that is older shows as at least that old; the daemon's metr
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 
 from config.settings import Group, Settings
@@ -14,7 +15,7 @@ from connectors.postgres.lag import LagReader
 from connectors.postgres.replica import PostgresReplica
 from trueup.bootstrap.servers import Address, patterns_of, watermark_of
 from trueup.bootstrap.telling import stream_hops
-from trueup.bootstrap.watching import Watched, hindrances, open_watched
+from trueup.bootstrap.watching import Watched, hindrances, open_watched, retained
 from trueup.bootstrap.watermark import Watermarks, open_watermarks
 from trueup.clock import SystemClock
 from trueup.pool import Pool
@@ -72,8 +73,18 @@ class Lagging:
         """Every hop, the stream's first, and what the servers say hinders a follower."""
         followers, _ = self.watch.lag.told(self.clock.now())
         whys = {lag.hop: self.watch.why(lag.hop) for lag in followers if lag.state is not LagState.CAUGHT_UP}
+        for name in self._deleted():
+            whys[name] = "; ".join(filter(None, (whys.get(name, ""), "the leader has deleted log that it needs")))
         hops = stream_hops(self.settings, self.group.name) if self.group.stream is not None else []
         return [*self._stream(), *hops, *followers], whys
+
+    def _deleted(self) -> list[str]:
+        """Followers that can never catch up, because what they need of the leader's binlog is gone."""
+        if isinstance(self.servers.leader, PostgresReplica):
+            return []  # slots are told by themselves
+        with suppress(Temporary, Permanent):  # then lag itself says who does not answer
+            return [name for name, kept in retained(self.servers).items() if kept.status == "lost"]
+        return []
 
     def _stream(self) -> list[HopLag]:
         stream = self.group.stream
