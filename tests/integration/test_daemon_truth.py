@@ -27,7 +27,7 @@ def plant(served: Served) -> None:
     """Rows that are never touched again, so only the scan can find them."""
     served.subscriber.sql("update orders set amount = 12 where id = 11")
     served.subscriber.sql("delete from orders where id = 22")
-    served.subscriber.sql("insert into orders values (5000, 'rogue', 1, null)")
+    served.subscriber.sql("insert into orders values (5000, 'typed-by-hand', 1, null)")
     served.subscriber.sql("update items set sku = 'SKU-7' where order_id = 7")
 
 
@@ -94,7 +94,7 @@ def test_the_whole_loop_names_repairs_and_verifies_exactly_what_was_planted(serv
         assert daemon.health("/livez") == (200, "")
         for place in (daemon.log.read_text(), daemon.get("/metrics")[1], daemon.get("/readyz")[1], command(daemon)):
             assert served.password_free(place)
-            assert "rogue" not in place
+            assert "typed-by-hand" not in place
             assert "SKU-7" not in place, "row values are never logged"
         assert served.password_free(ok("config", "show", "--config", served.file).out)
 
