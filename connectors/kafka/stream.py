@@ -255,10 +255,10 @@ class KafkaStream:
         return True
 
     def _bury(self, record: Record, error: Unreadable) -> None:
+        key = self._decoder.key_of(error.table, record.key)
         letter = dead_letter(record, error)
         self._letters.append(letter)
         where = f"{record.topic}:{record.partition} at offset {record.offset}: {letter.text}"
-        key = self._decoder.key_of(error.table, record.key)
         self._assembler.unread(record.place, record.offset, error.table, where, key)
 
     def _take(self, place: Partition, offset: int, event: Event) -> None:

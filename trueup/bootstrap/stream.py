@@ -97,15 +97,7 @@ def binlog_stream(settings: BinlogSettings, url: str, name: str, book: TableBook
     except ImportError as error:
         raise Misconfigured(f"reading a binlog needs one more library ({error}): install trueup[binlog]") from error
 
-    def table_of(name: TableName) -> Table | None:
-        if name not in book.names():
-            return None
-        try:
-            return book.table(name)
-        except Permanent:  # it is ours, and nobody can say what its rows are
-            return Table(name, (), ())
-
-    stream = BinlogStream(url, table_of=table_of, server_id=settings.server_id, name=name)
+    stream = BinlogStream(url, table_of=_Described(book).table, server_id=settings.server_id, name=name)
     heard = _Heard()
 
     def alive() -> tuple[float, str] | None:
@@ -113,6 +105,28 @@ def binlog_stream(settings: BinlogSettings, url: str, name: str, book: TableBook
         return None if silent is None else (heard.at, "")
 
     return OpenStream("binlog", stream, "", alive, heard.note)
+
+
+@dataclass(slots=True)
+class _Described:
+    """The group's tables as decoders need them."""
+
+    book: TableBook
+    _listed: tuple[TableName, ...] = ()
+    _ours: frozenset[TableName] = frozenset()
+
+    def table(self, name: TableName) -> Table | None:
+        """None for a table that is not the group's. Temporary while the leader cannot say: rows of a table that nobody
+        can describe now must wait, not go by."""
+        listed = self.book.names()
+        if listed is not self._listed:
+            self._listed, self._ours = listed, frozenset(listed)
+        if name not in self._ours:
+            return None
+        try:
+            return self.book.table(name)
+        except Permanent:  # it is ours, and nobody can say what its rows are
+            return Table(name, (), ())
 
 
 def _kafka(group: str, settings: KafkaSettings, book: TableBook) -> OpenStream:
@@ -153,7 +167,7 @@ def kafka_reading(readers: str, connector: str, settings: KafkaSettings, book: T
     if settings.connect_url is not None:
         modes = Modes.of(_connector_config(settings.connect_url, connector))
     reader = consumer_of(settings.client, settings.bootstrap_servers, readers)
-    return reader, Decoder(settings.topic_prefix, modes, book.known_table, source, _avro(settings))
+    return reader, Decoder(settings.topic_prefix, modes, _Described(book).table, source, _avro(settings))
 
 
 def _fence(leader: Replica) -> tuple[Position, Position]:

@@ -328,6 +328,32 @@ def test_an_outage_is_told_and_nothing_is_lost(bench: Bench) -> None:
     assert keys(bench.poll()) == [[1]]
 
 
+@pytest.mark.parametrize("junk", [False, True])
+def test_a_leader_that_cannot_describe_its_table_is_waited_for(bench: Bench, junk: bool) -> None:
+    """Else its rows would be taken for those of a table that nobody verifies."""
+    away = [True]
+
+    def table_of(name: TableName) -> Table | None:
+        if away:
+            raise Temporary("the leader does not answer")
+        return TABLES.get(name)
+
+    bench.open()
+    decoder = Decoder("p", RECOMMENDED, table_of)
+    bench.stream = KafkaStream(bench.consumer, decoder, "p", seconds=lambda: bench.consumer.waited)
+    bench.stream.start({"p.public.t:0": 0, "p.transaction:0": 0}, Lsn(5))
+    if junk:
+        bench.broker.append(("p.public.t", 0), {"id": 9}, b"junk")
+    bench.source.transaction(1, 2)
+    for _ in range(3):
+        with pytest.raises(Temporary, match="leader"):
+            bench.poll()
+    away.clear()
+    batches = [bench.poll() for _ in range(3)]
+    assert [key for batch in batches for key in keys(batch)] == [[1, 2]]
+    assert [letter.offset for batch in batches for letter in batch.letters] == ([0] if junk else [])
+
+
 def test_the_backlog_is_what_has_not_been_read(bench: Bench) -> None:
     bench.open()
     bench.source.transaction(1, 2)
