@@ -243,6 +243,15 @@ class GroupWorld:
         """Shall the table (None: the whole group) not be looked at now? Its changes are followed all the same."""
         return self.pauses is not None and self.pauses.of(table) is not None
 
+    def sides(self, follower: str) -> tuple[Placed, Placed]:
+        """Leader and this follower as the rules ask them. Errors as from the watermark, where there is one."""
+        theirs = self.followers[follower]
+        return (self.leader, theirs) if self.placed is None else self.placed(theirs)
+
+    def marked(self, follower: str) -> bool:
+        """Is the follower judged by the watermark, because it tells no position in the leader's log?"""
+        return self.placed is not None and self.sides(follower)[1] is not self.followers[follower]
+
     def sees(self, table: TableName) -> bool:
         """May the visibility rule judge this table now?"""
         if self.sight is None or not self.vouched(table):

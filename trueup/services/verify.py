@@ -75,9 +75,10 @@ class VerifyService:
         """Temporary while a server is away; the keys stay where they are. Where nothing waits nobody is asked."""
         if not self._held and not self.journal.touched(self.follower, limit=1):
             return _IDLE_SECONDS
-        applied = self.world.followers[self.follower].position()
+        applied = None if self.world.marked(self.follower) else self.world.followers[self.follower].position()
         if self.world.sight is not None:
-            self.world.sight.latest(applied=(self.follower, applied))
+            # Who is judged by the watermark needs nothing that the window keeps.
+            self.world.sight.latest(applied=(self.follower, applied or self.world.leader.position()))
         if self.world.paused(None):
             for table, room in self._rooms.items():
                 self._let_go(table, room, "paused")
@@ -119,16 +120,17 @@ class VerifyService:
         """Nobody looks at the table's keys now, and no look stays open; they are in the journal."""
         self._held.difference_update((table, left.key) for left in room.give_up(why))
 
-    def _admit(self, applied: Position, now: float) -> None:
-        """Take in what the follower has applied: before that a look could only find it late."""
+    def _admit(self, applied: Position | None, now: float) -> None:
+        """Take in what the follower has applied: before that a look could only find it late. None: all there is, since
+        each look waits for the watermark."""
         spare = self.pending_max - len(self._held)
-        if spare <= 0 or (self._blocked is not None and not applied.covers(self._blocked)):
+        if spare <= 0 or (applied is not None and self._blocked is not None and not applied.covers(self._blocked)):
             return
         self._blocked = None
         aside: list[Touched] = []
         touched = self.journal.touched(self.follower, limit=min(spare, 2_000), skip=frozenset(self._held))
         for one in touched:
-            if not applied.covers(one.commit) and self._to_come(one.commit):
+            if applied is not None and not applied.covers(one.commit) and self._to_come(one.commit):
                 self._blocked = one.commit  # those behind it were committed later
                 break
             if self._aside.get(one.table, 0.0) > now or self.world.paused(one.table):
@@ -212,9 +214,8 @@ def judging(
 ) -> Judging:
     """An attempt by the best rule that can judge this table now. `failed`: those of `keys` that no look could judge."""
     theirs = world.followers[follower]
-    if world.sight is not None and world.sees(compared.leader.name):
+    if world.sight is not None and not world.marked(follower) and world.sees(compared.leader.name):
         told = world.sight.hot
         hot = told.watch(compared.leader.name, keys, failed)
         return VisibilityJudging(world.leader, theirs, compared, keys, world.sight, world.gather, hot=hot, told=told)
-    ours, theirs_placed = (world.leader, theirs) if world.placed is None else world.placed(theirs)
-    return BracketJudging(ours, theirs_placed, compared, keys)
+    return BracketJudging(*world.sides(follower), compared, keys)
