@@ -75,6 +75,7 @@ class TransactionAssembler:
         self._statements = Statements(source)
         self._apart: set[TableName] = set()
         self._heard = False  # of all statements before the head
+        self._untold = False
         self.torn = delivered is not None and source.fence is not None  # ids are left out, perhaps for good
         self._fence: tuple[Position, Position] | None = None
         self._begun: set[TransactionId] = set()
@@ -209,9 +210,7 @@ class TransactionAssembler:
     def heard(self, *, told: bool = True) -> None:
         """All that was sent before the head has been read. Not `told`: nobody tells of statements, so whatever stands
         before the head may have changed any table."""
-        self._heard = True
-        if not told:
-            self._noticed.append(Blindness(Cause.DDL, None, "a statement of which the connector does not tell"))
+        self._heard, self._untold = True, not told
 
     def give_up(self, why: str = "") -> Transaction:
         """Deliver the head without the rows it lacks: a gap in every table it touched."""
@@ -247,7 +246,8 @@ class TransactionAssembler:
         pending = self._pending.get(end.xid) or Pending()
         head = self._ends.popleft()
         if head.behind:
-            blind = (*blind, *self._ended_apart(end))
+            untold = (Blindness(Cause.DDL, None, "a statement of which the connector does not tell"),)
+            blind = (*blind, *self._ended_apart(end), *(untold if self._untold else ()))
         through = head.through if self.delivered is None else self._source.after(self.delivered, head.through)
         before = self.delivered if end.events == 0 else None
         self.delivered = self._source.placed(through, pending.place, before)
