@@ -45,3 +45,13 @@ def test_while_nobody_answers_the_last_configuration_holds(connect_server: Conne
     capture.asked_at = 0.0
     assert capture.of(ORDERS) == ORDERS
     assert _Capture(connect_server.url, "away").of(ORDERS) == frozenset()
+
+
+def test_a_failed_task_is_told_by_what_it_means(connect_server: ConnectServer) -> None:
+    trace = "org.Broken: it ended\n\tat x\nCaused by: ERROR: all replication slots are in use\n"
+    failed = {**_RUNS, "tasks": [{"id": 0, "state": "FAILED", "trace": trace}]}
+    connect_server.answers["GET /connectors/shop/status"] = (200, failed)
+    health = _Connector(connect_server.url, "shop", _Heard(at=1.0), _Capture(connect_server.url, "shop"))
+    assert health.alive() == (
+        1.0, "connector shop: the leader has no replication slot left; see trueup connector status"
+    )  # fmt: skip
