@@ -1,7 +1,7 @@
 """Why a connector's task failed, by what its trace says, and what to do about it.
 
-The words are those of Debezium's connectors, of the databases and of Kafka Connect; a trace that none of them is in is
-told by its innermost cause. Row values that an exception may quote are never part of what is told.
+The words are those of Debezium's connectors, of the databases and of Kafka Connect. A trace that none of them is in is
+told to whoever asks by its innermost cause, which may quote what is in a row; for logs and health there is `kind`.
 """
 
 from __future__ import annotations
@@ -118,11 +118,23 @@ _FAILURES = (
 
 def diagnosed(trace: str) -> Remark:
     """What a trace means. Of a failure that is not known here: its innermost cause, and to look at the log."""
+    return _found(trace) or Remark(
+        "error", innermost(trace), "see the worker's log; trueup connector restart tries again"
+    )
+
+
+def kind(trace: str) -> str:
+    """The same without anything that an exception may quote: of an unknown failure the exception's name alone."""
+    found = _found(trace)
+    return found.what if found is not None else innermost(trace).partition(":")[0]
+
+
+def _found(trace: str) -> Remark | None:
     for known in _FAILURES:
         if found := known.says.search(trace):
             named = {name: value or "" for name, value in found.groupdict(default="").items()}
             return Remark("error", known.what.format_map(named), known.cure)
-    return Remark("error", innermost(trace), "see the worker's log; trueup connector restart tries again")
+    return None
 
 
 def innermost(trace: str) -> str:

@@ -266,14 +266,14 @@ class _Connector:
 
     def _ask(self, url: str) -> str:
         from connectors.debezium.connect import Connect
-        from connectors.debezium.failures import diagnosed
+        from connectors.debezium.failures import kind
 
         try:
             status = Connect(url).status(self.name)
         except (Temporary, Permanent) as problem:
             return str(problem)
         if status.traces:
-            return f"connector {self.name}: {diagnosed(status.traces[0]).what}; see trueup connector status"
+            return f"connector {self.name}: {kind(status.traces[0])}; see trueup connector status"
         if status.running and self.capture.misread:
             return f"connector {self.name} spells values otherwise than when trueup started: restart trueup"
         if status.running:

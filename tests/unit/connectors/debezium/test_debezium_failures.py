@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from connectors.debezium import failures
-from connectors.debezium.failures import diagnosed, innermost
+from connectors.debezium.failures import diagnosed, innermost, kind
 
 _CONNECT = "org.apache.kafka.connect.errors.ConnectException: "
 _WRAPPED = (
@@ -150,6 +150,13 @@ def test_an_unknown_failure_is_told_by_its_innermost_cause() -> None:
     assert diagnosed(trace).what == innermost(trace) == "org.Inner: of this"
     assert innermost("org.Only: that\n\tat a") == "org.Only: that"
     assert innermost(" ") == "failed without a trace"
+
+
+def test_logs_learn_no_value_that_an_exception_quotes() -> None:
+    assert (
+        kind("org.Outer: it broke\nCaused by: org.DataException: invalid value 'Ada Lovelace'") == "org.DataException"
+    )
+    assert kind("FATAL: all replication slots are in use") == "the leader has no replication slot left"
 
 
 def test_every_cure_names_commands_and_settings_that_exist() -> None:
