@@ -121,6 +121,7 @@ class Lagging:
         if kafka is None or kafka.connect_url is None:
             return []
         from connectors.debezium.connect import Connect
+        from connectors.debezium.failures import kind
 
         name = kafka.connector or self.group.name
         try:
@@ -128,7 +129,8 @@ class Lagging:
         except (Temporary, Permanent) as problem:
             return [HopLag("connector", None, None, LagState.UNKNOWN, str(problem))]
         if not status.running:
-            return [HopLag("connector", None, None, LagState.UNKNOWN, status.failure or status.state.lower())]
+            why = kind(status.traces[0]) if status.traces else status.state.lower()
+            return [HopLag("connector", None, None, LagState.UNKNOWN, why)]
         return [HopLag("connector", 0.0, None, LagState.CAUGHT_UP, "all its tasks run")]
 
     def close(self) -> None:
