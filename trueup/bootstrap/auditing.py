@@ -184,12 +184,14 @@ def _braking(
 def _judging(
     placed: Callable[[Replica], tuple[Placed, Placed]], streamed: Streamed | None, patience: float
 ) -> Callable[[Replica, Comparison, list[Key]], Judging]:
-    """By the change stream where there is one and it can judge, else by brackets."""
+    """By the change stream where there is one and it can judge, else by brackets. The stream says nothing of who is
+    judged by a watermark: it speaks in positions."""
     from verifier.bracketing import BracketJudging
 
     def judge(follower: Replica, compared: Comparison, keys: list[Key]) -> Judging:
-        told = streamed.judging(follower, compared, keys) if streamed is not None else None
-        return told or BracketJudging(*placed(follower), compared, keys, give_up_seconds=patience)
+        ours, theirs = placed(follower)
+        told = streamed.judging(follower, compared, keys) if streamed is not None and theirs is follower else None
+        return told or BracketJudging(ours, theirs, compared, keys, give_up_seconds=patience)
 
     return judge
 
