@@ -50,7 +50,7 @@ class Brakes(Model):
     load: tuple[LoadLimit, ...] = ()
     """The same by your own SQL."""
     lag: Duration | None = None
-    """While any follower lags by more than this, nothing is read."""
+    """While any follower that tells its position lags by more than this, nothing is read."""
     rows_per_second: Count | None = None
     """Of the leader's rows, all tables of an audit or of the group's scan together."""
 
