@@ -6,7 +6,6 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import psycopg
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
@@ -56,6 +55,8 @@ def _worded(where: str, error: DBAPIError) -> TrueupError:
     if isinstance(cause, sqlite3.Error):
         code = getattr(cause, "sqlite_errorname", "")
         return _found(_SQLITE, code, f"journal {where}: {cause}")
+    import psycopg  # whoever has another journal and other servers starts without it
+
     if isinstance(cause, psycopg.Error):
         said = (cause.diag.message_primary or str(cause)).strip().replace("\n", "; ")
         if cause.sqlstate is None and isinstance(cause, psycopg.OperationalError):

@@ -7,17 +7,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from connectors.postgres.agreement import Agreement
-from connectors.postgres.agreement import agree as agree_on
-from connectors.postgres.replica import Options, PostgresReplica
 from verifier.brake import Brakes
 from verifier.errors import Misconfigured, Permanent, Temporary
 from verifier.look import Role
 from verifier.policy import Limits
 from verifier.watermark import WatermarkPolicy
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # an audit of another engine starts without this one's driver
     from config.settings import Group
+    from connectors.postgres.agreement import Agreement
+    from connectors.postgres.replica import PostgresReplica
 
 HEARTBEAT_TABLE = "trueup_heartbeat"
 """What the connector template writes on the leader so that an idle stream can be told from a dead one."""
@@ -44,6 +43,8 @@ class Servers:
         """Let the servers that answer agree on scheme and text order; returns why it is not the fastest form.
         Unreachable or Forbidden if the leader cannot be asked; a follower that cannot be asked must fit what the
         others agreed on when it comes back. Misconfigured if a standby belongs to another leader."""
+        from connectors.postgres.agreement import agree
+
         leader = self.leader.identity()
         answering: list[PostgresReplica] = []
         absent: list[PostgresReplica] = []
@@ -61,7 +62,7 @@ class Servers:
                     f"({leader.system}); correct one of the URLs"
                 )
             answering.append(replica)
-        self.agreement = agree_on([self.leader, *answering], later=absent)
+        self.agreement = agree([self.leader, *answering], later=absent)
         return [*self.agreement.reasons, *silent]
 
     def schemes(self) -> dict[str, str]:
@@ -75,6 +76,8 @@ class Servers:
 
 def open_servers(leader: Address, followers: list[Address], limits: Limits) -> Servers:
     """Nothing is connected yet. Misconfigured if a URL's engine is not one that we read, or two names are equal."""
+    from connectors.postgres.replica import Options, PostgresReplica
+
     names = [leader.name, *(follower.name for follower in followers)]
     twice = {name for name in names if names.count(name) > 1}
     if twice:
