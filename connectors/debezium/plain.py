@@ -32,6 +32,7 @@ _PROBES: Mapping[type, tuple[int | str, ...]] = {
     str: ("", "a ", "0", "é\\\"'", "2024-02-29", "NAN", "true"),
 }
 _KEYS_KEPT = 10_000
+_TOPICS_KEPT = 500
 _NOT_PLAIN = (msgspec.MsgspecError, UnicodeError, ValueError, TypeError, KeyError, RecursionError)
 
 
@@ -75,12 +76,12 @@ class _Boundary(msgspec.Struct, gc=False):
 
 def _parser_of(source: _Source) -> Callable[[bytes], _Envelope]:
     """Reads envelopes of this very table, and is spared its names."""
-    exact = msgspec.defstruct(
-        "Exact",
-        [("table", Literal[source.table]), ("schema", Literal[source.schema], source.schema),
-         ("db", Literal[source.db], source.db), ("file", str | None, None), ("pos", int | None, None)],
-        gc=False,
-    )  # fmt: skip
+    names = [
+        (one, Literal[name]) if (name := getattr(source, one)) else (one, Literal[""], "")
+        for one in ("table", "schema", "db")
+    ]
+    places = [("file", str | None, None), ("pos", int | None, None)]
+    exact = msgspec.defstruct("Exact", [*names, *places], gc=False, kw_only=True)
     fields = [(one.name, exact if one.name == "source" else one.type) for one in msgspec.structs.fields(_Envelope)]
     return cast(
         Callable[[bytes], _Envelope], msgspec.json.Decoder(msgspec.defstruct("Envelope", fields, gc=False)).decode
@@ -182,6 +183,9 @@ class PlainRows:
                for one in envelopes):  # fmt: skip
             raise ValueError("rows of several tables")
         name = self._source.table({"db": first.db, "schema": first.schema, "table": first.table})
+        if len(self._parsers) >= _TOPICS_KEPT:
+            self._parsers.clear()
+            self._names.clear()
         self._names[topic], self._parsers[topic] = name, _parser_of(first)
         return envelopes
 

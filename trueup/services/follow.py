@@ -150,9 +150,9 @@ class FollowService:
         if batch.offsets:
             self._offsets = batch.offsets
         state = StreamState(self._offsets, self._through())
-        for place, commit in touched.items():
-            self._touched.pop(place, None)
-            self._touched[place] = commit
+        for again in touched.keys() & self._touched.keys():
+            del self._touched[again]
+        self._touched.update(touched)
         full = len(self._touched) >= self.changes_max
         if blind or batch.letters or full or (self._touched and not self._due(now)):
             self._record(state, blind, now, batch.letters)
