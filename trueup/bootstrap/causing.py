@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from verifier.ports import Replica
 
 
+_SET_ROWS = ("mysql", "mariadb")
+"""Their replicas set columns to the values that they are sent, whole rows or changed columns alone, and never add."""
+
+
 def open_causes(runtime: GroupRuntime) -> CauseService | None:
     """Wired to the stream, nothing asked for yet but the followers' roles. None without a stream: no history."""
     if runtime.follow is None:
@@ -32,6 +36,8 @@ def appliers(followers: Mapping[str, Replica]) -> dict[str, Applier]:
     """Of those that tell how they apply. One that does not answer now may apply in any way."""
     found: dict[str, Applier] = {}
     for name, replica in followers.items():
+        if replica.dialect in _SET_ROWS:
+            found[name] = Applier(frozenset(Applying) - {Applying.ADDING})
         if replica.dialect != "postgresql":
             continue
         try:

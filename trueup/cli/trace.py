@@ -13,6 +13,7 @@ from trueup.cli.known import ConfigOption, FormatOption, GroupOption
 from trueup.cli.output import Listing, write
 
 _VALUE_WIDTH = 24
+_PLAIN_WIDTH = 400
 
 
 def register(app: typer.Typer) -> None:
@@ -63,7 +64,7 @@ def _table(result: dict[str, Any], out: TextIO) -> None:
 
     from trueup.audit.progress import visible
 
-    console = Console(file=out, width=None if out.isatty() else 160, highlight=False)
+    console = Console(file=out, width=None if out.isatty() else _PLAIN_WIDTH, highlight=False)
     named = ", ".join(f"{name}={value}" for name, value in result["key"].items())
     console.print(Text(visible(f"{result['table']} {named}"), style="bold"))
     history = result["history"]

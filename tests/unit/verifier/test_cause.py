@@ -102,6 +102,14 @@ def test_where_the_first_state_is_not_known_versions_still_tell() -> None:
     assert _told(chain, STRANGE, Known(passed=0, prompt=True, ways=subscriber)) == (ALTERED, 1, None)
 
 
+def test_where_the_first_state_is_not_known_a_row_that_was_right_tells_of_a_stranger_unless_followers_may_add() -> None:
+    chain = Chain(UNKNOWN, FIRST.steps, FIRST.now)
+    shown = State({**ROWS[1], "stock": "1"})
+    assert explain(chain, shown, Known(seen=1)).possible == {DOUBLED, ROGUE}  # who adds may have added twice
+    replica = frozenset(Applying) - {Applying.ADDING}
+    assert _told(chain, shown, Known(seen=1, ways=replica)) == (ROGUE, None, None)
+
+
 def test_columns_that_an_event_leaves_out_are_those_of_the_state_before() -> None:
     """An update does not tell an unchanged large value; the row that lost the first of two holds its old one."""
     first = {"id": "1", "note": "a", "large": "LARGE"}
