@@ -31,7 +31,7 @@ class Stack:
         tests = Path(__file__).parents[1]
         environment = {**os.environ, "TRUEUP_STACK": str(self.folder), "PYTHONPATH": str(tests)}
         command = [sys.executable, "-m", "stack", what]
-        return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=180, check=False)
+        return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, check=False)
 
     def processes(self) -> list[int]:
         """Every process that names the folder in its arguments."""

@@ -85,7 +85,7 @@ class JavaServer:
             )
         self.pid_file.write_text(f"{self._process.pid}\n")
 
-    def wait(self, ready: Callable[[], bool], seconds: float = 90.0) -> None:
+    def wait(self, ready: Callable[[], bool], seconds: float = 180.0) -> None:
         """Wait until `ready()`; raises `Permanent` with the end of the log when it ends before or takes too long."""
         deadline = time.monotonic() + seconds
         while not ready():

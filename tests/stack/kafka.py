@@ -123,6 +123,8 @@ class Connect:
             "offset.storage.partitions": 1,
             "status.storage.partitions": 1,
             "offset.flush.interval.ms": 2000,
+            # For so long it waits for a broker that starts together with it and with everything else.
+            "default.api.timeout.ms": 180_000,
             "key.converter": json,
             "value.converter": json,
             "key.converter.schemas.enable": "false",
