@@ -206,3 +206,13 @@ def test_an_unreadable_boundary_names_no_table(value: object) -> None:
 def test_the_cure_is_named_where_metadata_is_missing() -> None:
     with pytest.raises(Unreadable, match=r"provide\.transaction\.metadata=true"):
         decode(event(transaction=None))
+
+
+def test_fields_of_later_versions_change_nothing() -> None:
+    later = {"commit_lsn": "0/1", "nested": {"list": [1, None, {"x": "y"}]}}
+    plain = event()
+    more = plain | later | {part: plain[part] | later for part in ("source", "transaction")}
+    assert decode(more) == decode(plain)
+    boundary = {"status": "END", "id": "7:5", "event_count": 0, "data_collections": [], "ts_ms": 3}
+    assert decode(boundary | later, topic="p.transaction") == decode(boundary, topic="p.transaction")
+    assert decode({"ts_ms": 5000} | later, topic="__debezium-heartbeat.p") == Aside(5.0)
