@@ -172,11 +172,11 @@ def test_ranges_partition_a_composite_key_with_awkward_text(world: World, rows: 
 
 ODD_KEYS: dict[str, tuple[Family, list[str]]] = {
     "dense": (Family.INTEGER, [str(n) for n in range(60)]),
-    "sparse": (Family.INTEGER, [str(n**5 * 7_000_003) for n in range(60)]),
-    "skewed": (Family.INTEGER, [str(n if n < 55 else 2**62 + n) for n in range(60)]),
-    "negative": (Family.INTEGER, [str(-(2**63) + n * 999_999_937) for n in range(60)]),
+    "negative, sparse and skewed": (
+        Family.INTEGER, [str(-(2**63) + n * 999_999_937 if n < 20 else n if n < 55 else 2**62 + n) for n in range(60)],
+    ),
     "not ASCII": (Family.TEXT, [f"{'éß日本語'[n % 5]}{n}" for n in range(60)]),
-}
+}  # fmt: skip
 
 
 def test_odd_keys_cost_no_more_questions_than_dense_ones(world: World) -> None:
@@ -192,7 +192,7 @@ def test_odd_keys_cost_no_more_questions_than_dense_ones(world: World) -> None:
             assert sizes == [10] * 6, (place, side.name)
 
 
-NAMES = ("select", "MiXed", "größe", "two words", "it's")
+NAMES = ("select", "MiXed größe", "it's")
 
 
 def test_reserved_mixed_and_odd_names_are_read_as_they_are(world: World) -> None:

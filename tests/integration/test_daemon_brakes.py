@@ -19,6 +19,12 @@ def braked(text: str) -> str:
 
 
 def test_load_on_the_servers_holds_the_scan_back_until_it_is_over(served: Served) -> None:
+    """A limit that cannot be asked is a mistake of the configuration, told before anything is read."""
+    served.write(edit=lambda text: braked(text).replace("balances where account = 999", "nowhere"))
+    done = served.ask("run")
+    assert done.code == 3, done
+    assert "the load limit 'select count(*) from nowhere' cannot be asked: " in done.err
+    assert 'relation "nowhere" does not exist' in done.err
     served.write(period="1s", edit=braked)
     with served.daemon() as daemon:
 
@@ -40,11 +46,3 @@ def test_load_on_the_servers_holds_the_scan_back_until_it_is_over(served: Served
         served.leader.sql("delete from balances where account = 999")
         daemon.until(lambda: told("rows_compared", follower="standby") > before, "the scan", seconds=20.0)
         assert any(line.startswith("going on after") and line.endswith("(load)") for line in why())
-
-
-def test_a_brake_that_cannot_be_read_stops_the_start(served: Served) -> None:
-    served.write(edit=lambda text: braked(text).replace("balances where account = 999", "nowhere"))
-    done = served.ask("run")
-    assert done.code == 3, done
-    assert "the load limit 'select count(*) from nowhere' cannot be asked: " in done.err
-    assert 'relation "nowhere" does not exist' in done.err
