@@ -180,6 +180,7 @@ class ConfluentConsumer:
 
     def close(self) -> None:
         self._consumer.close()
+        self._asking = None
 
 
 def _number(identity: Any) -> int:
