@@ -42,7 +42,7 @@ class LoadLimit(Model):
 
 
 class Brakes(Model):
-    """What holds the daemon's scan and audits back until it is not so any more. The servers are asked twice a second."""
+    """What holds the daemon's scan and audits back while it is so. The servers are asked twice a second."""
 
     running_max: Count | None = None
     """While more statements than this run on any server, trueup's own aside, nothing is read. Needs `pg_monitor` or

@@ -26,8 +26,8 @@ class Careful:
     tables_at_once: int | None = None
 
     def applied(self, plan: Plan) -> Plan:
-        """The plan under these limits, which win over what the configuration says of the same brake. Misconfigured if an
-        option cannot be understood."""
+        """The plan under these limits, which win over what the configuration says of the same brake. Misconfigured if
+        an option cannot be understood."""
         known = plan.brakes
         brakes = Brakes(
             known.running_max if self.running_max is None else self.running_max,
