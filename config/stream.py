@@ -81,7 +81,7 @@ class PgoutputStream(Model):
 
 
 class BinlogStream(Model):
-    """The binlog of MariaDB or MySQL, read as a replica reads it, without Kafka. The leader needs `gtid_mode=ON` (MySQL),
+    """The binlog of MariaDB or MySQL, read as a replica does, without Kafka. The leader needs `gtid_mode=ON` (MySQL),
     `binlog_format=ROW` and `binlog_row_metadata=FULL`; the login needs REPLICATION SLAVE and REPLICATION CLIENT."""
 
     server_id: int | None = Field(default=None, ge=1, le=0xFFFFFFFF)
