@@ -8,7 +8,7 @@ the order in which keys are looked at: that of their latest commits, which is th
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from sqlalchemy import Connection, and_, delete, func, select
 
@@ -61,9 +61,11 @@ class SqlStream:
         followers: Sequence[str],
         at: float,
         events: Sequence[Event] = (),
+        others: Collection[TableName] = (),
     ) -> None:
         """Record offsets, touched keys (for every follower), blindness and events as one transaction. The mapping's
-        order is the order of the stream. Of crowded tables chunks are marked in place of keys (`verifier.dirty`)."""
+        order is the order of the stream. Of crowded tables chunks are marked in place of keys (`verifier.dirty`), of
+        `others`, which nobody verifies, the whole."""
         group = self._store.group
         with self._store.write() as connection:
             before = connection.execute(select(_STREAM.generation).where(_STREAM.group_name == group)).scalar()
@@ -76,6 +78,8 @@ class SqlStream:
             self.crowds.mark(connection, chunks, generation, at)
             for one in blind:
                 generation = self._marker.whole(connection, LEADER, one.table, generation, at)
+            for table in sorted(others):
+                generation = self._marker.whole(connection, LEADER, table, generation, at)
             self._blinded(connection, blind, at)
             put(self._store, connection, events)
             through = None if state.read_through is None else state.read_through.text()

@@ -8,7 +8,7 @@ merely moved is written once a second: losing it costs nothing but reading a lit
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import repeat
 from typing import Protocol
@@ -30,7 +30,8 @@ _CATALOG = frozenset({Cause.DDL})
 
 
 class FollowJournal(StreamJournal, Protocol):
-    """Takes events into the same transaction too."""
+    """Takes events into the same transaction too, and the names of other tables that changed: nobody verifies them,
+    and an audit that later finds them in the group must not believe them untouched."""
 
     def advance(
         self,
@@ -41,6 +42,7 @@ class FollowJournal(StreamJournal, Protocol):
         followers: Sequence[str],
         at: float,
         events: Sequence[Event] = (),
+        others: Collection[TableName] = (),
     ) -> None: ...
 
 
@@ -74,6 +76,8 @@ class FollowService:
     _recorded_at: float = 0.0
     _touched: dict[tuple[TableName, Key], Position] = field(default_factory=dict)
     """Keys of batches that are in the window and not in the journal yet, in order of their latest commits."""
+    _others: set[TableName] = field(default_factory=set)
+    """Tables that changed in them, and are not the group's as far as is known."""
 
     @property
     def name(self) -> str:
@@ -122,6 +126,7 @@ class FollowService:
         sight.begin(valid_from)
         self._offsets, self._recorded = state.offsets, state
         self._touched.clear()
+        self._others.clear()
         self.world.refresh(self.journal)
         if sight.published is not None:
             sight.published.refresh()
@@ -182,10 +187,13 @@ class FollowService:
             for table, keys in transaction.keys().items():
                 if table in ours:
                     touch(touched, table, keys, transaction.commit)
+                else:
+                    self._others.add(table)
             for one in transaction.blind:
                 if one.keys and one.table is not None and one.table in ours:
                     touch(touched, one.table, one.keys, transaction.commit)
             blind.extend(transaction.blind)
+        self._others.update(one.table for one in blind if one.table is not None and one.table not in ours)
         untold = [(one.table, one.keys) for one in batch.blind if one.keys and one.table in ours]
         if untold:
             latest = self.world.leader.position()  # what they belong to has committed: its events were sent
@@ -202,10 +210,12 @@ class FollowService:
         self, state: StreamState, blind: list[Blindness], now: float, letters: Sequence[DeadLetter] = ()
     ) -> None:
         events = self.letters.events(letters, now) if self.letters is not None else []
-        self.journal.advance(state, self._touched, blind, followers=list(self.world.followers), at=now, events=events)
+        followers, others = list(self.world.followers), self._others
+        self.journal.advance(state, self._touched, blind, followers=followers, at=now, events=events, others=others)
         if self.letters is not None:
             self.letters.written(letters)
         self._touched.clear()
+        self._others.clear()
         self._recorded, self._recorded_at = state, now
         if state.offsets:
             self.stream.acknowledge(state.offsets)

@@ -1,15 +1,16 @@
 """Follow a follower's own change stream: what was written there and did not come from the leader.
 
 Such keys are verified at once, like touched ones, and marked, so that a later audit knows where to look
-(`verifier.marks`). A follower may decode a commit before its own reads show it, so a look could come too early: nothing
-is handed over before a read of the follower has shown the transaction.
+(`verifier.marks`); those of tables that are not the group's, as far as is known, are only marked. A follower may decode
+a commit before its own reads show it, so a look could come too early: nothing is handed over before a read of the
+follower has shown the transaction.
 """
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from trueup.services.group import GroupWorld
 from verifier.change import Batch, Blindness, Transaction
@@ -84,8 +85,8 @@ class RogueService:
 
     def _take(self, batch: Batch) -> None:
         ours = set(self.world.book.names())
-        rogues = [rogue for one in batch.transactions if (rogue := self._rogue(one, ours)).keys]
-        blind = [one for one in _blindness(batch) if one.table is None or one.table in ours]
+        rogues = [rogue for one in batch.transactions if (rogue := _rogue(self.follower, one)).keys]
+        blind = _blindness(batch)
         state = StreamState(batch.offsets or self._state.offsets, batch.read_through or self._state.read_through)
         now = self.world.clock.now()
         if not rogues and not blind:
@@ -97,15 +98,16 @@ class RogueService:
         touched = [place for rogue in rogues for place in rogue.keys]
         written = self.world.leader.position()
         suspects: dict[tuple[TableName, Key], Position] = {
-            place: written for rogue in rogues if rogue.origin != OWN for place in rogue.keys
+            place: written for rogue in rogues if rogue.origin != OWN for place in rogue.keys if place[0] in ours
         }
         self._record(state, touched, blind, suspects, now)
         for one in blind:
-            if one.table is not None:
+            if one.table is not None and one.table in ours:
                 self.lost(self.follower, one)
         for rogue in rogues:
-            if rogue.origin != OWN:
-                self._tell(rogue)
+            mine = tuple(place for place in rogue.keys if place[0] in ours)
+            if rogue.origin != OWN and mine:
+                self._tell(replace(rogue, keys=mine))
 
     def _record(
         self,
@@ -132,14 +134,15 @@ class RogueService:
                 raise Temporary(f"{self.follower} does not show a transaction that it logged {_SHOWN_SECONDS:g} s ago")
             self.world.clock.sleep(0.02)
 
-    def _rogue(self, one: Transaction, ours: set[TableName]) -> Rogue:
-        keys = dict.fromkeys((change.table, change.key) for change in one.changes if change.table in ours)
-        return Rogue(self.follower, one.xid, one.committed_at, one.origin, tuple(keys))
-
     def _tell(self, rogue: Rogue) -> None:
         told = {"action": "rogue_write", "follower": self.follower, "transaction": rogue.xid, "keys": len(rogue.keys)}
         logger.warning("written on the follower alone", extra=told | {"origin": rogue.origin})
         self.found(rogue)
+
+
+def _rogue(follower: str, one: Transaction) -> Rogue:
+    keys = tuple((table, key) for table, listed in one.keys().items() for key in listed)
+    return Rogue(follower, one.xid, one.committed_at, one.origin, keys)
 
 
 def _blindness(batch: Batch) -> list[Blindness]:

@@ -113,6 +113,15 @@ def test_blindness_marks_whole_tables_behind_the_baseline(journal: Journal) -> N
     assert journal.marks.whole("eu", 0) == {None}
 
 
+def test_other_tables_that_changed_are_marked_as_a_whole_and_not_verified(journal: Journal) -> None:
+    _lead(journal, 1)
+    base = _run(journal, "run")[LEADER].sequence
+    journal.stream.advance(StreamState({"p": 2}), {}, [], followers=FOLLOWERS, at=1.0, others=[ITEMS])
+    assert journal.marks.whole(LEADER, base) == {ITEMS}
+    assert journal.stream.blind() == {}
+    assert journal.stream.touched_count("eu") == 1
+
+
 def test_keys_that_were_given_up_without_a_verdict_mark_their_table(journal: Journal) -> None:
     _lead(journal, 1)
     base = _run(journal, "run")[LEADER].sequence
