@@ -21,10 +21,10 @@ class FollowerState:
     state: str = "unknown"
     lag_seconds: float | None = None
     lag_changes: int | None = None
-    lag_transactions: int | None = None
     touched_pending: int = 0
     drift: Mapping[tuple[str, str], int] = field(default_factory=dict)
     unverified: Mapping[str, int] = field(default_factory=dict)
+    lag_transactions: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

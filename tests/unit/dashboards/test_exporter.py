@@ -26,13 +26,16 @@ FULL = Snapshot(
             "leader",
             followers=(
                 FollowerState(
-                    "eu-2", "subscriber", "lagging", 12.5, 40, 6, 3,
+                    "eu-2", "subscriber", "lagging", 12.5, 40, 3,
                     {("public.orders", "missing"): 2, ("public.items", "mismatched"): 5},
-                    {"gap": 1, "something new": 2},
+                    {"gap": 1, "something new": 2}, 6,
                 ),
                 FollowerState("standby", "standby"),
             ),
-            stream=StreamState("kafka", "caught_up", 1000.0, {"broker": 0.25}, {"truncate": 1}, 7, {"debezium": SlotState(4096, 100, "unreserved"), "lost": SlotState()}),
+            stream=StreamState(
+                "kafka", "caught_up", 1000.0, {"broker": 0.25}, {"truncate": 1}, 7,
+                {"debezium": SlotState(4096, 100, "unreserved"), "lost": SlotState()},
+            ),
             clock_ahead_seconds=-2.5,
             scan_completed_at=900.0,
             oldest_verified={"public.orders": 800.0, "public.items": None, "public.users": 850.0},
