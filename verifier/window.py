@@ -126,8 +126,8 @@ class TransactionWindow:
         self._place_floors()
 
     def add(self, batch: Batch) -> list[Transaction]:
-        """Take in what one poll brought; returns the transactions that were new. Unsound if the stream delivers behind a
-        barrier that it has declared."""
+        """Take in what one poll brought; returns the transactions that were new. Unsound if the stream delivers behind
+        a barrier that it has declared."""
         taken = [transaction for transaction in batch.transactions if self._append(transaction)]
         if batch.read_through is not None and not _covers(self._read_through, batch.read_through):
             self._read_through = batch.read_through

@@ -1,0 +1,76 @@
+"""Settings of a leader: which of them keep the stream from beginning, and which only cost something."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from connectors.binlog.settings import Settings, granted, require
+from verifier.errors import Misconfigured
+
+MARIADB = {
+    "log_bin": "ON", "binlog_format": "ROW", "binlog_row_image": "FULL", "binlog_row_metadata": "FULL",
+    "gtid_strict_mode": "ON", "log_bin_compress": "OFF", "lower_case_table_names": "0",
+}  # fmt: skip
+MYSQL = {**MARIADB, "gtid_mode": "ON", "binlog_transaction_compression": "OFF"}
+
+
+@pytest.mark.parametrize("good", [Settings(True, MARIADB), Settings(False, MYSQL)])
+def test_good_settings_have_no_fault(good: Settings) -> None:
+    assert list(good.faults()) == []
+    require(good, "the leader")
+
+
+@pytest.mark.parametrize(
+    ("mariadb", "name", "value", "fatal"),
+    [
+        (True, "log_bin", "OFF", True),
+        (True, "binlog_format", "STATEMENT", False),
+        (True, "binlog_format", "MIXED", False),
+        (True, "binlog_row_metadata", "NO_LOG", True),
+        (False, "binlog_row_metadata", "MINIMAL", True),
+        (True, "binlog_row_image", "MINIMAL", False),
+        (False, "binlog_row_image", "NOBLOB", False),
+        (True, "gtid_strict_mode", "OFF", False),
+        (True, "log_bin_compress", "ON", False),
+        (False, "gtid_mode", "ON_PERMISSIVE", True),
+        (False, "binlog_transaction_compression", "ON", False),
+    ],
+)
+def test_each_bad_setting_is_named_with_its_cure(mariadb: bool, name: str, value: str, fatal: bool) -> None:
+    found = Settings(mariadb, {**(MARIADB if mariadb else MYSQL), name: value})
+    (fault,) = found.faults()
+    assert name in fault.what
+    assert name in fault.cure
+    assert fault.fatal is fatal
+    if fatal:
+        with pytest.raises(Misconfigured, match=name):
+            require(found, "the leader")
+
+
+class Grants:
+    """A session that answers what the login was granted."""
+
+    def __init__(self, *grants: str) -> None:
+        self.grants = grants
+
+    def all(self, _sql: str) -> list[tuple[str]]:
+        return [(grant,) for grant in self.grants]
+
+
+@pytest.mark.parametrize(
+    ("grants", "missing"),
+    [
+        (["GRANT ALL PRIVILEGES ON *.* TO `x`@`%`"], 0),
+        (["GRANT REPLICATION SLAVE, REPLICATION CLIENT ON *.* TO `x`@`%`"], 0),
+        (["GRANT REPLICATION SLAVE, BINLOG MONITOR ON *.* TO `x`@`%`"], 0),
+        (["GRANT REPLICATION CLIENT ON *.* TO `x`@`%`"], 1),
+        (["GRANT USAGE ON *.* TO `x`@`%`", "GRANT SELECT ON `d`.* TO `x`@`%`"], 2),
+    ],
+)
+def test_missing_rights_are_named(grants: list[str], missing: int) -> None:
+    session: Any = Grants(*grants)
+    found = list(granted(session))
+    assert len(found) == missing
+    assert all(fault.cure.startswith("GRANT REPLICATION") for fault in found)
