@@ -1,4 +1,4 @@
-"""What `verifier.lag` was told of the leader, of transactions, of everybody else. Times are seconds of trueup's clock."""
+"""What `verifier.lag` was told of the leader, of transactions, of the others. Times are seconds of trueup's clock."""
 
 from __future__ import annotations
 
