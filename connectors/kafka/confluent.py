@@ -60,6 +60,7 @@ class ConfluentConsumer:
             "fetch.wait.max.ms": 100,
             "reconnect.backoff.max.ms": 1000,
             "queued.max.messages.kbytes": 16_384,
+            "fetch.queue.backoff.ms": 5,  # by default it rests for a second whenever that queue was full
             "fetch.max.bytes": 8_388_608,
             **extra,
             "bootstrap.servers": self._servers,
