@@ -49,3 +49,7 @@ class SchemaRegistry:
         if found.schema_type not in (None, "AVRO") or found.schema_str is None or found.references:
             raise Misconfigured(f"schema {number} of the {self._where} is not plain Avro: set an Avro converter")
         return str(found.schema_str)
+
+    def close(self) -> None:
+        """Let go of the connections that were kept for the next question."""
+        self._client.close()

@@ -185,7 +185,7 @@ def test_what_is_left_out_is_said(shop: TrioDatabase, trueup: Program) -> None:
     assert check(run, "complete", "follower1")["detail"] == "public.orders without note"
     wrong = trueup("audit", "--cutover", *words, "--resume", "7")
     assert (wrong.code, wrong.out) == (3, "")
-    assert "prove one moment" in wrong.err
+    assert "speak of one moment" in wrong.err
 
 
 def test_for_people(shop: TrioDatabase, trueup: Program) -> None:

@@ -425,7 +425,7 @@ def test_what_would_run_is_told_without_running_it(world: World) -> None:
         read = side.explain(replace(table, scheme=Scheme.CLIENT), KeyRange((7,), (9,)))
         assert side.dialect == "memory" or all(column.stored in read.sql for column in table.columns)
     with pytest.raises(Permanent):
-        world.leader.explain(replace(ours, name=replace(ours.name, name="gone")), ALL)
+        world.leader.explain(replace(ours, name=ours.name._replace(name="gone")), ALL)
 
 
 def test_what_runs_on_the_server_is_counted_without_ourselves(world: World) -> None:

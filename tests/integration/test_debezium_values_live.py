@@ -7,6 +7,7 @@ a schema registry.
 from __future__ import annotations
 
 import time
+from contextlib import closing
 
 import pytest
 from fixtures.databases import fresh_name
@@ -144,8 +145,8 @@ def test_mysql_in_its_defaults_and_avro(
     name, table = database(mysql_pair)
     more = {**avro(schema_registry.url), "snapshot.mode": "no_data", "enable.time.adjuster": "false"}
     prefix = kafka_stack.capture(mysql_pair.leader, name, [str(table)], more=more)
-    reader = AvroReader(SchemaRegistry(schema_registry.confluent_url))
-    rows = told(mysql_pair, kafka_stack, name, prefix, reader.read)
+    with closing(SchemaRegistry(schema_registry.confluent_url)) as registry:
+        rows = told(mysql_pair, kafka_stack, name, prefix, AvroReader(registry).read)
     assert check(mysql_pair, name, rows) == {
         ("2024-02-29", 1): set(), ("9999-12-31", 18446744073709551615): set(), ("2000-01-01", 7): MOMENTS,
     }  # fmt: skip

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
@@ -95,8 +95,11 @@ def registry(status: int, body: object) -> Iterator[tuple[str, list[str | None]]
 
 
 def test_a_schema_is_fetched_with_the_credentials() -> None:
-    with registry(200, {"schema": '"string"', "schemaType": "AVRO"}) as (url, seen):
-        assert SchemaRegistry(url, "reader", "word").schema(7) == '"string"'
+    with (
+        registry(200, {"schema": '"string"', "schemaType": "AVRO"}) as (url, seen),
+        closing(SchemaRegistry(url, "reader", "word")) as asked,
+    ):
+        assert asked.schema(7) == '"string"'
     assert seen == ["Basic cmVhZGVyOndvcmQ="]
 
 
@@ -111,8 +114,12 @@ def test_a_schema_is_fetched_with_the_credentials() -> None:
     ],
 )
 def test_what_the_registry_answers_instead(status: int, body: object, error: type[Exception], words: str) -> None:
-    with registry(status, body) as (url, _), pytest.raises(error, match=words) as caught:
-        SchemaRegistry(url, "reader", "the-word").schema(7)
+    with (
+        registry(status, body) as (url, _),
+        closing(SchemaRegistry(url, "reader", "the-word")) as asked,
+        pytest.raises(error, match=words) as caught,
+    ):
+        asked.schema(7)
     assert "the-word" not in str(caught.value)
 
 
