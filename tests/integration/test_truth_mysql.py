@@ -138,7 +138,8 @@ def test_drift_is_exactly_what_differs(pair_database: PairDatabase, method: str)
     database.pair.release()
     database.pair.caught_up()
     assert wrong == []
-    assert set(methods) == {method}
+    assert method in methods
+    assert set(methods) <= ({method, "snapshot"} if method == "repeated" else {method}), "at rest a bracket is proof"
     assert done[0] > 20 * SECONDS
     assert outcomes["drift"] >= len(PLANTED)
     assert outcomes["match"] + outcomes["drift"] >= JUDGED
