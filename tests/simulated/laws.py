@@ -27,7 +27,7 @@ def settle(daemon: Daemon) -> None:
             daemon.tick(service)
         _clean(daemon)
         daemon.history.clock.at += 0.25
-        if not waiting(daemon):
+        if not waiting(daemon) and read_through(daemon):
             return
 
 
@@ -40,6 +40,13 @@ def _clean(daemon: Daemon) -> None:
         daemon.history.clock.at += 2.0
         for scan in (service for service in daemon.services if service.name == "scan"):
             daemon.tick(scan)
+
+
+def read_through(daemon: Daemon) -> bool:
+    """Has the stream told everything? It may keep its last transactions to itself for a poll or two."""
+    assert daemon.journal is not None
+    through = daemon.journal.stream.state().read_through
+    return not daemon.streams or (through is not None and through.covers(daemon.history.replica("leader").position()))
 
 
 def waiting(daemon: Daemon) -> int:
