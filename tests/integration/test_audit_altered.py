@@ -3,20 +3,17 @@ never drift that is not there. The others go on."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 from fixtures.databases import Database, fresh_name
+from fixtures.meddler import Meddler
 from fixtures.servers import Servers
 
-from trueup.audit.progress import Silent
 from trueup.audit.request import Request
 from trueup.bootstrap.auditing import Plan, open_audit
 from trueup.bootstrap.servers import Address
 from verifier.policy import ScanPolicy, SettlePolicy
-from verifier.table import TableName
 
 pytestmark = pytest.mark.postgres
 
@@ -35,19 +32,6 @@ CASES = {
     "key_dropped_there": ("follower", "alter table {t} drop constraint {t}_pkey", "match", None),
     "untouched": ("leader", "select 1", "match", None),
 }
-
-
-class Meddler(Silent):
-    """Does something once, in the middle of each table."""
-
-    def __init__(self, meddle: Callable[[str], None]) -> None:
-        self.meddle = meddle
-        self.met: set[str] = set()
-
-    def rows_read(self, table: TableName, *given: Any, **named: Any) -> None:
-        if table.name not in self.met:
-            self.met.add(table.name)
-            self.meddle(table.name)
 
 
 def test_what_is_altered_meanwhile_has_a_reason_or_the_right_answer(postgres_server: Servers, tmp_path: Path) -> None:

@@ -11,14 +11,13 @@ from typing import Any
 
 import pytest
 from fixtures.databases import fresh_name
+from fixtures.meddler import Meddler
 from fixtures.mysql_servers import MysqlPair
 
-from trueup.audit.progress import Silent
 from trueup.audit.request import Request
 from trueup.bootstrap.auditing import Plan, open_audit
 from trueup.bootstrap.servers import Address
 from verifier.policy import ScanPolicy, SettlePolicy
-from verifier.table import TableName
 
 Run = Callable[[str], Any]
 
@@ -40,19 +39,6 @@ IN_FILES = {
     "column_added_here": ("leader", "alter table {t} add column x int default 5", "match", None),
     "untouched": ("leader", "select 1", "match", None),
 }
-
-
-class Meddler(Silent):
-    """Does something once, in the middle of each table."""
-
-    def __init__(self, meddle: Callable[[str], None]) -> None:
-        self.meddle = meddle
-        self.met: set[str] = set()
-
-    def rows_read(self, table: TableName, *given: Any, **named: Any) -> None:
-        if table.name not in self.met:
-            self.met.add(table.name)
-            self.meddle(table.name)
 
 
 def audited(
