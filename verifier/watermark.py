@@ -79,6 +79,11 @@ class Advancing(Protocol):
     def close(self) -> None: ...
 
 
+def no_row(table: TableName, where: str) -> Misconfigured:
+    """There is nothing to count up on the leader at `where`."""
+    return Misconfigured(f"the watermark {table} on {where} has no row with id 1 and a tick: insert it")
+
+
 @dataclass(slots=True)
 class Watermark:
     """The row on one server. `table` is its name there."""

@@ -17,6 +17,7 @@ from verifier.errors import Misconfigured
 from verifier.policy import Limits
 from verifier.position import Tick
 from verifier.table import TableName
+from verifier.watermark import no_row
 
 _SECONDS = 5.0
 
@@ -50,9 +51,7 @@ class GenericWatermark:
             found = session.all(select(row.c.tick).where(row.c.id == 1))
             lent.commit()
         if not found or found[0][0] is None:
-            raise Misconfigured(
-                f"the watermark {self._table} on {self._where} has no row with id 1 and a tick: insert it"
-            )
+            raise no_row(self._table, self._where)
         return Tick(int(found[0][0]))
 
     def close(self) -> None:

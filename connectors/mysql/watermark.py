@@ -7,10 +7,10 @@ limits selects alone; there the lock is waited for as long as `lock_seconds` say
 from __future__ import annotations
 
 from connectors.mysql.session import Sessions
-from verifier.errors import Misconfigured
 from verifier.policy import Limits
 from verifier.position import Tick
 from verifier.table import TableName
+from verifier.watermark import no_row
 
 _SECONDS = 5.0
 
@@ -32,9 +32,7 @@ class MysqlWatermark:
             session.run(self._sql)
             changed, tick = session.one("select row_count(), last_insert_id()")
         if int(changed) != 1:
-            raise Misconfigured(
-                f"the watermark {self._table} on {self._sessions.where} has no row with id 1 and a tick: insert it"
-            )
+            raise no_row(self._table, self._sessions.where)
         return Tick(int(tick))
 
     def close(self) -> None:

@@ -6,10 +6,10 @@ One UPDATE of one row by its key, in a transaction of its own, under the time li
 from __future__ import annotations
 
 from connectors.postgres.session import Sessions
-from verifier.errors import Misconfigured
 from verifier.policy import Limits
 from verifier.position import Tick
 from verifier.table import TableName
+from verifier.watermark import no_row
 
 _SECONDS = 5.0
 
@@ -30,12 +30,8 @@ class PostgresWatermark:
             session.configure({"default_transaction_read_only": "off"})
             found = session.all(self._sql)
         if not found or found[0][0] is None:
-            raise _no_row(self._table, self._sessions.where)
+            raise no_row(self._table, self._sessions.where)
         return Tick(int(found[0][0]))
 
     def close(self) -> None:
         self._sessions.close()
-
-
-def _no_row(table: TableName, where: str) -> Misconfigured:
-    return Misconfigured(f"the watermark {table} on {where} has no row with id 1 and a tick: insert it")

@@ -12,10 +12,10 @@ from pathlib import Path
 
 from connectors.sqlite.errors import translated
 from connectors.sqlite.session import Files
-from verifier.errors import Misconfigured
 from verifier.policy import Limits
 from verifier.position import Tick
 from verifier.table import TableName
+from verifier.watermark import no_row
 
 
 class SqliteWatermark:
@@ -33,9 +33,7 @@ class SqliteWatermark:
             with closing(sqlite3.connect(uri, uri=True, timeout=self._lock_seconds, isolation_level=None)) as made:
                 found = made.execute(self._sql).fetchall()
         if not found or found[0][0] is None:
-            raise Misconfigured(
-                f"the watermark {self._table} on {self._files.where} has no row with id 1 and a tick: insert it"
-            )
+            raise no_row(self._table, self._files.where)
         return Tick(int(found[0][0]))
 
     def close(self) -> None:
