@@ -8,6 +8,7 @@ from concurrent.futures import Future
 from functools import partial
 from itertools import groupby
 from operator import methodcaller
+from time import monotonic, sleep
 from typing import Any
 
 import confluent_kafka as ck
@@ -25,6 +26,8 @@ _LOST = {
     "_UNKNOWN_PARTITION",
     "_UNKNOWN_TOPIC",
 }
+_ELECTING = {"NOT_LEADER_FOR_PARTITION", "LEADER_NOT_AVAILABLE", "FENCED_LEADER_EPOCH", "UNKNOWN_LEADER_EPOCH"}
+"""A partition changes its leader, or has just been made: the broker knows more in a moment."""
 _REFUSED = {
     "_AUTHENTICATION",
     "SASL_AUTHENTICATION_FAILED",
@@ -89,15 +92,26 @@ class ConfluentConsumer:
 
     def bounds(self, partitions: Collection[Partition]) -> Mapping[Partition, tuple[int, int]]:
         found = {}
-        for topic, number in partitions:
+        until = monotonic() + self._seconds_max
+        for place in partitions:
+            bound = self._bound(place, until)
+            if bound is not None:
+                found[place] = bound
+        return found
+
+    def _bound(self, place: Partition, until: float) -> tuple[int, int] | None:
+        while True:
             try:
-                found[topic, number] = self._consumer.get_watermark_offsets(
-                    ck.TopicPartition(topic, number), timeout=self._seconds_max, cached=False
+                return self._consumer.get_watermark_offsets(
+                    ck.TopicPartition(*place), timeout=self._seconds_max, cached=False
                 )
             except ck.KafkaException as error:
-                if error.args[0].name() not in _LOST:
+                name = error.args[0].name()
+                if name in _LOST:
+                    return None
+                if name not in _ELECTING or monotonic() > until:
                     raise _translated(error.args[0], self._servers) from error
-        return found
+            sleep(0.1)
 
     def made(self, topics: Collection[str]) -> Mapping[str, int]:
         asked = self._admin().describe_topics(ck.TopicCollection(list(topics)), request_timeout=self._seconds_max)
