@@ -7,9 +7,8 @@ from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import Future
 from functools import partial
 from itertools import groupby
-from operator import methodcaller
 from time import monotonic, sleep
-from typing import Any
+from typing import Any, cast
 
 import confluent_kafka as ck
 from confluent_kafka.admin import AdminClient, ConfigResource, ResourceType  # type: ignore[attr-defined]
@@ -35,8 +34,6 @@ _REFUSED = {
     "GROUP_AUTHORIZATION_FAILED",
     "CLUSTER_AUTHORIZATION_FAILED",
 }
-_ERROR, _TOPIC, _PARTITION = methodcaller("error"), methodcaller("topic"), methodcaller("partition")
-_OFFSET, _KEY, _VALUE = methodcaller("offset"), methodcaller("key"), methodcaller("value")
 _AWAY = {"_TRANSPORT", "_ALL_BROKERS_DOWN", "_RESOLVE", "_TIMED_OUT"}
 
 
@@ -154,7 +151,7 @@ class ConfluentConsumer:
         messages = [first, *self._consumer.consume(records_max - 1, 0)] if records_max > 1 else [first]
         lost: list[Partition] = []
         ends: dict[Partition, int] = {}
-        if any(map(_ERROR, messages)):
+        if any(map(ck.Message.error, messages)):
             odd = [message for message in messages if message.error() is not None]
             messages = [message for message in messages if message.error() is None]
             self._heed(odd, lost, ends)
@@ -209,22 +206,24 @@ def _place(message: ck.Message) -> Partition:
 
 
 def _runs(messages: Sequence[ck.Message]) -> list[Run]:
-    """By partition, as they came. What is asked of every message is asked without a loop of ours."""
-    topics, partitions = list(map(_TOPIC, messages)), list(map(_PARTITION, messages))
+    """By partition, as they came. What is asked of every message is asked without a loop of ours, by methods of the
+    class: to look each of them up in its message would take four times as long."""
+    topics, partitions = list(map(ck.Message.topic, messages)), list(map(ck.Message.partition, messages))
     if messages and topics.count(topics[0]) == partitions.count(partitions[0]) == len(messages):
-        return [_run((topics[0], partitions[0]), messages)]
+        return [_run(_place(messages[0]), messages)]
     runs: list[Run] = []
     start = 0
-    for place, group in groupby(zip(topics, partitions, strict=True)):
+    for _, group in groupby(zip(topics, partitions, strict=True)):
         end = start + len(list(group))
-        runs.append(_run(place, messages[start:end]))
+        runs.append(_run(_place(messages[start]), messages[start:end]))
         start = end
     return runs
 
 
 def _run(place: Partition, messages: Sequence[ck.Message]) -> Run:
-    columns = list(map(_OFFSET, messages)), list(map(_KEY, messages)), list(map(_VALUE, messages))
-    return Run(place, *columns, _at(messages[-1]), partial(_whole, messages))
+    offsets = cast("list[int]", list(map(ck.Message.offset, messages)))  # None is for messages that were not consumed
+    keys, values = list(map(ck.Message.key, messages)), list(map(ck.Message.value, messages))
+    return Run(place, offsets, keys, values, _at(messages[-1]), partial(_whole, messages))
 
 
 def _whole(messages: Sequence[ck.Message], index: int) -> Record:
