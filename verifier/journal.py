@@ -60,8 +60,16 @@ class RunJournal(Protocol):
         """Newest first."""
         ...
 
-    def checkpoint(self, run_id: str, results: Sequence[ChunkResult], drifts: Sequence[Drift]) -> None:
-        """All followers' results of chunks that are done, with the drift found in them. Repeating one is harmless."""
+    def checkpoint(
+        self,
+        run_id: str,
+        results: Sequence[ChunkResult],
+        drifts: Sequence[Drift],
+        finished: Mapping[TableName, str] | None = None,
+    ) -> None:
+        """All followers' results of chunks that are done, with the drift found in them, and the tables that are done
+        with them, as `finish_table` has them. Of several results of one chunk the last counts. Repeating one is
+        harmless."""
         ...
 
     def results(self, run_id: str, table: TableName) -> Sequence[ChunkResult]:

@@ -72,13 +72,21 @@ class SqlRuns:
         with self._store.read() as connection:
             return [_run(row) for row in connection.execute(query)]
 
-    def checkpoint(self, run_id: str, results: Sequence[ChunkResult], drifts: Sequence[Drift]) -> None:
+    def checkpoint(
+        self,
+        run_id: str,
+        results: Sequence[ChunkResult],
+        drifts: Sequence[Drift],
+        finished: Mapping[TableName, str] | None = None,
+    ) -> None:
         """All followers' results of chunks that are done, with the drift found in them, which is also recorded as
-        open. Repeating one is harmless."""
+        open, and the tables that are done with them. Repeating one is harmless."""
         group = self._store.group
         chunks = [row | {"run_id": run_id} for row in latest(group, list(results))]
+        done = [self._finished(run_id, table, summary) for table, summary in (finished or {}).items()]
         with self._store.write() as connection:
             self._store.upsert(connection, tables.run_chunks, chunks)
+            self._store.upsert(connection, tables.run_tables, done)
             if not drifts:
                 return
             drift_rows.record(self._store, connection, drifts, self._announce)
@@ -128,20 +136,22 @@ class SqlRuns:
             return {(follower, kind): found for follower, kind, found in connection.execute(query)}
 
     def finish_table(self, run_id: str, table: TableName, summary: str) -> None:
-        row = {
+        with self._store.write() as connection:
+            self._store.upsert(connection, tables.run_tables, [self._finished(run_id, table, summary)])
+
+    def finished_tables(self, run_id: str) -> Mapping[TableName, str]:
+        query = select(tables.run_tables).where(_TABLES.group_name == self._store.group, _TABLES.run_id == run_id)
+        with self._store.read() as connection:
+            return {TableName(row.schema_name, row.table_name): row.summary for row in connection.execute(query)}
+
+    def _finished(self, run_id: str, table: TableName, summary: str) -> dict[str, str]:
+        return {
             "group_name": self._store.group,
             "run_id": run_id,
             "schema_name": table.schema,
             "table_name": table.name,
             "summary": summary,
         }
-        with self._store.write() as connection:
-            self._store.upsert(connection, tables.run_tables, [row])
-
-    def finished_tables(self, run_id: str) -> Mapping[TableName, str]:
-        query = select(tables.run_tables).where(_TABLES.group_name == self._store.group, _TABLES.run_id == run_id)
-        with self._store.read() as connection:
-            return {TableName(row.schema_name, row.table_name): row.summary for row in connection.execute(query)}
 
 
 def _run(row: Row[Any]) -> Run:

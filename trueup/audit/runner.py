@@ -66,11 +66,12 @@ class Audit:
     _budget: RowBudget = field(default_factory=RowBudget)
     _shown: Shown = field(default_factory=Shown)
     _lock: Lock = field(default_factory=Lock)
+    _kept: PatientJournal = field(init=False)
 
     def __post_init__(self) -> None:
         tools = self.tools
-        journal = PatientJournal(tools.journal, tools.clock, tools.watcher, tools.stop, tools.retry_seconds)
-        self.tools = replace(tools, journal=journal, changed=self._changed)
+        self._kept = PatientJournal(tools.journal, tools.clock, tools.watcher, tools.stop, tools.retry_seconds)
+        self.tools = replace(tools, journal=self._kept, changed=self._changed)
         self._budget = RowBudget(self.request.rows_max)
         self._shown = Shown(tools.drifts_shown)
 
@@ -141,7 +142,12 @@ class Audit:
             entries[name] = turn.entries
             return not self.interrupted
 
-        work(left, one, self.tables_at_once)
+        try:
+            work(left, one, self.tables_at_once)
+        except (Temporary, Permanent, Unsound):
+            self._kept.flush()
+            raise
+        self._kept.flush()
         return self._report(run, [entry for name in names for entry in entries.get(name, ())])
 
     def _identify(self) -> None:

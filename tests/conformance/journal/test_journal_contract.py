@@ -123,6 +123,9 @@ def test_finished_tables(journal: Journal) -> None:
     journal.runs.finish_table("r", ITEMS, "{}")
     journal.runs.finish_table("r", ORDERS, '{"a": 2}')
     assert journal.runs.finished_tables("r") == {ORDERS: '{"a": 2}', ITEMS: "{}"}
+    journal.runs.checkpoint("r", [a_chunk(0)], [], {ORDERS: '{"a": 3}'})
+    assert journal.runs.finished_tables("r") == {ORDERS: '{"a": 3}', ITEMS: "{}"}
+    assert journal.runs.results("r", ORDERS) == [a_chunk(0)]
 
 
 # --- drift

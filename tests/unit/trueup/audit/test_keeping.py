@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -75,3 +76,80 @@ def test_what_no_waiting_mends_is_told_at_once() -> None:
     with pytest.raises(JournalLost, match="it cannot be written"):
         patient(failing, VirtualClock()).checkpoint("r", [], [])
     assert failing.tries == 1
+
+
+@dataclass
+class Counting:
+    """How many steps were written, and what a process that is killed now would leave."""
+
+    inner: Any
+    writes: int = 0
+
+    def checkpoint(self, *words: Any) -> None:
+        self.writes += 1
+        self.inner.checkpoint(*words)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.inner, name)
+
+
+@pytest.fixture
+def book(tmp_path: Any) -> Iterator[Any]:
+    journal = open_journal(tmp_path / "j.db", "shop")
+    yield journal
+    journal.close()
+
+
+def test_steps_that_follow_quickly_are_written_together_and_in_order(book: Any) -> None:
+    counting, clock = Counting(book.runs), VirtualClock()
+    keeper = patient(counting, clock)
+    keeper.begin(Run("r", "audit", 1.0, "s"))
+    keeper.checkpoint("r", [a_chunk(0)], [])
+    for index in range(1, 40):
+        keeper.checkpoint("r", [a_chunk(index)], [])
+    keeper.finish_table("r", ORDERS, "{}")
+    assert (counting.writes, len(book.runs.results("r", ORDERS)), book.runs.finished_tables("r")) == (1, 1, {})
+    clock.sleep(0.3)
+    keeper.checkpoint("r", [a_chunk(40)], [])
+    assert (counting.writes, len(book.runs.results("r", ORDERS))) == (2, 41)
+    assert book.runs.finished_tables("r") == {ORDERS: "{}"}
+    keeper.checkpoint("r", [a_chunk(41)], [])
+    keeper.flush()
+    keeper.flush()
+    assert (counting.writes, len(book.runs.results("r", ORDERS))) == (3, 42)
+
+
+def test_drift_is_never_held_back_and_takes_with_it_what_came_before(book: Any) -> None:
+    counting = Counting(book.runs)
+    keeper = patient(counting, VirtualClock())
+    keeper.begin(Run("r", "audit", 1.0, "s"))
+    keeper.checkpoint("r", [a_chunk(0)], [])
+    keeper.checkpoint("r", [a_chunk(1)], [])
+    keeper.checkpoint("r", [a_chunk(2)], [a_drift()])
+    assert (counting.writes, len(book.runs.results("r", ORDERS))) == (2, 3)
+    assert sum(keeper.drift_counts("r", ORDERS).values()) == 1
+
+
+def test_what_could_not_be_written_is_written_by_the_next_step_its_drift_included(book: Any) -> None:
+    book.runs.begin(Run("r", "audit", 1.0, "s"))
+    failing = Failing(book.runs, [Forbidden("it cannot be written")])
+    keeper = patient(failing, VirtualClock())
+    with pytest.raises(JournalLost):
+        keeper.checkpoint("r", [a_chunk(0)], [a_drift()])
+    keeper.checkpoint("r", [a_chunk(1)], [])
+    assert len(book.runs.results("r", ORDERS)) == 2
+    assert sum(book.runs.drift_counts("r", ORDERS).values()) == 1
+
+
+def test_a_run_that_goes_on_reads_what_it_kept_and_a_new_one_asks_for_nothing(book: Any) -> None:
+    keeper = patient(book.runs, VirtualClock())
+    keeper.begin(Run("r", "audit", 1.0, "s"))
+    assert (keeper.results("r", ORDERS), keeper.drift_counts("r", ORDERS)) == ([], {})
+    keeper.checkpoint("r", [a_chunk(0)], [a_drift()])
+    keeper.checkpoint("r", [a_chunk(1)], [])
+    assert len(keeper.results("r", ORDERS)) == 2
+    resumed = patient(book.runs, VirtualClock())
+    assert len(resumed.results("r", ORDERS)) == 2
+    assert sum(resumed.drift_counts("r", ORDERS).values()) == 1
+    resumed.begin(Run("r", "audit", 1.0, "s"))
+    assert len(resumed.results("r", ORDERS)) == 2
