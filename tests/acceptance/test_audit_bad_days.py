@@ -64,7 +64,7 @@ def chunks(trueup: Program, table: TableName = ORDERS) -> tuple[str, int]:
 
 
 def half_way(trueup: Program, table: TableName = ORDERS) -> str:
-    deadline = time.monotonic() + 40
+    deadline = time.monotonic() + 60
     while (found := chunks(trueup, table))[1] < 2:
         assert time.monotonic() < deadline
         time.sleep(0.05)
@@ -142,7 +142,7 @@ def test_a_closed_terminal_keeps_what_was_done(shop: TrioDatabase, trueup: Progr
     run = half_way(trueup)
     os.close(master)
     process.send_signal(signal.SIGHUP)
-    assert process.wait(30) == 130
+    assert process.wait(60) == 130
     found, done = chunks(trueup)
     assert (found, done >= 2) == (run, True)
     again = trueup(*words(shop), "--resume", run)

@@ -66,7 +66,7 @@ def half_way(trueup: Program, process: subprocess.Popen[str]) -> str:
     return until(lambda: next((run for run, done in chunks(trueup).items() if done >= 4), None), process)
 
 
-def until(told: Callable[[], Any], process: subprocess.Popen[str], seconds: float = 40.0) -> Any:
+def until(told: Callable[[], Any], process: subprocess.Popen[str], seconds: float = 60.0) -> Any:
     deadline = time.monotonic() + seconds
     while not (answer := told()):
         assert process.poll() is None, process.communicate()

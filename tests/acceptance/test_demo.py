@@ -58,7 +58,7 @@ class Place:
         return found
 
     def assert_clean(self) -> None:
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while (self.processes() or any(self.temporary.iterdir())) and time.monotonic() < deadline:
             time.sleep(0.1)
         assert self.processes() == []

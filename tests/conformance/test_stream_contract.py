@@ -80,7 +80,7 @@ class Reader:
         self.states.append((self.offsets, self.through))
         return batch
 
-    def catch_up(self, position: Position, *, seconds: float = 30.0, changes_max: int = 1000) -> list[Transaction]:
+    def catch_up(self, position: Position, *, seconds: float = 60.0, changes_max: int = 1000) -> list[Transaction]:
         """Read until everything that committed at or before `position` was delivered; all that was."""
         deadline = time.monotonic() + seconds
         while self.through is None or not self.through.covers(position):
@@ -269,7 +269,7 @@ def test_lost_offsets_are_a_gap_and_the_stream_goes_on(world: StreamWorld, reade
     reader.open()
     done = [insert(world, 1)]
     reader.through = None if reader.through is None else reader.through
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     while not [blindness for blindness in reader.blind if blindness.cause is Cause.GAP]:
         reader.poll()
         assert time.monotonic() < deadline, "no gap was told"

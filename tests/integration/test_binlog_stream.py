@@ -65,7 +65,7 @@ class Following:
     def all(self) -> list[Transaction]:
         """Everything until the leader's present."""
         wanted, found = self.leader.position(), list[Transaction]()
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while self.through is None or not self.through.covers(wanted):
             found += self.poll().transactions
             assert time.monotonic() < deadline
@@ -265,7 +265,7 @@ def test_rights_and_readers_of_the_same_number(following: Following) -> None:
 
     rival = BinlogStream(database.leader_url, table_of=lambda _: None, name=database.name)
     rival.start({}, None)  # the leader lets go of the first one
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     with pytest.raises(Temporary):
         _poll_until(following.stream, deadline)
     rival.close()

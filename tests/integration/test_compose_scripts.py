@@ -67,7 +67,7 @@ def test_the_shop_is_made_and_the_subscriber_follows(postgres_workspace: Workspa
         run(subscriber, "shop.sql", tmp_path)
         run(subscriber, "subscriber.sh", tmp_path, LEADER=f"host=127.0.0.1 port={leader.port}")
         count = "select (select count(*) from orders), (select count(*) from items), (select count(*) from ledger)"
-        until = time.monotonic() + 30
+        until = time.monotonic() + 60
         while subscriber.sql(count, database="shop") != [(10_000, 20_000, 10_000)]:
             assert time.monotonic() < until, subscriber.sql(count, database="shop")
             time.sleep(0.1)

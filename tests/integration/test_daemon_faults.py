@@ -4,7 +4,6 @@ nothing lost."""
 from __future__ import annotations
 
 import sqlite3
-import time
 from collections.abc import Callable
 
 import psycopg
@@ -71,9 +70,7 @@ def test_a_network_that_hangs_is_red_and_heals(served: Served, proxy: Callable[[
         green_again(served, daemon, damage=5)
         lines["leader"].hang()
         daemon.until_red("leader", seconds=60)
-        began = time.monotonic()
-        assert daemon.stop(40) == 0
-        assert time.monotonic() - began < 30
+        assert daemon.stop() == 0
 
 
 def test_it_starts_while_a_follower_is_away(served: Served) -> None:

@@ -60,13 +60,13 @@ def _kill_walsender(database: Database) -> None:
 
 
 def _until_free(database: Database) -> None:
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while _slot(database, "active"):
         assert time.monotonic() < deadline
         time.sleep(0.02)
 
 
-def _patient(follower: Follower, seconds: float = 20.0) -> list[Temporary]:
+def _patient(follower: Follower, seconds: float = 60.0) -> list[Temporary]:
     """Catch up as a service does: try again after a Temporary. The errors that came."""
     errors = []
     deadline = time.monotonic() + seconds
@@ -80,7 +80,7 @@ def _patient(follower: Follower, seconds: float = 20.0) -> list[Temporary]:
             time.sleep(0.05)
 
 
-def _poll_until_it_fails(follower: Follower, seconds: float = 15.0) -> None:
+def _poll_until_it_fails(follower: Follower, seconds: float = 60.0) -> None:
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         follower.poll()
@@ -146,7 +146,7 @@ def test_a_restarted_leader_is_followed_on(postgres_workspace: Workspace) -> Non
     with pytest.raises(Temporary):
         _poll_until_it_fails(follower)
     stop.join()
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 50, "after a minute the leader would have ended the connection by itself"
     with pytest.raises(Unreachable):
         follower.poll()
     cluster.start()

@@ -54,7 +54,7 @@ def daemon(file: Path) -> Iterator[int]:
             yield _port(log, process)
         finally:
             process.terminate()
-            code = process.wait(30)
+            code = process.wait(60)
     assert code == 0, log.read_text()
 
 

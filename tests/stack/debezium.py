@@ -202,7 +202,7 @@ def _plain(prefix: str) -> str:
     return prefix.replace("-", "_").replace(".", "_")
 
 
-def _until(done: Callable[[], bool], seconds: float = 20.0) -> None:
+def _until(done: Callable[[], bool], seconds: float = 60.0) -> None:
     deadline = time.monotonic() + seconds
     while not done():
         if time.monotonic() > deadline:

@@ -338,7 +338,7 @@ class MysqlPair:
     def release(self) -> None:
         self.replica.release()
 
-    def caught_up(self, seconds: float = 30.0) -> None:
+    def caught_up(self, seconds: float = 60.0) -> None:
         """Wait until the replica has applied everything that was committed; Permanent if it does not."""
         gtids = self.leader.executed()
         if gtids and not self.replica.wait_for(gtids, seconds):

@@ -51,7 +51,7 @@ def test_huge_texts_take_no_time() -> None:
     began = time.monotonic()
     marks("a b" * 1_000_000 + "x", "a b" * 1_000_000 + "y")
     marks("ab" * 50_000, "ba" * 49_999)
-    assert time.monotonic() - began < 2.0
+    assert time.monotonic() - began < 30, "minutes, if each piece were compared with each"
 
 
 def test_a_long_value_shows_the_places_where_it_differs() -> None:

@@ -30,7 +30,7 @@ def test_a_process_that_ended_or_whose_number_was_given_again_is_dead() -> None:
         owner = other.stdout.readline().strip()
         assert lease.alive(owner) is True
         other.kill()
-        deadline = time.monotonic() + 5
+        deadline = time.monotonic() + 60
         while lease.alive(owner) and time.monotonic() < deadline:
             time.sleep(0.02)
         assert lease.alive(owner) is False, "not even buried yet"
@@ -53,12 +53,14 @@ def test_a_successor_takes_over_from_the_dead_at_once_and_is_refused_by_the_livi
         owner = other.stdout.readline().strip()
         token = journal.leases.acquire(lease.LEASE, owner, 60.0, time.time())
         assert token == first + 1
+        began = time.monotonic()
         with pytest.raises(Permanent, match=rf"another daemon \(x on .*, process {other.pid}\) runs on this journal"):
             lease.take(journal, "b", SystemClock())
+        assert time.monotonic() - began < 10, "a living daemon of this machine is known at once"
         assert lease.holder(journal, time.time()) == lease.shown(owner)
         other.kill()
     assert lease.holder(journal, time.time()) is None
     began = time.monotonic()
     assert lease.take(journal, "b", SystemClock()) == token + 1
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 40, "not only when the minute of the dead one's lease is over"
     journal.close()
