@@ -15,9 +15,8 @@ def test_pause_and_resume_of_a_running_daemon(served: Served) -> None:
         daemon.until_ready()
         assert daemon.metric("trueup_paused", group="shop") == 0
         assert served.ask("pause", "shop").code == 0
-        daemon.until(lambda: daemon.metric("trueup_paused", group="shop") == 1, "the pause", seconds=2.0)
-        time.sleep(1.0)
-        before = daemon.metric("trueup_rows_compared_total", follower="subscriber")
+        daemon.until(lambda: daemon.metric("trueup_paused", group="shop") == 1, "the pause")
+        before = daemon.at_rest("trueup_rows_compared_total", follower="subscriber")
         served.subscriber.sql("update orders set status = 'damaged' where id = 7")
         served.leader.sql("update orders set note = 'touched in the pause' where id in (7, 8)")
         served.world.caught_up()
