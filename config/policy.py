@@ -60,7 +60,13 @@ class Verify(Model):
 
     touched: Switch = True
     """Verify touched keys as changes arrive. Off: the stream only serves as evidence for scans."""
-    batch_keys: Count = 500
+    every: Duration = 1.0
+    """While changes keep coming they are looked at together, once in this time: what changed ten times in between is
+    looked at once, and wrong rows are found this much later at most. A change after a rest is looked at, at once."""
+    load: Share = 0.25
+    """No more than this part of the time is spent looking at touched keys, per follower: where servers are slow or many
+    tables change, looks are further apart, up to four times `every`."""
+    batch_keys: Count = 1000
     """Keys per statement. Beyond some hundred, a statement's fixed cost no longer matters."""
     pending_max: Count = 100_000
     """Touched keys kept waiting in memory; more are left to the scan, and counted."""

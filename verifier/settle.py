@@ -9,6 +9,7 @@ before they can be judged, the next batches are looked at meanwhile.
 from __future__ import annotations
 
 import heapq
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import count
@@ -54,10 +55,13 @@ class _Attempt:
 
 @dataclass(slots=True)
 class Room(Generic[Tag]):
-    """Suspects of one table on one follower. `judge` starts an attempt at a batch of keys."""
+    """Suspects of one table on one follower. `judge` starts an attempt at a batch of keys. Keys that are due later than
+    `until` (seconds since the epoch) wait for whoever moves it: so looks come in rounds, and each round takes together
+    what the time before it has gathered."""
 
     judge: Callable[[list[Key]], Judging]
     policy: SettlePolicy
+    until: float = math.inf
     _waiting: dict[Key, _Waiting[Tag]] = field(default_factory=dict)
     _due: list[tuple[float, int, Key]] = field(default_factory=list)
     _attempts: list[_Attempt] = field(default_factory=list)
@@ -85,9 +89,9 @@ class Room(Generic[Tag]):
         return 0 if waiting is None else waiting.tries
 
     def next_due(self) -> float | None:
-        """When `advance` will have something to do; None if the room is empty."""
+        """When `advance` will have something to do; None if the room is empty, or who is in it waits for a round."""
         dues = [attempt.due for attempt in self._attempts]
-        if self._due:
+        if self._due and self._due[0][0] <= self.until:
             free = self._free_at()
             dues += [] if free is None else [max(self._due[0][0], free)]
         return min(dues, default=None)
@@ -157,7 +161,8 @@ class Room(Generic[Tag]):
 
     def _take_due(self, now: float) -> list[Key]:
         keys: list[Key] = []
-        while self._due and self._due[0][0] <= now and len(keys) < self.policy.batch_keys:
+        latest = min(now, self.until)
+        while self._due and self._due[0][0] <= latest and len(keys) < self.policy.batch_keys:
             _, _, key = heapq.heappop(self._due)
             if key in self._waiting:
                 keys.append(key)

@@ -19,6 +19,7 @@ from reconciler.events import Announcer, DriftNews, drift_event
 from reconciler.policy import Mode, RepairPolicy
 from reconciler.ports import Event
 from trueup.audit.brake import Braking
+from trueup.bootstrap.backlog import Backlog
 from trueup.bootstrap.engines import Endpoints
 from trueup.bootstrap.events import event_sink
 from trueup.bootstrap.rogue import open_rogues
@@ -38,12 +39,12 @@ from trueup.services.published import Published
 from trueup.services.relay import RelayService
 from trueup.services.repair import RepairService
 from trueup.services.rogue import RogueService
+from trueup.services.rounds import Rounds
 from trueup.services.scan import Pace, ScanService
 from trueup.services.throttle import Logged, Throttle
 from trueup.services.verify import VerifyService
 from trueup.services.watch import SharedLag, WatchService
 from verifier.brake import Brakes, small_enough
-from verifier.change import Batch
 from verifier.check import Checker, CheckPolicy
 from verifier.drift import Drift
 from verifier.errors import Misconfigured
@@ -57,24 +58,7 @@ from verifier.window import TransactionWindow
 
 logger = logging.getLogger("trueup.bootstrap")
 
-_BACKLOG_SECONDS = 5.0
-
 References = Mapping[TableName, Collection[TableName]]
-
-
-@dataclass(slots=True)
-class Backlog:
-    """Messages of the stream not read yet, asked now and then by the thread that owns the stream (its client allows no
-    other). None: not a matter of messages."""
-
-    ask: Callable[[], int | None] = lambda: None
-    messages: int | None = None
-    _asked_at: float = 0.0
-
-    def batch(self, batch: Batch, now: float) -> None:
-        """A `StreamWatcher`."""
-        if now - self._asked_at >= _BACKLOG_SECONDS:
-            self._asked_at, self.messages = now, self.ask()
 
 
 @dataclass(slots=True)
@@ -184,6 +168,7 @@ def _wired(
         backlog = Backlog(stream.backlog)
         follow = FollowService(world, stream.stream, journal.stream, watchers=(lag, backlog), heard=stream.heard)
         follow.scans = journal.scans
+        follow.strangers = stream.strangers
     scan = ScanService(world, journal.scans, journal.stream, _scan_policy(group), _pace(group), drifts=journal.drifts)
     scan.throttle = _throttle(group, servers, clock)
     scan.dirty = DirtyScan(world, journal.dirty, journal.stream, _scan_policy(group), throttle=scan.throttle)
@@ -208,7 +193,8 @@ def _wired(
         wait_first_seconds=0.02, give_up_seconds=group.verify.patience, batch_keys=group.verify.batch_keys
     )
     for one in group.followers:
-        runtime.verify[one.name] = VerifyService(world, one.name, journal.stream, patience)
+        rounds = Rounds(group.verify.every, group.verify.load)
+        runtime.verify[one.name] = VerifyService(world, one.name, journal.stream, patience, rounds=rounds)
         if group.repair.mode != "off":
             runtime.repair[one.name] = _repair(group, one.name, world, journal, announcer, servers, one.repair_address)
     runtime.rogue.extend(open_rogues(group, world, journal))

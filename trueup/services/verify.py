@@ -13,6 +13,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 
 from trueup.services.group import GroupWorld
+from trueup.services.rounds import Rounds
 from verifier.bracketing import BracketJudging
 from verifier.change import Blindness, Cause
 from verifier.compare import Comparison
@@ -51,7 +52,8 @@ class Verified:
 @dataclass(slots=True)
 class VerifyService:
     """One follower's touched keys. `pending_max` bounds the keys held in memory at a time. A key that `hot_after` looks
-    could not judge is hot: it is judged by its after-images from then on."""
+    could not judge is hot: it is judged by its after-images from then on. Looks begin in `rounds`; what waits for the
+    stream, and asks no server, goes on between them."""
 
     world: GroupWorld
     follower: str
@@ -60,6 +62,7 @@ class VerifyService:
     pending_max: int = 5_000
     hot_after: int = 3
     settled: Callable[[Verified], None] = lambda verified: None
+    rounds: Rounds = field(default_factory=Rounds)
     reasons: Counter[str] = field(default_factory=Counter)
     _rooms: dict[TableName, Room[Touched]] = field(default_factory=dict)
     _held: set[tuple[TableName, Key]] = field(default_factory=set)
@@ -73,17 +76,15 @@ class VerifyService:
 
     def tick(self, now: float) -> float:
         """Temporary while a server is away; the keys stay where they are. Where nothing waits nobody is asked."""
-        if not self._held and not self.journal.touched(self.follower, limit=1):
-            return _IDLE_SECONDS
-        applied = None if self.world.marked(self.follower) else self.world.followers[self.follower].position()
-        if self.world.sight is not None:
-            # Who is judged by the watermark needs nothing that the window keeps.
-            self.world.sight.latest(applied=(self.follower, applied or self.world.leader.position()))
+        began, opening = now, self.rounds.due(now)
+        if opening:
+            if not self._held and not self.journal.touched(self.follower, limit=1):
+                return _IDLE_SECONDS
+            self._open_round(now)
         if self.world.paused(None):
             for table, room in self._rooms.items():
                 self._let_go(table, room, "paused")
             return _PAUSED_SECONDS
-        self._admit(applied, now)
         for table, room in self._rooms.items():
             if self.world.paused(table):
                 self._let_go(table, room, "paused")
@@ -92,8 +93,22 @@ class VerifyService:
                 now = self._advance(table, room, now)
             except Permanent as problem:
                 self._put_aside(table, room, str(problem), now)
-        dues = [due for due in (room.next_due() for room in self._rooms.values()) if due is not None]
-        return max(0.0, min([_IDLE_SECONDS, *(due - now for due in dues)]))
+        if opening:
+            self.rounds.ended(began, self.world.clock.now())
+        dues = [due - now for due in (room.next_due() for room in self._rooms.values()) if due is not None]
+        return max(0.0, min([max(_IDLE_SECONDS, self.rounds.wait(now)), *dues]))
+
+    def _open_round(self, now: float) -> None:
+        """Take in what the follower has applied by now, and let everybody look who is due."""
+        applied = None if self.world.marked(self.follower) else self.world.followers[self.follower].position()
+        if self.world.sight is not None:
+            # Who is judged by the watermark needs nothing that the window keeps.
+            self.world.sight.latest(applied=(self.follower, applied or self.world.leader.position()))
+        if self.world.paused(None):
+            return
+        self._admit(applied, now)
+        for room in self._rooms.values():
+            room.until = self.rounds.until(now)
 
     def _advance(self, table: TableName, room: Room[Touched], now: float) -> float:
         """Let one table's room do what is due; returns the time after it."""

@@ -117,3 +117,16 @@ def test_giving_up_lets_everybody_out() -> None:
     ]
     assert not room
     assert room.next_due() is None
+
+
+def test_keys_that_come_due_after_a_round_began_wait_for_the_next() -> None:
+    judge = Judge({(1,): [Equal()], (2,): [Equal()]})
+    room: Room[int] = Room(judge, SettlePolicy())
+    room.admit([(1,)], 1, 100.0, delay=0.0)
+    room.admit([(2,)], 2, 100.5, delay=0.0)
+    room.until = 100.0
+    assert [left.key for left in room.advance(101.0)] == [(1,)]
+    assert (room.next_due(), room.advance(102.0)) == (None, [])
+    room.until = 102.0
+    assert room.next_due() == 100.5
+    assert [left.key for left in room.advance(102.0)] == [(2,)]
