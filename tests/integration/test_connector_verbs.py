@@ -63,7 +63,7 @@ def site(kafka_stack: KafkaStack, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 
 def _first(stack: KafkaStack, topic: str) -> dict[str, Any]:
-    """The first event of a topic; fails when a minute passes without one."""
+    """The first event of a topic; fails when 60 s pass without one."""
     consumer = Consumer(
         {
             "bootstrap.servers": stack.bootstrap, "group.id": str(uuid.uuid4()), "auto.offset.reset": "earliest",
@@ -162,7 +162,7 @@ def _lost(database: Database, slot: str) -> None:
     """Drop the slot as soon as its connector lets go of it."""
     until = time.monotonic() + 60
     while database.sql("select 1 from pg_replication_slots where slot_name = %s and active", (slot,)):
-        assert time.monotonic() < until, "the slot stays in use"
+        assert time.monotonic() < until, "the slot stays in use, not within 60 s"
         time.sleep(0.05)
     database.sql("select pg_drop_replication_slot(%s)", (slot,))
 

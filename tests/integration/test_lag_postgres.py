@@ -47,7 +47,7 @@ class Watched:
     def until(self, hop: str, state: LagState, changes: int | None = None, seconds: float = 60.0) -> HopLag:
         deadline = time.monotonic() + seconds
         while (lag := self.look()[hop]).state is not state or changes not in (None, lag.changes):
-            assert time.monotonic() < deadline, lag
+            assert time.monotonic() < deadline, f"not within {seconds:g} s: {lag}"
         return lag
 
     def write(self, first: int, count: int) -> None:

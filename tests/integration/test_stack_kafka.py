@@ -78,7 +78,7 @@ def test_a_sink_copies_rows_from_events_in_avro_to_another_engine(
 
     until = time.monotonic() + 60
     while (rows := follower.sql("select id, amount from orders", database=database.name)) != [(3, Decimal("4.25"))]:
-        assert time.monotonic() < until, str(rows)
+        assert time.monotonic() < until, f"{rows}, not within 60 s"
         time.sleep(0.05)
     with urllib.request.urlopen(f"{schema_registry.confluent_url}/subjects", timeout=10) as answer:
         assert {f"{name}.public.orders-key", f"{name}.public.orders-value"} <= set(json.load(answer))
