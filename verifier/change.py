@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from verifier.position import Position
+from verifier.spans import Spans
 from verifier.table import Key, TableName, Value
 
 
@@ -69,12 +70,14 @@ class Blindness:
 
     `keys`: these alone may have changed untold (None: any). Whoever looks at them again, behind this transaction, has
     made up for it, and the table need not be scanned. Looks that may stand on either side of it are void all the same.
+    `spans`: the same, where there are too many keys to name: they lie there (None: nobody says where).
     """
 
     cause: Cause
     table: TableName | None = None
     detail: str = ""
     keys: tuple[Key, ...] | None = None
+    spans: Spans | None = None
 
 
 @dataclass(frozen=True, slots=True)

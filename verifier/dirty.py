@@ -4,7 +4,7 @@ Below a threshold each touched key is looked at by itself. A table with more of 
 changes mark the chunks that they fall into, and the scan reads those chunks before all others. A mark carries the
 number of its latest change, and only a scan that began behind that very change takes it away, so a change that comes
 between reading and taking away is not lost. Tables without marks cost nothing. A table is crowded no longer when it has
-calmed down.
+calmed down. A single transaction that is too large to tell its keys (`verifier.spans`) marks chunks in the same way.
 """
 
 from __future__ import annotations
@@ -12,10 +12,11 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 from verifier.keyrange import ALL, KeyRange
 from verifier.position import Position
+from verifier.spans import Spans
 from verifier.table import Key, TableName
 
 CROWD = 20_000
@@ -60,6 +61,20 @@ class ChunkMap:
         at = bisect_right(self._bounds, key)
         lower = self._bounds[at - 1] if at else None
         return KeyRange(lower, self._bounds[at] if at < len(self._bounds) else None)
+
+    def over(self, spans: Spans) -> list[KeyRange]:
+        """The chunks that these stretches of keys touch, each once."""
+        found: dict[KeyRange, None] = {}
+        for lowest, highest in spans:
+            if not self._bounds or not _ordered(lowest) or not _ordered(highest):
+                return [ALL]
+            ends = self._bounds[bisect_right(self._bounds, lowest) : bisect_right(self._bounds, highest)]
+            found.update(dict.fromkeys(map(self.of, (lowest, *ends))))
+        return list(found) or [ALL]
+
+
+Bulk: TypeAlias = tuple[TableName, Spans, Position]
+"""What one transaction touched of a table, and its commit, where it has too many keys to tell them."""
 
 
 class DirtyJournal(Protocol):

@@ -9,6 +9,7 @@ from connectors.debezium.event import End
 from connectors.debezium.pending import Pending
 from verifier.change import Blindness, Cause, Transaction
 from verifier.position import Position
+from verifier.spans import TOO_LARGE
 from verifier.table import TableName
 
 
@@ -36,8 +37,8 @@ def deliver(
                 found[Blindness(Cause.DDL, table, _difference(before, names))] = None
             fields[table] = names
     if pending.large:
-        for name in sorted({one.table for one in stretches if one.table is not None}):
-            found[Blindness(Cause.GAP, name, "transaction too large to follow key by key")] = None
+        for name, keys in sorted(pending.gathered.items()):
+            found[Blindness(Cause.GAP, name, TOO_LARGE, spans=keys.told())] = None
         return Transaction(xid, commit, end.committed_at, (), tuple(found))
     distinct = sum([len(one.orders) for one in stretches]) == pending.count()
     return Transaction(xid, commit, end.committed_at, Stretches(stretches, distinct=distinct), tuple(found))

@@ -8,10 +8,13 @@ copies that were not (see `connectors.debezium.assembly`).
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+
+import msgspec
 
 from connectors.debezium.columns import Stretch
 from verifier.gtid import Binlog
+from verifier.spans import Gathered
+from verifier.table import TableName
 
 Partition = tuple[str, int]
 _STRETCHES_MAX = 1_000
@@ -37,43 +40,45 @@ class Orders:
         return int.from_bytes(self._bits, "little")
 
 
-@dataclass(slots=True)
-class Part:
+class Part(msgspec.Struct, gc=False):
     """What one partition has brought: which of the transaction's events, and what they told, in the order of arrival.
     Once the transaction is too large they are only counted, in `many`."""
 
     first: int
     last: int
-    orders: set[int] = field(default_factory=set)
-    stretches: list[Stretch] = field(default_factory=list)
+    orders: set[int]
+    stretches: list[Stretch]
     many: Orders | None = None
 
 
-@dataclass(slots=True)
-class Pending:
-    """A transaction whose end has not been delivered; of a `large` one the keys are no longer kept. `place` is that of
-    one of its rows."""
+class Pending(msgspec.Struct, gc=False):
+    """A transaction whose end has not been delivered; of a `large` one the keys are no longer kept, but where they
+    lie (`gathered`). `place` is that of one of its rows."""
 
-    parts: dict[Partition, Part] = field(default_factory=dict)
+    parts: dict[Partition, Part] = {}
     kept: int = 0
     large: bool = False
+    gathered: dict[TableName, Gathered] = {}
     place: Binlog | None = None
 
     def add(self, partition: Partition, first: int, last: int, stretch: Stretch, keep_max: int) -> int:
         """Take in what lies in one partition between these offsets; returns by how much the number of kept rows grew
         (negative when the keys were let go)."""
+        self.place = stretch.place
         part = self.parts.get(partition)
         if part is None:
-            part = self.parts[partition] = Part(first, last)
-        part.last = max(part.last, last)
-        self.place = stretch.place
-        part.stretches.append(stretch)
+            part = self.parts[partition] = Part(first, last, set() if self.large else set(stretch.orders), [stretch])
+            grown = len(part.orders)
+        else:
+            part.last = max(part.last, last)
+            part.stretches.append(stretch)
+            before = len(part.orders)
+            if not self.large:
+                part.orders.update(stretch.orders)
+            grown = len(part.orders) - before
         if self.large:
             self._count(part, stretch)
             return 0
-        before = len(part.orders)
-        part.orders.update(stretch.orders)
-        grown = len(part.orders) - before
         self.kept += grown
         return grown if self.kept <= keep_max else grown + self._shrink()
 
@@ -82,6 +87,12 @@ class Pending:
             part.many = Orders()
         for order in stretch.orders:
             part.many.add(order)
+        if stretch.table is not None and stretch.blind is None:
+            gathered = self.gathered.setdefault(stretch.table, Gathered())
+            if stretch.told is None:
+                gathered.anywhere()
+            else:
+                gathered.add(stretch.told.keys)
         stretch.orders, stretch.told = (), None
         if len(part.stretches) > _STRETCHES_MAX:
             part.stretches = list({(one.table, one.fields, one.blind): one for one in part.stretches}.values())

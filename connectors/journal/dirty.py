@@ -13,7 +13,7 @@ from sqlalchemy import Connection, and_, delete, func, select
 
 from connectors.journal import tables
 from connectors.journal.store import Store
-from verifier.dirty import CALM_SECONDS, CROWD, ChunkMap, DirtyChunk
+from verifier.dirty import CALM_SECONDS, CROWD, Bulk, ChunkMap, DirtyChunk
 from verifier.identity import key_text, parse_key, stable_id
 from verifier.keyrange import KeyRange
 from verifier.position import Position, parse
@@ -62,6 +62,23 @@ class Crowds:
             else:
                 kept[table, key] = commit
         return kept, chunks
+
+    def spread(
+        self,
+        connection: Connection,
+        bulks: Sequence[Bulk],
+        chunks: Mapping[tuple[TableName, KeyRange], Position],
+    ) -> Mapping[tuple[TableName, KeyRange], Position]:
+        """These chunks, and those that transactions touched which are too large to tell their keys, each with its
+        latest commit."""
+        found = dict(chunks)
+        for table, spans, commit in bulks:
+            crowded = self._crowded.get(table)
+            known = self._map(connection, table) if crowded is None else crowded.chunks
+            for within in known.over(spans):
+                before = found.get((table, within), commit)
+                found[table, within] = before if before.covers(commit) else commit
+        return found
 
     def mark(
         self,

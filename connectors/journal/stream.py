@@ -21,6 +21,7 @@ from connectors.journal.store import Store, paged
 from connectors.journal.touches import number, touch
 from reconciler.ports import Event
 from verifier.change import Blindness, Cause
+from verifier.dirty import Bulk
 from verifier.drift import Drift
 from verifier.identity import parse_key
 from verifier.journal import StreamState, Touched
@@ -62,15 +63,17 @@ class SqlStream:
         at: float,
         events: Sequence[Event] = (),
         others: Collection[TableName] = (),
+        bulks: Sequence[Bulk] = (),
     ) -> None:
         """Record offsets, touched keys (for every follower), blindness and events as one transaction. The mapping's
-        order is the order of the stream. Of crowded tables chunks are marked in place of keys (`verifier.dirty`), of
-        `others`, which nobody verifies, the whole."""
+        order is the order of the stream. Of crowded tables, and for `bulks`, chunks are marked in place of keys
+        (`verifier.dirty`), of `others`, which nobody verifies, the whole."""
         group = self._store.group
         with self._store.write() as connection:
             before = connection.execute(select(_STREAM.generation).where(_STREAM.group_name == group)).scalar()
             first = int(before or 0)
             touched, chunks = self.crowds.part(connection, touched, at)
+            chunks = self.crowds.spread(connection, bulks, chunks)
             generation = number(self._store, connection, touched, first, followers, at)
             self._marker.keys(connection, LEADER, touched, first, at)  # the same keys by the same numbers
             for table in dict.fromkeys(table for table, _ in chunks):

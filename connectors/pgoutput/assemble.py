@@ -1,8 +1,8 @@
 """Messages to whole transactions: pure, one message at a time.
 
 A transaction is handed out at its commit message. What cannot be told key by key is told as blindness of the table:
-truncate, a changed table, rows without a key, text that cannot be read, and transactions so large that their keys
-would not fit (their changes are counted and dropped, so memory stays bounded).
+truncate, a changed table, rows without a key, text that cannot be read. Of transactions so large that their keys would
+not fit it is told in which stretches these lie (`verifier.spans`), so memory stays bounded.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ from connectors.pgoutput.messages import (
 from connectors.pgoutput.shape import KeyOf, Shape, base_oid, shape
 from verifier.change import Blindness, Cause, Change, Operation, Transaction
 from verifier.position import Lsn
+from verifier.spans import TOO_LARGE, Gathered
 from verifier.table import Key, TableName, Value
 
-TOO_LARGE = "transaction too large to follow key by key"
 OWN = "trueup"
 """The origin of transactions that carry a logical message with this prefix: repairs are tagged so."""
 
@@ -39,18 +39,25 @@ OWN = "trueup"
 class _Half:
     """A transaction of which the commit has not come yet."""
 
-    __slots__ = ("blind", "changes", "dropped", "head", "origin", "tables")
+    __slots__ = ("blind", "changes", "gathered", "head", "origin")
 
     def __init__(self, head: Begin) -> None:
         self.head = head
         self.changes: list[Change] = []
         self.blind: dict[tuple[Cause, TableName], Blindness] = {}
-        self.tables: set[TableName] = set()
-        self.dropped = False
+        self.gathered: dict[TableName, Gathered] | None = None
+        """Where its keys lie, once it is too large to keep its changes."""
         self.origin: str | None = None
 
     def blinded(self, cause: Cause, table: TableName, detail: str = "") -> None:
         self.blind.setdefault((cause, table), Blindness(cause, table, detail))
+
+    def let_go(self) -> None:
+        """Keep of the changes only where their keys lie."""
+        gathered = self.gathered = self.gathered or {}
+        for change in self.changes:
+            gathered.setdefault(change.table, Gathered()).add((change.key,))
+        self.changes.clear()
 
 
 class Assembler:
@@ -96,11 +103,8 @@ class Assembler:
             shape = self._shape(message.relation)  # type: ignore[union-attr]  # only rows are in the table
             self.events += 1
             rows(half, shape, message)
-            if len(half.changes) > self._changes_max:
-                half.dropped = True
-            if half.dropped:
-                half.tables.update(change.table for change in half.changes)
-                half.changes.clear()
+            if half.gathered is not None or len(half.changes) > self._changes_max:
+                half.let_go()
             return None
         if isinstance(message, Commit):
             return self._commit(message)
@@ -159,16 +163,17 @@ class Assembler:
     def _commit(self, message: Commit) -> Transaction | None:
         half = self._inside(message)
         self._half = None
-        for table in sorted(half.tables):
-            half.blinded(Cause.GAP, table, TOO_LARGE)
-        if not half.changes and not half.blind:
+        large = tuple(
+            Blindness(Cause.GAP, table, TOO_LARGE, spans=keys.told()) for table, keys in (half.gathered or {}).items()
+        )
+        if not half.changes and not half.blind and not large:
             return None
         return Transaction(
             half.head.xid,
             Lsn(message.end_lsn),
             message.committed_at,
             tuple(half.changes),
-            tuple(half.blind.values()),
+            (*half.blind.values(), *large),
             half.origin,
         )
 

@@ -17,6 +17,7 @@ from reconciler.ports import Event
 from trueup.services.group import GroupWorld
 from trueup.services.letters import DeadLetters
 from verifier.change import Batch, Blindness, Cause, DeadLetter
+from verifier.dirty import Bulk
 from verifier.errors import TrueupError
 from verifier.journal import ScanJournal, StreamJournal, StreamState
 from verifier.ports import ChangeStream
@@ -43,6 +44,7 @@ class FollowJournal(StreamJournal, Protocol):
         at: float,
         events: Sequence[Event] = (),
         others: Collection[TableName] = (),
+        bulks: Sequence[Bulk] = (),
     ) -> None: ...
 
 
@@ -69,6 +71,8 @@ class FollowService:
     """Where scans are recorded; None: nothing is scanned."""
     letters: DeadLetters | None = None
     """None: the source has none."""
+    strangers: Callable[[], Collection[TableName]] = tuple
+    """Tables that changed and were not told key by key, because they are not the group's as far as is known."""
     _started: bool = False
     _began: bool = False
     _offsets: Mapping[str, int] = field(default_factory=dict)
@@ -76,6 +80,8 @@ class FollowService:
     _recorded_at: float = 0.0
     _touched: dict[tuple[TableName, Key], Position] = field(default_factory=dict)
     """Keys of batches that are in the window and not in the journal yet, in order of their latest commits."""
+    _bulks: list[Bulk] = field(default_factory=list)
+    """What they touched besides, where one transaction had too many keys to tell."""
     _others: set[TableName] = field(default_factory=set)
     """Tables that changed in them, and are not the group's as far as is known."""
 
@@ -125,8 +131,7 @@ class FollowService:
             state = self.journal.state()
         sight.begin(valid_from)
         self._offsets, self._recorded = state.offsets, state
-        self._touched.clear()
-        self._others.clear()
+        self._forget()
         self.world.refresh(self.journal)
         if sight.published is not None:
             sight.published.refresh()
@@ -159,7 +164,7 @@ class FollowService:
             del self._touched[again]
         self._touched.update(touched)
         full = len(self._touched) >= self.changes_max
-        if blind or batch.letters or full or (self._touched and not self._due(now)):
+        if blind or batch.letters or full or self._bulks or (self._touched and not self._due(now)):
             self._record(state, blind, now, batch.letters)
         elif not self._touched and state != self._recorded and self._worth_recording(now):
             self._record(state, [], now)
@@ -183,6 +188,7 @@ class FollowService:
         ours = set(self.world.book.names())
         touched: dict[tuple[TableName, Key], Position] = {}
         blind = list(batch.blind)
+        self._others.update(self.strangers())
         for transaction in batch.transactions:
             for table, keys in transaction.keys().items():
                 if table in ours:
@@ -190,8 +196,12 @@ class FollowService:
                 else:
                     self._others.add(table)
             for one in transaction.blind:
-                if one.keys and one.table is not None and one.table in ours:
+                if one.table is None or one.table not in ours:
+                    continue
+                if one.keys:
                     touch(touched, one.table, one.keys, transaction.commit)
+                if one.spans is not None:
+                    self._bulks.append((one.table, one.spans, transaction.commit))
             blind.extend(transaction.blind)
         self._others.update(one.table for one in blind if one.table is not None and one.table not in ours)
         untold = [(one.table, one.keys) for one in batch.blind if one.keys and one.table in ours]
@@ -200,7 +210,7 @@ class FollowService:
             for name, keys in untold:
                 if name is not None:
                     touch(touched, name, keys, latest)
-        return touched, [one for one in blind if one.keys is None and (one.table is None or one.table in ours)]
+        return touched, [one for one in blind if not _made_up_for(one) and (one.table is None or one.table in ours)]
 
     def _due(self, now: float) -> float:
         """Seconds until what was touched may be written."""
@@ -210,20 +220,35 @@ class FollowService:
         self, state: StreamState, blind: list[Blindness], now: float, letters: Sequence[DeadLetter] = ()
     ) -> None:
         events = self.letters.events(letters, now) if self.letters is not None else []
-        followers, others = list(self.world.followers), self._others
-        self.journal.advance(state, self._touched, blind, followers=followers, at=now, events=events, others=others)
+        followers, others, bulks = list(self.world.followers), self._others, self._bulks
+        self.journal.advance(
+            state, self._touched, blind, followers=followers, at=now, events=events, others=others, bulks=bulks
+        )
+        for table, spans, _ in bulks:
+            told = {"action": "bulk_change", "table": str(table), "stretches": len(spans)}
+            logger.info("a transaction too large to follow key by key", extra=told)
         if self.letters is not None:
             self.letters.written(letters)
-        self._touched.clear()
-        self._others.clear()
+        self._forget()
         self._recorded, self._recorded_at = state, now
         if state.offsets:
             self.stream.acknowledge(state.offsets)
+
+    def _forget(self) -> None:
+        """What was gathered is in the journal, or comes again."""
+        self._touched.clear()
+        self._bulks.clear()
+        self._others.clear()
 
     def _through(self) -> Position | None:
         sight = self.world.sight
         assert sight is not None
         return sight.read_through() or self._recorded.read_through
+
+
+def _made_up_for(one: Blindness) -> bool:
+    """Is it known where the changes lie that were not told? They are looked at, and the table is not lost sight of."""
+    return one.table is not None and (one.keys is not None or one.spans is not None)
 
 
 def touch(

@@ -11,6 +11,7 @@ from verifier.journal import Run, StreamState
 from verifier.keyrange import ALL, Chunk, KeyRange
 from verifier.marks import LEADER
 from verifier.position import Lsn
+from verifier.spans import Spans
 from verifier.table import TableName
 
 PIECES = [KeyRange(None, (10,)), KeyRange((10,), (20,)), KeyRange((20,), None)]
@@ -103,3 +104,38 @@ def test_what_waits_in_chunks_is_not_known_key_by_key(crowded: Journal) -> None:
     assert crowded.marks.whole(LEADER, base + 1_000) == {ORDERS}  # still to be read
     assert crowded.dirty.clean(crowded.dirty.dirty(1)[0])
     assert crowded.marks.whole(LEADER, base + 1_000) == frozenset()
+
+
+@pytest.mark.parametrize(
+    ("spans", "pieces"),
+    [
+        ((((3,), (10,)),), PIECES[:2]),
+        ((((1,), (2,)), ((25,), (99,))), [PIECES[0], PIECES[2]]),
+        ((((-4,), (20,)),), PIECES),
+        ((), [ALL]),
+        (((("a",), ("b",)),), [ALL]),
+    ],
+)
+def test_a_transaction_too_large_to_tell_marks_the_chunks_that_it_touched(
+    crowded: Journal, spans: Spans, pieces: list[KeyRange]
+) -> None:
+    crowded.stream.advance(StreamState({"p": 1}, Lsn(8)), {}, [], followers=["eu"], at=3.0)
+    crowded.runs.begin(Run("run", "audit", 1.0, "{}"))
+    crowded.marks.note("run", {LEADER: {}})
+    base = crowded.marks.baselines("run")[LEADER].sequence
+    state, bulks = StreamState({"p": 1}, Lsn(9)), [(ORDERS, spans, Lsn(150))]
+    crowded.stream.advance(state, {(ORDERS, (2,)): Lsn(100)}, [], followers=["eu"], at=4.0, bulks=bulks)
+    found = sorted(crowded.dirty.dirty(9), key=lambda chunk: chunk.range.lower or (-9,))
+    assert [(one.range, one.commit, one.at) for one in found] == [(piece, Lsn(150), 4.0) for piece in pieces]
+    assert _waiting(crowded) == [(ORDERS, (2,))]
+    assert crowded.stream.blind() == {}
+    assert crowded.marks.whole(LEADER, base) == {ORDERS}
+
+
+def test_the_latest_commit_of_a_chunk_is_waited_for(crowded: Journal) -> None:
+    _advance(crowded, *range(1, 8))
+    bulks = [(ORDERS, (((1,), (12,)),), Lsn(105))]
+    touched = {(ORDERS, (9,)): Lsn(109)}
+    crowded.stream.advance(StreamState({"p": 1}, Lsn(9)), touched, [], followers=["eu"], at=4.0, bulks=bulks)
+    found = {chunk.range: chunk.commit for chunk in crowded.dirty.dirty(9)}
+    assert found == {PIECES[0]: Lsn(109), PIECES[1]: Lsn(105)}

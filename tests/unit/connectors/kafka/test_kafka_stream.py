@@ -17,6 +17,7 @@ from connectors.kafka.stream import KafkaStream
 from verifier.change import Batch, Blindness, Cause
 from verifier.errors import Misconfigured, Temporary
 from verifier.position import Lsn, Position, Tick
+from verifier.spans import TOO_LARGE
 from verifier.table import Column, Family, Table, TableName
 
 T, LATE = TableName("public", "t"), TableName("public", "late")
@@ -293,7 +294,8 @@ def test_a_transaction_too_large_is_followed_by_number_only(bench: Bench) -> Non
     batch = bench.poll()
     assert keys(batch) == [[], [1]]
     assert [[(b.cause, b.table) for b in t.blind] for t in batch.transactions] == [[(Cause.GAP, T)], []]
-    assert batch.transactions[0].blind[0].detail == "transaction too large to follow key by key"
+    (blind,) = batch.transactions[0].blind
+    assert (blind.detail, blind.spans) == (TOO_LARGE, tuple(((key,), (key,)) for key in range(20)))
 
 
 def test_rows_wait_when_their_ends_do_not_come(bench: Bench) -> None:
