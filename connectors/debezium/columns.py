@@ -76,8 +76,7 @@ class RowImage(msgspec.Struct, gc=False, eq=False):
 Mapping.register(RowImage)
 
 
-@dataclass(slots=True)
-class Columns:
+class Columns(msgspec.Struct, gc=False):
     """Row changes of one table, parallel: `operations` are Debezium's letters; `messages` None: nobody will ask for the
     new rows, or too many wait."""
 
@@ -118,8 +117,7 @@ class One:
         return [self.change]
 
 
-@dataclass(slots=True)
-class Stretch:
+class Stretch(msgspec.Struct, gc=False):
     """Counted events of one table (None: of none) that lie one behind the other in one partition. `orders` are their
     places in the transaction; `told` their changes, parallel, or None where they tell none; `fields` the sorted names
     of the rows' columns (empty where only deletes came); `place` where one of them stands in the binlog."""

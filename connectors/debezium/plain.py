@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
-from typing import Literal, cast
+from typing import Any, Literal, cast
 
 import msgspec
 
@@ -25,6 +25,7 @@ from connectors.debezium.modes import Modes
 from connectors.debezium.shape import Shape
 from connectors.debezium.source import Source, TransactionId
 from connectors.debezium.types import Type
+from verifier.gtid import Binlog
 from verifier.table import Key, Table, TableName, Value
 
 _PROBES: Mapping[type, tuple[int | str, ...]] = {
@@ -41,10 +42,12 @@ class _Transaction(msgspec.Struct, gc=False):
     total_order: int
 
 
-class _Source(msgspec.Struct, gc=False):
-    table: str
-    schema: str = ""
+class _Source(msgspec.Struct, gc=False, kw_only=True):
+    """Its fields and the envelope's stand as in messages: the parser looks for the next one first."""
+
     db: str = ""
+    schema: str = ""
+    table: str
     file: str | None = None
     pos: int | None = None
 
@@ -54,11 +57,14 @@ class _Row(msgspec.Struct, gc=False):
 
 
 class _Envelope(msgspec.Struct, gc=False):
-    op: Literal["c", "u", "d"]
-    ts_ms: int
+    after: _Row | None
     source: _Source
     transaction: _Transaction
-    after: _Row | None
+    op: Literal["c", "u", "d"]
+
+
+class _Sent(msgspec.Struct, gc=False):
+    ts_ms: int
 
 
 class _Collection(msgspec.Struct, gc=False):
@@ -74,17 +80,18 @@ class _Boundary(msgspec.Struct, gc=False):
     ts_ms: int | None = None
 
 
-def _parser_of(source: _Source) -> Callable[[bytes], _Envelope]:
-    """Reads envelopes of this very table, and is spared its names."""
-    names = [
+def _parser_of(source: _Source, *, placed: bool) -> Callable[[bytes], _Envelope]:
+    """Reads envelopes of this very table, and is spared its names; `placed`: and where the row stands in a binlog."""
+    fields: list[Any] = [
         (one, Literal[name]) if (name := getattr(source, one)) else (one, Literal[""], "")
-        for one in ("table", "schema", "db")
+        for one in ("db", "schema", "table")
     ]
-    places = [("file", str | None, None), ("pos", int | None, None)]
-    exact = msgspec.defstruct("Exact", [*names, *places], gc=False, kw_only=True)
-    fields = [(one.name, exact if one.name == "source" else one.type) for one in msgspec.structs.fields(_Envelope)]
+    if placed:
+        fields += [("file", str | None, None), ("pos", int | None, None)]
+    exact = msgspec.defstruct("Exact", fields, gc=False, kw_only=True)
+    whole = [(one.name, exact if one.name == "source" else one.type) for one in msgspec.structs.fields(_Envelope)]
     return cast(
-        Callable[[bytes], _Envelope], msgspec.json.Decoder(msgspec.defstruct("Envelope", fields, gc=False)).decode
+        Callable[[bytes], _Envelope], msgspec.json.Decoder(msgspec.defstruct("Envelope", whole, gc=False)).decode
     )
 
 
@@ -111,10 +118,12 @@ class PlainRows:
         tell: Callable[[Shape, bytes], Mapping[str, Value]],
     ) -> None:
         self._source = source
+        self._placed = source.place({"file": "1", "pos": 1}) is not None
         self._modes = modes
         self._shape_of = shape_of
         self._fields, self._slowly, self._tell = fields, slowly, tell
         self._parser = msgspec.json.Decoder(_Envelope).decode
+        self._sent = msgspec.json.Decoder(_Sent).decode
         self._parsers: dict[str, Callable[[bytes], _Envelope]] = {}
         self._names: dict[str, TableName] = {}
         self._boundary = msgspec.json.Decoder(_Boundary).decode
@@ -137,25 +146,29 @@ class PlainRows:
             if fields is None or (columns is None and self._shape_of(name) is not None):
                 return None
             parts = self._parts(name, envelopes, columns, fields)
+            handled_at = self._sent(messages[-1]).ts_ms / 1000
         except _NOT_PLAIN:
             return None
-        return Run(name, parts, max([one.ts_ms for one in envelopes]) / 1000)
+        return Run(name, parts, handled_at)
 
     def _parts(
         self, name: TableName, envelopes: Sequence[_Envelope], columns: Columns | None, fields: tuple[str, ...]
     ) -> list[tuple[TransactionId, Stretch]]:
         """By transaction, as they follow each other."""
-        orders = [one.transaction.total_order for one in envelopes]
+        transactions = [one.transaction for one in envelopes]
+        orders = [one.total_order for one in transactions]
         parts = []
         start = 0
-        for xid, count in self._source.runs([one.transaction.id for one in envelopes]):
+        for xid, count in self._source.runs([one.id for one in transactions]):
             end = start + count
             told = None if columns is None else columns.between(start, end)
-            source = envelopes[start].source
-            place = None if source.file is None else self._source.place({"file": source.file, "pos": source.pos})
+            place = self._place(envelopes[start].source) if self._placed else None
             parts.append((xid, Stretch(name, orders[start:end], told, fields, None, place)))
             start = end
         return parts
+
+    def _place(self, source: _Source) -> Binlog | None:
+        return None if source.file is None else self._source.place({"file": source.file, "pos": source.pos})
 
     def boundary(self, message: bytes) -> Begin | End | None:
         """The beginning or the end that the message tells of; None if it is not plain."""
@@ -186,7 +199,7 @@ class PlainRows:
         if len(self._parsers) >= _TOPICS_KEPT:
             self._parsers.clear()
             self._names.clear()
-        self._names[topic], self._parsers[topic] = name, _parser_of(first)
+        self._names[topic], self._parsers[topic] = name, _parser_of(first, placed=self._placed)
         return envelopes
 
     def _one_shape(self, operations: Sequence[str], messages: Sequence[bytes]) -> tuple[str, ...] | None:

@@ -20,6 +20,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
+from operator import itemgetter
 from typing import Protocol, TypeAlias
 
 from connectors.debezium import types, values
@@ -130,11 +131,15 @@ class PostgresSource:
         return int(xid)
 
     def runs(self, written: Sequence[str]) -> Sequence[tuple[TransactionId, int]]:
-        heads = [one[: one.index(":")] for one in written]
-        return [(int(head), len(list(group))) for head, group in groupby(heads)]
+        colon = written[0].find(":") if written else -1
+        heads = [(head, len(list(group))) for head, group in groupby(map(itemgetter(slice(colon + 1)), written))]
+        if any(head.find(":") != colon for head, _ in heads) or colon < 0:  # of several lengths, or no ids
+            heads = [(head, len(list(group))) for head, group in groupby(one[: one.index(":") + 1] for one in written)]
+        return [(int(head[:-1]), count) for head, count in heads]
 
     def end(self, written: object) -> tuple[int, Position]:
-        return self.transaction(written), Lsn(int(str(written).partition(":")[2]))
+        xid, colon, lsn = str(written).partition(":")
+        return int(xid) if colon else self.transaction(written), Lsn(int(lsn))
 
     def number(self, xid: TransactionId) -> int:
         return int(xid)
