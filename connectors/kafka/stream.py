@@ -29,7 +29,7 @@ from typing import cast
 
 from connectors.debezium.assembly import TransactionAssembler
 from connectors.debezium.decoder import Decoder
-from connectors.debezium.event import Aside, Event, RowEvent, Statement, Unreadable
+from connectors.debezium.event import Begin, End, Event, RowEvent, Statement, Unreadable
 from connectors.debezium.pending import Partition
 from connectors.debezium.source import TransactionId
 from connectors.kafka import offsets as journaled
@@ -137,6 +137,12 @@ class KafkaStream:
             behind += max(high - position, 0) if high is not None else 0
         return behind
 
+    def lacking(self) -> str:
+        """Why nothing can come, if the topics are not there; '' if they are."""
+        if not self._positions or self._transactions in self._positions:
+            return "" if self._positions else f"kafka has no topics of prefix {self._prefix}: is that the connector's"
+        return f"kafka has no topic {self._transactions[0]}: set provide.transaction.metadata=true on the connector"
+
     def _batch(self, taken: tuple[Transaction, ...]) -> Batch:
         batch = Batch(
             taken,
@@ -221,22 +227,29 @@ class KafkaStream:
     def _feed(self, run: Run) -> None:
         """Temporary while something cannot be decoded yet; the position then says where to go on."""
         if not self._feed_rows(run):
-            # where everything before is known only ENDs tell something
-            ends_only = run.place == self._transactions and self._assembler.delivered is not None
-            for index, offset in enumerate(run.offsets):
-                self._positions[run.place] = offset
-                if ends_only and (run.values[index] or b"").startswith(_BEGIN):
-                    continue
-                try:
-                    event = self._decoder.decode(run.place[0], run.keys[index], run.values[index])
-                except Unreadable as error:
-                    self._bury(run.record(index), error)
-                else:
-                    self._take(run.place, offset, event)
-            self._assembler.passed(run.place, run.offsets[-1])
+            self._feed_each(run)
         self._positions[run.place] = run.offsets[-1] + 1
         if run.at is not None:
             self._broker_at = max(run.at, self._broker_at or 0.0)
+
+    def _feed_each(self, run: Run) -> None:
+        """Take them one by one, in the order in which they lie."""
+        place, decode, take = run.place, self._decoder.decode, self._take
+        # where everything before is known only ENDs tell something
+        ends_only = place == self._transactions and self._assembler.delivered is not None
+        for index, (offset, key, value) in enumerate(zip(run.offsets, run.keys, run.values, strict=True)):
+            if ends_only and value is not None and value.startswith(_BEGIN):
+                continue
+            try:
+                event = decode(place[0], key, value)
+            except Unreadable as error:
+                self._bury(run.record(index), error)
+            except Temporary:
+                self._positions[place] = offset
+                raise
+            else:
+                take(place, offset, event)
+        self._assembler.passed(place, run.offsets[-1])
 
     def _feed_rows(self, run: Run) -> bool:
         """Take the whole run at once, tombstones left out; False, and nothing is taken, if it is not plain rows."""
@@ -262,16 +275,16 @@ class KafkaStream:
         self._assembler.unread(record.place, record.offset, error.table, where, key)
 
     def _take(self, place: Partition, offset: int, event: Event) -> None:
+        if isinstance(event, (Begin, End)):
+            self._assembler.boundary(place, offset, event)
+            return
         if isinstance(event, RowEvent):
             self._events += 1
             self._assembler.row(place, offset, event)
         elif isinstance(event, Statement):
             self._assembler.statement(place, offset, event)
-        elif isinstance(event, Aside):
-            self._assembler.passed(place, offset)
         else:
-            self._assembler.boundary(place, offset, event)
-            return
+            self._assembler.passed(place, offset)
         if event.handled_at is not None:
             self._connector_at = max(event.handled_at, self._connector_at or 0.0)
 

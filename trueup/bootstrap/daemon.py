@@ -137,6 +137,8 @@ def _ready(daemon: Daemon, groups: list[GroupRuntime]) -> Health:
     for group in groups:
         if group.follow is not None and not group.follow.started:
             reasons.append(f"{group.settings.name}: the stream has not begun yet")
+        if group.watch.fault:
+            reasons.append(f"{group.settings.name}: {group.watch.fault}")
         # What cannot be compared at all is told by metrics and doctor: no waiting makes it ready. Nor does it for what
         # an operator has paused: that is as it is wanted.
         blind = [name for name in group.world.blind if name is None or not group.world.book.hopeless(name)]

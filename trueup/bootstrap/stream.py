@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -13,6 +13,7 @@ from config.stream import BinlogStream as BinlogSettings
 from config.stream import KafkaStream as KafkaSettings
 from config.stream import PgoutputStream as PgoutputSettings
 from trueup.bootstrap.deferred import Deferred
+from trueup.bootstrap.presence import Guarded, Presence
 from trueup.services.group import TableBook
 from verifier.errors import Misconfigured, Permanent, Temporary
 from verifier.ports import ChangeStream, Replica
@@ -42,6 +43,8 @@ class OpenStream:
     backlog: Callable[[], int | None] = lambda: None
     captured: Callable[[frozenset[TableName]], frozenset[TableName]] = lambda tables: tables
     """Of these published tables those that the source passes on in full."""
+    strangers: Callable[[], Collection[TableName]] = tuple
+    """Tables that changed, and that nobody knew as the group's; each is named once."""
 
 
 def open_stream(group: Group, leader_url: str, book: TableBook) -> OpenStream | None:
@@ -97,23 +100,30 @@ def binlog_stream(settings: BinlogSettings, url: str, name: str, book: TableBook
     except ImportError as error:
         raise Misconfigured(f"reading a binlog needs one more library ({error}): install trueup[binlog]") from error
 
-    stream = BinlogStream(url, table_of=_Described(book).table, server_id=settings.server_id, name=name)
+    described = Described(book)
+    stream = BinlogStream(url, table_of=described.table, server_id=settings.server_id, name=name)
     heard = _Heard()
 
     def alive() -> tuple[float, str] | None:
         silent = stream.silent_seconds
         return None if silent is None else (heard.at, "")
 
-    return OpenStream("binlog", stream, "", alive, heard.note)
+    return OpenStream("binlog", stream, "", alive, heard.note, strangers=described.strangers)
 
 
 @dataclass(slots=True)
-class _Described:
-    """The group's tables as decoders need them."""
+class Described:
+    """The group's tables as decoders need them, and what they asked for in vain."""
 
     book: TableBook
     _listed: tuple[TableName, ...] = ()
     _ours: frozenset[TableName] = frozenset()
+    _strangers: set[TableName] = field(default_factory=set)
+
+    def strangers(self) -> Collection[TableName]:
+        """Tables that were asked for and are not the group's, since the last call."""
+        found, self._strangers = self._strangers, set()
+        return found
 
     def table(self, name: TableName) -> Table | None:
         """None for a table that is not the group's. Temporary while the leader cannot say: rows of a table that nobody
@@ -122,6 +132,7 @@ class _Described:
         if listed is not self._listed:
             self._listed, self._ours = listed, frozenset(listed)
         if name not in self._ours:
+            self._strangers.add(name)
             return None
         try:
             return self.book.table(name)
@@ -131,25 +142,38 @@ class _Described:
 
 def _kafka(group: str, settings: KafkaSettings, book: TableBook) -> OpenStream:
     connector = settings.connector or group
-    capture = _Capture(settings.connect_url, connector)
-    stream = Deferred(lambda: _kafka_stream(group, connector, settings, book, capture))
+    presence = Presence(connector, book.leader.position)
+    capture = _Capture(settings.connect_url, connector, settings.topic_prefix, presence)
+    described = Described(book)
+    stream = Deferred(lambda: _kafka_stream(group, connector, settings, described, capture))
     heard = _Heard()
-    health = _Connector(settings.connect_url, connector, heard, capture)
+    health = _Connector(settings.connect_url, connector, heard, capture, lambda: _lacking(stream))
     publication = settings.publication or "dbz_publication"
-    return OpenStream("kafka", stream, publication, health.alive, heard.note, lambda: _backlog(stream), capture.of)
+    return OpenStream(
+        "kafka",
+        Guarded(stream, presence),
+        publication,
+        health.alive,
+        heard.note,
+        lambda: _backlog(stream),
+        capture.of,
+        described.strangers,
+    )
 
 
 def _kafka_stream(
-    group: str, connector: str, settings: KafkaSettings, book: TableBook, capture: _Capture
+    group: str, connector: str, settings: KafkaSettings, described: Described, capture: _Capture
 ) -> ChangeStream:
     from connectors.kafka.stream import KafkaStream
 
-    reader, decoder = kafka_reading(f"trueup-{group}", connector, settings, book)
+    reader, decoder = kafka_reading(f"trueup-{group}", connector, settings, described)
     capture.modes = decoder.modes
     return KafkaStream(reader, decoder, settings.topic_prefix)
 
 
-def kafka_reading(readers: str, connector: str, settings: KafkaSettings, book: TableBook) -> tuple[Consumer, Decoder]:
+def kafka_reading(
+    readers: str, connector: str, settings: KafkaSettings, described: Described
+) -> tuple[Consumer, Decoder]:
     """What reads the connector's topics, and what decodes them. `readers`: the consumer group's name, for exporters
     alone. Connect tells how the connector spells values, so it must answer once."""
     from connectors.debezium.decoder import Decoder
@@ -159,7 +183,7 @@ def kafka_reading(readers: str, connector: str, settings: KafkaSettings, book: T
     from connectors.kafka.clients import consumer_of
 
     source: Source = POSTGRES
-    modes, leader = RECOMMENDED, book.leader
+    modes, leader = RECOMMENDED, described.book.leader
     if leader.dialect in ("mysql", "mariadb"):
         fence = partial(_fence, leader) if leader.dialect == "mysql" else None
         source = BinlogSource(leader.dialect == "mariadb", leader.position, fence)
@@ -167,7 +191,7 @@ def kafka_reading(readers: str, connector: str, settings: KafkaSettings, book: T
     if settings.connect_url is not None:
         modes = Modes.of(_connector_config(settings.connect_url, connector))
     reader = consumer_of(settings.client, settings.bootstrap_servers, readers)
-    return reader, Decoder(settings.topic_prefix, modes, _Described(book).table, source, _avro(settings))
+    return reader, Decoder(settings.topic_prefix, modes, described.table, source, _avro(settings))
 
 
 def _fence(leader: Replica) -> tuple[Position, Position]:
@@ -196,6 +220,12 @@ def _backlog(stream: Deferred) -> int | None:
     return stream.made.backlog() if isinstance(stream.made, KafkaStream) else None
 
 
+def _lacking(stream: Deferred) -> str:
+    from connectors.kafka.stream import KafkaStream
+
+    return stream.made.lacking() if isinstance(stream.made, KafkaStream) else ""
+
+
 def _connector_config(url: str, name: str) -> Mapping[str, str]:
     from connectors.debezium.connect import Connect
 
@@ -206,10 +236,13 @@ def _connector_config(url: str, name: str) -> Mapping[str, str]:
 class _Capture:
     """What the connector's lists let through, read anew every second: a connector that is told something new needs
     longer to start again. While Connect does not answer the last known configuration holds; without `url` the connector
-    is taken to be the template's. Where it spells values otherwise than they are read (`modes`), nothing is told."""
+    is taken to be the template's. Nothing is told where it spells values otherwise than they are read (`modes`), where
+    it writes to topics of another `prefix`, and where it is not there at all."""
 
     url: str | None
     name: str
+    prefix: str
+    presence: Presence
     config: Mapping[str, str] | None = None
     asked_at: float = 0.0
     modes: Modes | None = None
@@ -224,8 +257,25 @@ class _Capture:
         if time() - self.asked_at > _CAPTURE_SECONDS:
             self.asked_at = time()
             with suppress(Temporary, Permanent):  # whoever watches the connector's health reports it
-                self.config = _connector_config(self.url, self.name)
-        return frozenset() if self.config is None or self.misread else captured(self.config, tables)
+                self._ask(self.url)
+        told = self.config if self.presence.whole and not self.misread and not self.misdirected else None
+        return frozenset() if told is None else captured(told, tables)
+
+    def _ask(self, url: str) -> None:
+        from connectors.debezium.connect import NotRegistered
+
+        try:
+            self.config = _connector_config(url, self.name)
+        except NotRegistered:
+            self.presence.absent()
+            raise
+        self.presence.present()
+
+    @property
+    def misdirected(self) -> str:
+        """The prefix of the topics to which the connector writes, if that is not the one that is read."""
+        told = (self.config or {}).get("topic.prefix", self.prefix)
+        return told if told != self.prefix else ""
 
     @property
     def misread(self) -> bool:
@@ -253,29 +303,36 @@ class _Connector:
     name: str
     heard: _Heard
     capture: _Capture
+    lacking: Callable[[], str] = lambda: ""
     asked_at: float = 0.0
     fault: str = ""
 
     def alive(self) -> tuple[float, str] | None:
         from time import time
 
-        if self.url is not None and time() - self.asked_at > _CONNECT_SECONDS:
+        if self.url is None:
+            self.fault = self.lacking()
+        elif time() - self.asked_at > _CONNECT_SECONDS:
             self.asked_at = time()
             self.fault = self._ask(self.url)
         return (self.heard.at, self.fault) if self.heard.at else None
 
     def _ask(self, url: str) -> str:
-        from connectors.debezium.connect import Connect
+        from connectors.debezium.connect import Connect, NotRegistered
         from connectors.debezium.failures import kind
 
         try:
             status = Connect(url).status(self.name)
+        except NotRegistered:
+            return f"connector {self.name} is not known to Kafka Connect: trueup connector register"
         except (Temporary, Permanent) as problem:
             return str(problem)
         if status.traces:
             return f"connector {self.name}: {kind(status.traces[0])}; see trueup connector status"
         if status.running and self.capture.misread:
             return f"connector {self.name} spells values otherwise than when trueup started: restart trueup"
+        if other := self.capture.misdirected:
+            return f"connector {self.name} writes to topics of prefix {other}: set stream.kafka.topic_prefix: {other}"
         if status.running:
             return ""
         return f"connector {self.name}: {status.state.lower()}"

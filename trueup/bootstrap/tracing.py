@@ -16,7 +16,7 @@ from reconciler.masking import NOTHING_MASKED, Masking
 from trueup.bootstrap.causing import appliers
 from trueup.bootstrap.journal import existing
 from trueup.bootstrap.servers import patterns_of
-from trueup.bootstrap.stream import kafka_reading
+from trueup.bootstrap.stream import Described, kafka_reading
 from trueup.bootstrap.watching import Watched, open_watched
 from trueup.clock import SystemClock
 from trueup.services.cause import Applier, known_of
@@ -259,7 +259,9 @@ def _history(
     from connectors.kafka.history import KafkaHistory, Limits
 
     settings = stream.kafka
-    consumer, decoder = kafka_reading(f"trueup-trace-{group.name}", settings.connector or group.name, settings, book)
+    consumer, decoder = kafka_reading(
+        f"trueup-trace-{group.name}", settings.connector or group.name, settings, Described(book)
+    )
     history = KafkaHistory(consumer, decoder, settings.topic_prefix, Limits(messages, seconds))
     return "kafka", history.changes, history.close
 

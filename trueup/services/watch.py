@@ -83,6 +83,8 @@ class WatchService:
     """Seconds; for followers that show a watermark."""
     watermark_seconds: float = 15.0
     """A watermark that stands for longer is counted up by nobody."""
+    fault: str = ""
+    """What is wrong with the stream's source, as it was last asked."""
     _standing: dict[str, Moves] = field(default_factory=dict)
 
     @property
@@ -107,6 +109,7 @@ class WatchService:
         alive = self.source_alive()
         if alive is not None:
             heard, fault = alive
+            self.fault = fault
             self.lag.observe(lambda tracker: tracker.alive_at(heard, fault))
         self.slots.clear()
         self.slots.update(self.retained())

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from fixtures.connect_server import ConnectServer
 
 from connectors.debezium.modes import Modes
 from connectors.debezium.template import Source, postgres_connector
+from trueup.bootstrap.presence import Guarded, Presence
 from trueup.bootstrap.stream import _Capture, _Connector, _Heard
+from verifier.change import Batch, Blindness, Cause, Transaction
+from verifier.position import Lsn, Position
 from verifier.table import TableName
 
 ORDERS = frozenset({TableName("public", "orders")})
@@ -14,10 +19,14 @@ CONFIG = postgres_connector("shop", Source("h", 1, "u", "p", "d"), sorted(ORDERS
 _RUNS = {"connector": {"state": "RUNNING"}, "tasks": [{"id": 0, "state": "RUNNING"}]}
 
 
+def _capture(server: ConnectServer, name: str = "shop", modes: Modes | None = None, prefix: str = "shop") -> _Capture:
+    return _Capture(server.url, name, prefix, Presence(name, lambda: Lsn(50)), modes=modes)
+
+
 def test_other_spellings_than_those_that_are_read_are_not_judged_and_are_told(connect_server: ConnectServer) -> None:
     connect_server.answers["GET /connectors/shop/status"] = (200, _RUNS)
     connect_server.answers["GET /connectors/shop/config"] = (200, CONFIG)
-    capture = _Capture(connect_server.url, "shop", modes=Modes.of(CONFIG))
+    capture = _capture(connect_server, modes=Modes.of(CONFIG))
     health = _Connector(connect_server.url, "shop", _Heard(at=1.0), capture)
     assert (capture.of(ORDERS), health.alive()) == (ORDERS, (1.0, ""))
 
@@ -35,23 +44,81 @@ def test_other_spellings_than_those_that_are_read_are_not_judged_and_are_told(co
 
 def test_a_table_that_is_taken_out_is_not_judged_any_more(connect_server: ConnectServer) -> None:
     connect_server.answers["GET /connectors/shop/config"] = (200, {**CONFIG, "table.include.list": "public\\.others"})
-    assert _Capture(connect_server.url, "shop").of(ORDERS) == frozenset()
+    assert _capture(connect_server).of(ORDERS) == frozenset()
 
 
 def test_while_nobody_answers_the_last_configuration_holds(connect_server: ConnectServer) -> None:
     connect_server.turns["GET /connectors/shop/config"] = [(200, CONFIG), (503, {"message": "busy"})]
-    capture = _Capture(connect_server.url, "shop")
+    capture = _capture(connect_server)
     assert capture.of(ORDERS) == ORDERS
     capture.asked_at = 0.0
     assert capture.of(ORDERS) == ORDERS
-    assert _Capture(connect_server.url, "away").of(ORDERS) == frozenset()
+    assert _capture(connect_server, "away").of(ORDERS) == frozenset()
 
 
 def test_a_failed_task_is_told_by_what_it_means(connect_server: ConnectServer) -> None:
     trace = "org.Broken: it ended\n\tat x\nCaused by: ERROR: all replication slots are in use\n"
     failed = {**_RUNS, "tasks": [{"id": 0, "state": "FAILED", "trace": trace}]}
     connect_server.answers["GET /connectors/shop/status"] = (200, failed)
-    health = _Connector(connect_server.url, "shop", _Heard(at=1.0), _Capture(connect_server.url, "shop"))
+    health = _Connector(connect_server.url, "shop", _Heard(at=1.0), _capture(connect_server))
     assert health.alive() == (
         1.0, "connector shop: the leader has no replication slot left; see trueup connector status"
     )  # fmt: skip
+
+
+def test_topics_of_another_prefix_are_named_and_nothing_is_judged_by_ours(connect_server: ConnectServer) -> None:
+    connect_server.answers["GET /connectors/shop/status"] = (200, _RUNS)
+    connect_server.answers["GET /connectors/shop/config"] = (200, CONFIG)
+    capture = _capture(connect_server, prefix="shops")
+    health = _Connector(connect_server.url, "shop", _Heard(at=1.0), capture)
+    assert (capture.of(ORDERS), health.alive()) == (
+        frozenset(),
+        (1.0, "connector shop writes to topics of prefix shop: set stream.kafka.topic_prefix: shop"),
+    )
+
+
+class Told:
+    """A stream that brings what it is given."""
+
+    batch = Batch()
+
+    def start(self, offsets: Mapping[str, int], read_through: Position | None) -> Position | None:
+        return read_through
+
+    def poll(self, *, changes_max: int, seconds_max: float) -> Batch:
+        return self.batch
+
+    def acknowledge(self, offsets: Mapping[str, int]) -> None: ...
+    def close(self) -> None: ...
+
+
+def test_a_connector_that_was_deleted_is_a_gap_and_so_is_its_return(connect_server: ConnectServer) -> None:
+    connect_server.answers["GET /connectors/shop/status"] = (404, {"message": "no such connector"})
+    connect_server.answers["GET /connectors/shop/config"] = (200, CONFIG)
+    capture, source = _capture(connect_server), Told()
+    stream = Guarded(source, capture.presence)
+    health = _Connector(connect_server.url, "shop", _Heard(at=1.0), capture)
+
+    def lost(*commits: int) -> list[tuple[Cause, str]]:
+        transactions = tuple(Transaction(1, Lsn(commit), 0.0) for commit in commits)
+        source.batch = Batch(transactions, blind=(Blindness(Cause.TRUNCATE, None, "its own"),))
+        first, *more = stream.poll(changes_max=1, seconds_max=0.0).blind
+        assert (first.detail, {one.table for one in more} <= {None}) == ("its own", True)
+        return [(one.cause, one.detail) for one in more]
+
+    def asked() -> frozenset[TableName]:
+        capture.asked_at = 0.0
+        return capture.of(ORDERS)
+
+    assert (asked(), lost(40)) == (ORDERS, [])
+    del connect_server.answers["GET /connectors/shop/config"]
+    assert asked() == frozenset()
+    assert health.alive() == (1.0, "connector shop is not known to Kafka Connect: trueup connector register")
+    gone = (Cause.GAP, "connector shop: Kafka Connect does not know it: trueup connector register")
+    assert (lost(), asked(), lost(45)) == ([gone], frozenset(), [])
+    connect_server.answers["GET /connectors/shop/config"] = (200, CONFIG)
+    assert asked() == frozenset()
+    assert lost(48, 50) == [], "the one that was deleted had sent these"
+    assert asked() == frozenset(), "what the new one does not tell may still be in flight"
+    back = (Cause.GAP, "connector shop: it was registered anew, and need not go on where it was")
+    assert (lost(50, 51), lost(52), asked()) == ([back], [], ORDERS)
