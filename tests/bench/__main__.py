@@ -6,14 +6,14 @@ import argparse
 import sys
 from datetime import UTC, datetime
 
-from bench import decode, live, machine, page, scale, since, speed, truth
+from bench import cost, decode, live, machine, page, scale, since, speed, truth
 
 PARTS = (*speed.CONTESTS, "detect")
 
 
 def main(words: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    choices = [*PARTS, "truth", "scale", "decode", "since", []]
+    choices = [*PARTS, "truth", "scale", "decode", "since", "cost", []]
     parser.add_argument("part", nargs="*", choices=choices, help=f"what to measure (default: {', '.join(PARTS)})")
     parser.add_argument("--rows", type=int, default=3_000_000, help="rows of the audited table")
     parser.add_argument("--rounds", type=int, default=3, help="how often the audited and their rivals take turns")
@@ -35,6 +35,8 @@ def main(words: list[str] | None = None) -> int:
             found = {part: _decode(told.events, told.rounds)}
         elif part == "since":
             found = {part: _since(told.rows, told.rounds)}
+        elif part == "cost":
+            found = {"servers": _cost(told.rows, told.seconds)}
         else:
             found = _live(told.seconds)
         for section, text in found.items():
@@ -74,6 +76,12 @@ def _scale(tables: int, drifted: int) -> str:
 def _since(rows: int, rounds: int) -> str:
     before = machine.load()
     return f"{page.table(since.HEADER, since.bench(rows, rounds))}\n\n{_when(before)}"
+
+
+def _cost(rows: int, seconds: float) -> str:
+    before = machine.load()
+    found = cost.bench(rows, seconds)
+    return f"{page.table(cost.HEADER, found.table())}\n\n{found.remark()} {seconds:g} s each. {_when(before)}"
 
 
 def _decode(events: int, rounds: int) -> str:

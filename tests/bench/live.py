@@ -17,7 +17,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from fixtures.workload import LOAD, SCHEMA, TABLES, TOUCHED
+from fixtures.workload import LOAD, ROWS, SCHEMA, TABLES, TOUCHED
 from fixtures.workload_damage import BUSY, TRIGGER
 from stack.download import kafka_jars
 from stack.native import KafkaStack
@@ -112,7 +112,7 @@ def bench(stream: str, seconds: float, *, rate: float = 1_050.0, touches: float 
             _connect(settings, undo)  # first, so that what runs alone warms Connect's young Java as well
         alone = 15.0
         before = stage.cpu()
-        with _workload(stage.leader, alone, rate, 0.0):
+        with workload(stage.leader, alone, rate, 0.0):
             pass
         found.servers_alone = (stage.cpu() - before) / alone
         _watch(found, settings, stage, rate, touches)
@@ -135,7 +135,7 @@ def _watch(found: Live, settings: Settings, stage: _Stage, rate: float, touches:
     try:
         time.sleep(8.0)  # its first scan is over, and the stream is followed
         settled, servers, own = 0, stage.cpu(), time.process_time()
-        with _workload(stage.leader, found.seconds, rate, touches) as said:
+        with workload(stage.leader, found.seconds, rate, touches) as said:
             pass
         found.daemon_cpu = (time.process_time() - own) / found.seconds
         found.servers_watched = (stage.cpu() - servers) / found.seconds
@@ -211,9 +211,11 @@ def _connect(settings: Settings, undo: ExitStack) -> None:
 
 
 @contextmanager
-def _workload(leader: Cluster, seconds: float, rate: float, touches: float) -> Iterator[dict[str, float]]:
+def workload(
+    leader: Cluster, seconds: float, rate: float, touches: float, rows: int = ROWS
+) -> Iterator[dict[str, float]]:
     """Runs while the block does, and at least for `seconds`; what it said is there when the block has ended."""
-    words = ["--seconds", str(seconds), "--rate", str(rate), "--touches", str(touches)]
+    words = ["--seconds", str(seconds), "--rate", str(rate), "--touches", str(touches), "--rows", str(rows)]
     command = [sys.executable, "-m", "fixtures.workload", leader.dsn(DATABASE), *words]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parent.parent)
     said: dict[str, float] = {}

@@ -63,6 +63,15 @@ def server_cpu(server: Server) -> float:
     return total / _TICK
 
 
+def process_cpu(pid: int) -> float | None:
+    """CPU seconds of a process so far, without its children; None if it has ended."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    return sum(map(int, fields[11:13])) / _TICK
+
+
 @dataclass(slots=True)
 class Used:
     """Wall clock, the process's own CPU seconds and peak memory, and the servers' CPU seconds."""

@@ -16,6 +16,7 @@ _TITLES = {
     "scale": "Scale",
     "decode": "The change stream",
     "since": "What was touched since",
+    "servers": "What the servers pay for it",
 }
 """Sections that are written when they are first measured."""
 
