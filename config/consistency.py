@@ -42,7 +42,7 @@ def _streams(group: Mapping[str, object], at: Path) -> Iterator[tuple[Path, str,
     if stream.get("kind") == "pgoutput":
         yield (*at, "stream"), _server(group.get("leader")), stream
     for index, follower in enumerate(map(_mapping, _sequence(group.get("followers")))):
-        if "stream" in follower:
+        if "stream" in follower and _mapping(follower.get("stream")).get("kind", "pgoutput") == "pgoutput":
             yield (*at, "followers", index, "stream"), _server(follower), _mapping(follower.get("stream"))
 
 

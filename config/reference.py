@@ -41,7 +41,7 @@ _ORDER = (
     ("Stream", "groups[].stream"),
     ("KafkaStream", "groups[].stream.kafka"),
     ("PgoutputStream", "groups[].stream.pgoutput, groups[].followers[].stream.pgoutput"),
-    ("BinlogStream", "groups[].stream.binlog"),
+    ("BinlogStream", "groups[].stream.binlog, groups[].followers[].stream.binlog"),
     ("Watermark", "groups[].watermark"),
     ("Scan", "groups[].scan"),
     ("Brakes", "groups[].brakes"),

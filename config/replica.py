@@ -9,7 +9,7 @@ from pydantic import Field, field_validator
 from config.address import DatabaseAddress
 from config.model import Columns, Condition, Filtered, Model, Name, TableText
 from config.secret import Password
-from config.stream import PgoutputStream
+from config.stream import BinlogStream, PgoutputStream
 
 
 class Leader(Model):
@@ -39,13 +39,16 @@ class RepairLogin(Model):
 
 
 class FollowerStream(Model):
-    """A subscriber's own change stream: what was written there and did not come from the leader. Such rows are verified
+    """A follower's own change stream: what was written there and did not come from the leader. Such rows are verified
     at once, and `trueup audit --since` knows from it what it need not look at."""
 
-    kind: Literal["pgoutput"] = "pgoutput"
-    """How it is read. The subscriber needs `wal_level = logical`, and the login the right to replicate."""
+    kind: Literal["pgoutput", "binlog"] = "pgoutput"
+    """How it is read. pgoutput: a PostgreSQL subscriber, with `wal_level = logical` and a login that may replicate.
+    binlog: a replica of MariaDB or MySQL, with what a followed leader needs and `log_replica_updates`."""
     pgoutput: PgoutputStream | None = None
     """Slot and publication on the subscriber; unset means the defaults."""
+    binlog: BinlogStream | None = None
+    """For `kind: binlog`; unset means its defaults."""
 
 
 class Follower(Model):

@@ -81,11 +81,12 @@ class PgoutputStream(Model):
 
 
 class BinlogStream(Model):
-    """The binlog of MariaDB or MySQL, read as a replica does, without Kafka. The leader needs `gtid_mode=ON` (MySQL),
+    """The binlog of MariaDB or MySQL, read as a replica does, without Kafka. The server needs `gtid_mode=ON` (MySQL),
     `binlog_format=ROW` and `binlog_row_metadata=FULL`; the login needs REPLICATION SLAVE and REPLICATION CLIENT."""
 
     server_id: int | None = Field(default=None, ge=1, le=0xFFFFFFFF)
-    """The number by which the leader knows this reader: no replica may have it. Unset: made of the group's name."""
+    """The number by which the server knows this reader: no replica may have it. Unset: made of the names of group and
+    server."""
 
 
 class Stream(Model):

@@ -163,6 +163,12 @@ DRIFT_CAUSES = Metric(
     "trueup_drift_causes_total", Kind.COUNTER, "Confirmed drift that was looked into, by why it came about.",
     ("group", "follower", "cause"), {"cause": tuple(cause.value for cause in DriftCause)},
 )  # fmt: skip
+ROGUE_WRITES = Metric(
+    "trueup_rogue_writes_total",
+    Kind.COUNTER,
+    "Rows written on the follower that did not come from the leader, as its own log tells (followers[].stream).",
+    ("group", "follower", "table"),
+)
 UNVERIFIED = Metric(
     "trueup_unverified_tables", Kind.GAUGE, "Tables of which something could not be verified, by reason.",
     ("group", "follower", "reason"), {"reason": REASONS},

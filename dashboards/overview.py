@@ -111,6 +111,19 @@ _DRIFT = (
         stacked=True,
     ),
     Panel(
+        "Written on followers alone",
+        "Rows per hour that somebody else wrote on a follower, as its own log tells, by table.",
+        "timeseries",
+        "short",
+        (
+            Query(
+                f"sum by (group, follower, table) (increase(trueup_rogue_writes_total{{{_F}}}[1h])) > 0",
+                "{{group}} / {{follower}} {{table}}",
+            ),
+        ),
+        stacked=True,
+    ),
+    Panel(
         "Seconds to detect",
         "From the change of a key to confirmed drift: median and 95th percentile.",
         "timeseries",

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import trueup
 from dashboards import catalogue as c
@@ -14,6 +14,7 @@ from reconciler.repair import RefusalReason, State
 from trueup.bootstrap.group import GroupRuntime
 from trueup.bootstrap.watching import role
 from trueup.daemon import Post
+from trueup.services.rogue import Rogue
 from trueup.services.verify import Verified
 from verifier.change import Batch
 from verifier.drift import Drift, DriftCause
@@ -24,11 +25,38 @@ from verifier.table import TableName
 
 
 @dataclass(slots=True)
+class Rogues:
+    """What somebody else wrote on followers, by table; beyond the budget of series tables are counted together."""
+
+    meter: Meter
+    group: str
+    tables_max: int
+    _counted: set[str] = field(default_factory=set)
+    """Tables with series of their own."""
+
+    def known(self, follower: str, tables: Iterable[TableName]) -> None:
+        """Tables of which the follower's own log tells: series at 0."""
+        for table in tables:
+            self._wrote(follower, str(table), 0)
+
+    def wrote(self, rogue: Rogue) -> None:
+        for table, count in Counter(str(table) for table, _ in rogue.keys).items():
+            self._wrote(rogue.follower, table, count)
+
+    def _wrote(self, follower: str, table: str, count: int) -> None:
+        if len(self._counted) < self.tables_max:
+            self._counted.add(table)
+        told = table if table in self._counted else c.OTHER
+        self.meter.add(c.ROGUE_WRITES, count, group=self.group, follower=follower, table=told)
+
+
+@dataclass(slots=True)
 class Tally:
     """The callbacks of one group's services."""
 
     meter: Meter
     group: str
+    rogues: Rogues
     last_event_at: float | None = None
     scan_completed_at: float | None = None
 
@@ -131,6 +159,8 @@ class Scrape:
         now = runtime.world.clock.now()
         followers, hops = runtime.lag.told(now)
         names = runtime.world.book.known_names()
+        for rogue in runtime.rogue:
+            tally.rogues.known(rogue.follower, names)
         return GroupState(
             name=runtime.settings.name,
             leader=runtime.world.leader.name,

@@ -4,6 +4,8 @@ A transaction is handed out when it ends. What cannot be told key by key is told
 definition, statements, rows without a key, what could not be read, and transactions so large that their keys would not
 fit (their changes are dropped, so memory stays bounded).
 
+A replica's own binlog also holds what came from its leader (`OriginOf`); nothing of that is told.
+
 XA: the rows are logged when the transaction is prepared, and become visible when it is committed, under an id of its
 own. They are told with that one. MariaDB shows them at a moment that none of its positions tells, so there they are
 also lost to the stream (`Assembler.lost`).
@@ -11,6 +13,7 @@ also lost to the stream (`Assembler.lost`).
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from connectors.binlog import statements
@@ -34,12 +37,27 @@ TOO_LARGE = "transaction too large to follow key by key"
 _PREPARED_MAX = 1_000
 
 
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a transaction was made. `name`: as `verifier.change.Transaction.origin`."""
+
+    leader: bool
+    name: str | None = None
+
+
+OriginOf = Callable[[DomainGtids | GtidSet], Origin]
+"""Of a transaction with this id. Temporary while nobody can say."""
+
+HERE = Origin(False)
+
+
 @dataclass(slots=True)
 class _Half:
     """A transaction of which the end has not come yet. `explicit`: it has an end of its own."""
 
     began: Began
     explicit: bool
+    origin: Origin = HERE
     changes: list[Change] = field(default_factory=list)
     blind: dict[tuple[Cause, TableName | None], Blindness] = field(default_factory=dict)
     tables: set[TableName] = field(default_factory=set)
@@ -62,14 +80,23 @@ class Assembler:
     """Makes transactions of events. `events` counts the row events seen since it was made, `lost` is what no
     transaction can carry; whoever takes it empties it."""
 
-    def __init__(self, table_of: TableOf, *, mariadb: bool, fold: bool = False, changes_max: int = 100_000) -> None:
+    def __init__(
+        self,
+        table_of: TableOf,
+        *,
+        mariadb: bool,
+        fold: bool = False,
+        changes_max: int = 100_000,
+        origin_of: OriginOf | None = None,
+    ) -> None:
         self.events = 0
         self.lost: list[Blindness] = []
         self._table_of = table_of
+        self._origin_of = origin_of
         self._mariadb = mariadb
         self._fold = fold
         self._changes_max = changes_max
-        self._shapes: dict[tuple[TableName, int], Shape | None] = {}
+        self._shapes: dict[tuple[TableName, int], Shape] = {}
         self._prepared: dict[bytes, _Half] = {}
         self._half: _Half | None = None
         self._behind = Binlog("", 0)
@@ -95,7 +122,7 @@ class Assembler:
         if isinstance(event, Began):
             # Whatever should have ended the one before was not understood.
             ended = self._end(self._half, before, event.at) if self._half is not None else None
-            self._half = _Half(event, explicit=self._mariadb and not event.standalone)
+            self._half = _Half(event, self._mariadb and not event.standalone, self._origin(event))
             return ended
         if isinstance(event, Rotated):
             self._shapes.clear()
@@ -115,6 +142,9 @@ class Assembler:
         elif isinstance(event, Statement):
             return self._statement(half, event, end)
         return None
+
+    def _origin(self, began: Began) -> Origin:
+        return HERE if self._origin_of is None or began.gtid is None else self._origin_of(began.gtid)
 
     def _outside(self, event: Event) -> Ended | None:
         """Between transactions nothing should come that changes anything."""
@@ -140,12 +170,15 @@ class Assembler:
 
     def _rows(self, half: _Half, rows: Rows) -> None:
         self.events += 1
-        place = (rows.table, rows.table_id)
-        if place not in self._shapes:
-            self._shapes[place] = shape_of(rows, self._table_of(rows.table))
-        shape = self._shapes[place]
-        if shape is None:
+        if half.origin.leader:
             return
+        place = (rows.table, rows.table_id)
+        shape = self._shapes.get(place)
+        if shape is None:
+            shape = shape_of(rows, self._table_of(rows.table))
+            if shape is None:  # nobody's business now; asked again each time, so that whoever describes tables knows
+                return
+            self._shapes[place] = shape
         if shape.problem:
             half.blinded(Blindness(Cause.KEYLESS, rows.table, shape.problem))
             return
@@ -181,7 +214,7 @@ class Assembler:
         elif found.kind is Kind.XA_COMMIT and prepared is not None:
             half.changes, half.tables, half.dropped = prepared.changes, prepared.tables, prepared.dropped
             half.blind.update(prepared.blind)
-            if self._mariadb:
+            if self._mariadb and not half.origin.leader:
                 tables = {change.table for change in half.changes} | half.tables
                 detail = "XA: MariaDB does not tell when its rows are shown"
                 self.lost.extend(Blindness(Cause.UNREADABLE, table, detail) for table in sorted(tables))
@@ -195,9 +228,10 @@ class Assembler:
         if began.gtid is None:
             self.lost.append(Blindness(Cause.GAP, None, "a transaction without a GTID; set gtid_mode=ON"))
             return Ended(None, None)
-        if not half.changes and not half.blind:
+        if half.origin.leader or (not half.changes and not half.blind):
             return Ended(began.gtid, None)
         commit = Logged(began.gtid, end)
         blind = tuple(half.blind.values())
         at = at if began.committed_at is None else began.committed_at
-        return Ended(began.gtid, Transaction(began.number, commit, at, tuple(half.changes), blind))
+        told = Transaction(began.number, commit, at, tuple(half.changes), blind, half.origin.name)
+        return Ended(began.gtid, told)

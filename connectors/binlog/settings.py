@@ -44,7 +44,7 @@ class Settings:
 
     def faults(self) -> Iterator[Fault]:
         if not self._on("log_bin"):
-            yield Fault("the leader writes no binlog (log_bin is off)", "set log_bin, and restart the server", True)
+            yield Fault("the server writes no binlog (log_bin is off)", "set log_bin, and restart the server", True)
         if self.values.get("binlog_format") != "ROW":
             yield Fault(
                 f"binlog_format is {self.values.get('binlog_format')}: what is logged as a statement blinds the stream",
@@ -67,6 +67,17 @@ class Settings:
                 False,
             )
         yield from self._mariadb_faults() if self.mariadb else self._mysql_faults()
+
+    def replica_faults(self) -> Iterator[Fault]:
+        """Why a replica's own binlog cannot tell what did not come from its leader."""
+        yield from self.faults()
+        if not any(self._on(name) for name in ("log_replica_updates", "log_slave_updates")):
+            yield Fault(
+                "the replica's binlog holds nothing that came by replication (log_replica_updates is off): what came "
+                "from another server than the leader would go by untold",
+                "set log_replica_updates (MariaDB: log_slave_updates), and restart the server",
+                True,
+            )
 
     def _mysql_faults(self) -> Iterator[Fault]:
         if self.values.get("gtid_mode") != "ON":
@@ -106,9 +117,9 @@ def settings(session: Session, *, mariadb: bool) -> Settings:
     return Settings(mariadb, {str(name).lower(): str(value) for name, value in found})
 
 
-def require(found: Settings, where: str) -> None:
-    """Misconfigured if the stream cannot begin."""
-    for fault in found.faults():
+def require(found: Settings, where: str, *, replica: bool = False) -> None:
+    """Misconfigured if the stream cannot begin; of a `replica` its own binlog is read."""
+    for fault in found.replica_faults() if replica else found.faults():
         if fault.fatal:
             raise Misconfigured(f"{where}: {fault.what}; {fault.cure}")
 

@@ -17,7 +17,7 @@ from typing import Final
 
 import pymysql
 
-from connectors.binlog.assemble import Assembler, Ended
+from connectors.binlog.assemble import Assembler, Ended, OriginOf
 from connectors.binlog.events import Idle
 from connectors.binlog.reader import Reader
 from connectors.binlog.settings import present, require, settings
@@ -52,8 +52,11 @@ class BinlogStream:
         server_id: int | None = None,
         name: str = "leader",
         transaction_changes_max: int = 100_000,
+        origin_of: OriginOf | None = None,
     ) -> None:
+        """`origin_of`: the server is a replica, and what came from its leader is not told."""
         self._name = name
+        self._origin_of = origin_of
         self._table_of = table_of
         self._server_id = server_id or 0x7D000000 + (zlib.crc32(name.encode()) & 0xFFFFFF)
         self._changes_max = transaction_changes_max
@@ -119,9 +122,13 @@ class BinlogStream:
         if self._assembler is None:
             with self._sessions.borrow("asking the settings of the binlog") as session:
                 found = settings(session, mariadb=self._mariadb)
-            require(found, self._sessions.where)
+            require(found, self._sessions.where, replica=self._origin_of is not None)
             self._assembler = Assembler(
-                self._table_of, mariadb=self._mariadb, fold=found.fold, changes_max=self._changes_max
+                self._table_of,
+                mariadb=self._mariadb,
+                fold=found.fold,
+                changes_max=self._changes_max,
+                origin_of=self._origin_of,
             )
         if self._place is not None:
             why = self._connect(self._place)

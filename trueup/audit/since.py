@@ -8,7 +8,7 @@ written to. A standby cannot. Whatever is not certain makes the table be looked 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from trueup.audit.progress import Watcher
@@ -29,7 +29,7 @@ CAUGHT_UP_SECONDS = 5.0
 """How long the journal may take to hold what its streams' servers had written when the audit began."""
 
 CANNOT_SEE = (
-    "damage that no log recorded (a file altered below the server, a write with logging turned off)",
+    "damage that no log recorded (a file altered below the server, a write with logging off: SET sql_log_bin = 0)",
     "rows that a follower's own triggers wrote while it applied the leader's changes",
 )
 _POLL_SECONDS = 0.05
@@ -37,9 +37,10 @@ _POLL_SECONDS = 0.05
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A change stream that a daemon follows: the end of its server's log, and how its tables are told, both now."""
+    """A change stream that a daemon follows: the end of its server's log, in each way in which it can be told, and how
+    its tables are told, both now."""
 
-    written: Callable[[], Position]
+    written: Callable[[], Sequence[Position]]
     told: Callable[[], Mapping[TableName, str]]
 
 
@@ -182,21 +183,25 @@ class Since:
         except (Temporary, Permanent) as problem:
             return _Standing(problem=str(problem))
         state = self._caught_up(name, written, until)
-        if state.read_through is None or not state.read_through.covers(written):
+        missing = _missing(state, written)
+        if missing:
             through = "nothing" if state.read_through is None else state.read_through.text()
-            why = (
-                f"its change stream was read through {through} only, and {written.text()} is written (does trueup run?)"
-            )
+            why = f"its change stream was read through {through} only, and {missing} is written (does trueup run?)"
             return _Standing(problem=why)
         return _Standing(base, told, self.marks.whole(name, base.sequence))
 
-    def _caught_up(self, name: str, written: Position, until: float) -> StreamState:
+    def _caught_up(self, name: str, written: Sequence[Position], until: float) -> StreamState:
         while True:
             state = self.marks.state(name)
-            reached = state.read_through is not None and state.read_through.covers(written)
-            if reached or self.clock.now() >= until:
+            if not _missing(state, written) or self.clock.now() >= until:
                 return state
             self.clock.sleep(_POLL_SECONDS)
+
+
+def _missing(state: StreamState, written: Sequence[Position]) -> str:
+    """What was written and not read; empty if nothing."""
+    through = state.read_through
+    return ", ".join(one.text() for one in written if through is None or not through.covers(one))
 
 
 class SinceWalk:

@@ -28,7 +28,7 @@ def open_causes(runtime: GroupRuntime) -> CauseService | None:
     runtime.follow.watchers = (*runtime.follow.watchers, recollection)
     causes = CauseService(runtime.world, runtime.journal.drifts, recollection, appliers(runtime.world.followers))
     for rogue in runtime.rogue:
-        rogue.found = causes.wrote
+        rogue.found = (*rogue.found, causes.wrote)
     return causes
 
 

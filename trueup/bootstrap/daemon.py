@@ -16,7 +16,7 @@ from trueup.bootstrap.group import GroupRuntime, open_group
 from trueup.bootstrap.lease import LEASE, LeaseService, take
 from trueup.clock import SystemClock
 from trueup.daemon import Daemon, Post
-from trueup.metrics import Scrape, Tally
+from trueup.metrics import Rogues, Scrape, Tally
 from trueup.services.cause import CauseService
 from trueup.services.verify import Verified
 from verifier.drift import Drift
@@ -64,7 +64,7 @@ def open_daemon(
             runtime = open_group(settings, group)
             groups.append(runtime)
             tokens[group.name] = take(runtime.journal, settings.instance, clock)
-            tally = Tally(meter, group.name)
+            tally = Tally(meter, group.name, Rogues(meter, group.name, settings.metrics.tables_max))
             tallies[group.name] = (runtime, tally)
             causes = open_causes(runtime)
             _listen(runtime, tally, causes, on_drift)
@@ -95,6 +95,8 @@ def _listen(
     runtime.scan.finished = tally.finished
     if causes is not None:
         causes.explained = tally.explained
+    for rogue in runtime.rogue:
+        rogue.found = (*rogue.found, tally.rogues.wrote)
     runtime.scan.throttled = tally.throttled
     if runtime.scan.throttle is not None:
         runtime.scan.throttle.told = tally.throttled

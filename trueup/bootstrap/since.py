@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from functools import partial
 from typing import TYPE_CHECKING
 
-from connectors.postgres.replica import PostgresReplica
-from connectors.postgres.told import standing, written
 from trueup.audit.progress import Watcher
 from trueup.audit.request import continues
 from trueup.audit.since import Since, Source
@@ -17,8 +16,6 @@ from verifier.journal import Run
 from verifier.look import Role
 from verifier.marks import LEADER
 from verifier.ports import Identity, Replica
-from verifier.position import Position
-from verifier.table import TableName
 
 if TYPE_CHECKING:
     from config.settings import Group
@@ -62,7 +59,7 @@ def _followed(identity: Identity | None, name: str, sources: Mapping[str, Source
     if identity is None:
         return f"{name} did not answer when the audit began"
     if LEADER not in sources:
-        return "the leader's change stream is not read straight from PostgreSQL (stream.kind: pgoutput)"
+        return "the leader's change stream is not read straight from its log (stream.kind: pgoutput or binlog)"
     if identity.role is Role.STANDBY:
         return (LEADER,)
     if name in sources:
@@ -76,27 +73,45 @@ def _sources(opened: OpenAudit, group: Group | None) -> dict[str, Source]:
     if group is None:
         return found
     servers = opened.servers
-    if group.stream is not None and group.stream.kind == "pgoutput":
-        settings = group.stream.pgoutput
-        leader = servers.leader
-        if isinstance(leader, PostgresReplica):
-            found[LEADER] = Source(
-                leader.position, _told(leader, "trueup" if settings is None else settings.publication)
-            )
+    if group.stream is not None:
+        own = None if group.stream.pgoutput is None else group.stream.pgoutput.publication
+        source = _source(group.stream.kind, servers.leader, own, follower=False)
+        if source is not None:
+            found[LEADER] = source
     for one in group.followers:
         replica = servers.followers.get(one.name)
-        if one.stream is not None and isinstance(replica, PostgresReplica):
-            own = one.stream.pgoutput
-            found[one.name] = Source(_written(replica), _told(replica, "trueup" if own is None else own.publication))
+        if one.stream is not None and replica is not None:
+            own = None if one.stream.pgoutput is None else one.stream.pgoutput.publication
+            source = _source(one.stream.kind, replica, own, follower=True)
+            if source is not None:
+                found[one.name] = source
     return found
 
 
-def _told(replica: PostgresReplica, publication: str) -> Callable[[], Mapping[TableName, str]]:
-    return lambda: standing(replica, publication)
+def _source(kind: str, replica: Replica, publication: str | None, *, follower: bool) -> Source | None:
+    """None if this server has no such log, or it is read in another way."""
+    if kind == "pgoutput" and replica.dialect == "postgresql":
+        return _pgoutput(replica, publication or "trueup", follower=follower)
+    if kind == "binlog" and replica.dialect in ("mysql", "mariadb"):
+        return _binlog(replica, follower=follower)
+    return None
 
 
-def _written(replica: PostgresReplica) -> Callable[[], Position]:
-    return lambda: written(replica)
+def _pgoutput(replica: Replica, publication: str, *, follower: bool) -> Source:
+    from connectors.postgres.replica import PostgresReplica
+    from connectors.postgres.told import standing, written
+
+    assert isinstance(replica, PostgresReplica)
+    end = partial(written, replica) if follower else replica.position
+    return Source(lambda: (end(),), partial(standing, replica, publication))
+
+
+def _binlog(replica: Replica, *, follower: bool) -> Source:
+    from connectors.binlog.standing import standing, written
+    from connectors.mysql.replica import MysqlReplica
+
+    assert isinstance(replica, MysqlReplica)
+    return Source(partial(written, replica), partial(standing, replica, follower=follower))
 
 
 __all__ = ["note_baseline", "since_of"]

@@ -9,18 +9,17 @@ follower has shown the transaction.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 
 from trueup.services.group import GroupWorld
-from verifier.change import Batch, Blindness, Transaction
+from verifier.change import Batch, Blindness, Cause, Transaction
 from verifier.errors import Temporary
 from verifier.journal import StreamState
 from verifier.marks import MarkJournal
 from verifier.ports import ChangeStream
 from verifier.position import Position
 from verifier.table import Key, TableName
-from verifier.view import Seen
 
 logger = logging.getLogger("trueup.rogue")
 
@@ -28,6 +27,7 @@ OWN = "trueup"
 """The origin of our own repairs: marked, and verified by whoever repairs."""
 _BARRIER_SECONDS = 1.0
 _SHOWN_SECONDS = 30.0
+UNKNOWN = "not one of the group's tables, as far as was known"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,13 +43,17 @@ class Rogue:
 
 @dataclass(slots=True)
 class RogueService:
-    """One follower. `found` is told of every transaction that wrote rows of the group's tables."""
+    """One follower. `shown` tells whether a read of it shows these transactions of its own; `found` are told of every
+    one that wrote rows of the group's tables, `strangers` are tables that changed and were not told key by key, because
+    they are not the group's as far as is known: each is named once."""
 
     world: GroupWorld
     follower: str
     stream: ChangeStream
     journal: MarkJournal
-    found: Callable[[Rogue], None] = lambda rogue: None
+    shown: Callable[[Sequence[Transaction]], bool]
+    strangers: Callable[[], Collection[TableName]] = tuple
+    found: tuple[Callable[[Rogue], None], ...] = ()
     lost: Callable[[str, Blindness], None] = lambda follower, blindness: None
     """Told of tables of which the keys that were written are not known (a truncate): they must be scanned."""
     poll_seconds: float = 0.2
@@ -86,7 +90,7 @@ class RogueService:
     def _take(self, batch: Batch) -> None:
         ours = set(self.world.book.names())
         rogues = [rogue for one in batch.transactions if (rogue := _rogue(self.follower, one)).keys]
-        blind = _blindness(batch)
+        blind = [*_blindness(batch), *(Blindness(Cause.KEYLESS, name, UNKNOWN) for name in self.strangers())]
         state = StreamState(batch.offsets or self._state.offsets, batch.read_through or self._state.read_through)
         now = self.world.clock.now()
         if not rogues and not blind:
@@ -94,7 +98,7 @@ class RogueService:
             if fresh or (state != self._state and now - self._recorded_at >= _BARRIER_SECONDS):
                 self._record(state, [], [], {}, now)
             return
-        self._await(batch.transactions)
+        self._await([one for one in batch.transactions if one.changes])
         touched = [place for rogue in rogues for place in rogue.keys]
         written = self.world.leader.position()
         suspects: dict[tuple[TableName, Key], Position] = {
@@ -125,10 +129,8 @@ class RogueService:
         """Until one read of the follower has shown them all. Temporary if that takes too long: a commit that waits for
         a synchronous standby of the follower's own is logged, and not shown."""
         until = self.world.clock.now() + _SHOWN_SECONDS
-        replica = self.world.followers[self.follower]
-        while True:
-            view = replica.ask("select 1", rows_max=1, seconds_max=5.0).view
-            if all(view.saw(one.xid) is Seen.YES for one in transactions):
+        while transactions:
+            if self.shown(transactions):
                 return
             if self.world.clock.now() > until:
                 raise Temporary(f"{self.follower} does not show a transaction that it logged {_SHOWN_SECONDS:g} s ago")
@@ -137,7 +139,8 @@ class RogueService:
     def _tell(self, rogue: Rogue) -> None:
         told = {"action": "rogue_write", "follower": self.follower, "transaction": rogue.xid, "keys": len(rogue.keys)}
         logger.warning("written on the follower alone", extra=told | {"origin": rogue.origin})
-        self.found(rogue)
+        for hear in self.found:
+            hear(rogue)
 
 
 def _rogue(follower: str, one: Transaction) -> Rogue:

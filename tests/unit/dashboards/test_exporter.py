@@ -190,7 +190,7 @@ def test_labels_outside_of_the_catalogue_are_refused() -> None:
 def full() -> Exporter:
     """Every family of the catalogue, with samples."""
     meter = Meter()
-    labels = {"group": "shop", "follower": "eu-2"}
+    labels = {"group": "shop", "follower": "eu-2", "table": "public.orders"}
     for metric in c.CATALOGUE:
         given = {name: labels[name] for name in metric.labels if name in labels}
         if metric.kind is c.Kind.COUNTER:

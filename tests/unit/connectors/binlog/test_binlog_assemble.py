@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from connectors.binlog.assemble import TOO_LARGE, Assembler, Ended
+from connectors.binlog.assemble import TOO_LARGE, Assembler, Ended, Origin
 from connectors.binlog.events import (
     Began,
     ColumnFacts,
@@ -229,3 +229,32 @@ def test_what_has_no_id_is_a_gap() -> None:
     assembler.lost.clear()
     fed(assembler, Idle(), rows(row(None, {"id": 1})))
     assert [one.cause for one in assembler.lost] == [Cause.GAP], "rows outside any transaction"
+
+
+def test_what_came_from_the_leader_is_not_told_whatever_it_was() -> None:
+    def origin(gtid: DomainGtids | GtidSet) -> Origin:
+        return Origin(False, "another") if gtid == GtidSet.of({U: [(9, 9)]}) else Origin(True)
+
+    assembler = mysql(origin_of=origin)
+    ended = fed(
+        assembler,
+        *(began(5), BEGIN, rows(row(None, {"id": 1, "v": "x"})), Unreadable("compressed"), Committed(9.0)),
+        *(began(6), Statement("db", "TRUNCATE t", 9.0)),
+        *(began(9), BEGIN, rows(row(None, {"id": 2, "v": "x"})), Committed(9.0)),
+    )
+    assert [one.gtid for one in ended] == [GtidSet.of({U: [(n, n)]}) for n in (5, 6, 9)]
+    assert [one.transaction is not None for one in ended] == [False, False, True]
+    assert ended[2].transaction is not None
+    assert told(ended[2].transaction) == [(2, "insert", {"id": "2", "v": "x"})]
+    assert ended[2].transaction.origin == "another"
+    assert assembler.lost == []
+
+
+def test_a_table_that_is_nobodys_business_is_asked_for_each_time() -> None:
+    asked: list[TableName] = []
+    other = TableName("db", "other")
+    assembler = Assembler(asked.append, mariadb=False)
+    change = rows(row(None, {"id": 1, "v": "x"}), table=other)
+    (ended,) = fed(assembler, began(5), BEGIN, change, change, Committed(9.0))
+    assert ended.transaction is None
+    assert asked == [other, other]

@@ -49,6 +49,13 @@ def test_each_bad_setting_is_named_with_its_cure(mariadb: bool, name: str, value
             require(found, "the leader")
 
 
+@pytest.mark.parametrize("name", ["log_replica_updates", "log_slave_updates"])
+def test_a_replica_must_log_what_it_applies(name: str) -> None:
+    require(Settings(False, {**MYSQL, name: "ON"}), "the replica", replica=True)
+    with pytest.raises(Misconfigured, match="log_replica_updates"):
+        require(Settings(False, {**MYSQL, name: "OFF"}), "the replica", replica=True)
+
+
 class Grants:
     """A session that answers what the login was granted."""
 

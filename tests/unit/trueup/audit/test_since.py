@@ -60,7 +60,7 @@ class Setting:
         self.journal.runs.finish("base", at=1.0, verdict=Verdict.MATCH, report=text)
         run = self.journal.runs.find("base")
         assert run is not None
-        sources = {LEADER: Source(lambda: self.written, lambda: self.told)}
+        sources = {LEADER: Source(lambda: (self.written,), lambda: self.told)}
         made = Since(run, self.journal.marks, sources, self.followed, self.clock)
         made.begin(lambda settings: same)
         return made
