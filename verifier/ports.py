@@ -101,6 +101,11 @@ class Replica(Protocol):
         where a pattern names them without `*` and `?`: what stands in them is compared elsewhere already."""
         ...
 
+    def expect(self, names: Sequence[TableName]) -> None:
+        """`table` and `features` of these will be asked for, about in this order: a server may be asked about many of
+        them at once then, a moment before. Asks nobody itself."""
+        ...
+
     def table(self, name: TableName) -> Table:
         """Permanent if there is no such table; Forbidden if it may not be read."""
         ...
@@ -122,7 +127,8 @@ class Replica(Protocol):
 
     def boundary(self, table: Table, after: Key | None, rows: int) -> Key | None:
         """The key of the row that comes `rows` rows after `after` in key order (None: from the start), by an index
-        walk; None if fewer rows follow."""
+        walk; None if fewer rows follow. Of many rows a key that comes sooner, or a little later, does as well, where
+        the server knows one without walking."""
         ...
 
     def digest(self, table: Table, within: KeyRange) -> Look[Digest]:

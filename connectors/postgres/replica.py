@@ -19,6 +19,7 @@ from connectors.postgres.explain import explain_digest
 from connectors.postgres.expressions import RowForm
 from connectors.postgres.features import features_of
 from connectors.postgres.identity import SERVER, identity_of
+from connectors.postgres.milestones import Milestones
 from connectors.postgres.positions import Bounds, LogGeometry, SubscriptionLink
 from connectors.postgres.probing import distrusted
 from connectors.postgres.session import Record, Session, Sessions
@@ -71,6 +72,7 @@ class PostgresReplica:
         self._distrusted: frozenset[Family] | None = None
         self._version: int | None = None
         self._subscription: SubscriptionLink | None = None
+        self._milestones = Milestones()
 
     @property
     def name(self) -> str:
@@ -161,8 +163,9 @@ class PostgresReplica:
     def boundary(self, table: Table, after: Key | None, rows: int) -> Key | None:
         statements = self.statements(table)
         with self.sessions.borrow(f"finding a chunk of {table.name}") as session:
-            found = session.all(*statements.boundary(after, rows))
-        return statements.read_key(found[0]) if found else None
+            known = self._milestones.after(session, table, after, rows) if statements.whole else None
+            found = [] if known else session.all(*statements.boundary(after, rows))
+        return known or (statements.read_key(found[0]) if found else None)
 
     def digest(self, table: Table, within: KeyRange) -> Look[Digest]:
         statements = self.statements(table, keyless=True)
