@@ -182,6 +182,8 @@ class TableScan:
                 return upper
             self._crowded = None
         table = next(iter(self.sides.values()))[1].leader
+        if remaining.lower is None and table.rows_most is not None and table.rows_most <= self.size.rows:
+            return None  # it fits whole
         upper = self.leader.boundary(table, remaining.lower, self.size.rows)
         if upper is not None and upper == remaining.lower:
             raise Unsound(

@@ -135,7 +135,8 @@ class Table:
     An empty `key` means that rows cannot be addressed: such a table is compared as a multiset.
     `estimated_rows` is the planner's guess, for progress only; None if there is none. `source`: the table's name on
     this server where it differs from the leader's. `scheme`: how its rows are hashed in this comparison. `where`: the
-    user's own SQL condition; rows for which it is not true do not exist for any question.
+    user's own SQL condition; rows for which it is not true do not exist for any question. `rows_most`: it had no room
+    for more rows than that when it was described, by its size and not by a guess; None where nobody can tell.
     """
 
     name: TableName
@@ -146,6 +147,7 @@ class Table:
     scheme: Scheme = Scheme.NATIVE
     where: str | None = None
     kind: Kind = Kind.TABLE
+    rows_most: int | None = None
 
     @property
     def stored(self) -> TableName:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from connectors.postgres.expressions import Quote
 from connectors.postgres.session import Session
 from verifier.features import Feature
@@ -11,10 +13,11 @@ from verifier.table import TableName
 # value of a sequence says only that: the sequence is told of by itself, and its name means nothing.
 _FEATURES = """
 with named as (
-    select c.oid, c.oid::regclass::text as text
-    from pg_class c join pg_namespace n on n.oid = c.relnamespace where n.nspname = %s and c.relname = %s
+    select c.oid, c.oid::regclass::text as text, w.place
+    from unnest(%s::text[], %s::text[]) with ordinality as w(schema, name, place)
+    join pg_namespace n on n.nspname = w.schema join pg_class c on c.relnamespace = n.oid and c.relname = w.name
 ), indexes as (
-    select i.*, x.relname, pg_get_indexdef(i.indexrelid) as made,
+    select i.*, named.place, x.relname, pg_get_indexdef(i.indexrelid) as made,
            length('CREATE ' || case when i.indisunique then 'UNIQUE ' else '' end || 'INDEX ' || quote_ident(x.relname)
                   || ' ON ' || named.text) as head
     from named join pg_index i on i.indrelid = named.oid join pg_class x on x.oid = i.indexrelid
@@ -27,7 +30,7 @@ with named as (
     and s.refobjid = named.oid and s.classid = 'pg_class'::regclass and s.deptype = 'i'
     join pg_class c on c.oid = s.objid and c.relkind = 'S'
 )
-select case when indisunique then 'unique' else 'index' end, relname,
+select place, case when indisunique then 'unique' else 'index' end, relname,
        case when indisprimary then 'primary key' when indisunique then 'unique' else 'index' end
        || substr(made, head + strpos(substr(made, head + 1), ' USING ')),
        case when indexprs is null and indpred is null then
@@ -36,7 +39,7 @@ select case when indisunique then 'unique' else 'index' end, relname,
        case when not indisvalid then 'it is invalid: its build did not come to an end' end, null::oid
 from indexes
 union all
-select case contype when 'c' then 'check' else 'foreign key' end, conname, pg_get_constraintdef(k.oid),
+select place, case contype when 'c' then 'check' else 'foreign key' end, conname, pg_get_constraintdef(k.oid),
        case when contype = 'f' then
             (select string_agg(a.attname, ', ' order by c.place) from unnest(conkey) with ordinality c(n, place)
              join pg_attribute a on a.attrelid = conrelid and a.attnum = c.n)
@@ -45,7 +48,7 @@ select case contype when 'c' then 'check' else 'foreign key' end, conname, pg_ge
                 join pg_attribute a on a.attrelid = confrelid and a.attnum = c.n) || ')' end, null, null
 from named join pg_constraint k on k.conrelid = named.oid where contype in ('c', 'f')
 union all
-select 'default', a.attname,
+select place, 'default', a.attname,
        case when a.attidentity <> '' then
                  'generated ' || case a.attidentity when 'a' then 'always' else 'by default' end || ' as identity'
             when f.sequence is not null then 'next value of a sequence'
@@ -58,13 +61,13 @@ left join pg_attrdef d on d.adrelid = a.attrelid and d.adnum = a.attnum
 left join filled f on f.adrelid = a.attrelid and f.adnum = a.attnum
 where d.oid is not null or a.attidentity <> ''
 union all
-select 'sequence', a.attname,
+select place, 'sequence', a.attname,
        format('%%s by %%s from %%s to %%s%%s', format_type(s.seqtypid, null), s.seqincrement, s.seqmin, s.seqmax,
               case when s.seqcycle then ' and again' else '' end), null, null,
        case when has_sequence_privilege(f.sequence, 'select') then f.sequence end
-from filled f join pg_sequence s on s.seqrelid = f.sequence
+from named join filled f on f.adrelid = named.oid join pg_sequence s on s.seqrelid = f.sequence
 join pg_attribute a on a.attrelid = f.adrelid and a.attnum = f.adnum
-order by 1, 2
+order by 1, 2, 3
 """
 
 # The largest value comes from an index or is not asked for.
@@ -81,15 +84,22 @@ where c.oid = %s
 
 def features_of(session: Session, name: TableName, quote: Quote) -> tuple[Feature, ...]:
     """Indexes, constraints, defaults and sequences of a table; none of a table that is not there."""
-    table = f"{quote(name.schema)}.{quote(name.name)}"
-    found: list[Feature] = []
-    for what, object_, text, portable, problem, sequence in session.all(_FEATURES, (name.schema, name.name)):
+    return features_of_all(session, [name], quote)[name]
+
+
+def features_of_all(session: Session, names: Sequence[TableName], quote: Quote) -> dict[TableName, tuple[Feature, ...]]:
+    """The same of many tables."""
+    found: dict[TableName, list[Feature]] = {name: [] for name in names}
+    asked = session.all(_FEATURES, ([name.schema for name in names], [name.name for name in names]))
+    for place, what, object_, text, portable, problem, sequence in asked:
+        name = names[place - 1]
         if what == "default":
             portable = portable_default(portable)
         if sequence is not None:
+            table = f"{quote(name.schema)}.{quote(name.name)}"
             problem = _behind(session, table, object_, sequence, quote)
-        found.append(Feature(object_, what, text, portable, problem))
-    return tuple(found)
+        found[name].append(Feature(object_, what, text, portable, problem))
+    return {name: tuple(features) for name, features in found.items()}
 
 
 def _behind(session: Session, table: str, column: str, sequence: int, quote: Quote) -> str | None:

@@ -154,6 +154,7 @@ class SubscriptionLink:
 
 
 COPYING = """
-select r.srsubstate::text from pg_subscription_rel r
-where r.srrelid = to_regclass(%s) and r.srsubstate <> 'r' limit 1
+select w.place::int from unnest(%s::text[]) with ordinality as w(name, place)
+join pg_subscription_rel r on r.srrelid = to_regclass(w.name) where r.srsubstate <> 'r'
 """
+"""Which of these tables, counted from 1, are still being copied for the first time."""

@@ -13,11 +13,11 @@ from typing import TypeVar
 
 from connectors.postgres import catalog, client, positions
 from connectors.postgres.activity import running_statements
+from connectors.postgres.ahead import features_ahead, tables_ahead
 from connectors.postgres.answers import ask_once
 from connectors.postgres.canonical import canonical_sql
 from connectors.postgres.explain import explain_digest
 from connectors.postgres.expressions import RowForm
-from connectors.postgres.features import features_of
 from connectors.postgres.identity import SERVER, identity_of
 from connectors.postgres.milestones import Milestones
 from connectors.postgres.positions import Bounds, LogGeometry, SubscriptionLink
@@ -26,7 +26,7 @@ from connectors.postgres.session import Record, Session, Sessions
 from connectors.postgres.statements import PACKED_ROWS_MAX, Statements, missing_parts, statements_for
 from verifier.digest import MODULUS, Digest
 from verifier.encoding import row_hash_of
-from verifier.errors import Permanent, Temporary
+from verifier.errors import Permanent
 from verifier.features import Feature
 from verifier.keyrange import ALL, KeyRange
 from verifier.look import Look, Publishes, Role, Row
@@ -72,6 +72,7 @@ class PostgresReplica:
         self._distrusted: frozenset[Family] | None = None
         self._version: int | None = None
         self._subscription: SubscriptionLink | None = None
+        self._tables, self._features = tables_ahead(self.sessions, self.role), features_ahead(self.sessions)
         self._milestones = Milestones()
 
     @property
@@ -125,19 +126,15 @@ class PostgresReplica:
         with self.sessions.borrow("listing tables") as session:
             return catalog.list_tables(session, patterns)
 
+    def expect(self, names: Sequence[TableName]) -> None:
+        self._tables.expect(names)
+        self._features.expect(names)
+
     def table(self, name: TableName) -> Table:
-        with self.sessions.borrow(f"describing {name}") as session:
-            table = catalog.describe(session, name, self.sessions.where)
-            if self.role(session) is Role.SUBSCRIBER:
-                quoted = f"{self.sessions.quote(name.schema)}.{self.sessions.quote(name.name)}".replace("%%", "%")
-                copying = session.all(positions.COPYING, (quoted,))
-                if copying:
-                    raise Temporary(f"the first copy of {name} to {self.sessions.where} is still running; wait for it")
-            return table
+        return self._tables.of(name)
 
     def features(self, name: TableName) -> Sequence[Feature]:
-        with self.sessions.borrow(f"reading indexes, constraints and sequences of {name}") as session:
-            return features_of(session, name, self.sessions.quote)
+        return self._features.of(name)
 
     def position(self) -> Lsn:
         with self.sessions.borrow("reading the position") as session:

@@ -96,6 +96,20 @@ def test_no_such_table_is_permanent(world: World) -> None:
             side.table(name)
 
 
+def test_tables_that_were_expected_are_described_as_others_are(world: World) -> None:
+    """Whatever order they are asked for in; what is not there is an error of that table alone."""
+    made = [filled(world, 3, f"items_{n}")[0].name for n in range(3)]
+    absent = TableName(made[0].schema, "absent")
+    for side in (world.leader, world.follower):
+        alone = {name: (side.table(name), list(side.features(name))) for name in made}
+        side.expect([made[0], absent, *made[1:]])
+        for name in (made[1], made[0], made[2], made[1]):
+            assert (side.table(name), list(side.features(name))) == alone[name]
+        with pytest.raises(Permanent, match="absent"):
+            side.table(absent)
+        side.expect([])
+
+
 def test_the_digest_of_nothing_is_empty(world: World) -> None:
     ours, theirs = filled(world, 0)
     assert world.leader.digest(ours, ALL).value == world.follower.digest(theirs, ALL).value == EMPTY

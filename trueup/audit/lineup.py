@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from trueup.audit.mapping import mapped
@@ -44,6 +44,12 @@ class Lineup:
     followers: Mapping[str, Replica]
     request: Request
     native: Callable[[str], bool] = field(default=lambda follower: True)
+
+    def expect(self, names: Sequence[TableName]) -> None:
+        """These tables come next, in this order."""
+        self.leader.expect(names)
+        for replica in self.followers.values():
+            replica.expect([self.name_on(replica, name) for name in names])
 
     def table(self, name: TableName) -> Table:
         """The leader's table as it is to be read. Permanent, Temporary, Forbidden as the leader says; Permanent if the

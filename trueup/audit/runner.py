@@ -130,6 +130,7 @@ class Audit:
         entries: dict[TableName, list[Json]] = {name: json.loads(finished[name]) for name in names if name in finished}
         left = [name for name in names if name not in finished]
         self.tools.watcher.audit_begins(len(left))
+        self.lineup.expect(left)
 
         def one(name: TableName) -> bool:
             if self.tools.stop() or self._budget.spent:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
@@ -304,3 +304,23 @@ def test_chunk_sizes_follow_the_rate_and_never_leap() -> None:
     for _ in range(20):
         size.halve()
     assert size.rows == 100
+
+
+def test_a_table_that_surely_fits_one_chunk_is_not_walked_first() -> None:
+    shop = Shop(20)
+    asked: list[int] = []
+
+    def boundary(table: Table, after: Key | None, rows: int) -> Key | None:
+        asked.append(rows)
+        return shop.leader.inner.boundary(table, after, rows)
+
+    shop.leader.boundary = boundary  # type: ignore[attr-defined]
+    for most, questions in ((15, 0), (16, 1), (None, 1)):
+        scan = shop.scan(15)
+        replica, compared = scan.sides["a"]
+        scan.sides = {"a": (replica, replace(compared, leader=replace(compared.leader, rows_most=most)))}
+        asked.clear()
+        read = scan.step()
+        assert (len(asked) >= questions, bool(asked)) == (True, bool(questions))
+        assert read.leader.rows == (15 if questions else 20)
+        assert (read.chunk.range.upper is None, scan.done) == ((False, False) if questions else (True, True))
