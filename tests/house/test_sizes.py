@@ -26,6 +26,7 @@ WIDE = {
     "StreamJournal",
     "RunJournal",
     "SqlRuns",
+    "PatientJournal",
     # The contract of a database behind a connector: every verb is one thing that is spelled or logged otherwise there.
     "Source",
     "PostgresSource",
