@@ -22,6 +22,8 @@ A binlog also holds statements by themselves (DDL, a truncate), which come in to
 as a transaction in its place. Which numbers were given to them the ENDs tell: where some are left out, the END behind
 waits (`behind_a_statement`) until all that was sent before it has been read.
 
+Whoever must know what a sink of the same topics has applied is told where rows lie, and what came again (`Noted`).
+
 `cut()` is where a restart must begin: in each partition at the first row of a transaction not yet delivered.
 """
 
@@ -29,12 +31,14 @@ from __future__ import annotations
 
 from collections import OrderedDict, deque
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import cast
+
+import msgspec
 
 from connectors.debezium.columns import Stretch
 from connectors.debezium.delivery import deliver
 from connectors.debezium.event import Begin, End, RowEvent, Statement
+from connectors.debezium.noted import NOBODY, Noted
 from connectors.debezium.pending import Partition, Pending
 from connectors.debezium.source import POSTGRES, Source, TransactionId
 from connectors.debezium.statements import Statements
@@ -44,11 +48,9 @@ from verifier.position import Position
 from verifier.table import Key, TableName
 
 REMEMBERED = 65_536
-_MESSAGE = "LogicalDecodingMessageId@"  # in the odd name under which messages are counted
 
 
-@dataclass(slots=True)
-class _Ended:
+class _Ended(msgspec.Struct, gc=False):
     """An END at `offset`; `through` is everything up to and with it. `behind`: a statement may stand before it."""
 
     end: End
@@ -66,6 +68,7 @@ class TransactionAssembler:
 
     def __init__(self, delivered: Position | None, *, keep_max: int = 100_000, source: Source = POSTGRES) -> None:
         self.delivered = delivered
+        self.noted: Noted = NOBODY
         self.kept = 0
         self._source = source
         self._keep_max = keep_max
@@ -111,17 +114,21 @@ class TransactionAssembler:
         waiting = self._waiting.setdefault(partition, {})
         start = 0
         for xid, stretch in parts:
-            first, last = offsets[start], offsets[start + len(stretch.orders) - 1]
-            start += len(stretch.orders)
+            first, last = offsets[start], offsets[start + (count := len(stretch.orders)) - 1]
+            start += count
             if xid in self._recent:
                 self._noticed.extend(self._unread.late(xid, stretch))
                 self._forget_before(partition, last)
+                self.noted.again()
                 continue
             pending = self._pending.get(xid)
             if pending is None:
                 pending = self._pending[xid] = Pending()
             waiting[xid] = None
-            self.kept += pending.add(partition, first, last, stretch, self._keep_max)
+            grown = pending.add(partition, first, last, stretch, self._keep_max)
+            self.kept += grown
+            if grown < count:  # some came twice, or there are too many of them to tell
+                self.noted.again()
         self.passed(partition, offsets[-1])
 
     def unread(
@@ -131,6 +138,7 @@ class TransactionAssembler:
         transaction that lacks a row of that table does not wait for it. In the transaction topic (table None) it blinds
         all tables."""
         self.passed(partition, offset)
+        self.noted.again()  # no transaction will tell where it lies
         self._noticed.append(Blindness(Cause.UNREADABLE, table, reason, None if key is None else (key,)))
         if table is not None:
             self._unread.add(table, partition, offset, key)
@@ -138,6 +146,7 @@ class TransactionAssembler:
     def statement(self, partition: Partition, offset: int, event: Statement) -> None:
         """A statement that stands by itself. One that is told too late, or without an id, blinds from here on."""
         self.passed(partition, offset)
+        self.noted.again()  # a truncate lies among the rows of its table, and no transaction counts it
         if self.delivered is None:  # the present will begin behind it
             return
         if event.lasting:
@@ -156,18 +165,20 @@ class TransactionAssembler:
                 self._begun.add(event.xid)
             return
         newest = self._ends[-1].through if self._ends else self.delivered
-        ask = self._source.present
-        if newest is None and (ask is not None or event.xid not in self._begun):
+        if newest is None and ((ask := self._source.present) is not None or event.xid not in self._begun):
             # It began before we did: the present starts behind it. The connector was seen at work before the leader is
             # asked, so whatever the leader has written from then on will come.
             self.delivered = self._floor = self._source.after(None, event.commit) if ask is None else ask()
             self._remember(event)
+            self.noted.again()
             return
         if newest is None or not newest.covers(event.commit):
             self._ends.append(self._ended(event, newest, offset))
             self._begun.clear()
-        elif self.delivered is not None and self.delivered.covers(event.commit):
-            self._old(event)
+        else:
+            if self.delivered is not None and self.delivered.covers(event.commit):
+                self._old(event)
+            self.noted.again()
 
     def _ended(self, event: End, newest: Position | None, offset: int) -> _Ended:
         behind, through = self._source.passed_over(newest, event.commit), self._source.after(newest, event.commit)
@@ -217,7 +228,7 @@ class TransactionAssembler:
         end = self._ends[0].end
         lacking = self._lacking(end)
         detail = f"{lacking} of {end.events} events of transaction {end.xid} never arrived{why}"
-        return self._deliver(end, tuple(Blindness(Cause.GAP, table, detail) for table in _tables(end)))
+        return self._deliver(end, tuple(Blindness(Cause.GAP, table, detail) for table in end.tables))
 
     def noticed(self) -> tuple[Blindness, ...]:
         """What was found since the last call outside any transaction."""
@@ -240,7 +251,7 @@ class TransactionAssembler:
 
     def _lacking(self, end: End) -> int:
         pending = self._pending.get(end.xid)
-        return end.events - (pending.count() if pending else 0)
+        return end.events - (pending.count() if pending is not None else 0)
 
     def _deliver(self, end: End, blind: tuple[Blindness, ...] = ()) -> Transaction:
         pending = self._pending.get(end.xid) or Pending()
@@ -248,15 +259,17 @@ class TransactionAssembler:
         if head.behind:
             untold = (Blindness(Cause.DDL, None, "a statement of which the connector does not tell"),)
             blind = (*blind, *self._ended_apart(end), *(untold if self._untold else ()))
-        through = head.through if self.delivered is None else self._source.after(self.delivered, head.through)
-        before = self.delivered if end.events == 0 else None
-        self.delivered = self._source.placed(through, pending.place, before)
-        commit = self._source.commit(end.commit, pending.place)
-        transaction = deliver(self._source.number(end.xid), commit, end, pending, blind, self._fields)
+        source, sent_before, place = self._source, self.delivered, pending.place
+        through = head.through if sent_before is None else source.after(sent_before, head.through)
+        self.delivered = source.placed(through, place, sent_before if end.events == 0 else None)
+        commit = source.commit(end.commit, place)
+        transaction = deliver(source.number(end.xid), commit, end, pending, blind, self._fields)
         self._remember(end)
         for partition, part in pending.parts.items():
             self._forget_before(partition, part.last)
         self._heard = False
+        if self.noted is not NOBODY:  # of every transaction, for the few who ask
+            self.noted.delivered({place: part.last for place, part in pending.parts.items()}, sent_before)
         return transaction
 
     def _ended_apart(self, end: End) -> Iterator[Blindness]:
@@ -269,6 +282,7 @@ class TransactionAssembler:
                 tables = {one.table for one in self._pending[xid].stretches() if one.table is not None}
                 self._apart.update(tables)
                 self._drop(xid)
+                self.noted.again()
         for table in sorted(self._apart):
             yield Blindness(Cause.GAP, table, "rows of a transaction that ends apart from them (XA)")
 
@@ -324,6 +338,7 @@ class TransactionAssembler:
         if waiting is None or not (seen_before or self._unread):
             return
         for xid in seen_before:
+            self.noted.again()
             del waiting[xid]
             pending = self._pending[xid]
             gone = len(pending.parts.pop(partition).orders)
@@ -332,8 +347,3 @@ class TransactionAssembler:
             if not pending.parts:
                 del self._pending[xid]
         self._unread.forget_before(partition, offset)
-
-
-def _tables(end: End) -> Sequence[TableName | None]:
-    """Tables of a transaction; all (None) if it does not say."""
-    return [TableName.parse(name) for name, events in end.by_table if events and _MESSAGE not in name] or [None]

@@ -140,7 +140,7 @@ class Stretches(Changes):
         self._told = [(one.orders, one.told) for one in stretches if one.told is not None]
         self._made: tuple[Change, ...] | None = None
         self._keys: Mapping[TableName, Sequence[Key]] | None = None
-        self._size = sum(len(orders) for orders, _ in self._told) if distinct else len(self._all())
+        self._size = sum([len(orders) for orders, _ in self._told]) if distinct else len(self._all())
 
     @property
     def keys(self) -> Mapping[TableName, Sequence[Key]]:

@@ -33,7 +33,7 @@ def deliver(
         if (one.fields is not names or one.table != table) and one.table is not None and one.fields:
             table, names = one.table, one.fields
             before = fields.get(table)
-            if before is not None and before != names:
+            if before is not names and before is not None and before != names:
                 found[Blindness(Cause.DDL, table, _difference(before, names))] = None
             fields[table] = names
     if pending.large:

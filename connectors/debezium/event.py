@@ -14,6 +14,8 @@ from verifier.gtid import Binlog
 from verifier.position import Position
 from verifier.table import TableName
 
+_MESSAGE = "LogicalDecodingMessageId@"  # in the odd name under which messages are counted
+
 
 class RowEvent(msgspec.Struct, frozen=True, gc=False):
     """One counted event of a transaction: a row change, a truncate, or a logical message (no table).
@@ -42,7 +44,7 @@ class RowEvent(msgspec.Struct, frozen=True, gc=False):
 @dataclass(frozen=True, slots=True)
 class Run:
     """Row events of one table that lie one behind the other in one partition, by transaction. `handled_at` is that of
-    the newest."""
+    the last one."""
 
     table: TableName
     parts: Sequence[tuple[TransactionId, Stretch]]
@@ -62,6 +64,14 @@ class End(msgspec.Struct, frozen=True, gc=False):
     events: int
     by_table: tuple[tuple[str, int], ...]
     committed_at: float
+
+    @property
+    def tables(self) -> Sequence[TableName | None]:
+        """Those that it touched; all (None) if it does not say."""
+        found: list[TableName | None] = [
+            TableName.parse(name) for name, events in self.by_table if events and _MESSAGE not in name
+        ]
+        return found or [None]
 
 
 @dataclass(frozen=True, slots=True)

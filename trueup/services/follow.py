@@ -256,6 +256,9 @@ def touch(
 ) -> None:
     """Note the keys behind all others, those that were noted before too: the order is that of the latest commits."""
     latest = dict.fromkeys(zip(repeat(table), keys), commit)
-    for again in latest.keys() & touched.keys():
-        del touched[again]
+    sum_of_both = len(touched) + len(latest)
     touched.update(latest)
+    if len(touched) != sum_of_both:  # seldom, and cheaper to see afterwards
+        for again in latest:
+            del touched[again]
+        touched.update(latest)

@@ -1,0 +1,34 @@
+"""What an assembler of transactions passes on to whoever must know what a sink of the same topics has applied."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol
+
+from connectors.debezium.pending import Partition
+from verifier.position import Position
+
+
+class Noted(Protocol):
+    """`verifier.offsets.OffsetIndex` is one."""
+
+    def delivered(self, lasts: Mapping[Partition, int], before: Position | None) -> None:
+        """A transaction is delivered: the last offset of its rows by partition, and everything delivered before it."""
+        ...
+
+    def again(self) -> None:
+        """A row or an END came of something that was delivered before, or a statement that no transaction counts."""
+        ...
+
+
+class Nobody:
+    """Nobody wants to know."""
+
+    def delivered(self, lasts: Mapping[Partition, int], before: Position | None) -> None:
+        pass
+
+    def again(self) -> None:
+        pass
+
+
+NOBODY = Nobody()
