@@ -32,11 +32,13 @@ _Place = tuple[TableName, Key]
 @dataclass(frozen=True, slots=True)
 class Image:
     """The row as one transaction left it. `row` None: it left none. Not `told`: the stream did not carry its values;
-    a column that `row` lacks was not told either."""
+    a column that `row` lacks was not told either. `passing`: the transaction changed the row once more, so only who
+    shows transactions row by row ever shows this."""
 
     commit: Position
     row: Mapping[str, Value] | None
     told: bool = True
+    passing: bool = False
 
     @property
     def size(self) -> int:
@@ -47,11 +49,13 @@ class Image:
 class Bounds:
     """Between which commits a follower's look stands: it surely shows everything through `surely` (None: nothing is
     certain), and possibly what any of `possibly` covers. Changes of the table that committed at or below one of
-    `floors` may not all be known (None among them: no end of that is known yet)."""
+    `floors` may not all be known (None among them: no end of that is known yet). `by_rows`: of a transaction in between
+    it may show a part."""
 
     surely: Position | None
     possibly: tuple[Position, ...]
     floors: tuple[Position | None, ...] = ()
+    by_rows: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,13 +116,14 @@ class AfterImages:
             shown = 0
             while shown < len(images) and all(low.covers(images[shown].commit) for low in lows):
                 shown += 1
-            if shown > 2:
-                self.characters -= sum(image.size for image in images[: shown - 2])
-                del images[: shown - 2]
+            final = [index for index in range(shown) if not images[index].passing]
+            if len(final) > 2:
+                self.characters -= sum(image.size for image in images[: final[-2]])
+                del images[: final[-2]]
 
     def states(self, table: TableName, key: Key, bounds: Bounds) -> States | None:
         """What a look between these bounds may show of the key; None if that is not all known."""
-        images = self._kept.get((table, key))
+        images = [one for one in self._kept.get((table, key), ()) if bounds.by_rows or not one.passing]
         if not images or bounds.surely is None:
             return None
         self.watch(table, [key])
@@ -138,13 +143,15 @@ class AfterImages:
             self._lose(table)
         if None in blind or not self._kept:
             return
-        last: dict[_Place, Change] = {
-            (change.table, change.key): change for change in transaction.changes if change.table not in blind
-        }
-        for place in last.keys() & self._kept.keys():
-            image = _image(transaction.commit, last[place])
-            self._kept[place].append(image)
-            self.characters += image.size
+        found: dict[_Place, list[Change]] = {}
+        for change in transaction.changes:
+            if change.table not in blind and (change.table, change.key) in self._kept:
+                found.setdefault((change.table, change.key), []).append(change)
+        for place, changes in found.items():
+            images = [_image(transaction.commit, change) for change in changes]
+            images[:-1] = [replace(one, passing=True) for one in images[:-1]]
+            self._kept[place].extend(images)
+            self.characters += sum(image.size for image in images)
 
     def _lose(self, table: TableName | None) -> None:
         self._empty([place for place in self._kept if table in (None, place[0])])

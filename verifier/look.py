@@ -11,7 +11,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 from verifier.position import Position
 from verifier.table import Value
@@ -34,16 +34,36 @@ class Publishes(enum.Enum):
     AFTER_SHOWING = "after showing"  # standby: `high` may be one transaction too low
     BEFORE_SHOWING = "before showing"  # subscriber: `low` may be one transaction too high
     TOGETHER = "together"  # a watermark row read in the same statement: both bounds exact
+    ROW_BY_ROW = "row by row"  # a sink: both bounds exact, and what lies between may be shown in part
+
+    @property
+    def exact(self) -> bool:
+        """Is no transaction but those between `low` and `high` in doubt?"""
+        return self in (Publishes.TOGETHER, Publishes.ROW_BY_ROW)
+
+
+class Proviso(Protocol):
+    """What must be found out before a look may be judged, beside what the rule itself asks for."""
+
+    def refused(self) -> str:
+        """Why the look can never be judged; '' if it may be."""
+        ...
+
+    def lacking(self) -> str:
+        """What is not known yet; '' if nothing is missing. Then `refused` is final."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
 class Look(Generic[T]):
-    """`value` as one statement saw it, between the positions `low` and `high` (equal on a leader's look)."""
+    """`value` as one statement saw it, between the positions `low` and `high` (equal on a leader's look). With a
+    `proviso` these are true bounds only if it holds."""
 
     value: T
     low: Position
     high: Position
     view: View
+    proviso: Proviso | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -151,7 +151,7 @@ class VisibilityJudging:
 
     def _pair(self, calls: list[Callable[[], Look[Any]]]) -> _Looks:
         settled = None
-        if self.follower.publishes is not Publishes.TOGETHER:  # else both bounds of the look are exact already
+        if not self.follower.publishes.exact:
             settled = Settled(self.follower.position(), self.follower.mark())
         leader, follower = self.gather(calls)
         ticket = self.sight.opened(leader, follower, self.follower.name)

@@ -158,6 +158,12 @@ class TransactionWindow:
         because only then is the first commit behind `follower.high` known, and every transaction that the leader's
         look saw. `settled`, asked before the follower's look, makes a subscriber's lower bound exact.
         """
+        if follower.proviso is not None:
+            lacking = follower.proviso.lacking()  # asked first: what is refused when nothing lacks is refused for good
+            if refused := follower.proviso.refused():
+                return InFlight(all=True, why=refused)
+            if lacking:
+                return InFlight(ready=False, why=lacking)
         commits = self._fit(barrier)
         for needed in commits.needed(barrier, leader, follower):
             if not _covers(self._read_through, needed):
@@ -184,7 +190,8 @@ class TransactionWindow:
         """Where between commits a follower's look stands, for a pair of looks that `in_flight` called judgeable."""
         certain = self._commits.certain(follower, publishes, settled, self._floors[None].position)
         floors = tuple(one.position for one in (self._floors.get(table), self._joined.get(table)) if one is not None)
-        return Bounds(certain.position, self._commits.perhaps(follower, publishes), floors)
+        by_rows = publishes is Publishes.ROW_BY_ROW
+        return Bounds(certain.position, self._commits.perhaps(follower, publishes), floors, by_rows)
 
     def prune(self, views: Iterable[View], lows: Iterable[Position]) -> int:
         """Forget what no later judgement can need; returns how many transactions that were.
