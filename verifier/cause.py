@@ -119,7 +119,7 @@ def explain(chain: Chain, follower: State, known: Known) -> Explanation:
     """Why `follower` (the row that it shows, all compared columns) is not `chain.now`."""
     chain, known, dropped = _shortened(chain, known)
     states = states_of(chain.base, chain.steps, chain.now)
-    holds = next((k for k in range(len(states) - 1, -1, -1) if _fits(states[k], follower, chain.now) is Fits.YES), None)
+    holds = next((k for k in range(len(states) - 1, -1, -1) if fits(states[k], follower, chain.now) is Fits.YES), None)
     found = list(_applied_wrongly(chain, states, follower, known))
     sure = [one for one in found if one.fits is Fits.YES]
     if not sure:
@@ -147,7 +147,7 @@ def _shortened(chain: Chain, known: Known) -> tuple[Chain, Known, int]:
         return None if step is None or step < dropped else step - dropped
 
     existed = None if known.existed is None else max(0, known.existed - dropped)
-    told = Known(later(known.seen), later(known.passed), existed, known.prompt, known.foreign)
+    told = Known(later(known.seen), later(known.passed), existed, known.prompt, known.foreign, known.ways)
     return Chain(base, chain.steps[dropped:], chain.now), told, dropped
 
 
@@ -156,9 +156,9 @@ def _applied_wrongly(chain: Chain, states: Sequence[State], follower: State, kno
         best = Fits.NO
         for applying in known.ways:
             run = replay(chain.steps, states, order, applying)
-            fits = _fits(run.states[-1], follower, chain.now)
-            if fits is not Fits.NO and _timely(run, order, known) and _witnessed(run, order, states, follower, known):
-                best = fits if best is not Fits.YES else best
+            fit = fits(run.states[-1], follower, chain.now)
+            if fit is not Fits.NO and _timely(run, order, known) and _witnessed(run, order, states, follower, known):
+                best = fit if best is not Fits.YES else best
         if best is not Fits.NO and known.foreign is not True:
             yield _Possible(cause, step, best)
 
@@ -186,8 +186,8 @@ def _altered(chain: Chain, states: Sequence[State], follower: State, known: Know
     for i in range(len(chain.steps)):
         for applying in known.ways - {Applying.ADDING}:
             run = replay(chain.steps, states, order, applying, altered=i + 1)
-            fits = _fits(run.states[-1], follower, chain.now)
-            if fits is not Fits.NO and _timely(run, order, known) and _witnessed(run, order, states, follower, known):
+            fit = fits(run.states[-1], follower, chain.now)
+            if fit is not Fits.NO and _timely(run, order, known) and _witnessed(run, order, states, follower, known):
                 found.append(_Possible(DriftCause.ALTERED, i + 1, Fits.PERHAPS))
                 break
     return found
@@ -208,7 +208,7 @@ def _may_be_rogue(chain: Chain, follower: State, known: Known, explained: bool) 
     for begin in (ABSENT, State(dict.fromkeys(columns, ANYTHING))):
         for applying in known.ways - {Applying.ADDING}:
             run = replay(chain.steps, states, order, applying, begin=begin)
-            if not run.ended and _fits(run.states[-1], follower, chain.now) is not Fits.NO:
+            if not run.ended and fits(run.states[-1], follower, chain.now) is not Fits.NO:
                 return True
     return False
 
@@ -244,12 +244,12 @@ def _witnessed(run: Replayed, order: Sequence[Entry], states: Sequence[State], s
         before = max((one.slot for one in order[:place]), default=0)
         after = order[place].slot + order[place].late if place < len(order) else len(states)
         for applied in range(max(before, known.seen), after):  # what may be published as applied at this place
-            if _fits(state, states[applied], None) is not Fits.NO:
+            if fits(state, states[applied], None) is not Fits.NO:
                 return True
     return False
 
 
-def _fits(state: State, shown: State, now: State | None) -> Fits:
+def fits(state: State, shown: State, now: State | None) -> Fits:
     """Is `shown` this state? `now`: only the columns in which the two differ must be known for a clear yes."""
     if state.values is None or shown.values is None:
         return Fits.YES if state.values is None and shown.values is None else Fits.NO

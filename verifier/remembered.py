@@ -88,7 +88,16 @@ class Remembered:
         if floor is None:
             return Recalled(note="the stream began too short a time ago")
         found = tuple(
-            Traced(one.commit, change.operation, _plain(change.after), None, one.committed_at, at, str(one.xid))
+            Traced(
+                one.commit,
+                change.operation,
+                _plain(change.after),
+                None,
+                one.committed_at,
+                at,
+                str(one.xid),
+                origin=one.origin,
+            )
             for one, at in self._lives.get(table, {}).get(key, ())
             if since is None or not since.covers(one.commit)
             for change in one.changes

@@ -13,7 +13,8 @@ from typing import Protocol
 from verifier.canonical import canonical
 from verifier.cause import Chain, Explanation, Known, Step, explain
 from verifier.change import Operation
-from verifier.position import Position
+from verifier.ownlog import Image
+from verifier.position import Position, parse
 from verifier.replay import ABSENT, UNKNOWN, State
 from verifier.table import Key, Table, TableName, Value
 
@@ -22,7 +23,8 @@ from verifier.table import Key, Table, TableName, Value
 class Traced:
     """One change of one key. `transaction` is the leader's id of it as text, `committed_at` seconds since the epoch on
     the leader's clock, `received_at` the same on trueup's. `before` and `after` hold values as the log spelled them, of
-    the columns that it told; `place` is where in the log it lies, for people."""
+    the columns that it told; `place` is where in the log it lies, for people. `origin`: in a follower's own log, the
+    leader's commit that it came with, as text; None: it was made there."""
 
     commit: Position
     operation: Operation
@@ -32,6 +34,7 @@ class Traced:
     received_at: float | None = None
     transaction: str = ""
     place: str = ""
+    origin: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,13 +71,13 @@ def applied(recalled: Recalled, through: Position) -> Recalled:
 
 def explained(table: Table, recalled: Recalled, rows: Rows, known: Known) -> Explanation:
     """Why the follower's row is not the leader's. `table` has the compared columns; only they count."""
-    return explain(chain_of(table, recalled.changes, rows.leader), _state(table, rows.follower), known)
+    return explain(chain_of(table, recalled.changes, rows.leader), state_of(table, rows.follower), known)
 
 
 def chain_of(table: Table, changes: Sequence[Traced], now: Mapping[str, Value] | None) -> Chain:
     """The changes as steps, in canonical text, from what the row was before them to the leader's present row."""
     steps = tuple(Step(one.operation, _values(table, one.after)) for one in changes)
-    return Chain(_base(table, changes, now), steps, _state(table, now))
+    return Chain(_base(table, changes, now), steps, state_of(table, now))
 
 
 def changed_columns(changes: Sequence[Traced], table: Table | None = None) -> list[tuple[str, ...] | None]:
@@ -96,7 +99,7 @@ def changed_columns(changes: Sequence[Traced], table: Table | None = None) -> li
 
 def _base(table: Table, changes: Sequence[Traced], now: Mapping[str, Value] | None) -> State:
     if not changes:
-        return _state(table, now)
+        return state_of(table, now)
     first = changes[0]
     if first.operation is Operation.INSERT:
         return ABSENT
@@ -106,7 +109,8 @@ def _base(table: Table, changes: Sequence[Traced], now: Mapping[str, Value] | No
     return State(before)
 
 
-def _state(table: Table, values: Mapping[str, Value] | None) -> State:
+def state_of(table: Table, values: Mapping[str, Value] | None) -> State:
+    """A row in canonical text."""
     told = _values(table, values)
     return ABSENT if told is None else State(told)
 
@@ -123,3 +127,29 @@ def _values(table: Table, values: Mapping[str, Value] | None) -> dict[str, Value
             except (ValueError, ArithmeticError):
                 found[column.name] = value  # as it is: it may still be the same text on both sides
     return found
+
+
+def images_of(table: Table, own: Recalled, recalled: Recalled) -> tuple[Image, ...]:
+    """What a follower's own log has of the key, lined up with the leader's changes of it (`recalled`)."""
+    steps = {_id(one.commit.text()): number for number, one in enumerate(recalled.changes, 1)}
+    found = []
+    for one in own.changes:
+        step = None if one.origin is None else steps.get(_id(one.origin))
+        if one.origin is not None and step is None and recalled.since is not None:
+            step = 0 if recalled.since.covers(parse(one.origin)) else None
+        found.append(Image(_image(table, one), step, one.origin is None))
+    return tuple(found)
+
+
+def _image(table: Table, one: Traced) -> State:
+    if one.operation is Operation.DELETE:
+        return ABSENT
+    values = _values(table, one.after)
+    if values is None:
+        return UNKNOWN
+    return State(values, values.keys() >= {column.name for column in table.columns})
+
+
+def _id(text: str) -> str:
+    """Of a commit as text, what is the same on every server: without the place in the leader's own binlog."""
+    return text.partition(" ")[2] if text.startswith("logged:") else text

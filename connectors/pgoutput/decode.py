@@ -36,6 +36,7 @@ EPOCH_SECONDS = 946_684_800
 
 _U16 = struct.Struct("!H").unpack_from
 _U32 = struct.Struct("!I").unpack_from
+_U64 = struct.Struct("!Q").unpack_from
 _DATA = struct.Struct("!QQq").unpack_from
 _KEEPALIVE = struct.Struct("!Qq?").unpack_from
 _BEGIN = struct.Struct("!QqI").unpack_from
@@ -152,8 +153,9 @@ def _commit(raw: bytes) -> Output:
 
 
 def _origin(raw: bytes) -> Output:
+    (lsn,) = _U64(raw, 1)
     name, at = _string(raw, 9)
-    return _whole(raw, at, Origin(name))
+    return _whole(raw, at, Origin(name, lsn))
 
 
 def _relation(raw: bytes) -> Output:

@@ -127,9 +127,10 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """The transaction was itself applied from somewhere else."""
+    """The transaction was itself applied from somewhere else, where it committed at `lsn` (0: not told)."""
 
     name: str
+    lsn: int = 0
 
 
 Output: TypeAlias = Begin | Commit | Relation | TypeName | Insert | Update | Delete | Truncate | Message | Origin

@@ -11,14 +11,15 @@ The slot is told only what the journal holds. After a lost connection the stream
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import replace
 from typing import Final
 
 from connectors.pgoutput.assemble import Assembler
 from connectors.pgoutput.decode import Unreadable, frame, message, status_update
-from connectors.pgoutput.messages import Commit, Data, Keepalive
+from connectors.pgoutput.messages import Commit, Data, Keepalive, Origin
 from connectors.pgoutput.shape import KeyOf
-from connectors.pgoutput.slot import Found, Wanted, origins, prepare, retained
+from connectors.pgoutput.slot import Found, Wanted, explained, origins, prepare, retained
 from connectors.pgoutput.wire import Wire, conninfo
 from verifier.change import Batch, Blindness, Cause, Transaction
 from verifier.errors import Misconfigured, Temporary, TrueupError
@@ -71,6 +72,8 @@ class PgoutputStream:
         self._wanted = Wanted(slot, publication, frozenset(tables), create, temporary)
         self._assembler = Assembler(key_of, changes_max=transaction_changes_max)
         self._beside = beside
+        self._overheard: Callable[[Transaction], None] | None = None
+        self._origin_lsn = 0
         self._applied: frozenset[str] = frozenset()
         self._wire: Wire | None = None
         self._found: Found | None = None
@@ -84,6 +87,11 @@ class PgoutputStream:
         self._sent_at: float | None = None
         self._told = self._asked = self._heard = 0.0
         self._urges = 0
+
+    def overhear(self, told: Callable[[Transaction], None]) -> None:
+        """Before `start`, of a stream `beside` subscriptions: have every transaction told to `told`, also what came by
+        them. Its `origin` is then the leader's commit that it came with, as text; None: it came by none of them."""
+        self._overheard = told
 
     @property
     def published(self) -> frozenset[TableName]:
@@ -116,11 +124,11 @@ class PgoutputStream:
             if self._wire is None:
                 self._attach()
             self._read(began, began + seconds_max, changes_max)
-        except TrueupError:
+        except TrueupError as error:
             # What was complete before the error is good and goes first; the error comes again if it lasts.
             self._drop()
             if not self._ready:
-                raise
+                raise explained(error, self._wanted) from error.__cause__
         return self._batch()
 
     def acknowledge(self, offsets: Mapping[str, int]) -> None:
@@ -174,7 +182,9 @@ class PgoutputStream:
             return ""
         self._applied, all_of_them = origins(wire, self._beside)
         options = ", messages 'true'" if wire.version >= 140000 else ""
-        return options + (", origin 'none'" if wire.version >= 160000 and all_of_them else "")
+        return options + (
+            ", origin 'none'" if wire.version >= 160000 and all_of_them and self._overheard is None else ""
+        )
 
     def _drop(self) -> None:
         if self._wire is not None:
@@ -236,6 +246,8 @@ class PgoutputStream:
             except Unreadable as error:
                 self._assembler.unreadable(error.relation, str(error))
                 return
+            if isinstance(said, Origin):
+                self._origin_lsn = said.lsn
             transaction = self._assembler.feed(said)
             if isinstance(said, Commit):
                 self._committed(said, transaction, got.sent_at)
@@ -248,6 +260,10 @@ class PgoutputStream:
             return
         self._through = self._behind_header(commit.end_lsn)
         self._server_end = max(self._server_end, commit.end_lsn)
+        if transaction is not None and self._overheard is not None:
+            applied = transaction.origin in self._applied
+            origin = Lsn(self._origin_lsn).text() if applied else transaction.origin
+            self._overheard(replace(transaction, origin=origin))
         if transaction is not None and transaction.origin not in self._applied:
             self._ready.append(transaction)
             self._sent_at = sent_at

@@ -14,6 +14,7 @@ from itertools import product
 from verifier.cause import Chain, Explanation, Known, Step, explain
 from verifier.change import Operation
 from verifier.drift import DriftCause
+from verifier.ownlog import Image, OwnLog, read
 from verifier.replay import UNKNOWN, Applying, State
 
 INSERT, UPDATE, DELETE = Operation.INSERT, Operation.UPDATE, Operation.DELETE
@@ -262,3 +263,46 @@ WAYS = {
     "changed": {Applying.CHANGED},
     "adding": {Applying.ADDING, Applying.CHANGED},
 }
+
+
+def images_of(play: Play, *, apart: bool, before: int = 0) -> tuple[Image, ...]:
+    """What a follower that logs what it writes wrote in this play, behind the slot `before`. `apart`: what came again
+    or late came with a transaction of another row, else with that of the slot behind which it came."""
+    states = leader(play.writes, play.present)
+    follower = Follower(states[0], 0 if play.present else None)
+    found: list[Image] = []
+
+    def noted(step: int | None, foreign: bool = False) -> None:
+        if follower.row is not held and slot > before:
+            found.append(Image(State(follower.row), step, foreign))
+
+    fault = play.fault
+    for slot in range(len(play.writes) + 1):
+        held = follower.row
+        lost = fault.cause is LOST and (slot == fault.step or (bool(fault.what) and slot > fault.step))
+        if slot and not lost and not (fault.cause is REORDERED and slot == fault.step):
+            altered = fault.what if fault.cause is ALTERED and slot == fault.step else ""
+            apply(follower, states, play.writes, slot, play.applier, altered)
+            noted(slot)
+        if slot == fault.after and fault.cause in (DOUBLED, REORDERED, ROGUE):
+            held = follower.row
+            if fault.cause is ROGUE:
+                happened(follower, fault.what)
+            else:
+                apply(follower, states, play.writes, fault.step, play.applier, "")
+            noted(None if apart else slot, fault.cause is ROGUE)
+    return tuple(found)
+
+
+def read_in_log(play: Play, *, apart: bool, before: int = 0, base: bool = True) -> tuple[Explanation | None] | None:
+    """What the follower's own log tells; None if the fault left no trace."""
+    played = perform(play)
+    if played is None:
+        return None
+    follower, states, _ = played
+    told = tuple(
+        Step(DELETE if w == "d" else INSERT if w == "i" else UPDATE, states[k]) for k, w in enumerate(play.writes, 1)
+    )
+    start = State(states[0]) if base or states[0] is None else UNKNOWN
+    log = OwnLog(images_of(play, apart=apart, before=before), before, frozenset(WAYS[play.applier]))
+    return (read(Chain(start, told, State(states[-1])), State(follower.row), log),)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from trueup.services.cause import Applier, CauseService, Recollection
+from trueup.services.ownlog import Heard, Overheard, OwnLog
 from verifier.errors import Permanent, Temporary
 from verifier.look import Role
 from verifier.replay import Applying
@@ -13,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from trueup.bootstrap.group import GroupRuntime
+    from trueup.services.rogue import RogueService
     from verifier.ports import Replica
 
 
@@ -29,7 +32,22 @@ def open_causes(runtime: GroupRuntime) -> CauseService | None:
     causes = CauseService(runtime.world, runtime.journal.drifts, recollection, appliers(runtime.world.followers))
     for rogue in runtime.rogue:
         rogue.found = (*rogue.found, causes.wrote)
+        if runtime.world.followers[rogue.follower].dialect == "postgresql":
+            causes.logs[rogue.follower] = _overheard(runtime, rogue)
     return causes
+
+
+def _overheard(runtime: GroupRuntime, rogue: RogueService) -> OwnLog:
+    """Beside what somebody else wrote, a subscriber's stream tells what it applied."""
+    from connectors.pgoutput.stream import PgoutputStream
+    from connectors.postgres.written import log_end
+
+    log = Heard(partial(log_end, runtime.world.followers[rogue.follower]))
+    if isinstance(rogue.stream, PgoutputStream):
+        overheard = Overheard(rogue.stream, log, runtime.world.clock.now)
+        rogue.stream.overhear(overheard.overheard)
+        rogue.stream = overheard
+    return log
 
 
 def appliers(followers: Mapping[str, Replica]) -> dict[str, Applier]:

@@ -15,6 +15,7 @@ from itertools import groupby
 from threading import Lock
 
 from trueup.services.group import GroupWorld
+from trueup.services.ownlog import OWN, Anchors, OwnLog
 from trueup.services.rogue import Rogue
 from trueup.services.verify import Verified
 from verifier.canonical import differing_columns
@@ -25,11 +26,13 @@ from verifier.drift import Drift, DriftCause, Kind
 from verifier.errors import Permanent, Temporary
 from verifier.journal import Attribution, DriftJournal
 from verifier.look import Row
+from verifier.ownlog import OwnLog as Images
+from verifier.ownlog import read
 from verifier.position import Position, parse
 from verifier.remembered import Remembered
 from verifier.replay import Applying
 from verifier.table import Key, TableName, Value
-from verifier.trace import Recalled, Rows, applied, explained
+from verifier.trace import Recalled, Rows, applied, chain_of, explained, images_of, state_of
 from verifier.written import Dated, Sample, Samples
 
 logger = logging.getLogger("trueup.cause")
@@ -38,6 +41,7 @@ QUEUE_MAX = 10_000
 _BATCH = 200
 _EVERY_SECONDS = 1.0
 _PROMPT_SECONDS = 30.0
+_REACH_SECONDS = 3.0
 _FOLLOWER = ("follower_high", "follower")
 """Where evidence says up to which position the follower had applied the leader's log when it was read."""
 
@@ -86,19 +90,21 @@ class _Foreign:
 @dataclass(slots=True)
 class CauseService:
     """One group. `explained` is told of every cause that was noted. `appliers` by follower; one that is not named may
-    apply changes in any way."""
+    apply changes in any way. `logs` of those followers whose own is read."""
 
     world: GroupWorld
     journal: DriftJournal
     recollection: Recollection
     appliers: Mapping[str, Applier] = field(default_factory=dict)
     explained: Callable[[Drift, DriftCause], None] = lambda drift, cause: None
+    logs: dict[str, OwnLog] = field(default_factory=dict)
     unexplained: int = 0
     """Drift that nobody will look into, because too much of it came at once."""
     _queue: deque[Drift] = field(default_factory=deque)
     _samples: dict[str, Samples] = field(default_factory=dict)
     _foreign: OrderedDict[tuple[str, TableName, Key], _Foreign] = field(default_factory=OrderedDict)
     _sampled: Position | None = None
+    _anchors: dict[str, Anchors] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -147,13 +153,18 @@ class CauseService:
             return
         told: dict[str, tuple[Position, int]] = {}
         for name, applier in self.appliers.items():
-            if applier.writer is None:
+            log = self.logs.get(name)
+            if applier.writer is None and log is None:
                 continue
             replica = self.world.followers[name]
             try:
-                position, mark = replica.position(), replica.mark()
+                place = None if log is None else log.place()
+                position = replica.position()
+                mark = replica.mark() if applier.writer is not None else None
             except (Temporary, Permanent):
                 continue  # who watches lag tells it
+            if place is not None:
+                self._anchors.setdefault(name, Anchors()).add(place, position)
             if isinstance(mark, int) and mark:
                 told[name] = (position, mark)
         if not told:
@@ -178,9 +189,10 @@ class CauseService:
             told = {"action": "cause_unknown", "follower": follower, "table": str(table), "why": str(problem)}
             logger.warning("causes not looked into", extra=told)
             return
+        logged = self._reached(follower)
         found: dict[str, Attribution] = {}
         for drift in drifts:
-            explanation, recalled = self._explain(drift, compared, rows.get(drift.key))
+            explanation, recalled = self._explain(drift, compared, rows.get(drift.key), logged)
             if explanation is None:
                 continue
             since, behind = _since(explanation, recalled), replace(recalled, changes=recalled.changes[-STEPS_MAX:])
@@ -193,7 +205,27 @@ class CauseService:
         known = self.journal.find(drift.id)
         return known is not None and known.cleared_at is None and known.drift.cause is None
 
-    def _explain(self, drift: Drift, compared: Comparison, row: Row | None) -> tuple[Explanation | None, Recalled]:
+    def _reached(self, follower: str) -> bool:
+        """Whether the follower's own log was read as far as what its rows showed just now."""
+        log = self.logs.get(follower)
+        if log is None:
+            return False
+        until = self.world.clock.now() + _REACH_SECONDS
+        try:
+            while not log.reached():
+                if self.world.clock.now() > until:
+                    return False
+                self.world.clock.sleep(0.05)
+        except Permanent as problem:
+            told = {"action": "cause_unknown", "follower": follower, "why": str(problem)}
+            logger.warning("the follower's own log is not read", extra=told)
+            del self.logs[follower]
+            return False
+        return True
+
+    def _explain(
+        self, drift: Drift, compared: Comparison, row: Row | None, logged: bool
+    ) -> tuple[Explanation | None, Recalled]:
         """None if the row is not as it was when it was judged: then it is judged anew."""
         both = _rows(drift, compared, row)
         recalled, seen_at = self.recollection.of(drift.follower, drift.table, drift.key)
@@ -205,10 +237,26 @@ class CauseService:
         if recalled.since is None:
             return Explanation(DriftCause.UNKNOWN), recalled
         applier = self.appliers.get(drift.follower, Applier())
+        if logged and (read_there := self._read_log(drift, compared, recalled, both, applier)) is not None:
+            return read_there, recalled
         known = known_of(recalled, seen_at, self._dated(drift.follower, applier, row), drift.found_at, applier.ways)
         if self._is_foreign(drift, applier, row, recalled):
             known = replace(known, foreign=True)
         return explained(compared.leader, recalled, both, known), recalled
+
+    def _read_log(
+        self, drift: Drift, compared: Comparison, recalled: Recalled, both: Rows, applier: Applier
+    ) -> Explanation | None:
+        """What the follower's own log tells; None if it does not."""
+        own = self.logs[drift.follower].changes(drift.table, drift.key)
+        anchors = self._anchors.get(drift.follower, Anchors())
+        begun = None if own.since is None else anchors.applied(own.since)
+        if begun is None or any(one.origin == OWN for one in own.changes):
+            return None  # what we repaired is not what the follower applied
+        images = images_of(compared.leader, own, recalled)
+        chain = chain_of(compared.leader, recalled.changes, both.leader)
+        log = Images(images, _covered(recalled, begun), applier.ways)
+        return read(chain, state_of(compared.leader, both.follower), log)
 
     def _is_foreign(self, drift: Drift, applier: Applier, row: Row | None, recalled: Recalled) -> bool:
         """Did somebody else write what the follower shows? A row that is there names its writer; of one that is not,

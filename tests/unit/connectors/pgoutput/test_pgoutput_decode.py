@@ -45,7 +45,7 @@ from connectors.pgoutput.messages import (
         (wire.delete(9, ["1"], "O"), Delete(9, ("1",), True)),
         (wire.truncate(9, 10), Truncate((9, 10))),
         (wire.logical_message("p", b"\x00\xff"), Message(True, 5, "p", b"\x00\xff")),
-        (wire.origin("elsewhere"), Origin("elsewhere")),
+        (wire.origin("elsewhere"), Origin("elsewhere", 9)),
     ],
 )
 def test_messages(raw: bytes, expected: object) -> None:
