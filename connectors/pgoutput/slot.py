@@ -12,11 +12,11 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from connectors.pgoutput.wire import Refused, Wire
-from verifier.errors import Permanent, Temporary
+from verifier.errors import Permanent, Temporary, TrueupError
 from verifier.position import Lsn
 from verifier.table import TableName
 
-_INVALIDATED = "55000"  # object_not_in_prerequisite_state
+_UNKNOWN_OBJECT = "42704"
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,6 +237,14 @@ def _quoted(wire: Wire, table: TableName) -> str:
     return f"{wire.identifier(table.schema)}.{wire.identifier(table.name)}"
 
 
-def unusable(error: Refused) -> bool:
-    """Whether the slot's log is gone, so that only a new slot helps."""
-    return error.sqlstate == _INVALIDATED
+def explained(error: TrueupError, wanted: Wanted) -> TrueupError:
+    """What a running stream was refused for, with its cure where there is one. The plugin looks the publication up as
+    of the place in the log that it decodes, so one that was made again later is not found there either."""
+    if not isinstance(error, Refused) or error.sqlstate != _UNKNOWN_OBJECT or "publication" not in str(error):
+        return error
+    slot = wanted.slot
+    return Permanent(
+        f"publication {wanted.publication} was dropped, and the slot {slot} stands before it was made again: `create "
+        f"publication` if there is none now, then `select pg_drop_replication_slot('{slot}')` and `select "
+        f"pg_create_logical_replication_slot('{slot}', 'pgoutput')` on the leader; all tables will be scanned again"
+    )
