@@ -11,6 +11,8 @@ CONFIGURATION = 3
 UNVERIFIED = 4
 UNREACHABLE = 5
 INTERRUPTED = 130
+UNREAD = 141
+"""As shells call it (128 + SIGPIPE): never 0, which would say that all is equal."""
 
 
 def of_verdict(verdict: str) -> int:

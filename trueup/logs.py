@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 ROOTS = ("trueup", "verifier", "reconciler", "connectors", "dashboards", "config")
 _STANDARD = frozenset(vars(logging.LogRecord("", 0, "", 0, "", None, None))) | {"message", "asctime", "taskName"}
-_PASSWORD = re.compile(r"(\w+://[^\s:/@]*):[^\s@/]+@|(password\s*=\s*)\S+", re.IGNORECASE)
+_PASSWORD = re.compile(r"(\w+://[^\s:/@]*):[^\s@]+@|(password\s*=\s*)\S+", re.IGNORECASE)
 
 
 def redacted(text: str) -> str:

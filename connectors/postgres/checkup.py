@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from connectors.postgres.replica import PostgresReplica
 from connectors.postgres.session import Session
 from connectors.remark import Remark
-from verifier.errors import Permanent, Temporary
+from verifier.errors import Forbidden, Permanent, Temporary
 from verifier.look import Role
 from verifier.table import TableName
 
@@ -78,21 +78,39 @@ def _subscriber(replica: PostgresReplica) -> Iterator[Remark]:
 
 def tables(replica: PostgresReplica, names: Sequence[TableName]) -> Iterator[Remark]:
     """Which of these tables can be read, and which have a key."""
-    keyless, refused = [], []
+    keyless: list[str] = []
+    refused: list[str] = []
+    forbidden = False
     for name in names:
         try:
             if not replica.table(name).key:
                 keyless.append(str(name))
         except (Temporary, Permanent) as problem:
             refused.append(f"{name} ({problem})")
+            forbidden = forbidden or isinstance(problem, Forbidden)
     if refused:
         yield Remark("error", f"cannot read {len(refused)} of {len(names)} tables: {_some(refused)}",
-                     "grant select on them, and usage on their schemas")  # fmt: skip
+                     "grant select on them, and usage on their schemas" if forbidden else "")  # fmt: skip
     if keyless:
         yield Remark("warning", f"no primary or unique not-null key: {_some(keyless)}",
                      "add a key, or name one under tables.keys; without it they stay unverified")  # fmt: skip
     if names and not refused and not keyless:
         yield Remark("ok", f"all {len(names)} tables can be read and have a key")
+
+
+_READS_LOG = """
+select current_user::text, rolsuper or rolreplication
+       or exists (select from pg_roles r where r.rolname = 'rds_replication' and pg_has_role(r.oid, 'usage'))
+from pg_roles where rolname = current_user
+"""
+
+
+def reads_log(replica: PostgresReplica) -> Iterator[Remark]:
+    """Whether the login may read the log by logical decoding, as a `pgoutput` stream does."""
+    with replica.sessions.borrow("asking for the right to read the log") as session:
+        login, may = session.one(_READS_LOG)
+    if not may:
+        yield Remark("error", f"{login} may not read the log", f'alter role "{login}" replication')
 
 
 def stream(

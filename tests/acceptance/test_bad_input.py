@@ -44,6 +44,12 @@ def test_every_command_explains_itself(words: list[str], capsys: pytest.CaptureF
     assert said.err == ""
 
 
+def test_the_help_lists_every_command_and_cuts_no_word_off(capsys: pytest.CaptureFixture[str]) -> None:
+    for words in ([], ["repair"], ["connector"], ["config"]):
+        assert outcome([*words, "--help"]) == 0
+        assert "..." not in capsys.readouterr().out.replace("[ARGS]...", "")
+
+
 def clear(done: Done, code: int, *words: str) -> None:
     """One message, no trace, these words in it."""
     assert done.code == code, done
@@ -148,6 +154,8 @@ def test_logins_are_refused_and_rights_missing_with_code_5_and_no_secret(served:
         assert doctor.code == 4
         assert f"grant pg_monitor to {role}" in doctor.out
         assert "cannot read 4 of 4 tables" in doctor.out
+        assert "grant select on them, and usage on their schemas" in doctor.out
+        assert f'alter role "{role}" replication' in doctor.out
         run = trueup("run", "--config", served.file, "--seconds", "1")
         assert "grant select on it" in run.err
         for told in (done, doctor, run):
@@ -166,9 +174,9 @@ def test_connect_away_is_told_as_such(tmp_path: Path) -> None:
         clear(trueup("connector", "status", cwd=tmp_path), 5, f"127.0.0.1:{port}")
 
 
-def test_a_reader_that_goes_away_is_no_error(tmp_path: Path) -> None:
+def test_a_reader_that_goes_away_is_no_error_and_no_match(tmp_path: Path) -> None:
     reading, writing = os.pipe()
     os.close(reading)
     done = subprocess.run([PROGRAM, "config", "schema"], stdout=writing, stderr=subprocess.PIPE, check=False)
     os.close(writing)
-    assert (done.returncode, done.stderr) == (0, b"")
+    assert (done.returncode, done.stderr) == (141, b"")

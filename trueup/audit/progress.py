@@ -211,6 +211,11 @@ def visible(text: str) -> str:
     return "".join(one if one.isprintable() else repr(one)[1:-1] for one in text)
 
 
+def moment(told: str) -> str:
+    """A moment as reports have it, for people: `2026-11-26 10:00:00Z`."""
+    return told[:19].replace("T", " ") + "Z"
+
+
 def duration(seconds: float) -> str:
     """`75` as `1m15s`, `0.4` as `0.4s`."""
     if seconds < 10:

@@ -16,7 +16,7 @@ from rich.text import Text
 
 from trueup.audit.checklist import checklist
 from trueup.audit.inline import WIDTH, differing, shown
-from trueup.audit.progress import duration, visible
+from trueup.audit.progress import duration, moment, visible
 
 STYLE = {"match": "green", "drift": "bold red", "unverified": "yellow", "holds": "green", "violated": "bold red"}
 _GRAVE = ("drift", "unverified", "match")
@@ -52,7 +52,9 @@ def render_invariants(result: dict[str, Any], out: TextIO) -> None:
     """The invariants alone, for `trueup check`."""
     console = _console(out)
     _invariants(result, console)
-    console.print(Text(result["verdict"], style=STYLE[result["verdict"]]))
+    verdict = result["verdict"]
+    said = {"match": "all hold", "drift": "violated"}.get(verdict, verdict)
+    console.print(Text(said, style=STYLE[verdict]))
 
 
 def _console(out: TextIO) -> Console:
@@ -70,8 +72,8 @@ def _put(console: Console, line: str | Text, indent: int = 0, style: str = "") -
 
 def _head(report: dict[str, Any], console: Console) -> None:
     began, ended = report["started_at"], report["finished_at"]
-    until = f"to {_moment(ended)}" if ended else "and not finished"
-    _put(console, f"run {report['run']}  {_moment(began)} {until}")
+    until = f"to {moment(ended)}" if ended else "and not finished"
+    _put(console, f"run {report['run']}  {moment(began)} {until}")
     leader = report["leader"]
     name = "" if leader["name"] == "leader" else f" {leader['name']}"
     _put(console, f"leader{name}: {leader['engine']} {leader['server_version']}", 2)
@@ -92,10 +94,6 @@ def since_words(since: dict[str, Any]) -> str:
     if whole := since["tables"]["whole"]:
         told.append(f"{whole} tables as a whole")
     return ", ".join(told) or "no table was looked at"
-
-
-def _moment(at: str) -> str:
-    return at[:19].replace("T", " ") + "Z"
 
 
 def _gravest(entries: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -230,7 +228,9 @@ def _invariants(report: dict[str, Any], console: Console) -> None:
         line = Text("invariant ").append(visible(entry["name"])).append(": ")
         line.append(entry["verdict"], style=STYLE[entry["verdict"]])
         if entry["violations"]:
-            line.append(f", {entry['violations']:,}{'+' if entry.get('more') else ''} violations")
+            more = "+" if entry.get("more") else ""
+            one = entry["violations"] == 1 and not more
+            line.append(f", {entry['violations']:,}{more} violation{'' if one else 's'}")
         if entry.get("reason"):
             line.append(visible(f" ({entry['reason']})"))
         _put(console, line)

@@ -86,6 +86,7 @@ def _stream(group: Group, servers: Servers, tables: Sequence[TableName]) -> Iter
         return
     slot = stream.pgoutput.slot if stream.pgoutput else "trueup"
     publication = stream.pgoutput.publication if stream.pgoutput else "trueup"
+    yield from (("change stream", remark) for remark in checkup.reads_log(servers.leader))
     if stream.pgoutput is not None and stream.pgoutput.create:
         yield "change stream", Remark("ok", "slot and publication are created by the daemon where they are missing")
         return

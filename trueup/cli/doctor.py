@@ -11,6 +11,9 @@ from trueup import exits
 from trueup.cli.output import Listing, write
 
 if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.text import Text
+
     from connectors.remark import Remark
 
 _STYLE = {"ok": "green", "note": "cyan", "warning": "yellow", "error": "bold red"}
@@ -49,12 +52,28 @@ def _table(found: list[tuple[str, Remark]], out: Any) -> None:
     from rich.console import Console
     from rich.text import Text
 
-    console = Console(file=out, highlight=False, width=None if out.isatty() else 160)
+    from trueup.audit.progress import visible
+
+    console = Console(file=out, highlight=False, markup=False, emoji=False)
     subject = None
     for name, remark in found:
         if name != subject:
-            console.print(Text(name, style="bold"))
+            console.print(Text(visible(name), style="bold"))
             subject = name
-        console.print(Text("  ").append(f"{remark.level:8}", style=_STYLE[remark.level]).append(remark.what))
+        _put(console, Text(f"  {remark.level:8}", style=_STYLE[remark.level]), Text(visible(remark.what)))
         if remark.cure and remark.level != "ok":
-            console.print(Text(f"          -> {remark.cure}", style="dim"))
+            _put(console, Text("          -> ", style="dim"), Text(visible(remark.cure), style="dim"))
+
+
+def _put(console: Console, head: Text, said: Text) -> None:
+    """One line; what does not fit on a terminal goes on below, behind the width of its head."""
+    from rich.table import Table
+
+    if not console.is_terminal:
+        console.print(head + said, soft_wrap=True)
+        return
+    line = Table.grid()
+    line.add_column(no_wrap=True)
+    line.add_column(overflow="fold")
+    line.add_row(head, said)
+    console.print(line)

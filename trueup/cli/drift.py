@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from trueup import exits
+from trueup.audit.progress import moment
 from trueup.cli.known import ConfigOption, FormatOption, GroupOption, JournalOption
 from trueup.cli.listing import stream_json, stream_table
 from trueup.cli.output import Listing, say, target
@@ -99,5 +100,5 @@ def _line(entry: dict[str, Any]) -> dict[str, Any]:
         "columns": ", ".join(entry["columns"]) if entry["kind"] == "mismatched" else "",
         "evidence": f"{entry['evidence']}, {entry['method']}",
         "cause": entry.get("cause", ""),
-        "found": found[:19].replace("T", " ") + "Z",
+        "found": moment(found),
     }

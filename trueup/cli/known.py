@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from trueup import exits
+from trueup.audit.progress import moment
 from trueup.cli.listing import listed
 from trueup.cli.output import Listing, say, write
 
@@ -63,7 +64,8 @@ def repairs(
             for record in book.repairs.listed(*states, limit=limit)
         ]
         broken = book.repairs.audit_broken_at()
-    write({"version": 1, "repairs": found, "audit_broken_at": broken}, how, None, listed(found, "no repairs"))
+    shown = ({**one, "changed_at": moment(one["changed_at"])} for one in found)
+    write({"version": 1, "repairs": found, "audit_broken_at": broken}, how, None, listed(shown, "no repairs"))
     if broken is not None:
         say(f"the audit chain does not hold from line {broken} on: somebody changed it")
         return exits.UNVERIFIED

@@ -75,6 +75,8 @@ def _table(result: dict[str, Any], out: Any) -> None:
     from rich.table import Table
     from rich.text import Text
 
+    from trueup.audit.progress import visible
+
     style = {"caught_up": "green", "lagging": "red", "stalled": "bold red", "rewound": "bold red", "unknown": "yellow"}
     counted = any(hop["transactions"] is not None for hop in result["hops"])
     numbers = ("seconds", "changes", *(("transactions",) if counted else ()))
@@ -84,8 +86,9 @@ def _table(result: dict[str, Any], out: Any) -> None:
     for hop in result["hops"]:
         told = ["?" if hop["seconds"] is None else f"{hop['seconds']:.2f}"]
         told += ["?" if hop[name] is None else f"{hop[name]:,}" for name in numbers[1:]]
-        table.add_row(hop["hop"], Text(hop["state"], style=style[hop["state"]]), *told, hop["detail"])
-    console = Console(file=out, width=None if out.isatty() else 160, highlight=False)
+        place, detail = Text(visible(hop["hop"])), Text(visible(hop["detail"]))
+        table.add_row(place, Text(hop["state"], style=style[hop["state"]]), *told, detail)
+    console = Console(file=out, width=None if out.isatty() else 160, highlight=False, markup=False, emoji=False)
     console.print(table)
     for one in result["paused"]:
-        console.print(f"paused: {one['table'] or 'all tables'}, by {one['by']} since {one['since']}", markup=False)
+        console.print(visible(f"paused: {one['table'] or 'all tables'}, by {one['by']} since {one['since']}"))

@@ -55,7 +55,17 @@ def application(command: str | None = None) -> typer.Typer:
     made.callback()(front)
     for module in (command,) if command in _COMMANDS else _COMMANDS:
         import_module(f"trueup.cli.{module}").register(made)
+    _whole(made)
     return made
+
+
+def _whole(app: typer.Typer) -> None:
+    """Lists of commands say what each is for to the end: by default a line that is too long is cut."""
+    for command in app.registered_commands:
+        command.short_help = command.help
+    for group in app.registered_groups:
+        if group.typer_instance is not None:
+            _whole(group.typer_instance)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -73,16 +83,18 @@ def outcome(arguments: Sequence[str] | None = None) -> int:
         words = list(sys.argv[1:] if arguments is None else arguments)
         result: Any = application(words[0] if words else None)(args=words, standalone_mode=False)
     except TrueupError as error:
-        print(f"trueup: {error}", file=sys.stderr)
+        from trueup.logs import redacted
+
+        print(redacted(f"trueup: {error}"), file=sys.stderr)
         return exits.of_error(error)
     except KeyboardInterrupt:
         return exits.INTERRUPTED
     except BrokenPipeError:
-        return 0
+        return exits.UNREAD
     except SystemExit as left:
         # The command-line library's answer to a reader that went away, `trueup drift | head`: 1 would mean drift.
         if isinstance(left.__context__, BrokenPipeError):
-            return 0
+            return exits.UNREAD
         raise
     except Exception as error:
         return _usage_or_fault(error)

@@ -71,13 +71,13 @@ def _entry(run: Outline) -> dict[str, Any]:
 
 
 def _line(run: Outline) -> dict[str, Any]:
-    from trueup.audit.progress import duration
+    from trueup.audit.progress import duration, moment
     from trueup.audit.report import iso
 
     return {
         "run": run.id,
         "kind": run.kind,
-        "started": iso(run.started_at)[:19].replace("T", " ") + "Z",
+        "started": moment(iso(run.started_at)),
         "took": "" if run.finished_at is None else duration(run.finished_at - run.started_at),
         "verdict": "unfinished" if run.verdict is None else run.verdict.value,
         "tables": run.tables,

@@ -68,7 +68,8 @@ def _table(result: dict[str, Any], out: TextIO) -> None:
     named = ", ".join(f"{name}={value}" for name, value in result["key"].items())
     console.print(Text(visible(f"{result['table']} {named}"), style="bold"))
     history = result["history"]
-    told = f"changes from {history['source']}" + (f", complete behind {history['since']}" if history["since"] else "")
+    told = f"changes from {history['source']}" if history["source"] != "none" else "no changes are known"
+    told += f", complete behind {history['since']}" if history["since"] else ""
     console.print(Text(visible("; ".join(part for part in (told, history["note"]) if part))))
     marks = {one["step"]: one["follower"] for one in result["followers"] if one["step"]}
     table = Table(box=None, pad_edge=False, header_style="bold")
@@ -86,7 +87,8 @@ def _table(result: dict[str, Any], out: TextIO) -> None:
         )
     if result["changes"]:
         console.print(table)
-    _side(console, result["leader"]["server"], "leader", result["leader"]["row"])
+    server = result["leader"]["server"]
+    _side(console, server, "" if server == "leader" else "leader", result["leader"]["row"])
     for one in result["followers"]:
         _side(console, one["follower"], _standing(one), one["row"])
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -71,10 +72,25 @@ def test_what_is_too_wide_for_a_terminal_is_folded(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(listing, "get_terminal_size", lambda: os.terminal_size((40, 20)))
     monkeypatch.setenv("COLUMNS", "40")
     out = Terminal()
-    stream_table([{"id": "x" * 30, "name": "y" * 30}], "none", out)
-    _, *lines = out.getvalue().splitlines()
-    assert max(map(len, lines)) <= 40
-    assert "".join(lines).count("x") == 30
+    stream_table([{"id": "x" * 20, "said": "yyyy " * 6, "why": ""}], "none", out)
+    told = re.sub(r"\x1b\[\d*m", "", out.getvalue())
+    assert [line.rstrip() for line in told.splitlines()] == [
+        "id                    said           why",
+        "xxxxxxxxxxxxxxxxxxxx  yyyy yyyy",
+        "                      yyyy yyyy",
+        "                      yyyy yyyy",
+    ]
+
+
+def test_where_not_even_words_fit_each_row_stands_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(listing, "get_terminal_size", lambda: os.terminal_size((40, 20)))
+    out = Terminal()
+    rows = [
+        {"id": "x" * 30, "name": "y" * 30, "rows": 1_234, "why": None},
+        {"id": "z", "name": "", "rows": 0, "why": ""},
+    ]
+    stream_table(rows, "none", out)
+    assert out.getvalue() == f"id    {'x' * 30}\nname  {'y' * 30}\nrows  1,234\n\nid    z\nrows  0\n\n"
 
 
 def test_nothing_is_said() -> None:
