@@ -35,7 +35,7 @@ else:
     _Connection = pymysql.Connection  # generic for the type checker only
 
 _GRACE_SECONDS = 10.0
-_TRUSTED_SECONDS = 1.0
+_TRUSTED_SECONDS = 2.5  # more than a heartbeat: who is asked every second needs no other sign of life
 _ENCODERS = {kind: encode for kind, encode in converters.conversions.items() if not isinstance(kind, int)}
 _OF_URL = {"ssl_ca", "ssl_cert", "ssl_key", "ssl_verify_cert", "ssl_verify_identity", "ssl_disabled", "unix_socket"}
 

@@ -13,9 +13,10 @@ from contextlib import contextmanager
 from typing import Any
 
 import psycopg
-from sqlalchemy import create_engine, event
+from sqlalchemy import event
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import DisconnectionError
+from sqlalchemy.pool import QueuePool
 
 from connectors.postgres.errors import translated
 from connectors.postgres.patience import GRACE_SECONDS, PatientConnection
@@ -24,7 +25,7 @@ from verifier.policy import Limits
 
 Record = tuple[Any, ...]
 
-_TRUSTED_SECONDS = 1.0
+_TRUSTED_SECONDS = 2.5  # more than a heartbeat: who is asked every second needs no other sign of life
 _STREAMED_ROWS = 1000
 _BOOLEAN = 16  # pg_type.oid
 _TEXT = {
@@ -79,25 +80,25 @@ class Sessions:
         self.recognise: Callable[[Session], None] = lambda session: None
         """Asked at each new connection; raises if another server answers than before."""
         self._pins = _TEXT | _MANNERS | _time_limits(self.limits.statement_seconds, self.limits.lock_seconds)
-        self._engine = create_engine(
-            self.url,
-            creator=self._connect,
-            isolation_level="AUTOCOMMIT",
+        self._words = _words(self.url)
+        self._lost_at = 0.0
+        make: Any = self._connect  # the pool's stubs know no driver of this kind
+        # A pool without an engine: that would import every dialect, and ask each server half a dozen questions.
+        self._pool = QueuePool(
+            make,
             pool_size=self.limits.connections,
             max_overflow=0,
-            pool_timeout=self.limits.pool_seconds,
-            pool_use_lifo=True,
+            timeout=self.limits.pool_seconds,
+            use_lifo=True,
         )
-        self._lost_at = 0.0
-        event.listen(self._engine, "connect", self._on_connect)
-        event.listen(self._engine, "checkout", self._on_checkout)
-        event.listen(self._engine, "checkin", self._on_checkin)
+        event.listen(self._pool, "checkout", self._on_checkout)
+        event.listen(self._pool, "checkin", self._on_checkin)
 
     @contextmanager
     def borrow(self, doing: str) -> Iterator[Session]:
         """A session for the calls of one question; `doing` opens the message of whatever error comes."""
         with translated(doing, self.where):
-            lent = self._engine.raw_connection()
+            lent = self._pool.connect()
             driver = lent.driver_connection
             assert isinstance(driver, psycopg.Connection)
             session = Session(driver)
@@ -119,23 +120,20 @@ class Sessions:
         session.configure(self._pins)
 
     def close(self) -> None:
-        self._engine.dispose()
+        self._pool.dispose()
 
     def _connect(self) -> PatientConnection:
-        words, of_url = self._engine.dialect.create_connect_args(self.url)
-        parameters = {**_CONNECTING, "connect_timeout": self.limits.connect_seconds, **of_url}
-        made = PatientConnection.connect(*words, **parameters)
+        parameters = {**_CONNECTING, "connect_timeout": self.limits.connect_seconds, **self._words}
+        made = PatientConnection.connect(**parameters)
         made.patience = self.limits.statement_seconds + GRACE_SECONDS
         try:
-            self.recognise(Session(made))
+            session = Session(made)
+            self.recognise(session)
+            self.pin(session)
         except BaseException:
             made.close()
             raise
         return made
-
-    def _on_connect(self, driver: Any, _record: object) -> None:
-        raw = getattr(driver, "driver_connection", driver)
-        self.pin(Session(getattr(raw, "_connection", raw)))
 
     def _on_checkout(self, driver: Any, record: Any, _proxy: object) -> None:
         """Ask whether the server is still there, unless it answered on this connection just now and none was lost
@@ -144,12 +142,10 @@ class Sessions:
         if time.monotonic() - used < _TRUSTED_SECONDS and used > self._lost_at:
             return
         try:
-            alive = self._engine.dialect.do_ping(driver)
-        except psycopg.Error:
-            alive = False
-        if not alive:
+            driver.execute(b"select 1")
+        except psycopg.Error as error:
             self._lost_at = time.monotonic()
-            raise DisconnectionError("the connection was lost while nobody used it")
+            raise DisconnectionError("the connection was lost while nobody used it") from error
 
     def _on_checkin(self, _driver: Any, record: Any) -> None:
         record.info["used"] = time.monotonic()
@@ -244,6 +240,17 @@ def _driver_url(url: str | URL) -> URL:
     if parsed.get_backend_name() not in ("postgresql", "postgres"):
         raise Misconfigured(f"not a PostgreSQL URL ({parsed.drivername}); need postgresql://user@host:port/database")
     return parsed.set(drivername="postgresql+psycopg")
+
+
+def _words(url: URL) -> dict[str, Any]:
+    """The driver's keywords of a URL."""
+    if "host" in url.query:  # perhaps several, each with its port
+        from sqlalchemy.dialects.postgresql.psycopg import dialect
+
+        untyped: Any = dialect
+        _, several = untyped().create_connect_args(url)
+        return dict(several)
+    return {**url.translate_connect_args(username="user", database="dbname"), **url.query}
 
 
 def place(url: URL) -> str:

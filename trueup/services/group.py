@@ -14,10 +14,13 @@ from trueup.services.published import Published
 from verifier.change import Batch
 from verifier.compare import Comparison, comparison
 from verifier.errors import Permanent, Temporary
+from verifier.fed import FedBracket, FedFollower
 from verifier.journal import StreamJournal
 from verifier.look import Look, Publishes
 from verifier.ports import Clock, Gather, Placed, Replica
 from verifier.position import Position
+from verifier.scheme import chosen, spelled_as_told
+from verifier.spelling import by_spelling
 from verifier.table import Table, TableName
 from verifier.view import Mark, View
 from verifier.window import InFlight, Settled, TransactionWindow
@@ -54,6 +57,8 @@ class Sighted:
         self._tickets = count(1)
         self._open: dict[int, tuple[View, Position, str]] = {}
         self._view: View | None = None
+        self.views = 0
+        """How many of the leader's looks have come in."""
         self._lows: dict[str, Position | None] = dict.fromkeys(followers)
 
     def begin(self, valid_from: Position | None) -> None:
@@ -96,6 +101,7 @@ class Sighted:
             ticket = next(self._tickets)
             self._open[ticket] = (leader.view, follower.low, name)
             self._view = leader.view
+            self.views += 1
             self._lows[name] = follower.low
             return ticket
 
@@ -107,6 +113,7 @@ class Sighted:
         """The newest leader look that is not kept open, or what a follower has applied by now."""
         with self._lock:
             self._view = view or self._view
+            self.views += view is not None
             if applied is not None:
                 self._lows[applied[0]] = applied[1]
 
@@ -147,6 +154,8 @@ class TableBook:
     excluded: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     keys: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     fresh_seconds: float = 300.0
+    native: Collection[str] | None = None
+    """Followers that have agreed with the leader on a native row hash; None: all."""
     _names: tuple[TableName, ...] = ()
     _names_at: float | None = None
     _tables: dict[TableName, tuple[float, Table]] = field(default_factory=dict)
@@ -181,13 +190,27 @@ class TableBook:
             return known[1]
         try:
             excluded = frozenset(self.excluded.get(str(name), ()))
-            theirs = self._keyed(self.followers[follower].table(name))
-            compared = comparison(self.table(name), theirs, excluded)
-            pair = Pair(compared if compared.addressable else None, compared.problem)
+            pair = self._compared(follower, name, excluded)
         except Permanent as problem:
             pair = Pair(None, str(problem))
         self._pairs[follower, name] = (now, pair)
         return pair
+
+    def _compared(self, follower: str, name: TableName, excluded: frozenset[str]) -> Pair:
+        """By the cheapest scheme that is sound for all columns; of another engine only if its keys are spelled as the
+        change stream spells them."""
+        replica, native = self.followers[follower], self.native is None or follower in self.native
+        abroad = replica.dialect != self.leader.dialect
+        there = name
+        if abroad and replica.default_schema is not None and name.schema == self.leader.default_schema:
+            there = name._replace(schema=replica.default_schema)
+        compared = comparison(self.table(name), self._keyed(replica.table(there), name), excluded, abroad=abroad)
+        if compared.addressable and not native:
+            choice = chosen(compared, self.leader, replica, native=False)
+            compared, _ = by_spelling(compared, choice, self.leader, replica, None)
+            if odd := [one.name for one in compared.leader.key_columns() if not spelled_as_told(one)]:
+                return Pair(None, f"key column {odd[0]!r} is spelled otherwise in the change stream; audit this table")
+        return Pair(compared if compared.addressable else None, compared.problem)
 
     def hopeless(self, name: TableName) -> bool:
         """Whether the table is known to be comparable on no follower; asks nobody."""
@@ -214,8 +237,8 @@ class TableBook:
         for pair in [p for p in list(self._pairs) if name in (None, p[1])]:
             self._pairs.pop(pair, None)
 
-    def _keyed(self, table: Table) -> Table:
-        named = self.keys.get(str(table.name))
+    def _keyed(self, table: Table, known_as: TableName | None = None) -> Table:
+        named = self.keys.get(str(known_as or table.name))
         if not named or table.key:
             return table
         return replace(table, key=tuple(named))
@@ -246,11 +269,19 @@ class GroupWorld:
     def sides(self, follower: str) -> tuple[Placed, Placed]:
         """Leader and this follower as the rules ask them. Errors as from the watermark, where there is one."""
         theirs = self.followers[follower]
+        if isinstance(theirs, FedFollower):
+            return self.leader, FedBracket(theirs, self.clock)
         return (self.leader, theirs) if self.placed is None else self.placed(theirs)
+
+    def fed(self, follower: str) -> bool:
+        """Does a sink feed it, so that its position is told by what that has committed?"""
+        return isinstance(self.followers[follower], FedFollower)
 
     def marked(self, follower: str) -> bool:
         """Is the follower judged by the watermark, because it tells no position in the leader's log?"""
-        return self.placed is not None and self.sides(follower)[1] is not self.followers[follower]
+        if self.placed is None or self.fed(follower):
+            return False
+        return self.sides(follower)[1] is not self.followers[follower]
 
     def sees(self, table: TableName) -> bool:
         """May the visibility rule judge this table now?"""

@@ -2,10 +2,14 @@
 
 The leader is asked before the followers, so that a follower is measured against what was written before it was asked.
 A follower that does not answer costs a note, not the tick.
+
+At rest that is all that the daemon asks of its servers: one position each. What can only have changed where something
+was written is asked again when the leader's log has grown.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from threading import Lock
@@ -18,6 +22,9 @@ from verifier.lag import HopLag, LagTracker
 from verifier.moves import Moves
 from verifier.position import Position
 from verifier.watermark import WatermarkedFollower, WatermarkedLeader
+
+_KEPT_SECONDS = 5.0
+_KEPT_AT_REST_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +93,12 @@ class WatchService:
     fault: str = ""
     """What is wrong with the stream's source, as it was last asked."""
     _standing: dict[str, Moves] = field(default_factory=dict)
+    _written: Position | None = None
+    """By the last tick that asked all that goes with it."""
+    _views: int = 0
+    """The leader's looks that had come in by the last tick."""
+    _kept_at: float = -math.inf
+    _kept_at_position: Position | None = None
 
     @property
     def name(self) -> str:
@@ -94,14 +107,13 @@ class WatchService:
     def tick(self, now: float) -> float:
         """Temporary or Permanent if the leader does not answer; then the followers' lag is unknown, which is true."""
         clock = self.world.clock
-        look = self.world.leader.ask("select 1", rows_max=1, seconds_max=5.0)
-        if self.world.sight is not None:
-            self.world.sight.latest(view=look.view)
-            if self.world.sight.published is not None:
+        written = self._leader()
+        moved = written != self._written
+        if self.world.sight is not None and self.world.sight.published is not None:
+            if moved:  # a publication is changed by what is written, too
                 self.world.sight.published.refresh()
-                self.world.sight.published.admit(self.world.leader)
-        # A place in the leader's binlog says nothing of a follower, which tells ids alone.
-        written = self.world.leader.position() if isinstance(look.high, Binlog) else look.high
+            self.world.sight.published.admit(self.world.leader)
+        self._written = written
         at = clock.now()
         self.lag.observe(lambda tracker: tracker.leader_at(written, at))
         for name in self.world.followers:
@@ -111,9 +123,24 @@ class WatchService:
             heard, fault = alive
             self.fault = fault
             self.lag.observe(lambda tracker: tracker.alive_at(heard, fault))
-        self.slots.clear()
-        self.slots.update(self.retained())
+        if at - self._kept_at >= (_KEPT_AT_REST_SECONDS if written == self._kept_at_position else _KEPT_SECONDS):
+            kept = self.retained()
+            self.slots.clear()
+            self.slots.update(kept)
+            self._kept_at, self._kept_at_position = at, written
         return self.every_seconds
+
+    def _leader(self) -> Position:
+        """How far it has written; with a look where changes wait to be forgotten and nobody has looked lately."""
+        sight = self.world.sight
+        if sight is not None and sight.changes and sight.views == self._views:
+            look = self.world.leader.ask("select 1", rows_max=1, seconds_max=5.0)
+            sight.latest(view=look.view)
+            self._views = sight.views
+            if not isinstance(look.high, Binlog):  # a place in the binlog says nothing of a follower, which tells ids
+                return look.high
+        self._views = 0 if sight is None else sight.views
+        return self.world.leader.position()
 
     def _follower(self, name: str) -> None:
         if self._marked(name):
@@ -131,7 +158,7 @@ class WatchService:
     def _marked(self, name: str) -> bool:
         """A follower that shows a watermark: the leader's row is read before its own. Ticks that nobody counts up tell
         nothing, so a watermark that stands for long is a fault of its own."""
-        if self.world.placed is None:
+        if self.world.placed is None or self.world.fed(name):
             return False
         ahead: Position | None = None
         shown: Position | None = None
