@@ -221,3 +221,26 @@ def test_kafka_and_connect_die_and_come_back_and_nothing_is_lost(served: Served,
         opened = loop.events("drift", 7)
         assert {int(event["data"]["key"]["id"]) for event in opened} == expected
         daemon.until_ready(60)
+
+
+def test_a_connector_that_is_deleted_under_the_daemon_is_a_gap_until_everything_was_scanned(
+    served: Served, kafka_stack: KafkaStack
+) -> None:
+    """With its slot and what Kafka Connect remembers of it: nothing in its topics tells what was lost."""
+    loop = Loop(served, kafka_stack, "confluent")
+    served.file.write_text(served.file.read_text().replace("period: 1h", "period: 2s"))
+    loop.register()
+    with served.daemon() as daemon:
+        daemon.until_ready(60)
+        assert served.ask("connector", "delete", "--forget").code == 0
+        assert f"connector {loop.name} is not known to Kafka Connect" in daemon.until_red("is not known")
+        served.leader.sql(f"select pg_drop_replication_slot('dbz_{loop.name}')")
+        loop.bend(2)  # of this no stream tells
+        done = served.ask("connector", "register", "--wait", "60")
+        assert done.code == 0, done
+        loop.bend(3)
+        blind = "select detail from trueup_blind"
+        daemon.until(lambda: any("registered anew" in row[0] for row in served.journal(blind)), "the second gap", 60)
+        daemon.until(lambda: daemon.metric("trueup_drift_rows") == 2, "both bent rows", 60)
+        assert served.drift().keys() == {("subscriber", "public.orders", (str(row),)) for row in (2, 3)}
+        daemon.until_ready(60)
