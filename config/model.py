@@ -18,6 +18,7 @@ Columns = Annotated[tuple[str, ...], Field(min_length=1)]
 
 
 class Model(BaseModel):
-    """Base of every settings model."""
+    """Base of every settings model. What its fields mean stands below each as text, which only `config.schema` reads:
+    to look for it in the source of every model takes a command a twentieth of a second."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True, extra="forbid")

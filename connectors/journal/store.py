@@ -12,17 +12,20 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from sqlalchemy import Connection, Engine, Table, select
-from sqlalchemy.dialects import postgresql, sqlite
 
 from connectors.journal import tables
 from connectors.journal.failures import translated
 from verifier.errors import Permanent
 
+if TYPE_CHECKING:
+    from sqlalchemy.dialects import postgresql, sqlite
+
+    Upsert: TypeAlias = postgresql.Insert | sqlite.Insert
+
 T = TypeVar("T")
-Upsert: TypeAlias = postgresql.Insert | sqlite.Insert
 
 PAGE = 500
 """Values in one IN list, rows in one page: far below SQLite's limit of variables, large enough to be cheap."""
@@ -69,7 +72,13 @@ class Store:
 
     def insert(self, table: Table) -> Upsert:
         """An INSERT that knows ON CONFLICT, which both engines spell alike."""
-        return postgresql.insert(table) if self._postgres else sqlite.insert(table)
+        if self._postgres:
+            from sqlalchemy.dialects import postgresql
+
+            return postgresql.insert(table)
+        from sqlalchemy.dialects import sqlite
+
+        return sqlite.insert(table)
 
     def upsert(self, connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
         """Insert the rows, or replace everything but the primary key. No two rows may share one."""

@@ -61,7 +61,7 @@ _CONNECTING: dict[str, Any] = {
     "keepalives_interval": 2,
     "keepalives_count": 3,
     "tcp_user_timeout": 15000,
-    "prepare_threshold": None,
+    "prepare_threshold": 1 << 30,  # nothing but what is asked for: see `Session.all`
     "autocommit": True,
 }
 
@@ -162,20 +162,33 @@ class Session:
         return not (self._driver.closed or self._driver.broken)
 
     def one(
-        self, sql: str, parameters: Sequence[object] = (), *, binary: bool = False, by_bitmap: bool | None = False
+        self,
+        sql: str,
+        parameters: Sequence[object] = (),
+        *,
+        binary: bool = False,
+        by_bitmap: bool | None = False,
+        prepare: bool = False,
     ) -> Record:
         """The only row of a statement that returns exactly one."""
-        (row,) = self.all(sql, parameters, binary=binary, by_bitmap=by_bitmap)
+        (row,) = self.all(sql, parameters, binary=binary, by_bitmap=by_bitmap, prepare=prepare)
         return row
 
     def all(
-        self, sql: str, parameters: Sequence[object] = (), *, binary: bool = False, by_bitmap: bool | None = False
+        self,
+        sql: str,
+        parameters: Sequence[object] = (),
+        *,
+        binary: bool = False,
+        by_bitmap: bool | None = False,
+        prepare: bool = False,
     ) -> list[Record]:
         """The rows. `by_bitmap`: a range's rows are wanted in whatever order, so page by page and not key by key, which
-        takes a twentieth less of the time where the whole digest is cheap (None: either will do)."""
+        takes a twentieth less of the time where the whole digest is cheap (None: either will do). `prepare`: it is
+        asked every second or so, and planned a few times only; its result must have the same types for ever."""
         self._plan(by_bitmap)
         with self._driver.cursor(binary=binary) as cursor:
-            cursor.execute(sql.encode(), parameters)
+            cursor.execute(sql.encode(), parameters, prepare=prepare)
             return cursor.fetchall()
 
     def stream(self, sql: str, parameters: Sequence[object] = ()) -> Iterator[Record]:
