@@ -16,7 +16,9 @@ from verifier.position import Position
 Interval = tuple[int, int]
 """First and last number, both included."""
 
-_OWNED = re.compile(r"#\d+")
+_OWNED = re.compile(r"#\d+(?=[:,\s]|$)")
+_OWNED_NEXT = re.compile(r"#\d+?(?=[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-)")
+"""MySQL 8.0 tells what several origins own without anything between them: the next origin follows the owner's number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +79,7 @@ class GtidSet:
         """Read the server's form, `uuid:1-5:7, uuid:1-3`, and that of owned ids, `uuid:8#31:9#33`; ValueError if it is
         neither."""
         found: dict[str, list[Interval]] = {}
-        for part in re.split(r"[,\n\s]+", _OWNED.sub("", text)):
+        for part in re.split(r"[,\n\s]+", _OWNED.sub("", _OWNED_NEXT.sub(",", text))):
             origin, *numbers = part.lower().split(":")
             if not origin:
                 continue

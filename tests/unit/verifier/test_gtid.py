@@ -32,6 +32,8 @@ def test_mysql_counts_sets_with_holes() -> None:
 
 def test_owned_ids_are_read_without_their_owners() -> None:
     assert GtidSet.parse(f"{A}:23#31:24#46,{B}:7#2") == GtidSet.parse(f"{A}:23-24,{B}:7")
+    # As MySQL 8.0 writes them where several origins own some at the same time.
+    assert GtidSet.parse(f"{A}:23#31:24#46{B}:7#2{A}:25#9") == GtidSet.parse(f"{A}:23-25,{B}:7")
 
 
 def test_tags_are_origins_of_their_own() -> None:
