@@ -41,6 +41,10 @@ TOLD_BY_LEADER = "pg_current_snapshot()::text, pg_current_wal_insert_lsn()::text
 TOLD_BY_SUBSCRIBER = "pg_current_snapshot()::text"
 TOLD_BY_STANDBY = "null::text"
 
+NEXT_XID = "select pg_snapshot_xmax(pg_current_snapshot())::text::bigint, age('3'::xid)"
+"""A snapshot's xmax is one above the latest *ended* id; ids in progress may lie beyond it. age() counts from the next
+id to be given out, in 32 bits, which the snapshot widens."""
+
 _SHORT_HEADER = 24
 _LONG_HEADER = 40
 
@@ -96,7 +100,9 @@ def geometry(session: Session) -> LogGeometry:
 
 def leader_position(session: Session, shape: LogGeometry, where: str) -> Lsn:
     recovering, inserted = session.one(
-        "select pg_is_in_recovery(), case when not pg_is_in_recovery() then pg_current_wal_insert_lsn()::text end"
+        "select pg_is_in_recovery(), case when not pg_is_in_recovery() then pg_current_wal_insert_lsn()::text end",
+        by_bitmap=None,
+        prepare=True,
     )
     if recovering:
         raise Permanent(f"{where} is a standby, not the leader; point the leader's URL at the primary server")
@@ -104,7 +110,9 @@ def leader_position(session: Session, shape: LogGeometry, where: str) -> Lsn:
 
 
 def standby_bounds(session: Session, where: str) -> Bounds:
-    recovering, replayed = session.one("select pg_is_in_recovery(), pg_last_wal_replay_lsn()::text", by_bitmap=None)
+    recovering, replayed = session.one(
+        "select pg_is_in_recovery(), pg_last_wal_replay_lsn()::text", by_bitmap=None, prepare=True
+    )
     if not recovering:
         raise Temporary(f"{where} is no standby any more, it was promoted; check which server leads", delay_seconds=5.0)
     lsn = Lsn.parse(replayed)
@@ -138,7 +146,7 @@ class SubscriptionLink:
     def bounds(self, session: Session) -> Bounds:
         if self.link is Link.NONE:
             return Bounds(BEGINNING, END)
-        rows = session.all(self._sql, (self._names, self._names), by_bitmap=None)
+        rows = session.all(self._sql, (self._names, self._names), by_bitmap=None, prepare=True)
         each = [self._of(row) for row in rows] or [Bounds(BEGINNING, END)]
         return Bounds(
             min((b.low for b in each), key=lambda lsn: lsn.value),

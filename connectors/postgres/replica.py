@@ -152,9 +152,7 @@ class PostgresReplica:
         with self.sessions.borrow("reading the next transaction id") as session:
             if self.role(session) is Role.STANDBY:
                 return 0
-            # A snapshot's xmax is one above the latest *ended* id; ids in progress may lie beyond it. age() counts
-            # from the next id to be given out, in 32 bits, which the snapshot widens.
-            xmax, age = session.one("select pg_snapshot_xmax(pg_current_snapshot())::text::bigint, age('3'::xid)")
+            xmax, age = session.one(positions.NEXT_XID, by_bitmap=None, prepare=True)
             return next_xid(xmax, age)
 
     def boundary(self, table: Table, after: Key | None, rows: int) -> Key | None:
@@ -213,7 +211,7 @@ class PostgresReplica:
         wanted = self._wanted(table, statements, keys)
 
         def read(session: Session, told: str) -> tuple[Record, Mapping[Key, int]]:
-            records = session.all(*statements.points(wanted, told, whole_rows=False))
+            records = session.all(*statements.points(wanted, told, whole_rows=False), prepare=True)
             present = [(wanted[i - 1], h % MODULUS) for *_, i, h in records if i is not None]
             return records[0][:-2], _one_each(table, present)
 
@@ -226,7 +224,7 @@ class PostgresReplica:
         width = len(names) + 3
 
         def read(session: Session, told: str) -> tuple[Record, Mapping[Key, Row]]:
-            records = session.all(*statements.points(wanted, told, whole_rows=True))
+            records = session.all(*statements.points(wanted, told, whole_rows=True), prepare=True)
             present: list[tuple[Key, Row]] = []
             for record in records:
                 i, hashed, version, *texts = record[-width:]
