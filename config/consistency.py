@@ -89,6 +89,9 @@ def _endpoints(invariant: Mapping[str, object], at: Path, names: Sequence[str]) 
 
 def _parts(group: Mapping[str, object], at: Path) -> Iterator[Finding]:
     stream, events = _mapping(group.get("stream")), _mapping(group.get("events"))
+    for index, follower in enumerate(map(_mapping, _sequence(group.get("followers")))):
+        if follower.get("fed_by") and stream.get("kind") != "kafka":
+            yield (*at, "followers", index, "fed_by"), "the group's stream must read the sink's topics: kind: kafka"
     kafka = _mapping(stream.get("kafka"))
     if stream.get("kind") == "kafka" and stream.get("kafka") is None:
         yield (*at, "stream", "kafka"), "kind is kafka: give bootstrap_servers and topic_prefix under 'kafka'"

@@ -35,6 +35,7 @@ _ORDER = (
     ("Group", "groups[]"),
     ("Leader", "groups[].leader"),
     ("Follower", "groups[].followers[]"),
+    ("FedBy", "groups[].followers[].fed_by"),
     ("FollowerStream", "groups[].followers[].stream"),
     ("RepairLogin", "groups[].followers[].repair"),
     ("Tables", "groups[].tables"),

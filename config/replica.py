@@ -51,6 +51,22 @@ class FollowerStream(Model):
     """For `kind: binlog`; unset means its defaults."""
 
 
+class FedBy(Model):
+    """What brings the leader's changes to a follower that does not follow by itself. It must read the topics of the
+    group's own stream (`kind: kafka`)."""
+
+    kafka_connect_sink: Name
+    """The name of a sink in Kafka Connect that writes rows by key and commits what it has written, as Debezium's JDBC
+    sink does. How far it is, is told by what its consumer group has committed: the worker's
+    `offset.flush.interval.ms` (a minute unless set) is how late that is told."""
+    consumer_group: str | None = None
+    """The sink's consumer group. Unset: `connect-` and its name, as Kafka Connect calls it."""
+
+    @property
+    def group(self) -> str:
+        return self.consumer_group or f"connect-{self.kafka_connect_sink}"
+
+
 class Follower(Model):
     """A database that must equal the leader."""
 
@@ -62,6 +78,8 @@ class Follower(Model):
     """`env:NAME` or `file:/path`; replaces a password in the URL."""
     subscription: str | None = None
     """The subscription through which a logical subscriber follows. Unset: the only one that it has."""
+    fed_by: FedBy | None = None
+    """The sink that feeds it; it may then be of another engine than the leader. Unset: it follows by itself."""
     stream: FollowerStream | None = None
     """Its own change stream. Unset: what is written on the follower alone is found by the scan."""
     repair: RepairLogin | None = None

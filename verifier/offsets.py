@@ -13,9 +13,9 @@ applies it again. Rows go back in time meanwhile, even rows that were below the 
 
 * a look is judged only once the stream has been read through the ends that its partitions had *after* it (`Proviso`):
   whatever the sink can have applied by then is known, and no row of it belongs to a transaction that is still open;
-* from the first copy on nothing is certain (`unsettled`), until a transaction came that was never sent before. Whatever
-  was sent before its END lies below the ends that are asked for then; they must have been read without another copy,
-  and what a look can be certain of begins where its offsets lie above them;
+* from the first copy on nothing is certain (`unsettled`), until a transaction ended that was never sent before.
+  Whatever was sent before its END lies below the ends that are asked for then; they must have been read without another
+  copy, and what a look can be certain of begins where its offsets lie above them;
 * a reader that begins may begin in the middle of such a stretch, so it begins unsettled.
 
 The sink's own restarts need nothing: it goes back to what it has committed, and keys with changes above that are in
@@ -109,9 +109,13 @@ class OffsetIndex:
         had been delivered before it."""
         with self._lock:
             self._count += 1
-            self._ended = True
             for place, last in lasts.items():
                 self._places.setdefault(place, _Ends()).add(last + 1, before, self._count)
+
+    def ended(self) -> None:
+        """The END of a transaction came that never came before. (It may be delivered much later, behind copies.)"""
+        with self._lock:
+            self._ended = True
 
     def again(self) -> None:
         """A copy came of something that was delivered before."""
@@ -137,10 +141,15 @@ class OffsetIndex:
         return self._epoch * 2 + int(self._ended)
 
     def fence(self, ends: Offsets, epoch: int) -> None:
-        """The ends of all partitions that the reader reads, asked after `epoch` was."""
+        """The ends of partitions, asked after `epoch` was: of all that the reader reads, or they say nothing."""
         with self._lock:
+            known = self._read.keys()
             if self._unsettled and self._ended and self._fence is None and epoch == self.epoch:
-                self._fence = dict(ends)
+                self._fence = dict(ends) if known and ends.keys() >= known else None
+
+    def places(self) -> Collection[Place]:
+        """All partitions that are read."""
+        return self._read.keys()
 
     def topics(self, table: TableName) -> Collection[str]:
         """Those in which rows of the table were seen."""

@@ -55,7 +55,8 @@ class TableScan:
     """The walk over one table, or over the ranges of it that a resumed run still lacks.
 
     `sides` maps each follower's name to the replica and to how its table compares to the leader's. All comparisons
-    share the leader's columns only where the followers' columns do; the digest is asked per distinct column list.
+    share the leader's columns only where the followers' columns do; the digest is asked per distinct column list and
+    scheme.
     """
 
     leader: Replica
@@ -194,9 +195,9 @@ class TableScan:
     def _looks(self, within: KeyRange, ahead: bool) -> _Looks:
         """Every side's digest at once, and the boundary after this chunk."""
         wanted: dict[tuple[str | None, object], Callable[[], object]] = {}
-        rows_too = {self.sides[name][1].leader.columns for name in self._differing}
+        rows_too = {_alike(self.sides[name][1]) for name in self._differing}
         for name, (replica, compared) in self.sides.items():
-            alike = compared.leader.columns
+            alike = _alike(compared)
             reading = _timed(self.clock, self.leader, compared.leader, within, alike in rows_too)
             wanted.setdefault((None, alike), reading)
             wanted[name, alike] = _timed(self.clock, replica, compared.follower, within, name in self._differed)
@@ -251,8 +252,8 @@ class _Looks:
     troubles: dict[str, Temporary | Permanent]
 
     def pair(self, name: str, compared: Comparison) -> tuple[_Read, _Read]:
-        columns = compared.leader.columns
-        return self.reads[None, columns], self.reads[name, columns]
+        alike = _alike(compared)
+        return self.reads[None, alike], self.reads[name, alike]
 
     @property
     def leader(self) -> Digest:
@@ -261,6 +262,11 @@ class _Looks:
     @property
     def seconds(self) -> float:
         return max((read.seconds for read in self.reads.values()), default=0.0)
+
+
+def _alike(compared: Comparison) -> tuple[object, ...]:
+    """What two followers' comparisons must share so that one look at the leader serves both."""
+    return compared.leader.columns, compared.leader.scheme
 
 
 def _timed(clock: Clock, replica: Replica, table: Table, within: KeyRange, rows_too: bool) -> Callable[[], object]:

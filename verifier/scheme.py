@@ -11,7 +11,10 @@ from dataclasses import dataclass, replace
 
 from verifier.compare import Comparison
 from verifier.ports import Replica
-from verifier.table import Family, Scheme, Verbatim
+from verifier.table import Column, Family, Scheme, Verbatim
+
+_ONE_SPELLING = frozenset({Family.INTEGER, Family.TEXT, Family.ENUM, Family.UUID, Family.DATE})
+"""Families whose own text is the canonical one, or is never rewritten."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,3 +53,9 @@ def chosen(compared: Comparison, leader: Replica, follower: Replica, *, native: 
     return Choice(
         Scheme.CLIENT, f"{why}, and SQL cannot write the canonical form of {told}", why, names if as_text else ()
     )
+
+
+def spelled_as_told(column: Column) -> bool:
+    """Is a leader's key, compared by another scheme than `native`, spelled as the change stream spells it: as the
+    column's own text? Elsewhere keys in flight would not be recognised."""
+    return column.meets_as is column.family and column.family in _ONE_SPELLING

@@ -22,8 +22,7 @@ A binlog also holds statements by themselves (DDL, a truncate), which come in to
 as a transaction in its place. Which numbers were given to them the ENDs tell: where some are left out, the END behind
 waits (`behind_a_statement`) until all that was sent before it has been read.
 
-Whoever must know what a sink of the same topics has applied is told where rows lie, and what came again (`Noted`).
-
+Whoever must know what a sink has applied is told where rows lie, and what came again (`noted`).
 `cut()` is where a restart must begin: in each partition at the first row of a transaction not yet delivered.
 """
 
@@ -175,6 +174,7 @@ class TransactionAssembler:
         if newest is None or not newest.covers(event.commit):
             self._ends.append(self._ended(event, newest, offset))
             self._begun.clear()
+            self.noted.ended()
         else:
             if self.delivered is not None and self.delivered.covers(event.commit):
                 self._old(event)

@@ -16,6 +16,10 @@ class Noted(Protocol):
         """A transaction is delivered: the last offset of its rows by partition, and everything delivered before it."""
         ...
 
+    def ended(self) -> None:
+        """An END came of a transaction that never ended before."""
+        ...
+
     def again(self) -> None:
         """A row or an END came of something that was delivered before, or a statement that no transaction counts."""
         ...
@@ -25,6 +29,9 @@ class Nobody:
     """Nobody wants to know."""
 
     def delivered(self, lasts: Mapping[Partition, int], before: Position | None) -> None:
+        pass
+
+    def ended(self) -> None:
         pass
 
     def again(self) -> None:

@@ -76,7 +76,7 @@ class ConfluentConsumer:
 
     def _on_error(self, error: ck.KafkaError) -> None:
         if error.name() in _REFUSED:
-            raise _translated(error, self._servers)
+            raise translated(error, self._servers)
         if error.name() == "_ALL_BROKERS_DOWN":
             self._outage = error.str()
 
@@ -84,7 +84,7 @@ class ConfluentConsumer:
         try:
             topics = self._consumer.list_topics(timeout=self._seconds_max).topics
         except ck.KafkaException as error:
-            raise _translated(error.args[0], self._servers) from error
+            raise translated(error.args[0], self._servers) from error
         return {name: sorted(topic.partitions) for name, topic in topics.items() if topic.error is None}
 
     def bounds(self, partitions: Collection[Partition]) -> Mapping[Partition, tuple[int, int]]:
@@ -107,7 +107,7 @@ class ConfluentConsumer:
                 if name in _LOST:
                     return None
                 if name not in _ELECTING or monotonic() > until:
-                    raise _translated(error.args[0], self._servers) from error
+                    raise translated(error.args[0], self._servers) from error
             sleep(0.1)
 
     def made(self, topics: Collection[str]) -> Mapping[str, int]:
@@ -132,7 +132,7 @@ class ConfluentConsumer:
             return answer.result(self._seconds_max)
         except ck.KafkaException as error:
             if error.args[0].name() in _AWAY:
-                raise _translated(error.args[0], self._servers) from error
+                raise translated(error.args[0], self._servers) from error
             return None
         except TimeoutError as error:
             raise Unreachable(f"kafka at {self._servers} does not answer: is it running") from error
@@ -170,7 +170,7 @@ class ConfluentConsumer:
             elif error.name() in _LOST:
                 lost.append(_place(message))
             elif error.name() in _REFUSED:
-                raise _translated(error, self._servers)
+                raise translated(error, self._servers)
             else:
                 self._outage = error.str()
                 _log.warning("kafka: %s", error.str())
@@ -241,7 +241,8 @@ def _record(message: ck.Message) -> Record:
     return Record(*_place(message), message.offset() or 0, message.key(), message.value(), at, tuple(headers))
 
 
-def _translated(error: ck.KafkaError, servers: str) -> Exception:
+def translated(error: ck.KafkaError, servers: str) -> Exception:
+    """The client's error as one of ours."""
     if error.name() in _REFUSED:
         return Forbidden(f"kafka at {servers} refuses us: {error.str()}; check user, password and topic rights")
     if error.name() in _AWAY:

@@ -202,13 +202,18 @@ class KafkaPythonConsumer:
             raise self._translated(error) from error
 
     def _translated(self, error: Exception) -> TrueupError:
-        if isinstance(error, _REFUSED):
-            return Forbidden(f"kafka at {self._servers} refuses us: {error}; check user, password and topic rights")
-        if isinstance(error, kafka_errors.UnsupportedCodecError):
-            return Misconfigured(f"kafka-python cannot unpack a message: {error}; install that codec or use confluent")
-        if isinstance(error, (kafka_errors.KafkaTimeoutError, kafka_errors.KafkaConnectionError)):
-            return Unreachable(f"kafka at {self._servers} does not answer ({type(error).__name__}): is it running")
-        return Temporary(f"kafka at {self._servers}: {error}")
+        return translated(error, self._servers)
+
+
+def translated(error: Exception, servers: str) -> TrueupError:
+    """The client's error as one of ours."""
+    if isinstance(error, _REFUSED):
+        return Forbidden(f"kafka at {servers} refuses us: {error}; check user, password and topic rights")
+    if isinstance(error, kafka_errors.UnsupportedCodecError):
+        return Misconfigured(f"kafka-python cannot unpack a message: {error}; install that codec or use confluent")
+    if isinstance(error, (kafka_errors.KafkaTimeoutError, kafka_errors.KafkaConnectionError)):
+        return Unreachable(f"kafka at {servers} does not answer ({type(error).__name__}): is it running")
+    return Temporary(f"kafka at {servers}: {error}")
 
 
 def _run(place: Partition, messages: Sequence[Any]) -> Run:

@@ -39,6 +39,7 @@ from connectors.kafka.pressure import Pressure
 from connectors.kafka.topics import Topics
 from verifier.change import Batch, Blindness, Cause, DeadLetter, Transaction
 from verifier.errors import Misconfigured, Temporary
+from verifier.offsets import OffsetIndex
 from verifier.position import Position
 
 _RECORDS = 2000
@@ -50,7 +51,7 @@ _BEGIN = b'{"status":"BEGIN",'
 
 class KafkaStream:
     """A `ChangeStream`. One thread. `seconds` is a monotonic clock; `metadata_seconds` how often new topics are looked
-    for (at once when a transaction names a table whose topic is not known)."""
+    for (at once when a transaction names a table whose topic is not known). `index` is told where transactions lie."""
 
     def __init__(
         self,
@@ -62,6 +63,7 @@ class KafkaStream:
         patience_seconds: float = 120.0,
         metadata_seconds: float = 5.0,
         seconds: Callable[[], float] = monotonic,
+        index: OffsetIndex | None = None,
     ) -> None:
         self._consumer = consumer
         self._decoder = decoder
@@ -71,6 +73,7 @@ class KafkaStream:
         self._patience_seconds = patience_seconds
         self._metadata_seconds = metadata_seconds
         self._seconds = seconds
+        self._index = index
         self._assembler = self._assembled(None)
         self._sent: Mapping[Partition, int] | None = None  # ends that were there before a statement could be missing
         self._positions: dict[Partition, int] = {}
@@ -144,10 +147,13 @@ class KafkaStream:
         return f"kafka has no topic {self._transactions[0]}: set provide.transaction.metadata=true on the connector"
 
     def _batch(self, taken: tuple[Transaction, ...]) -> Batch:
+        cut = self._assembler.cut()
+        if self._index is not None:
+            self._index.read(cut, self._assembler.delivered)
         batch = Batch(
             taken,
             self._assembler.delivered,
-            journaled.written(self._assembler.cut(), self._topics.numbers),
+            journaled.written(cut, self._topics.numbers),
             tuple(self._blind),
             self._events,
             self._connector_at,
@@ -159,7 +165,11 @@ class KafkaStream:
         return batch
 
     def _assembled(self, delivered: Position | None) -> TransactionAssembler:
-        return TransactionAssembler(delivered, keep_max=self._keep_max, source=self._decoder.source)
+        made = TransactionAssembler(delivered, keep_max=self._keep_max, source=self._decoder.source)
+        if self._index is not None:
+            made.noted = self._index
+            self._index.begin()
+        return made
 
     def _to_the_present(self) -> None:
         found = self._topics.find()
@@ -261,6 +271,8 @@ class KafkaStream:
         told = self._decoder.rows(run.place[0], keys, cast(Sequence[bytes], messages)) if messages else None
         if told is None:
             return False
+        if self._index is not None:
+            self._index.carries(run.place[0], told.table)
         self._assembler.rows(run.place, offsets, told.parts)
         self._assembler.passed(run.place, run.offsets[-1])
         self._events += len(messages)
@@ -280,6 +292,8 @@ class KafkaStream:
             return
         if isinstance(event, RowEvent):
             self._events += 1
+            if self._index is not None and event.table is not None:
+                self._index.carries(place[0], event.table)
             self._assembler.row(place, offset, event)
         elif isinstance(event, Statement):
             self._assembler.statement(place, offset, event)

@@ -220,10 +220,9 @@ class _Reader:
         self.assembler.begin_at(self.at, ENDS)
         self.window.begin(Lsn(known))
         self.window.set_mark(_FIRST_ID + max(self.commits, default=-1) + 1)
+        self.index.read(dict(self.at), Lsn(known))
         if sent is None or self.without == "a begin that is unsettled":
-            self.index.delivered({}, None)
-            self.index.fence({}, self.index.epoch)
-        self.index.read(self.at, Lsn(known))
+            self._certain()
 
     def read(self, sent: Sent) -> None:
         rows, ends = sent
@@ -243,10 +242,15 @@ class _Reader:
                 if not self.rows_first:  # as soon as it can be; else only once all was read
                     self._take()
         self._take()
-        if self.without == "a new transaction after copies" and self.index.unsettled:
-            self.index.delivered({}, None)  # as if one had come
-            self.index.fence(dict(self.at), self.index.epoch)
         self.index.read(self.assembler.cut(), self.assembler.delivered)
+        if self.without == "a new transaction after copies" and self.index.unsettled:
+            self._certain()
+
+    def _certain(self) -> None:
+        """As if a new transaction had come."""
+        self.index.ended()
+        self.index.fence(dict(self.at), self.index.epoch)
+        self.index.read(dict(self.at), self.assembler.delivered)
 
     def _take(self) -> None:
         taken = tuple(self.assembler.take(1000))
@@ -261,6 +265,9 @@ class _Deaf:
 
     def delivered(self, lasts: Any, before: Any) -> None:
         self.index.delivered(lasts, before)
+
+    def ended(self) -> None:
+        self.index.ended()
 
     def again(self) -> None:
         pass

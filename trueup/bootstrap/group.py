@@ -22,6 +22,7 @@ from trueup.audit.brake import Braking
 from trueup.bootstrap.backlog import Backlog
 from trueup.bootstrap.engines import Endpoints
 from trueup.bootstrap.events import event_sink
+from trueup.bootstrap.fed import close_fed, fed_names, hindered, with_fed
 from trueup.bootstrap.rogue import open_rogues
 from trueup.bootstrap.servers import Address, Servers, brakes_of, patterns_of, watermark_of
 from trueup.bootstrap.stream import OpenStream, open_stream
@@ -82,6 +83,8 @@ class GroupRuntime:
     backlog: Backlog = field(default_factory=Backlog)
     rogue: list[RogueService] = field(default_factory=list)
     watermarks: Watermarks | None = None
+    ends: list[Callable[[], None]] = field(default_factory=list)
+    """What else is to be closed, by whoever opened it for the group."""
 
     def services(self) -> list[Service]:
         found: list[Service] = [self.watch]
@@ -107,6 +110,8 @@ class GroupRuntime:
             repair.close()
         if self.relay is not None:
             self.relay.close()
+        for end in self.ends:
+            end()
         if self.watermarks is not None:
             self.watermarks.close()
         self.servers.close()
@@ -159,7 +164,8 @@ def _wired(
     if stream is not None:
         published = Published(partial(_told, servers, stream))
         sight = Sighted(TransactionWindow(), list(servers.followers), published)
-    world = GroupWorld(group.name, servers.leader, servers.followers, book, clock, pool.gather, sight)
+    followers = with_fed(group, servers.leader, servers.followers, None if stream is None else stream.index)
+    world = GroupWorld(group.name, servers.leader, followers, book, clock, pool.gather, sight)
     world.pauses = Pauses(journal.pauses, clock)
     lag = SharedLag(LagTracker(interval_seconds=2.0, lagging_above=group.lag.warn))
     follow = None
@@ -178,9 +184,9 @@ def _wired(
         world,
         lag,
         source_alive=stream.alive if stream is not None else lambda: None,
-        hindrances=hindrances(servers),
+        hindrances=hindered(group, hindrances(servers)),
         lagging_above=group.lag.warn,
-        retained=lambda: retained(servers),
+        retained=lambda: retained(servers, fed_names(group)),
     )
     sink = event_sink(group)
     relay = RelayService(journal.outbox, sink, clock, group.events.relay_every) if sink is not None else None
@@ -197,6 +203,7 @@ def _wired(
         runtime.verify[one.name] = VerifyService(world, one.name, journal.stream, patience, rounds=rounds)
         if group.repair.mode != "off":
             runtime.repair[one.name] = _repair(group, one.name, world, journal, announcer, servers, one.repair_address)
+    runtime.ends.append(partial(close_fed, followers))
     runtime.rogue.extend(open_rogues(group, world, journal))
     return runtime
 
@@ -222,6 +229,7 @@ def book_of(group: Group, servers: Watched) -> TableBook:
         SystemClock(),
         {name: tuple(columns) for name, columns in group.tables.exclude_columns.items()},
         {name: tuple(columns) for name, columns in group.tables.keys.items()},
+        native=servers.agreed if isinstance(servers, Endpoints) else None,
     )
 
 
@@ -298,7 +306,7 @@ def _repair(
 
     def opening() -> tuple[PostgresRepairSink | None, References]:
         # Asked late: a follower that is away must not keep the daemon from starting.
-        replica = servers.followers[follower]
+        replica = world.followers[follower]
         if not isinstance(replica, PostgresReplica) or replica.role() is not Role.SUBSCRIBER:
             return None, {}
         system = servers.leader.identity().system

@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
+from threading import RLock
 from typing import TYPE_CHECKING
 
 from config.settings import Group
@@ -16,6 +17,7 @@ from trueup.bootstrap.deferred import Deferred
 from trueup.bootstrap.presence import Guarded, Presence
 from trueup.services.group import TableBook
 from verifier.errors import Misconfigured, Permanent, Temporary
+from verifier.offsets import OffsetIndex
 from verifier.ports import ChangeStream, Replica
 from verifier.position import Position
 from verifier.table import Table, TableName
@@ -31,7 +33,8 @@ _CAPTURE_SECONDS = 1.0
 
 @dataclass(frozen=True, slots=True)
 class OpenStream:
-    """`alive` tells when the source was last heard of and what is wrong with it; `heard` notes a poll that returned;
+    """`index`: where transactions lie in the topics that are read (None: there are no topics).
+    `alive` tells when the source was last heard of and what is wrong with it; `heard` notes a poll that returned;
     `publication` is what the source reads on the leader;
     `backlog` is the messages not read yet (None: not a matter of messages)."""
 
@@ -45,6 +48,7 @@ class OpenStream:
     """Of these published tables those that the source passes on in full."""
     strangers: Callable[[], Collection[TableName]] = tuple
     """Tables that changed, and that nobody knew as the group's; each is named once."""
+    index: OffsetIndex | None = None
 
 
 def open_stream(group: Group, leader_url: str, book: TableBook) -> OpenStream | None:
@@ -145,7 +149,8 @@ def _kafka(group: str, settings: KafkaSettings, book: TableBook) -> OpenStream:
     presence = Presence(connector, book.leader.position)
     capture = _Capture(settings.connect_url, connector, settings.topic_prefix, presence)
     described = Described(book)
-    stream = Deferred(lambda: _kafka_stream(group, connector, settings, described, capture))
+    index = OffsetIndex(RLock())
+    stream = Deferred(lambda: _kafka_stream(group, connector, settings, described, capture, index))
     heard = _Heard()
     health = _Connector(settings.connect_url, connector, heard, capture, lambda: _lacking(stream))
     publication = settings.publication or "dbz_publication"
@@ -158,17 +163,18 @@ def _kafka(group: str, settings: KafkaSettings, book: TableBook) -> OpenStream:
         lambda: _backlog(stream),
         capture.of,
         described.strangers,
+        index,
     )
 
 
 def _kafka_stream(
-    group: str, connector: str, settings: KafkaSettings, described: Described, capture: _Capture
+    group: str, connector: str, settings: KafkaSettings, described: Described, capture: _Capture, index: OffsetIndex
 ) -> ChangeStream:
     from connectors.kafka.stream import KafkaStream
 
     reader, decoder = kafka_reading(f"trueup-{group}", connector, settings, described)
     capture.modes = decoder.modes
-    return KafkaStream(reader, decoder, settings.topic_prefix)
+    return KafkaStream(reader, decoder, settings.topic_prefix, index=index)
 
 
 def kafka_reading(

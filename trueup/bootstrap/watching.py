@@ -5,7 +5,7 @@ PostgreSQL tells hindrances and slots; MariaDB and MySQL tell whether replicatio
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from functools import partial
 from urllib.parse import urlsplit
@@ -15,6 +15,7 @@ from connectors.postgres import checkup
 from connectors.postgres.lag import LagReader
 from connectors.postgres.replica import PostgresReplica
 from trueup.bootstrap.engines import Endpoints, open_endpoints
+from trueup.bootstrap.fed import fed_names
 from trueup.bootstrap.servers import Address, Servers, open_servers
 from trueup.services.watch import KeptLog
 from verifier.errors import Forbidden, Misconfigured, Permanent, Temporary
@@ -27,8 +28,8 @@ Watched = Servers | Endpoints
 
 
 def open_watched(group: Group) -> Watched:
-    """Nothing is connected yet. Misconfigured if the servers are not all of the leader's engine: rows of two engines
-    are compared by audits alone."""
+    """Nothing is connected yet. Misconfigured if a server that no sink feeds is of another engine than the leader:
+    nobody could say how far it follows, so such rows are compared by audits alone."""
     limits = Limits(group.scan.connections, 5, group.scan.statement_timeout, group.scan.lock_timeout)
     leader = Address(group.leader.name, group.leader.address())
     followers = [Address(one.name, one.address(), one.subscription) for one in group.followers]
@@ -36,11 +37,12 @@ def open_watched(group: Group) -> Watched:
         return open_servers(leader, followers, limits)
     endpoints = open_endpoints(leader, followers, limits)
     for name, follower in endpoints.followers.items():
-        if follower.dialect != endpoints.leader.dialect:
+        if follower.dialect != endpoints.leader.dialect and name not in fed_names(group):
             endpoints.close()
             raise Misconfigured(
                 f"group {group.name}: {name} is {follower.dialect}, and its leader {endpoints.leader.dialect}: the "
-                "daemon compares servers of one engine; use 'trueup audit' for this pair"
+                "daemon compares servers of one engine, or of any if a sink feeds them (fed_by); use 'trueup audit' "
+                "for this pair"
             )
     return endpoints
 
@@ -49,7 +51,7 @@ def settled(group: Group, servers: Watched) -> list[str]:
     """Let them agree on digests; returns why those are not the fastest. Misconfigured if they have none in common."""
     remarks = servers.settle()
     if isinstance(servers, Endpoints):
-        apart = sorted(set(servers.followers) - servers.agreed)
+        apart = sorted(set(servers.followers) - servers.agreed - fed_names(group))
         if apart:
             raise Misconfigured(
                 f"group {group.name}: {', '.join(apart)} and the leader do not hash rows alike, and the daemon needs "
@@ -83,17 +85,18 @@ def hindrances(servers: Watched) -> dict[str, Callable[[], str]]:
     return found
 
 
-def retained(servers: Watched) -> dict[str, KeptLog]:
-    """The log that the leader keeps: by slot, and where there are none for each follower, by its name."""
+def retained(servers: Watched, fed: Collection[str] = ()) -> dict[str, KeptLog]:
+    """The log that the leader keeps: by slot, and where there are none for each follower, by its name. Those that are
+    `fed` need none of it."""
     if isinstance(servers.leader, PostgresReplica):
         slots = LagReader(servers.leader).slots()
         return {slot.name: KeptLog(slot.retained_bytes, slot.safe_bytes, slot.status) for slot in slots}
     if servers.leader.dialect in ("mysql", "mariadb"):
-        return _binlog(servers)
+        return _binlog(servers, fed)
     return {}
 
 
-def _binlog(servers: Watched) -> dict[str, KeptLog]:
+def _binlog(servers: Watched, fed: Collection[str]) -> dict[str, KeptLog]:
     from connectors.mysql.lag import kept_binlog
     from connectors.mysql.replica import MysqlReplica
 
@@ -104,6 +107,8 @@ def _binlog(servers: Watched) -> dict[str, KeptLog]:
         return {}  # doctor says so
     found: dict[str, KeptLog] = {}
     for name, follower in servers.followers.items():
+        if name in fed:
+            continue
         with suppress(Temporary, Permanent):  # who watches lag tells it
             lost = kept.lost_for(follower.position())
             found[name] = KeptLog(kept.bytes, None, "lost" if lost else "reserved")

@@ -15,8 +15,9 @@ A, B, E = ("c.public.a", 0), ("c.public.b", 0), ("c.transaction", 0)
 def settled() -> OffsetIndex:
     """A reader that knows of everything that was ever sent, which is nothing."""
     index = OffsetIndex()
-    index.delivered({}, None)
-    index.fence({}, index.epoch)
+    index.read({A: 0, B: 0, E: 0}, Tick(0))
+    index.ended()
+    index.fence({A: 0, B: 0, E: 0}, index.epoch)
     index.read({A: 0, B: 0, E: 0}, Tick(0))
     return index
 
@@ -56,9 +57,16 @@ def test_after_a_copy_nothing_is_certain_until_a_new_transaction_came_and_all_be
     index.read({A: 4, B: 2, E: 4}, Tick(30))
     assert (index.surely(everything, [A]), index.unsettled[:18]) == (None, "what was sent agai")
     before = index.epoch
-    index.delivered({B: 2}, Tick(30))
+    index.delivered({B: 2}, Tick(30))  # may have ended before the copies came
+    index.fence({A: 4, B: 3, E: 5}, index.epoch)
+    index.read({A: 4, B: 3, E: 5}, Tick(40))
+    assert index.surely(everything, [A]) is None
+    index.ended()
     index.fence({A: 4, B: 3, E: 5}, before)  # asked before the new one was known
     index.read({A: 4, B: 3, E: 5}, Tick(40))
+    assert index.surely(everything, [A]) is None
+    index.fence({A: 5}, index.epoch)  # not all that is read
+    index.read({A: 5, B: 3, E: 5}, Tick(40))
     assert index.surely(everything, [A]) is None
     index.fence({A: 5, B: 3, E: 5}, index.epoch)
     index.read({A: 4, B: 3, E: 5}, Tick(40))

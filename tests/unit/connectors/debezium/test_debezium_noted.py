@@ -22,6 +22,9 @@ class Heard:
     def delivered(self, lasts: Mapping[Partition, int], before: Position | None) -> None:
         self.told.append((dict(lasts), before))
 
+    def ended(self) -> None:
+        self.told.append("ended")
+
     def again(self) -> None:
         self.told.append("again")
 
@@ -53,7 +56,7 @@ def test_a_transaction_lies_where_its_last_rows_are_behind_all_that_was_delivere
     assembler.boundary(ORDER, 0, end(1, 10, 3))
     assembler.row(ONE, 2, row(2, 1))
     assembler.boundary(ORDER, 1, end(2, 20, 1))
-    assert heard.since() == []
+    assert heard.since() == ["ended", "ended"]
     assembler.take(100)
     assert heard.since() == [({ONE: 1, TWO: 4}, Lsn(0)), ({ONE: 2}, Lsn(10))]
 
@@ -65,7 +68,7 @@ def test_copies_are_told_whether_rows_or_ends() -> None:
     assert heard.since() == ["again"]  # within a transaction
     assembler.boundary(ORDER, 0, end(1, 10, 1))
     assembler.take(100)
-    assert heard.since() == [({ONE: 1}, Lsn(0))]
+    assert heard.since() == ["ended", ({ONE: 1}, Lsn(0))]
     assembler.row(ONE, 2, row(1, 1))
     assert heard.since() == ["again"]  # of one that was delivered
     assembler.boundary(ORDER, 1, end(1, 10, 1))
@@ -73,7 +76,7 @@ def test_copies_are_told_whether_rows_or_ends() -> None:
     assembler.row(ONE, 3, row(2, 1))
     assembler.boundary(ORDER, 2, end(2, 20, 1))
     assembler.boundary(ORDER, 3, end(2, 20, 1))
-    assert heard.since() == ["again"]  # of one that waits to be taken
+    assert heard.since() == ["ended", "again"]  # of one that waits to be taken
 
 
 def test_what_is_older_than_the_reader_is_a_copy_once_its_place_tells() -> None:
@@ -86,7 +89,8 @@ def test_what_is_older_than_the_reader_is_a_copy_once_its_place_tells() -> None:
     assembler.row(ONE, 2, row(3, 1))
     assembler.boundary(ORDER, 1, end(3, 60, 1))
     assembler.take(100)
-    assert heard.since() == ["again", ({ONE: 2}, Lsn(50))]  # its row lies behind another's, whose END never came
+    # Its row lies behind another's, whose END never came.
+    assert heard.since() == ["ended", "again", ({ONE: 2}, Lsn(50))]
 
 
 def test_the_past_of_a_first_start_and_what_nobody_understands_are_certain_of_nothing() -> None:
