@@ -63,7 +63,7 @@ def admit(table: Table, spent: Spent, policy: RepairPolicy) -> Admission:
     if policy.frozen:
         return Held(Brake.FROZEN, "repairs are frozen for this group; unfreeze to go on")
     if policy.dry_run:
-        return Held(Brake.DRY_RUN, "nothing was written; ask for it explicitly to write")
+        return Held(Brake.DRY_RUN, "a dry run")
     if spent.in_run >= policy.per_run:
         return Held(Brake.RUN_BUDGET, f"{spent.in_run} of {policy.per_run} repairs of one run are applied")
     if spent.in_hour >= policy.per_hour:

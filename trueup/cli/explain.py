@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from pathlib import Path
+from shutil import get_terminal_size
+from textwrap import fill
 from typing import Annotated, Any, TextIO
 
 import typer
@@ -70,8 +72,13 @@ def explain(
 def _text(told: dict[str, Any], out: TextIO) -> None:
     from trueup.audit.progress import visible
 
-    def line(text: str = "", indent: int = 0) -> None:
-        print(" " * indent + visible(text), file=out)
+    columns = get_terminal_size().columns if out.isatty() else None
+
+    def line(text: str = "", indent: int = 0, whole: bool = False) -> None:
+        """On a terminal folded behind its head, unless it is wanted `whole`, to be copied."""
+        said = " " * indent + visible(text)
+        below = " " * min(len(said) - len(text.partition(" ")[2].lstrip()), indent + 8)
+        print(said if whole or columns is None else fill(said, columns, subsequent_indent=below), file=out)
 
     rows, chunks = told["estimated_rows"], told["estimated_chunks"]
     line(told["table"])
@@ -96,13 +103,13 @@ def _text(told: dict[str, Any], out: TextIO) -> None:
                 continue
             seen.append(side)
             for part in side["sql"].splitlines():  # a condition is as its user wrote it
-                line(part, 4)
+                line(part, 4, whole=True)
             for place, value in enumerate(side["parameters"], 1):
                 line(f"parameter {place}: {value}", 6)
             for note in side["notes"]:
                 line(f"note: {note}", 6)
             for step in side["plan"]:
-                line(f"| {step}", 6)
+                line(f"| {step}", 6, whole=True)
 
 
 def _comparison(one: dict[str, Any], line: Any) -> None:

@@ -146,5 +146,9 @@ def _line(entry: dict[str, Any]) -> dict[str, Any]:
 
 
 def _summary(looking: Recheck) -> str:
-    told = [f"{count:,} {_NOW[state.value]}" for state, count in looking.counts.items() if count]
+    told = [
+        f"{count:,} {'still differ' if state.value == 'drift' and count > 1 else _NOW[state.value]}"
+        for state, count in looking.counts.items()
+        if count
+    ]
     return f"{looking.verdict().value}: {', '.join(told)}\n" if told else ""
