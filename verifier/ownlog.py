@@ -87,9 +87,10 @@ def _no_state(
 ) -> Explanation | None:
     """The last image is none of the leader's states: columns of several, of a row that was wrong before, or altered."""
     last = images[-1]
-    if Applying.ADDING in log.ways or (Applying.CHANGED in log.ways and len(images) == 1):
+    inserts = last.step is not None and chain.steps[last.step - 1].operation is Operation.INSERT
+    if Applying.ADDING in log.ways or (Applying.CHANGED in log.ways and len(images) == 1 and not inserts):
         return None  # the row may have been wrong before the log began
-    if Applying.CHANGED in log.ways:
+    if Applying.CHANGED in log.ways and len(images) > 1:
         held = images[-2].after
         if last.step is not None and _is(_changed(chain, states, last.step, held), last.after):
             # Applied well to a row that was wrong before it: look there.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
+from trueup.bootstrap.stream import Described
 from trueup.services.cause import Applier, CauseService, Recollection
 from trueup.services.ownlog import Heard, Overheard, OwnLog
 from verifier.errors import Permanent, Temporary
@@ -14,6 +15,7 @@ from verifier.replay import Applying
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from config.replica import Follower
     from trueup.bootstrap.group import GroupRuntime
     from trueup.services.rogue import RogueService
     from verifier.ports import Replica
@@ -34,7 +36,30 @@ def open_causes(runtime: GroupRuntime) -> CauseService | None:
         rogue.found = (*rogue.found, causes.wrote)
         if runtime.world.followers[rogue.follower].dialect == "postgresql":
             causes.logs[rogue.follower] = _overheard(runtime, rogue)
+    for follower in runtime.settings.followers:
+        log = _binlog(runtime, follower)
+        if log is not None:
+            causes.logs[follower.name] = log
     return causes
+
+
+def _binlog(runtime: GroupRuntime, follower: Follower) -> OwnLog | None:
+    """What a replica of MariaDB or MySQL logs of what it applies, read when somebody wants to know."""
+    leader, replica = runtime.world.leader, runtime.world.followers[follower.name]
+    if leader.dialect not in _SET_ROWS or replica.dialect != leader.dialect:
+        return None
+    try:
+        from connectors.binlog.ownlog import OwnBinlog
+        from connectors.mysql.replica import MysqlReplica
+    except ImportError:
+        return None  # the library is an extra, and not needed for anything else here
+
+    if not isinstance(replica, MysqlReplica):
+        return None
+    name = f"{runtime.world.name} {follower.name} causes"
+    log = OwnBinlog(replica, follower.address(), Described(runtime.world.book).table, name)
+    runtime.ends.append(log.close)
+    return log
 
 
 def _overheard(runtime: GroupRuntime, rogue: RogueService) -> OwnLog:

@@ -20,6 +20,7 @@ from reconciler.policy import Mode, RepairPolicy
 from reconciler.ports import Event
 from trueup.audit.brake import Braking
 from trueup.bootstrap.backlog import Backlog
+from trueup.bootstrap.beating import open_beats
 from trueup.bootstrap.engines import Endpoints
 from trueup.bootstrap.events import event_sink
 from trueup.bootstrap.fed import close_fed, fed_names, hindered, with_fed
@@ -58,6 +59,9 @@ from verifier.table import TableName
 from verifier.window import TransactionWindow
 
 logger = logging.getLogger("trueup.bootstrap")
+
+_GATHER_SECONDS = 0.25
+"""Touched keys that wait for their round need not be on disk much sooner."""
 
 References = Mapping[TableName, Collection[TableName]]
 
@@ -174,6 +178,7 @@ def _wired(
         backlog = Backlog(stream.backlog)
         follow = FollowService(world, stream.stream, journal.stream, watchers=(lag, backlog), heard=stream.heard)
         follow.scans = journal.scans
+        follow.gather_seconds = min(_GATHER_SECONDS, group.verify.every / 4)
         follow.strangers = stream.strangers
     scan = ScanService(world, journal.scans, journal.stream, _scan_policy(group), _pace(group), drifts=journal.drifts)
     scan.throttle = _throttle(group, servers, clock)
@@ -188,6 +193,7 @@ def _wired(
         lagging_above=group.lag.warn,
         retained=lambda: retained(servers, fed_names(group)),
     )
+    watch.beats = open_beats(group, servers.leader, followers)
     sink = event_sink(group)
     relay = RelayService(journal.outbox, sink, clock, group.events.relay_every) if sink is not None else None
     if follow is not None:

@@ -42,6 +42,7 @@ _BATCH = 200
 _EVERY_SECONDS = 1.0
 _PROMPT_SECONDS = 30.0
 _REACH_SECONDS = 3.0
+_LATE_SECONDS = 30.0
 _FOLLOWER = ("follower_high", "follower")
 """Where evidence says up to which position the follower had applied the leader's log when it was read."""
 
@@ -161,8 +162,11 @@ class CauseService:
                 place = None if log is None else log.place()
                 position = replica.position()
                 mark = replica.mark() if applier.writer is not None else None
-            except (Temporary, Permanent):
+            except Temporary:
                 continue  # who watches lag tells it
+            except Permanent as problem:
+                self._unread(name, problem)
+                continue
             if place is not None:
                 self._anchors.setdefault(name, Anchors()).add(place, position)
             if isinstance(mark, int) and mark:
@@ -190,6 +194,10 @@ class CauseService:
             logger.warning("causes not looked into", extra=told)
             return
         logged = self._reached(follower)
+        if not logged and follower in self.logs:
+            now = self.world.clock.now()
+            self._queue.extend(one for one in drifts if now - one.found_at < _LATE_SECONDS)
+            drifts = [one for one in drifts if now - one.found_at >= _LATE_SECONDS]
         found: dict[str, Attribution] = {}
         for drift in drifts:
             explanation, recalled = self._explain(drift, compared, rows.get(drift.key), logged)
@@ -217,11 +225,15 @@ class CauseService:
                     return False
                 self.world.clock.sleep(0.05)
         except Permanent as problem:
-            told = {"action": "cause_unknown", "follower": follower, "why": str(problem)}
-            logger.warning("the follower's own log is not read", extra=told)
-            del self.logs[follower]
+            self._unread(follower, problem)
             return False
         return True
+
+    def _unread(self, follower: str, problem: Permanent) -> None:
+        """Its own log is not asked any more. (Without one it is who watches lag that tells of the problem.)"""
+        if self.logs.pop(follower, None) is not None:
+            told = {"action": "cause_unknown", "follower": follower, "why": str(problem)}
+            logger.warning("the follower's own log is not read", extra=told)
 
     def _explain(
         self, drift: Drift, compared: Comparison, row: Row | None, logged: bool

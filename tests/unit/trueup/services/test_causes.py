@@ -16,6 +16,7 @@ from connectors.memory.replica import MemoryReplica
 from trueup.services import cause as causing
 from trueup.services.cause import Applier, CauseService, Recollection
 from trueup.services.group import GroupWorld, TableBook
+from trueup.services.ownlog import OWN, Anchors, Heard, Overheard
 from trueup.services.rogue import Rogue
 from trueup.services.verify import Verified
 from verifier.change import Batch, Change, Operation, Transaction
@@ -157,3 +158,98 @@ def test_too_much_drift_at_once_is_counted_and_left(bench: Bench, monkeypatch: p
     assert bench.service.unexplained == 3
     bench.tick()
     assert [bench.cause(one) is not None for one in drifts] == [True, True, False, False, False]
+
+
+def _written(at: int, row: dict[str, Any], origin: str | None) -> Transaction:
+    return Transaction(at, Tick(at), 0.0, (Change(T, (1,), Operation.UPDATE, row),), origin=origin)
+
+
+@pytest.mark.parametrize(
+    ("origins", "cause"),
+    [
+        (["tick:20", "tick:30", "tick:30"], DriftCause.DOUBLED),
+        (["tick:30", "tick:30"], DriftCause.REORDERED),
+        (["tick:20", None], DriftCause.ROGUE),
+        (["tick:20"], DriftCause.LOST),
+        ([OWN, "tick:20"], DriftCause.UNKNOWN),  # what we repaired is not what the follower applied
+    ],
+)
+def test_the_followers_own_log_tells_what_values_do_not(
+    bench: Bench, origins: list[str | None], cause: DriftCause
+) -> None:
+    end = Tick(5)
+    log = Heard(lambda: end)
+    bench.service.logs["one"] = log
+    log.batch(Batch((), end), 0.0)
+    bench.tick()  # what the follower has applied is noted beside where its log is
+    first = {**NEW, "status": "one"}
+    bench.changed(20, Operation.UPDATE, first)
+    bench.changed(30, Operation.UPDATE, PAID)
+    rows = {"tick:20": first, "tick:30": PAID, OWN: NEW, None: {**NEW, "status": "mine"}}
+    last = rows[origins[-1]] if cause not in (DriftCause.DOUBLED, DriftCause.REORDERED) else first
+    images = [*(rows[one] for one in origins[:-1]), last]
+    written = [_written(50 + n, row, origin) for n, (row, origin) in enumerate(zip(images, origins, strict=True))]
+    log.batch(Batch(tuple(written), Tick(60)), 0.0)
+    end = Tick(60)
+    bench.follower.shelves.put(T, (1,), last)
+    drift = bench.found(Kind.MISMATCHED, {"status": ("paid", last["status"])})
+    bench.tick()
+    assert bench.cause(drift) is cause
+
+
+def test_a_log_that_lags_is_waited_for_and_one_that_lags_for_long_is_not(bench: Bench) -> None:
+    log = Heard(lambda: Tick(60))
+    bench.service.logs["one"] = log
+    bench.changed(20, Operation.INSERT, NEW)
+    drift = bench.found(Kind.MISSING, {"id": ("1", None), "status": ("new", None)})
+    assert bench.tick() == 0.0
+    assert bench.cause(drift) is None
+    while bench.cause(drift) is None:
+        bench.tick()
+    assert bench.cause(drift) is DriftCause.LOST
+    assert bench.clock.now() - drift.found_at >= 30.0
+
+
+def test_anchors_of_a_server_that_went_back_are_void() -> None:
+    anchors = Anchors()
+    for place in range(3_000):
+        anchors.add(Tick(place), Tick(10 * place))
+    assert anchors.applied(Tick(2_999)) == Tick(29_990)
+    assert anchors.applied(Tick(1)) in (Tick(20), Tick(40))  # wider, never too narrow
+    assert anchors.applied(Tick(3_000)) is None
+    anchors.add(Tick(3_000), Tick(5))
+    assert anchors.applied(Tick(1)) == Tick(5)
+
+
+def test_what_is_overheard_is_remembered_once_it_is_read() -> None:
+    class Source:
+        """A stream that tells what did not come from the leader, and lets everything be overheard."""
+
+        def __init__(self) -> None:
+            self.acknowledged: Any = None
+            self.closed = False
+
+        def start(self, offsets: Any, read_through: Any) -> Tick:
+            return Tick(1)
+
+        def poll(self, *, changes_max: int, seconds_max: float) -> Batch:
+            told.overheard(_written(2, NEW, "tick:20"))
+            return Batch((), Tick(2))
+
+        def acknowledge(self, offsets: Any) -> None:
+            self.acknowledged = offsets
+
+        def close(self) -> None:
+            self.closed = True
+
+    source, log = Source(), Heard(lambda: Tick(2))
+    told = Overheard(source, log, lambda: 7.0)
+    assert told.start({}, None) == Tick(1)
+    assert not log.reached()
+    assert told.poll(changes_max=1, seconds_max=0.0).transactions == ()
+    assert log.reached()
+    (image,) = log.changes(T, (1,)).changes
+    assert (image.origin, image.after) == ("tick:20", NEW)
+    told.acknowledge({"at": 2})
+    told.close()
+    assert (source.acknowledged, source.closed) == ({"at": 2}, True)
