@@ -19,11 +19,12 @@ what is executed, together hold all that can have been shown, and all that was l
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Protocol, TypeVar
 
 from connectors.mysql.session import Session
-from verifier.errors import Forbidden, Permanent
+from verifier.errors import Forbidden, Permanent, Temporary
 from verifier.gtid import Binlog, DomainGtids, GtidSet, Logged
 from verifier.look import Look
 from verifier.position import NOWHERE, Position
@@ -44,19 +45,33 @@ class Log(Protocol):
         """Follower: everything at or below is shown by now. Permanent if it follows nobody."""
         ...
 
+    def promoted(self, session: Session) -> bool:
+        """It was a replica when it was asked before, and is none any more."""
+        ...
+
     def leader_look(self, session: Session, read: Read[T]) -> Look[T]: ...
     def follower_look(self, session: Session, read: Read[T]) -> Look[T]: ...
 
 
 class _Follows:
-    """Whether a server is a replica; asked until it is."""
+    """Whether a server is a replica. One that was and is none any more was promoted: what it shows since then is not
+    its leader's, and its positions, which stay where they were, do not tell."""
 
     def __init__(self, statement: str, where: str) -> None:
-        self._statement, self._where, self._known = statement, where, False
+        self._statement, self._where, self._was = statement, where, False
 
     def __call__(self, session: Session) -> bool:
-        self._known = self._known or bool(session.named(self._statement))
-        return self._known
+        """Temporary if it was promoted."""
+        if self.promoted(session):
+            raise Temporary(
+                f"{self._where} is no replica any more, it was promoted; check which server leads", delay_seconds=5.0
+            )
+        return self._was
+
+    def promoted(self, session: Session) -> bool:
+        follows = bool(session.named(self._statement))
+        was, self._was = self._was, self._was or follows
+        return was and not follows
 
     def require(self, session: Session) -> None:
         if not self(session):
@@ -64,6 +79,14 @@ class _Follows:
                 f"{self._where} is no replica, so it does not tell how far it follows; compare it with the leader at "
                 "rest (snapshot evidence), or make it a replica"
             )
+
+    @contextmanager
+    def throughout(self, session: Session) -> Iterator[bool]:
+        """Whether the server is a replica for the time of a look. Temporary if it was promoted meanwhile."""
+        follows = self._was or self(session)
+        yield follows
+        if follows:
+            self(session)
 
 
 class MariaDbLog:
@@ -97,10 +120,14 @@ class MariaDbLog:
         shown = self._shown(session, place)
         return Look(value, shown, shown, Shown(shown))
 
+    def promoted(self, session: Session) -> bool:
+        return self._follows.promoted(session)
+
     def follower_look(self, session: Session, read: Read[T]) -> Look[T]:
-        if not self._follows(session):
-            with session.snapshot():
-                return Look(read(session), NOWHERE, NOWHERE, NoView())
+        with self._follows.throughout(session) as follows:
+            return self._follower_look(session, read) if follows else _beside(session, read)
+
+    def _follower_look(self, session: Session, read: Read[T]) -> Look[T]:
         low = _slave_position(session)
         tables = self._position_tables(session)
         with session.snapshot():
@@ -181,11 +208,12 @@ class MySqlLog:
             value = read(session)
         return Look(value, low, self.logged(session), Shown(low))
 
+    def promoted(self, session: Session) -> bool:
+        return self._follows.promoted(session)
+
     def follower_look(self, session: Session, read: Read[T]) -> Look[T]:
-        if not self._follows(session):
-            with session.snapshot():
-                return Look(read(session), NOWHERE, NOWHERE, NoView())
-        return self.leader_look(session, read)
+        with self._follows.throughout(session) as follows:
+            return self.leader_look(session, read) if follows else _beside(session, read)
 
     def _check(self, session: Session) -> None:
         if self._checked:
@@ -196,6 +224,12 @@ class MySqlLog:
                 f"{self._where} has gtid_mode={mode}, so its reads cannot be placed in its log; set gtid_mode=ON"
             )
         self._checked = True
+
+
+def _beside(session: Session, read: Read[T]) -> Look[T]:
+    """A look at a server that follows nobody."""
+    with session.snapshot():
+        return Look(read(session), NOWHERE, NOWHERE, NoView())
 
 
 def _slave_position(session: Session) -> DomainGtids:

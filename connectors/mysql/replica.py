@@ -22,7 +22,7 @@ from connectors.mysql.probing import distrusted
 from connectors.mysql.session import Record, Session, Sessions
 from connectors.mysql.statements import Statements
 from verifier.digest import MODULUS, Digest
-from verifier.errors import Permanent
+from verifier.errors import Forbidden, Permanent
 from verifier.features import Feature
 from verifier.keyrange import ALL, KeyRange
 from verifier.look import Look, Publishes, Role, Row
@@ -90,7 +90,8 @@ class MysqlReplica:
     def identity(self) -> Identity:
         with self.sessions.borrow("asking the identity") as session:
             (version,) = session.one("select version()")
-            return Identity(self.dialect, version, _system(session), 0, self._role)
+            system = _system(session)
+        return Identity(self.dialect, version, system, 0, Role.LEADER if self._promoted() else self._role)
 
     def tables(self, patterns: Sequence[str]) -> Sequence[TableName]:
         with self.sessions.borrow("listing tables") as session:
@@ -227,6 +228,16 @@ class MysqlReplica:
             self.on_first_contact(session)
             self.on_first_contact = None
         self._known = found
+
+    def _promoted(self) -> bool:
+        """It followed when it was asked before, and leads itself by now."""
+        if self._role is Role.LEADER:
+            return False
+        try:
+            with self.sessions.borrow("asking whether it is a replica") as session:
+                return self._log.promoted(session)
+        except Forbidden:
+            return False  # whoever asks for its position is told which right is missing
 
     def _found(self, session: Session, table: Table, keys: Collection[Key], *, whole_rows: bool) -> dict[Key, Row]:
         """Those of `keys` that exist, under the spelling that was asked."""

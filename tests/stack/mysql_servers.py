@@ -122,7 +122,7 @@ class MysqlServer(ABC):
         with contextlib.closing(connection), connection.cursor() as cursor:
             for statement in (
                 "set sql_log_bin = 0",
-                f"create user {ADMIN}@'%' identified {self._by}",
+                f"create user {ADMIN}@'%' {self.identified}",
                 f"grant all on *.* to {ADMIN}@'%' with grant option",
                 "reset master",
             ):
@@ -204,8 +204,9 @@ class MysqlServer(ABC):
         return self.home / "s.sock"
 
     @property
-    def _by(self) -> str:
-        return f"by '{self.password}'"
+    def identified(self) -> str:
+        """How an account with this server's password is made."""
+        return f"identified by '{self.password}'"
 
     @property
     def _file(self) -> Path:
@@ -308,8 +309,8 @@ class MySql(MysqlServer):
         return bool(self.sql("select wait_for_executed_gtid_set(%s, %s)", (gtids, seconds))[0][0] == 0)
 
     @property
-    def _by(self) -> str:
-        return f"with mysql_native_password by '{self.password}'"
+    def identified(self) -> str:
+        return f"identified with mysql_native_password by '{self.password}'"
 
     def _base(self) -> Path:
         """Where the account reaches the server: in the cache, or in a copy."""

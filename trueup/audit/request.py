@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from verifier.identity import stable_id
 from verifier.ports import Identity
@@ -39,6 +40,14 @@ class Request:
             self.conditions.keys() - {"*"}
         )
 
+    def absent(self, found: Sequence[TableName]) -> list[TableName]:
+        """Tables that are asked for by their whole name and were not found: they are not there, or may not be seen, and
+        each must be told of."""
+        wanted = [one for one in self.patterns if "." in one and not set(one) & set("*?!")]
+        refused = {one[1:] for one in self.patterns if one.startswith("!")}
+        known = set(map(str, found))
+        return [TableName.parse(one) for one in dict.fromkeys(wanted) if one not in known and one not in refused]
+
     def speaks_of(self, table: TableName) -> Mapping[str, tuple[str, ...]]:
         """The columns of the leader's table that must be there, by the option that names them."""
         name = str(table)
@@ -46,6 +55,18 @@ class Request:
             "--columns": self.included.get(name, ()),
             "--key": self.keys.get(name, ()),
             "--map-column": tuple(self.column_names.get(name, {})),
+        }
+
+    def told(self) -> dict[str, Any]:
+        """As the report prints it."""
+        return {
+            "tables": list(self.patterns),
+            "excluded_columns": {name: list(columns) for name, columns in self.excluded.items()},
+            "included_columns": {name: list(columns) for name, columns in self.included.items()},
+            "keys": {name: list(columns) for name, columns in self.keys.items()},
+            "where": dict(self.conditions),
+            "renamed_tables": dict(self.table_names),
+            "renamed_columns": {name: dict(names) for name, names in self.column_names.items()},
         }
 
     def fingerprint(self, leader: Identity, followers: Mapping[str, Identity | None]) -> str:

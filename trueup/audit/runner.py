@@ -17,6 +17,7 @@ from trueup.audit.crew import work
 from trueup.audit.keeping import PatientJournal
 from trueup.audit.lineup import Lineup, Side
 from trueup.audit.multiset import MultisetAudit
+from trueup.audit.patience import patiently
 from trueup.audit.report import Json, Tally, how_compared, overall, report, table_entry
 from trueup.audit.request import Request, continues
 from trueup.audit.shown import Shown
@@ -125,6 +126,7 @@ class Audit:
                 f"no table on {self.leader.name} matches {', '.join(self.request.patterns)} (patterns are schema.table "
                 "with * and ?, and the login must be allowed to see the tables)"
             )
+        names = [*names, *self.request.absent(names)]
         for named in sorted(self.request.named() - set(map(str, names))):
             self.tools.watcher.note(f"note: {named} has options of its own, but is not among the tables")
         entries: dict[TableName, list[Json]] = {name: json.loads(finished[name]) for name in names if name in finished}
@@ -165,7 +167,7 @@ class Audit:
     def _table(self, turn: _Turn) -> None:
         began = self.tools.clock.now()
         try:
-            table = self.lineup.table(turn.name)
+            table = patiently(self.tools, self.leader.name, lambda: self.lineup.table(turn.name))
         except (Permanent, Temporary) as problem:
             for follower in self.followers:
                 self._failed(turn, follower, problem)
@@ -199,9 +201,7 @@ class Audit:
         sides: dict[str, Side] = {}
         for name in self.followers:
             try:
-                if (why := self._changed_lately(name)) is not None:
-                    raise Permanent(why)
-                side = self.lineup.side(table, name)
+                side = patiently(self.tools, name, lambda name=name: self._side(table, name))  # type: ignore[misc]
             except (Permanent, Temporary) as problem:
                 self._failed(turn, name, problem)
                 continue
@@ -216,6 +216,11 @@ class Audit:
                 self._remark(f"scheme {side.scheme.value} for {name}: {side.why}")
             sides[name] = side
         return sides
+
+    def _side(self, table: Table, name: str) -> Side:
+        if (why := self._changed_lately(name)) is not None:
+            raise Permanent(why)
+        return self.lineup.side(table, name)
 
     def _counted(self, turn: _Turn, follower: str, side: Side) -> None:
         """A table without a key is judged at once, as a whole."""
@@ -336,13 +341,7 @@ class Audit:
 
     def _settings(self) -> dict[str, Any]:
         return {
-            "tables": list(self.request.patterns),
-            "excluded_columns": {name: list(columns) for name, columns in self.request.excluded.items()},
-            "included_columns": {name: list(columns) for name, columns in self.request.included.items()},
-            "keys": {name: list(columns) for name, columns in self.request.keys.items()},
-            "where": dict(self.request.conditions),
-            "renamed_tables": dict(self.request.table_names),
-            "renamed_columns": {name: dict(names) for name, names in self.request.column_names.items()},
+            **self.request.told(),
             "chunk_seconds": self.tools.scan.chunk_seconds,
             "settle_seconds": self.tools.settle.give_up_seconds,
         }

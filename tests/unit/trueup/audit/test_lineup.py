@@ -159,3 +159,9 @@ def test_a_server_that_does_not_tell_them_is_a_remark() -> None:
     assert compared.remarks == (
         "indexes, constraints, defaults and sequences were not compared: permission denied for pg_class",
     )
+
+
+def test_a_table_asked_for_by_its_whole_name_is_told_of_when_it_is_not_found() -> None:
+    """Leaving it out would make a match of what nobody read."""
+    request = Request(("shop.orders", "shop.gone", "shop.gone", "shop.l*", "plain", "shop.no", "!shop.no"))
+    assert request.absent([TableName("shop", "orders")]) == [TableName("shop", "gone")]
