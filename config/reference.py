@@ -44,6 +44,7 @@ _ORDER = (
     ("PgoutputStream", "groups[].stream.pgoutput, groups[].followers[].stream.pgoutput"),
     ("BinlogStream", "groups[].stream.binlog, groups[].followers[].stream.binlog"),
     ("Watermark", "groups[].watermark"),
+    ("Heartbeat", "groups[].heartbeat"),
     ("Scan", "groups[].scan"),
     ("Brakes", "groups[].brakes"),
     ("LoadLimit", "groups[].brakes.load[]"),

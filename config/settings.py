@@ -9,6 +9,7 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
 from config.address import Address, JournalAddress
+from config.heartbeat import Heartbeat
 from config.invariant import Invariant
 from config.model import Model, Name
 from config.policy import Brakes, Events, Http, Lag, Log, Metrics, Repairs, Scan, Verify
@@ -56,6 +57,8 @@ class Group(Model):
     """How changes are followed. Unset: scans only."""
     watermark: Watermark | None = None
     """How followers are judged that tell no position in the leader's log. Unset: only at rest."""
+    heartbeat: Heartbeat | None = None
+    """From what their lag is told. Unset: from the watermark, if there is one."""
     scan: Scan = Scan()
     """Comparing everything."""
     brakes: Brakes = Brakes()

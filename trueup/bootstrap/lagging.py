@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from config.settings import Group, Settings
 from connectors.postgres.lag import LagReader
 from connectors.postgres.replica import PostgresReplica
+from trueup.bootstrap.beating import open_beats
 from trueup.bootstrap.servers import Address, patterns_of, watermark_of
 from trueup.bootstrap.telling import stream_hops
 from trueup.bootstrap.watching import Watched, hindrances, open_watched, retained
@@ -52,6 +53,7 @@ class Lagging:
         tracker = LagTracker(interval_seconds=2.0, lagging_above=group.lag.warn)
         watch = WatchService(world, SharedLag(tracker), hindrances=hindrances(servers))
         watch.lagging_above, watch.watermark_seconds = group.lag.warn, _WATERMARK_SECONDS
+        watch.beats = open_beats(group, servers.leader, servers.followers)
         marks = None
         if (policy := watermark_of(group)) is not None:
             limits = Limits(1, 5, group.scan.statement_timeout, group.scan.lock_timeout)

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from verifier.brake import Brakes
 from verifier.errors import Misconfigured, Permanent, Temporary
+from verifier.heartbeat import HeartbeatPolicy
 from verifier.look import Role
 from verifier.policy import Limits
 from verifier.watermark import WatermarkPolicy
@@ -94,10 +95,8 @@ def open_servers(leader: Address, followers: list[Address], limits: Limits) -> S
 
 
 def patterns_of(group: Group) -> tuple[str, ...]:
-    """The group's table patterns, less the connector's heartbeat table and the watermark: these are not the
-    application's."""
-    watermark = watermark_of(group)
-    own = () if watermark is None else (watermark.excluded,)
+    """The group's table patterns, less the heartbeat tables and the watermark: these are not the application's."""
+    own = [one.excluded for one in (watermark_of(group), heartbeat_of(group)) if one is not None]
     return (*group.tables.patterns(), f"!*.{HEARTBEAT_TABLE}", *own)
 
 
@@ -105,6 +104,12 @@ def watermark_of(group: Group) -> WatermarkPolicy | None:
     """What the configuration says of the group's watermark."""
     told = group.watermark
     return None if told is None else WatermarkPolicy(told.table, told.write, told.ordered, told.followers)
+
+
+def heartbeat_of(group: Group) -> HeartbeatPolicy | None:
+    """What the configuration says of the group's heartbeat table."""
+    told = group.heartbeat
+    return None if told is None else HeartbeatPolicy(told.table, told.column, told.where, told.followers)
 
 
 def brakes_of(group: Group) -> Brakes:

@@ -12,15 +12,18 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from threading import Lock
+from typing import Protocol
 
 from trueup.services.group import GroupWorld
 from verifier.change import Batch
 from verifier.errors import Permanent, Temporary
 from verifier.gtid import Binlog
+from verifier.heartbeat import written_between
 from verifier.lag import HopLag, LagTracker
 from verifier.moves import Moves
-from verifier.position import Position
+from verifier.position import Position, Tick
 from verifier.watermark import WatermarkedFollower, WatermarkedLeader
 
 _KEPT_SECONDS = 5.0
@@ -75,6 +78,22 @@ class SharedLag:
             note(tracker)
 
 
+class Beating(Protocol):
+    """A heartbeat table. Errors as from a replica."""
+
+    def tells(self, name: str) -> bool:
+        """Is this follower's lag told by it?"""
+        ...
+
+    def written(self) -> Tick:
+        """The leader's newest time, in microseconds."""
+        ...
+
+    def shown(self, name: str) -> Tick:
+        """The newest one that the follower shows."""
+        ...
+
+
 @dataclass(slots=True)
 class WatchService:
     """One group. `source_alive` gives the time and the fault of the stream's last sign of life (None: no stream)."""
@@ -92,6 +111,8 @@ class WatchService:
     """A watermark that stands for longer is counted up by nobody."""
     fault: str = ""
     """What is wrong with the stream's source, as it was last asked."""
+    beats: Beating | None = None
+    """The leader's time in a table, for followers without a position; None: there is none."""
     _standing: dict[str, Moves] = field(default_factory=dict)
     _written: Position | None = None
     """By the last tick that asked all that goes with it."""
@@ -143,7 +164,7 @@ class WatchService:
         return self.world.leader.position()
 
     def _follower(self, name: str) -> None:
-        if self._marked(name):
+        if self._beaten(name) or self._marked(name):
             return
         position, fault = None, ""
         try:
@@ -172,20 +193,50 @@ class WatchService:
             shown = follower.position()
         except (Temporary, Permanent) as problem:
             fault = str(problem)
+        self._apart(name, ahead, asked, shown, fault, "counted the watermark up")
+        return True
+
+    def _beaten(self, name: str) -> bool:
+        """A follower whose lag a heartbeat table tells. What it already lacks when it is first asked is as old as the
+        leader's own times say; from then on ours tell."""
+        ahead: Tick | None = None
+        shown: Tick | None = None
+        fault, asked = "", self.world.clock.now()
+        try:
+            if self.beats is None or not self.beats.tells(name):
+                return False
+            ahead = self.beats.written()
+            asked = self.world.clock.now()
+            shown = self.beats.shown(name)
+        except (Temporary, Permanent) as problem:
+            fault = str(problem)
+        if ahead is not None and shown is not None and name not in self.lag.beside:
+            for written in written_between(shown, ahead):
+                since = asked - (ahead.value - written.value) / 1e6
+                self.lag.mark(name, self._tracker, partial(LagTracker.leader_at, position=written, at=since))
+        self._apart(name, ahead, asked, shown, fault, "written the heartbeat")
+        return True
+
+    def _apart(
+        self, name: str, ahead: Position | None, asked: float, shown: Position | None, fault: str, done: str
+    ) -> None:
+        """Note what a table told of a follower; one that nobody writes (`done`: in words) tells nothing."""
         now = self.world.clock.now()
         if ahead is not None:
             standing = self._standing.setdefault(name, Moves())
             standing.at(ahead, now)
             if now - standing.since > self.watermark_seconds:
-                fault = fault or f"nobody has counted the watermark up for {now - standing.since:.0f} s"
+                fault = fault or f"nobody has {done} for {now - standing.since:.0f} s"
 
         def note(tracker: LagTracker) -> None:
             if ahead is not None:
                 tracker.leader_at(ahead, asked)
             tracker.follower_at(name, shown, now, fault)
 
-        self.lag.mark(name, lambda: LagTracker(interval_seconds=2.0, lagging_above=self.lagging_above), note)
-        return True
+        self.lag.mark(name, self._tracker, note)
+
+    def _tracker(self) -> LagTracker:
+        return LagTracker(interval_seconds=2.0, lagging_above=self.lagging_above)
 
     def why(self, follower: str) -> str:
         """What the server itself says hinders a follower; '' if nothing."""
