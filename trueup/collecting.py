@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import gc
 
-_NEW_OBJECTS = 50_000
+_NEW_OBJECTS = 200_000
 
 
 def search_seldom() -> None:

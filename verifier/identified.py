@@ -124,9 +124,12 @@ class Identified:
         return lambda index: view.ended_below(self._commits[index])
 
 
+_IDENTIFIED = Logged, GtidSet, DomainGtids, Binlog  # a union would be made anew with each question
+
+
 def identifies(position: Position) -> bool:
     """Whether transactions of such a leader have global ids."""
-    return isinstance(position, Logged | GtidSet | DomainGtids | Binlog)
+    return isinstance(position, _IDENTIFIED)
 
 
 def _place(commit: Position) -> tuple[str, int, int] | None:

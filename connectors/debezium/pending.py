@@ -119,4 +119,7 @@ class Pending(msgspec.Struct, gc=False):
 
     def stretches(self) -> list[Stretch]:
         """What all partitions brought."""
+        if len(self.parts) == 1:
+            (part,) = self.parts.values()
+            return part.stretches
         return [stretch for part in self.parts.values() for stretch in part.stretches]

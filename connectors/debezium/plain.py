@@ -248,7 +248,7 @@ class _Keys:
 
     def told(self, keys: Sequence[bytes | None]) -> list[Key]:
         """ValueError if one cannot be told."""
-        if None in keys:
+        if not all(keys):
             raise ValueError("a message without a key")
         known = cast(Sequence[bytes], keys)
         if self._plainly is None:

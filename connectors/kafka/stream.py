@@ -42,7 +42,7 @@ from verifier.errors import Misconfigured, Temporary
 from verifier.offsets import OffsetIndex
 from verifier.position import Position
 
-_RECORDS = 2000
+_RECORDS = 4000
 _WAIT_SECONDS = 0.1
 _COMPACTED_SECONDS = 2.0
 _FENCE_SECONDS = 0.5
@@ -264,7 +264,7 @@ class KafkaStream:
     def _feed_rows(self, run: Run) -> bool:
         """Take the whole run at once, tombstones left out; False, and nothing is taken, if it is not plain rows."""
         offsets, keys, messages = run.offsets, run.keys, run.values
-        if None in messages:
+        if not all(messages) and None in messages:  # the former is quickly asked, and empty ones are no JSON either
             whole = [index for index, value in enumerate(run.values) if value is not None]
             offsets, keys = [offsets[index] for index in whole], [keys[index] for index in whole]
             messages = [run.values[index] for index in whole]
