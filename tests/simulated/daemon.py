@@ -19,6 +19,7 @@ from trueup.services.dirty import DirtyScan
 from trueup.services.follow import FollowService
 from trueup.services.group import GroupWorld, Service, Sighted, TableBook
 from trueup.services.repair import RepairService
+from trueup.services.rounds import Rounds
 from trueup.services.scan import Pace, ScanService
 from trueup.services.verify import Verified, VerifyService
 from verifier.drift import Certainty
@@ -76,8 +77,11 @@ class Daemon:
         stream_journal: Any = Faulty(self.journal.stream, faults)
         scan_journal: Any = Faulty(self.journal.scans, faults)
         patience = SettlePolicy(wait_first_seconds=0.01, wait_max_seconds=0.2, give_up_seconds=20.0)
+        every = self.random.choice((0.0, 0.0, 0.05, 0.3))
         services: list[Service] = [
-            VerifyService(world, name, stream_journal, patience, hot_after=1, settled=self._settled)
+            VerifyService(
+                world, name, stream_journal, patience, hot_after=1, settled=self._settled, rounds=Rounds(every, 0.5)
+            )
             for name in followers
         ]
         if self.streams:
