@@ -13,12 +13,14 @@ PARTS = (*speed.CONTESTS, "detect")
 
 def main(words: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    choices = [*PARTS, "truth", "scale", "decode", "since", "cost", []]
+    choices = [*PARTS, "truth", "scale", "decode", "since", "cost", "causes", []]
     parser.add_argument("part", nargs="*", choices=choices, help=f"what to measure (default: {', '.join(PARTS)})")
     parser.add_argument("--rows", type=int, default=3_000_000, help="rows of the audited table")
     parser.add_argument("--rounds", type=int, default=3, help="how often the audited and their rivals take turns")
     parser.add_argument("--seconds", type=float, default=60.0, help="how long the leader is busy, per stream")
     parser.add_argument("--keys", type=int, default=200_000, help="keys judged per method and follower, for truth")
+    parser.add_argument("--each", type=int, default=25, help="wrong applications of every kind, for causes")
+    parser.add_argument("--rate", type=float, default=1_000.0, help="row changes per second beside them, for causes")
     parser.add_argument("--tables", type=int, default=5_000, help="tables of one audit, for scale")
     parser.add_argument("--drifted", type=int, default=1_000_000, help="rows that all differ, for scale")
     parser.add_argument("--events", type=int, default=1_000_000, help="row changes in the topics, for decode")
@@ -29,6 +31,8 @@ def main(words: list[str] | None = None) -> int:
             found = {part: _speed(speed.CONTESTS[part], told.rows, told.rounds)}
         elif part == "truth":
             found = {part: _truth(told.keys)}
+        elif part == "causes":
+            found = {part: _causes(told.each, told.rate)}
         elif part == "scale":
             found = {part: _scale(told.tables, told.drifted)}
         elif part == "decode":
@@ -61,6 +65,11 @@ def _speed(contest: speed.Contest, rows: int, rounds: int) -> str:
         f"{speed.spoilt(rows):,} rows differ, evenly spread, {found}:", page.series_table(spoiled, contest.rival),
         _when(before),
     ])  # fmt: skip
+
+
+def _causes(each: int, rate: float) -> str:
+    before = machine.load()
+    return f"{page.table(truth.CAUSES, truth.causes(each, rate))}\n\n{_when(before)}"
 
 
 def _truth(keys: int) -> str:

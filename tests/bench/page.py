@@ -17,6 +17,7 @@ _TITLES = {
     "decode": "The change stream",
     "since": "What was touched since",
     "servers": "What the servers pay for it",
+    "causes": "Why rows drifted",
 }
 """Sections that are written when they are first measured."""
 

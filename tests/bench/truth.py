@@ -31,6 +31,42 @@ def bench(keys: int, seconds: float = 60.0) -> list[list[str]]:
         return [_row(json.loads(line)) for line in output.read_text().splitlines()]
 
 
+CAUSES = (
+    "follower", "seconds", "row changes/s beside", "applied wrongly", "found", "false drift", "with its true cause",
+    "undecided", "with another cause", "lost", "doubled", "reordered", "altered",
+)  # fmt: skip
+
+
+def causes(each: int, rate: float) -> list[list[str]]:
+    """`each` wrong applications of every kind, per kind of follower. CalledProcessError if a test fails."""
+    with tempfile.TemporaryDirectory() as folder:
+        output = Path(folder) / "wrong.jsonl"
+        wanted = {
+            "TRUEUP_WRONG_EACH": str(each),
+            "TRUEUP_WRONG_RATE": str(rate),
+            "TRUEUP_WRONG_OUTPUT": str(output),
+        }
+        test = str(_TESTS / "integration/test_causes_misapplied.py")
+        command = [sys.executable, "-m", "pytest", "-q", "-n0", "--show-capture=no", test]
+        subprocess.run(command, env=os.environ | wanted, check=True, cwd=_TESTS.parent)
+        return [_causes_row(json.loads(line)) for line in output.read_text().splitlines()]
+
+
+def _causes_row(told: dict[str, Any]) -> list[str]:
+    planted = {kind: count for kind, count in told["planted"].items() if kind != "right"}
+    wrong = sum(planted.values())
+    missed, undecided, other = (len(told[name]) for name in ("missed", "undecided", "wrong"))
+    by_cause: dict[str, int] = {}
+    for kind, causes in told["causes"].items():
+        true = kind.split()[0]
+        by_cause[true] = by_cause.get(true, 0) + causes.get(true, 0)
+    return [
+        told["follower"], f"{told['seconds']:.0f}", f"{told['changes_per_second']:.0f}", str(wrong),
+        str(wrong - missed), str(len(told["false"])), str(wrong - missed - undecided - other), str(undecided),
+        str(other), *(str(by_cause.get(cause, 0)) for cause in ("lost", "doubled", "reordered", "altered")),
+    ]  # fmt: skip
+
+
 def _row(told: dict[str, Any]) -> list[str]:
     judged = told["judged_in_batches"] + told["judged_by_daemon"]
     return [
