@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from connectors.postgres.replica import PostgresReplica
+from verifier.errors import Forbidden, Permanent
 from verifier.position import Lsn
 from verifier.table import TableName
 
@@ -35,6 +36,10 @@ where p.pubname = %s and p.pubinsert and p.pubupdate and p.pubdelete and p.pubtr
   -- a select from a table that others inherit from shows their rows, whose changes are told under their own names
   and (c.relkind = 'p' or not exists (select from pg_inherits i where i.inhparent = c.oid))
 """
+_READER = """
+select s.active_pid::text, extract(epoch from a.backend_start)::text
+from pg_replication_slots s left join pg_stat_activity a on a.pid = s.active_pid where s.slot_name = %s
+"""
 _SCHEMAS = """(select string_agg(s.oid::text, ',' order by s.oid) from pg_publication_namespace s
      where s.pnpubid = p.oid and s.pnnspid = n.oid)"""
 
@@ -47,6 +52,24 @@ def standing(replica: PostgresReplica, publication: str) -> Mapping[TableName, s
         schemas = _SCHEMAS if version >= 150000 else "null"
         rows = session.all(_STANDING.replace("{schemas}", schemas), (publication,))
     return {TableName(schema, name): text for schema, name, text in rows}
+
+
+def reader(replica: PostgresReplica, slot: str) -> str:
+    """Who reads the slot now, and since when without a break: another connection gives another text. Permanent if
+    nobody does, Forbidden if the login may not know."""
+    with replica.sessions.borrow(f"asking who reads slot {slot}") as session:
+        rows = session.all(_READER, (slot,))
+    if not rows or rows[0][0] is None:
+        raise Permanent(
+            f"nobody reads replication slot {slot!r} of {replica.sessions.where} now: does the connector run?"
+        )
+    pid, since = rows[0]
+    if since is None:
+        raise Forbidden(
+            f"since when slot {slot!r} of {replica.sessions.where} is read without a break may not be seen: grant "
+            "pg_monitor to trueup's user"
+        )
+    return f"{pid}.{since}"
 
 
 def written(replica: PostgresReplica) -> Lsn:

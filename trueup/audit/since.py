@@ -38,10 +38,11 @@ _POLL_SECONDS = 0.05
 @dataclass(frozen=True, slots=True)
 class Source:
     """A change stream that a daemon follows: the end of its server's log, in each way in which it can be told, and how
-    its tables are told, both now."""
+    its tables are told, both now. `otherwise`: what it means that a table is told otherwise than before."""
 
     written: Callable[[], Sequence[Position]]
     told: Callable[[], Mapping[TableName, str]]
+    otherwise: str = "it was altered, rewritten, or left the change stream's publication since then"
 
 
 @dataclass(slots=True)
@@ -52,6 +53,7 @@ class _Standing:
     told: Mapping[TableName, str] = field(default_factory=dict)
     whole: frozenset[TableName | None] = frozenset()
     problem: str | None = None
+    otherwise: str = ""
 
     def problem_of(self, table: TableName) -> str | None:
         if self.problem is not None:
@@ -65,7 +67,7 @@ class _Standing:
         now, then = self.told.get(table), self.base.told.get(table)
         if now is None:
             return "the change stream does not tell of it"
-        return None if now == then else "it was altered, rewritten, or left the change stream's publication since then"
+        return None if now == then else self.otherwise
 
 
 @dataclass(slots=True)
@@ -188,7 +190,7 @@ class Since:
             through = "nothing" if state.read_through is None else state.read_through.text()
             why = f"its change stream was read through {through} only, and {missing} is written (does trueup run?)"
             return _Standing(problem=why)
-        return _Standing(base, told, self.marks.whole(name, base.sequence))
+        return _Standing(base, told, self.marks.whole(name, base.sequence), otherwise=source.otherwise)
 
     def _caught_up(self, name: str, written: Sequence[Position], until: float) -> StreamState:
         while True:

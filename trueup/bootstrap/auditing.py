@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -29,6 +29,7 @@ if TYPE_CHECKING:  # an audit of plain URLs starts in half the time without the 
     from connectors.journal.opening import Journal
     from trueup.audit.brake import Braking
     from trueup.audit.runner import Audit
+    from trueup.audit.since import Source
     from trueup.audit.streamed import Streamed
 
 
@@ -70,6 +71,8 @@ class OpenAudit:
     remarks: Sequence[str]
     watermarks: Watermarks | None = None
     streamed: Streamed | None = None
+    sources: Mapping[str, Source] | None = None
+    """The change streams that a daemon follows, as `trueup.bootstrap.since` has asked about them."""
 
     def close(self) -> None:
         if self.streamed is not None:

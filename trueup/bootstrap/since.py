@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import partial
+from dataclasses import replace
+from functools import cache, partial
 from typing import TYPE_CHECKING
 
 from trueup.audit.progress import Watcher
@@ -19,12 +20,26 @@ from verifier.ports import Identity, Replica
 
 if TYPE_CHECKING:
     from config.settings import Group
+    from config.stream import KafkaStream
+    from verifier.table import TableName
+
+
+_ANEW = (
+    "it was altered, rewritten, or left the publication since then, or the connector has connected anew, and may have "
+    "been told otherwise meanwhile"
+)
 
 
 def note_baseline(opened: OpenAudit, group: Group | None, run: Run, watcher: Watcher) -> None:
     """Before the run's first look. It is no error if this cannot be told: a later audit then looks at everything."""
+    told: dict[str, Mapping[TableName, str]] = {}
+    for name, source in _sources(opened, group).items():
+        try:
+            told[name] = source.told()
+        except (Temporary, Permanent) as problem:
+            whose = "everything" if name == LEADER else f"all of {name}"
+            watcher.note(f"note: a later --since {run.id} will look at {whose}: {problem}")
     try:
-        told = {name: source.told() for name, source in _sources(opened, group).items()}
         opened.journal.marks.note(run.id, told)
     except (Temporary, Permanent) as problem:
         watcher.note(f"note: a later --since {run.id} will look at everything: {problem}")
@@ -59,7 +74,10 @@ def _followed(identity: Identity | None, name: str, sources: Mapping[str, Source
     if identity is None:
         return f"{name} did not answer when the audit began"
     if LEADER not in sources:
-        return "the leader's change stream is not read straight from its log (stream.kind: pgoutput or binlog)"
+        return (
+            "the leader's change stream is not followed in a way that proves that nothing was left out (stream.kind: "
+            "pgoutput, binlog, or kafka with a leader of PostgreSQL)"
+        )
     if identity.role is Role.STANDBY:
         return (LEADER,)
     if name in sources:
@@ -67,15 +85,23 @@ def _followed(identity: Identity | None, name: str, sources: Mapping[str, Source
     return f"{name} can be written to, and its own change stream is not followed (followers[].stream)"
 
 
-def _sources(opened: OpenAudit, group: Group | None) -> dict[str, Source]:
-    """The streams that the configuration has a daemon follow."""
+def _sources(opened: OpenAudit, group: Group | None) -> Mapping[str, Source]:
+    """The streams that the configuration has a daemon follow. Each is asked once how its tables are told: whatever
+    changed after that is another text than what a later audit is told."""
+    if opened.sources is None:
+        found = {} if group is None else _followed_by_a_daemon(opened, group)
+        opened.sources = {name: replace(source, told=cache(source.told)) for name, source in found.items()}
+    return opened.sources
+
+
+def _followed_by_a_daemon(opened: OpenAudit, group: Group) -> dict[str, Source]:
     found: dict[str, Source] = {}
-    if group is None:
-        return found
     servers = opened.servers
     if group.stream is not None:
         own = None if group.stream.pgoutput is None else group.stream.pgoutput.publication
         source = _source(group.stream.kind, servers.leader, own, follower=False)
+        if source is None and group.stream.kafka is not None and servers.leader.dialect == "postgresql":
+            source = _kafka(servers.leader, group.stream.kafka, group.stream.kafka.connector or group.name)
         if source is not None:
             found[LEADER] = source
     for one in group.followers:
@@ -104,6 +130,30 @@ def _pgoutput(replica: Replica, publication: str, *, follower: bool) -> Source:
     assert isinstance(replica, PostgresReplica)
     end = partial(written, replica) if follower else replica.position
     return Source(lambda: (end(),), partial(standing, replica, publication))
+
+
+def _kafka(replica: Replica, settings: KafkaStream, connector: str) -> Source:
+    """A connector that was told otherwise, or made anew, or whose slot was, reads by another connection: while it is
+    the same one, it has told every change of what its lists let through."""
+    from connectors.debezium.capture import captured
+    from connectors.debezium.connect import Connect
+    from connectors.postgres.replica import PostgresReplica
+    from connectors.postgres.told import reader, standing
+
+    assert isinstance(replica, PostgresReplica)
+
+    def told() -> Mapping[TableName, str]:
+        if settings.connect_url is None:
+            raise Permanent("what the connector leaves out is not known: set stream.kafka.connect_url")
+        before = reader(replica, settings.slot or "debezium")
+        config = Connect(settings.connect_url).config(connector)
+        tables = standing(replica, settings.publication or "dbz_publication")
+        if config.get("topic.prefix") != settings.topic_prefix:
+            raise Permanent(f"connector {connector} writes to topics of another prefix than stream.kafka.topic_prefix")
+        through = captured(config, tables)
+        return {table: f"{before}/{text}" for table, text in tables.items() if table in through}
+
+    return Source(lambda: (replica.position(),), told, _ANEW)
 
 
 def _binlog(replica: Replica, *, follower: bool) -> Source:
