@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 
 from connectors.debezium.source import POSTGRES, Source
@@ -124,3 +126,27 @@ def test_a_statement_by_itself_has_an_id_or_none_and_on_postgresql_is_no_such_th
     assert MARIADB.statement({"gtid": None}) is None
     with pytest.raises(ValueError, match=r"provide\.transaction\.metadata=true"):
         POSTGRES.statement({})
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        [],
+        ["7:1"],
+        ["7:1", "7:2", "8:3", "7:4"],
+        ["9:1", "9:2", "10:3", "10:4", "100:5"],  # heads of several lengths
+        ["10:1", "1:11", "1:1"],
+    ],
+)
+def test_runs_of_ids_are_what_each_id_says(written: list[str]) -> None:
+    """Those that follow each other and are of one transaction are told once."""
+    told = [xid for xid, count in POSTGRES.runs(written) for _ in range(count)]
+    assert told == [POSTGRES.transaction(one) for one in written]
+    heads = [xid for xid, _ in POSTGRES.runs(written)]
+    assert all(one != other for one, other in pairwise(heads))
+
+
+@pytest.mark.parametrize("written", [["7"], ["7:1", "7"], ["7", "7:1"], ["10:1", "102"], ["0-1-5"], ["7:1", "x:2"]])
+def test_a_run_with_an_id_of_another_database_is_refused(written: list[str]) -> None:
+    with pytest.raises(ValueError, match=r"substring|invalid literal|base 10"):
+        POSTGRES.runs(written)
