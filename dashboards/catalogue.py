@@ -180,6 +180,15 @@ TOUCHED = Metric(
     "trueup_touched_keys_verified_total", Kind.COUNTER, "Changed keys looked at, by what came out.",
     ("group", "follower", "result"), RESULT,
 )  # fmt: skip
+DIRTY_CHUNKS = Metric(
+    "trueup_dirty_chunks",
+    Kind.GAUGE,
+    "Chunks of tables that change too much to look at each key, marked as changed and waiting to be read.",
+    ("group", "table"),
+)
+DIRTY_ROWS = Metric(
+    "trueup_dirty_rows_total", Kind.COUNTER, "Leader rows in such chunks that were read again.", ("group",)
+)
 DETECTION = Metric(
     "trueup_detection_seconds",
     Kind.HISTOGRAM,

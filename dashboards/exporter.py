@@ -16,7 +16,7 @@ from prometheus_client.registry import Collector
 
 from dashboards import catalogue as c
 from dashboards.catalogue import Kind, Metric
-from dashboards.fold import folded_rows, folded_times, kept
+from dashboards.fold import folded_counts, folded_rows, folded_times, kept
 from dashboards.meter import Meter
 from dashboards.snapshot import FollowerState, GroupState, Snapshot, Source, StreamState
 
@@ -101,6 +101,8 @@ def _tables(group: GroupState, keep: frozenset[str]) -> Iterator[Sample]:
     yield c.TABLES, name, len(group.oldest_verified)
     yield c.NEVER_VERIFIED, name, sum(at is None for at in group.oldest_verified.values())
     yield c.TABLES_FOLDED, name, len(set(group.oldest_verified) - keep)
+    for table, count in folded_counts({**dict.fromkeys(group.oldest_verified, 0), **group.dirty}, keep).items():
+        yield c.DIRTY_CHUNKS, (group.name, table), count
     for table, at in folded_times(group.oldest_verified, keep):
         yield c.OLDEST_VERIFIED, (group.name, table), at
 

@@ -34,6 +34,15 @@ def folded_rows(drift: Mapping[tuple[str, str], int], keep: frozenset[str]) -> M
     return result
 
 
+def folded_counts(counts: Mapping[str, int], keep: frozenset[str]) -> Mapping[str, int]:
+    """By table, those outside of `keep` summed."""
+    result: dict[str, int] = {}
+    for table, count in counts.items():
+        place = table if table in keep else OTHER
+        result[place] = result.get(place, 0) + count
+    return result
+
+
 def folded_times(times: Mapping[str, float | None], keep: frozenset[str]) -> Iterable[tuple[str, float]]:
     """Known times by table, those outside of `keep` as their minimum."""
     yield from ((table, at) for table, at in times.items() if table in keep and at is not None)

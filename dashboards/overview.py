@@ -214,6 +214,21 @@ _VERIFICATION = (
         "short",
         (Query(f"trueup_touched_keys_pending{{{_F}}}", "{{group}} / {{follower}}"),),
     ),
+    Panel(
+        "Changed chunks waiting",
+        "Chunks of tables that change too much to look at each key, waiting to be read, by table.",
+        "timeseries",
+        "short",
+        (Query(f"sum by (group, table) (trueup_dirty_chunks{{{_G}}}) > 0", "{{group}} / {{table}}"),),
+        stacked=True,
+    ),
+    Panel(
+        "Rows of changed chunks",
+        "Leader rows per second that were read again in such chunks.",
+        "timeseries",
+        "ops",
+        (Query(f"sum by (group) (rate(trueup_dirty_rows_total{{{_G}}}[$__rate_interval]))", "{{group}}"),),
+    ),
 )
 
 _REPAIRS = (

@@ -81,6 +81,8 @@ class GroupState:
     repairs: Mapping[str, int] = field(default_factory=dict)
     outbox_pending: int = 0
     services: Mapping[str, float | None] = field(default_factory=dict)
+    dirty: Mapping[str, int] = field(default_factory=dict)
+    """Chunks that wait to be read, by table."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -71,6 +71,7 @@ class Tally:
             c.STREAM_EVENTS,
             c.STREAM_TRANSACTIONS,
             c.DEAD_LETTERS,
+            c.DIRTY_ROWS,
             c.REPAIRS,
             c.REFUSALS,
             c.SERVICE_FAILURES,
@@ -121,6 +122,19 @@ class Tally:
 
     def throttled(self, reason: str, seconds: float) -> None:
         self.meter.add(c.THROTTLE, seconds, group=self.group, reason=reason)
+
+
+def listen(runtime: GroupRuntime, tally: Tally) -> None:
+    """Count what somebody else wrote on followers, and the chunks of crowded tables."""
+    for rogue in runtime.rogue:
+        rogue.found = (*rogue.found, tally.rogues.wrote)
+
+    def reread(read: ChunkRead) -> None:
+        tally.read(read)
+        tally.meter.add(c.DIRTY_ROWS, read.leader.rows, group=tally.group)
+
+    if runtime.scan.dirty is not None:
+        runtime.scan.dirty.read = reread
 
 
 def ticked(meter: Meter) -> Callable[[Post, float], None]:
@@ -177,6 +191,7 @@ class Scrape:
             repairs=self._repairs(runtime),
             outbox_pending=runtime.journal.outbox.pending_count(),
             services=self._services(runtime.settings.name),
+            dirty={str(name): count for name, count in runtime.journal.dirty.counts().items()},
         )
 
     def _followers(self, runtime: GroupRuntime, lags: Mapping[str, HopLag]) -> tuple[FollowerState, ...]:

@@ -167,6 +167,13 @@ class SqlDirty:
             for row in rows
         ]
 
+    def counts(self) -> Mapping[TableName, int]:
+        """How many chunks wait to be read, by table."""
+        place = (_DIRTY.schema_name, _DIRTY.table_name)
+        query = select(*place, func.count()).where(_DIRTY.group_name == self._store.group).group_by(*place)
+        with self._store.read() as connection:
+            return {TableName(schema, name): count for schema, name, count in connection.execute(query)}
+
     def clean(self, chunk: DirtyChunk) -> bool:
         mine = and_(
             _DIRTY.group_name == self._store.group,

@@ -95,8 +95,7 @@ def _listen(
     runtime.scan.finished = tally.finished
     if causes is not None:
         causes.explained = tally.explained
-    for rogue in runtime.rogue:
-        rogue.found = (*rogue.found, tally.rogues.wrote)
+    metrics.listen(runtime, tally)
     runtime.scan.throttled = tally.throttled
     if runtime.scan.throttle is not None:
         runtime.scan.throttle.told = tally.throttled

@@ -58,6 +58,7 @@ def test_a_crowded_table_marks_chunks_and_leaves_the_others_their_keys(crowded: 
     assert (second.range, second.commit, second.since, second.at) == (PIECES[1], Lsn(113), 2.0, 2.0)
     assert (first.range, first.commit, first.since, first.at) == (PIECES[0], Lsn(107), 2.0, 3.0)
     assert first.generation > second.generation
+    assert crowded.dirty.counts() == {ORDERS: 2}
 
 
 def test_a_mark_goes_only_if_nothing_was_noted_since(crowded: Journal) -> None:

@@ -43,6 +43,7 @@ FULL = Snapshot(
             repairs={"planned": 4},
             outbox_pending=1,
             services={"scan": 995.0, "check": None},
+            dirty={"public.orders": 3},
         ),
     ),
 )  # fmt: skip
@@ -58,6 +59,8 @@ def test_a_snapshot_becomes_exactly_these_samples() -> None:
         (c.BUILD, {"version": "1.2.3", "instance_name": "default"}, 1.0),
         (c.GROUP, {"group": "shop", "leader": "leader", "stream": "kafka"}, 1.0),
         (c.LAG_SECONDS, {"group": "shop", "follower": "eu-2"}, 12.5),
+        (c.DIRTY_CHUNKS, {"group": "shop", "table": "public.orders"}, 3.0),
+        (c.DIRTY_CHUNKS, {"group": "shop", "table": "public.users"}, 0.0),
         (c.LAG_SECONDS, {"group": "shop", "follower": "standby"}, None),
         (c.LAG_TRANSACTIONS, {"group": "shop", "follower": "eu-2"}, 6.0),
         (c.LAG_TRANSACTIONS, {"group": "shop", "follower": "standby"}, None),
