@@ -219,5 +219,42 @@ class FedBracket:
         return replace(look, proviso=None)
 
 
+@dataclass(slots=True)
+class FedUnread:
+    """A `Placed` for such a follower where nobody reads the stream: how far it is nobody can say, and it must not be
+    taken for a copy that follows nobody."""
+
+    replica: Replica
+
+    @property
+    def name(self) -> str:
+        return self.replica.name
+
+    @property
+    def publishes(self) -> Publishes:
+        return Publishes.ROW_BY_ROW
+
+    def position(self) -> Position:
+        raise Misconfigured(
+            f"{self.name} is fed by a sink, and how far it is can only be told beside the stream: audit with --stream "
+            "config, or with a watermark, or let the daemon judge it"
+        )
+
+    def mark(self, shown: Position | None = None) -> Mark:
+        return 0
+
+    def rows(self, table: Table, keys: Collection[Key]) -> Look[Mapping[Key, Row]]:
+        return _somewhere(self.replica.rows(table, keys))
+
+    def point_digests(self, table: Table, keys: Collection[Key]) -> Look[Mapping[Key, int]]:
+        return _somewhere(self.replica.point_digests(table, keys))
+
+    def digest(self, table: Table, within: KeyRange) -> Look[Digest]:
+        return _somewhere(self.replica.digest(table, within))
+
+    def multiset(self, table: Table) -> Look[Mapping[int, int]]:
+        return _somewhere(self.replica.multiset(table))
+
+
 def _somewhere(look: Look[T]) -> Look[T]:
     return Look(look.value, NOWHERE, NOWHERE, NoView())

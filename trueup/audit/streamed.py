@@ -15,12 +15,16 @@ from typing import Any
 
 from trueup.audit.progress import Watcher
 from trueup.services.group import Sighted
+from verifier.bracketing import BracketJudging
 from verifier.change import Batch, Blindness, Cause
 from verifier.compare import Comparison
 from verifier.errors import Permanent, Temporary, Unsound
+from verifier.fed import FedBracket, FedFollower
 from verifier.outcome import Judging
 from verifier.ports import ChangeStream, Clock, Gather, Replica
+from verifier.scheme import spelled_as_told
 from verifier.seeing import VisibilityJudging
+from verifier.standing import Witness
 from verifier.table import Key, Scheme, TableName
 
 _CHANGES = 5_000
@@ -65,11 +69,15 @@ class Streamed:
 
     def judging(self, follower: Replica, compared: Comparison, keys: list[Key]) -> Judging | None:
         """An attempt by the visibility rule; None where the stream cannot judge now."""
-        table, published = compared.leader.name, self.sight.published
-        if self.ended or compared.leader.scheme is not Scheme.NATIVE or follower.name not in self.followers:
+        table, ours = compared.leader.name, self.followers.get(follower.name)
+        fed = isinstance(ours, FedFollower)
+        may = self._may_judge(table, compared, fed=fed)
+        if isinstance(ours, FedFollower) and not self.ended and not may:
+            # It tells its position to nobody but us: plain reads would take lateness for drift.
+            return BracketJudging(self.leader, FedBracket(ours, self.clock), compared, keys)
+        if ours is None or not may:
             return None
-        if table in self._blind or None in self._blind or (published is not None and not published.lately(table)):
-            return None
+        follower = ours
         hot = self.sight.hot.watch(table, keys, self._failed(follower.name, table, keys))
         return VisibilityJudging(
             self.leader,
@@ -83,11 +91,39 @@ class Streamed:
             told=self.sight.hot,
         )
 
+    def _may_judge(self, table: TableName, compared: Comparison, *, fed: bool) -> bool:
+        """Does the stream tell all of this table, in keys that are spelled as the looks spell them?"""
+        published, alike = self.sight.published, compared.leader.scheme is Scheme.NATIVE
+        if not alike and not (fed and all(map(spelled_as_told, compared.leader.key_columns()))):
+            return False
+        if self.ended or table in self._blind or None in self._blind:
+            return False
+        return published is None or published.lately(table)
+
+    @property
+    def fed(self) -> Collection[str]:
+        """Those that a sink feeds and no watermark judges: their positions are the stream's to tell."""
+        return {name for name, follower in self.followers.items() if isinstance(follower, FedFollower)}
+
+    def witness(self, compared: Comparison) -> Witness | None:
+        """Who says of a leader's rows without versions that they stood still; None where the stream cannot tell."""
+        table = compared.leader.name
+        return Witness(table, self.leader, self.sight) if self._tells(table) else None
+
     def close(self) -> None:
         self._stop.set()
         if self._reader is not None:
             self._reader.join()
         self.stream.close()
+        for follower in self.followers.values():
+            if isinstance(follower, FedFollower):
+                follower.sink.close()
+
+    def _tells(self, table: TableName) -> bool:
+        """Did the stream tell all of the table so far, and nothing of it that is no row change?"""
+        published = self.sight.published
+        blind = table in self._blind or None in self._blind
+        return not (self.ended or blind) and (published is None or published.lately(table))
 
     def _failed(self, follower: str, table: TableName, keys: Collection[Key]) -> list[Key]:
         """Those that were asked about again and again: always in flight."""

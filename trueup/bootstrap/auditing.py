@@ -138,7 +138,7 @@ def open_audit(plan: Plan, *, run: str | None, watcher: Watcher, stop: Callable[
             if one is not None:
                 one.close()
         raise
-    placed: Callable[[Replica], tuple[Placed, Placed]] = marks.placed if marks else lambda one: (servers.leader, one)
+    placed = _placed(plan, servers.leader, marks)
     tools = Tools(
         group=plan.group,
         run_id=run_id,
@@ -147,7 +147,7 @@ def open_audit(plan: Plan, *, run: str | None, watcher: Watcher, stop: Callable[
         clock=clock,
         gather=pool.gather,
         beside=pool.beside,
-        judge=_judging(placed, streamed, min(30.0, plan.settle.give_up_seconds)),
+        judge=_judging(placed, streamed, min(30.0, plan.settle.give_up_seconds), _ordered(plan)),
         watcher=watcher,
         scan=plan.scan,
         settle=plan.settle,
@@ -184,19 +184,41 @@ def _braking(
     )
 
 
+def _placed(plan: Plan, leader: Replica, marks: Watermarks | None) -> Callable[[Replica], tuple[Placed, Placed]]:
+    """Leader and follower as rules without a stream ask them."""
+
+    def sides(follower: Replica) -> tuple[Placed, Placed]:
+        ours, theirs = marks.placed(follower) if marks else (leader, follower)
+        if theirs is follower and follower.name in fed:
+            from verifier.fed import FedUnread
+
+            return ours, FedUnread(follower)
+        return ours, theirs
+
+    fed = {one.name for one in plan.followed.followers if one.fed_by is not None} if plan.followed is not None else ()
+    return sides
+
+
 def _judging(
-    placed: Callable[[Replica], tuple[Placed, Placed]], streamed: Streamed | None, patience: float
+    placed: Callable[[Replica], tuple[Placed, Placed]], streamed: Streamed | None, patience: float, ordered: bool
 ) -> Callable[[Replica, Comparison, list[Key]], Judging]:
-    """By the change stream where there is one and it can judge, else by brackets. The stream says nothing of who is
-    judged by a watermark: it speaks in positions."""
+    """By the change stream where there is one and it can judge, else by brackets. Of who is judged by a watermark the
+    stream, which speaks in positions, says nothing but whether the leader's rows stood still, and that is a proof only
+    of followers that show commits in order (`ordered`)."""
     from verifier.bracketing import BracketJudging
 
     def judge(follower: Replica, compared: Comparison, keys: list[Key]) -> Judging:
         ours, theirs = placed(follower)
-        told = streamed.judging(follower, compared, keys) if streamed is not None and theirs is follower else None
+        told = None
+        if streamed is not None and (theirs is follower or follower.name in streamed.fed):
+            told = streamed.judging(follower, compared, keys)
         return told or BracketJudging(ours, theirs, compared, keys, give_up_seconds=patience)
 
     return judge
+
+
+def _ordered(plan: Plan) -> bool:
+    return plan.watermark is not None and plan.watermark.ordered
 
 
 def _invariants(group: Group | None, servers: Endpoints) -> Callable[[], list[Json]]:

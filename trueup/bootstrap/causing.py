@@ -9,6 +9,7 @@ from trueup.bootstrap.stream import Described
 from trueup.services.cause import Applier, CauseService, Recollection
 from trueup.services.ownlog import Heard, Overheard, OwnLog
 from verifier.errors import Permanent, Temporary
+from verifier.fed import FedFollower
 from verifier.look import Role
 from verifier.replay import Applying
 
@@ -22,7 +23,8 @@ if TYPE_CHECKING:
 
 
 _SET_ROWS = ("mysql", "mariadb")
-"""Their replicas set columns to the values that they are sent, whole rows or changed columns alone, and never add."""
+"""Their replicas set columns to the values that they are sent, whole rows or changed columns alone, and never add. So
+does a sink."""
 
 
 def open_causes(runtime: GroupRuntime) -> CauseService | None:
@@ -79,9 +81,9 @@ def appliers(followers: Mapping[str, Replica]) -> dict[str, Applier]:
     """Of those that tell how they apply. One that does not answer now may apply in any way."""
     found: dict[str, Applier] = {}
     for name, replica in followers.items():
-        if replica.dialect in _SET_ROWS:
+        if replica.dialect in _SET_ROWS or isinstance(replica, FedFollower):
             found[name] = Applier(frozenset(Applying) - {Applying.ADDING})
-        if replica.dialect != "postgresql":
+        if replica.dialect != "postgresql" or isinstance(replica, FedFollower):
             continue
         try:
             if replica.identity().role is Role.SUBSCRIBER:

@@ -11,7 +11,9 @@ from connectors.postgres import checkup
 from connectors.postgres.expressions import RowForm
 from connectors.remark import Remark
 from trueup.bootstrap.doctoring_abroad import abroad, stream_of
+from trueup.bootstrap.doctoring_fed import fed
 from trueup.bootstrap.doctoring_watermark import watermark
+from trueup.bootstrap.fed import fed_names
 from trueup.bootstrap.servers import Servers, open_group_servers, patterns_of
 from verifier.errors import Permanent, Temporary
 from verifier.look import Role
@@ -59,7 +61,9 @@ def _servers(group: Group, servers: Servers) -> Iterator[tuple[str, Remark]]:
     yield from (("digests", remark) for remark in _digests(servers))
     yield from _stream(group, servers, names)
     yield from _evidence(group, servers)
-    yield from watermark(group, servers.leader, servers.followers)
+    yield from fed(group)
+    others = {name: one for name, one in servers.followers.items() if name not in fed_names(group)}
+    yield from watermark(group, servers.leader, others)
 
 
 def _digests(servers: Servers) -> Iterator[Remark]:

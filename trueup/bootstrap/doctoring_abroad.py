@@ -7,8 +7,10 @@ from collections.abc import Iterator, Sequence
 from config.settings import Group
 from config.stream import KafkaStream
 from connectors.remark import Remark
+from trueup.bootstrap.doctoring_fed import fed
 from trueup.bootstrap.doctoring_watermark import watermark
 from trueup.bootstrap.engines import Endpoints, open_group_endpoints
+from trueup.bootstrap.fed import fed_names
 from trueup.bootstrap.servers import patterns_of
 from verifier.errors import Permanent, Temporary
 from verifier.ports import Replica
@@ -51,7 +53,9 @@ def _servers(group: Group, servers: Endpoints) -> Iterator[tuple[str, Remark]]:
         from trueup.bootstrap.doctoring_binlog import binlog_of
 
         yield from (("change stream", remark) for remark in binlog_of(servers.leader, names))
-    yield from watermark(group, servers.leader, servers.followers)
+    yield from fed(group)
+    others = {name: one for name, one in servers.followers.items() if name not in fed_names(group)}
+    yield from watermark(group, servers.leader, others)
 
 
 def _server(replica: Replica) -> Iterator[Remark]:

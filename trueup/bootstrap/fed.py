@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from verifier.errors import Misconfigured, Permanent, Temporary
 from verifier.fed import FedFollower
+from verifier.lag import HopLag, LagState
 from verifier.offsets import OffsetIndex
 from verifier.ports import Replica
 
@@ -47,6 +48,35 @@ def close_fed(followers: Mapping[str, Replica]) -> None:
     for follower in followers.values():
         if isinstance(follower, FedFollower):
             follower.sink.close()
+
+
+def fed_lag(group: Group) -> dict[str, HopLag]:
+    """How many messages of the leader's topics each sink has not committed yet; asked once, without the stream, so the
+    age is not known, and what the source's connector has not sent yet does not count."""
+    kafka = group.stream.kafka if group.stream is not None else None
+    found: dict[str, HopLag] = {}
+    for one in group.followers:
+        if one.fed_by is None or kafka is None:
+            continue
+        from connectors.kafka.committed import GroupOffsets
+
+        sink = GroupOffsets(kafka.client, kafka.bootstrap_servers, one.fed_by.group)
+        try:
+            committed = {
+                place: at for place, at in sink.committed().items() if place[0].startswith(f"{kafka.topic_prefix}.")
+            }
+            behind = sum(max(0, end - committed[place]) for place, end in sink.ends(committed.keys()).items())
+            detail = f"messages that consumer group {sink.group} has not committed; the daemon knows their age"
+            state = LagState.LAGGING if behind else LagState.CAUGHT_UP
+            found[one.name] = HopLag(one.name, None if behind else 0.0, behind, state, detail if behind else "")
+            if not committed:
+                why = f"consumer group {sink.group} has committed no offset in a topic of {kafka.topic_prefix!r}"
+                found[one.name] = HopLag(one.name, None, None, LagState.UNKNOWN, why)
+        except (Temporary, Permanent) as problem:
+            found[one.name] = HopLag(one.name, None, None, LagState.UNKNOWN, str(problem))
+        finally:
+            sink.close()
+    return found
 
 
 def hindered(group: Group, known: Mapping[str, Callable[[], str]]) -> dict[str, Callable[[], str]]:

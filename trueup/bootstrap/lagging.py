@@ -14,6 +14,7 @@ from config.settings import Group, Settings
 from connectors.postgres.lag import LagReader
 from connectors.postgres.replica import PostgresReplica
 from trueup.bootstrap.beating import open_beats
+from trueup.bootstrap.fed import fed_lag, fed_names, hindered
 from trueup.bootstrap.servers import Address, patterns_of, watermark_of
 from trueup.bootstrap.telling import stream_hops
 from trueup.bootstrap.watching import Watched, hindrances, open_watched, retained
@@ -51,7 +52,7 @@ class Lagging:
         book = TableBook(servers.leader, servers.followers, patterns_of(group), clock)
         world = GroupWorld(group.name, servers.leader, servers.followers, book, clock, pool.gather, None)
         tracker = LagTracker(interval_seconds=2.0, lagging_above=group.lag.warn)
-        watch = WatchService(world, SharedLag(tracker), hindrances=hindrances(servers))
+        watch = WatchService(world, SharedLag(tracker), hindrances=hindered(group, hindrances(servers)))
         watch.lagging_above, watch.watermark_seconds = group.lag.warn, _WATERMARK_SECONDS
         watch.beats = open_beats(group, servers.leader, servers.followers)
         marks = None
@@ -73,7 +74,9 @@ class Lagging:
 
     def told(self) -> tuple[list[HopLag], dict[str, str]]:
         """Every hop, the stream's first, and what the servers say hinders a follower."""
-        followers, _ = self.watch.lag.told(self.clock.now())
+        told, _ = self.watch.lag.told(self.clock.now())
+        fed = fed_lag(self.group)
+        followers = [fed.get(lag.hop, lag) for lag in told]
         whys = {lag.hop: self.watch.why(lag.hop) for lag in followers if lag.state is not LagState.CAUGHT_UP}
         for name in self._deleted():
             whys[name] = "; ".join(filter(None, (whys.get(name, ""), "the leader has deleted log that it needs")))
@@ -85,7 +88,9 @@ class Lagging:
         if isinstance(self.servers.leader, PostgresReplica):
             return []  # slots are told by themselves
         with suppress(Temporary, Permanent):  # then lag itself says who does not answer
-            return [name for name, kept in retained(self.servers).items() if kept.status == "lost"]
+            return [
+                name for name, kept in retained(self.servers, fed_names(self.group)).items() if kept.status == "lost"
+            ]
         return []
 
     def _stream(self) -> list[HopLag]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from trueup.audit.progress import Watcher
 from trueup.audit.streamed import Streamed
 from trueup.bootstrap.engines import Endpoints
+from trueup.bootstrap.fed import with_fed
 from trueup.bootstrap.stream import OpenStream, binlog_stream, open_stream, pgoutput_stream
 from trueup.bootstrap.watching import told
 from trueup.clock import SystemClock
@@ -16,6 +17,7 @@ from trueup.pool import Pool
 from trueup.services.group import Sighted, TableBook
 from trueup.services.published import Published
 from verifier.errors import Misconfigured, Permanent, Temporary
+from verifier.fed import FedFollower
 from verifier.ports import Replica
 from verifier.table import TableName
 from verifier.window import TransactionWindow
@@ -33,7 +35,10 @@ def open_streamed(plan: Plan, servers: Endpoints, pool: Pool, run_id: str, watch
     request, clock = plan.request, SystemClock()
     book = TableBook(servers.leader, servers.followers, request.patterns, clock, request.excluded, request.keys)
     stream = _opened(plan, book, run_id)
-    followers = _following(servers.followers)
+    known: Mapping[str, Replica] = servers.followers
+    if plan.stream == "config" and plan.followed is not None:
+        known = with_fed(plan.followed, servers.leader, known, stream.index)
+    followers = _following(known)
     sight = Sighted(TransactionWindow(), list(followers), Published(partial(_told, servers.leader, stream)))
     streamed = Streamed(
         stream.stream,
@@ -96,7 +101,8 @@ def _following(followers: Mapping[str, Replica]) -> dict[str, Replica]:
     found: dict[str, Replica] = {}
     for name, follower in followers.items():
         try:
-            follower.position()
+            if not isinstance(follower, FedFollower):  # which needs the stream, and that does not run yet
+                follower.position()
         except (Temporary, Permanent):
             continue
         found[name] = follower

@@ -6,7 +6,7 @@ the row's drift. Each follower is judged by the bracketed rule, which needs no s
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -14,6 +14,7 @@ from config.settings import Group, Settings
 from connectors.journal.opening import Journal, open_journal
 from reconciler.masking import NOTHING_MASKED, Masking
 from trueup.bootstrap.causing import appliers
+from trueup.bootstrap.fed import fed_names
 from trueup.bootstrap.journal import existing
 from trueup.bootstrap.servers import patterns_of
 from trueup.bootstrap.stream import Described, kafka_reading
@@ -54,6 +55,8 @@ class Tracing:
     history: Callable[[TableName, Key], Recalled]
     close_history: Callable[[], None]
     masking: Masking = NOTHING_MASKED
+    fed: Collection[str] = ()
+    """Followers that a sink feeds."""
 
     @classmethod
     def open(cls, settings: Settings, group: Group, *, messages: int, seconds: float) -> Tracing:
@@ -73,7 +76,7 @@ class Tracing:
         except BaseException:
             servers.close()
             raise
-        return cls(group.name, servers, book, _journal(settings, group), source, history, close)
+        return cls(group.name, servers, book, _journal(settings, group), source, history, close, fed=fed_names(group))
 
     def close(self) -> None:
         self.close_history()
@@ -131,6 +134,8 @@ class Tracing:
         if pair.compared is None:
             return told
         replica = self.servers.followers[name]
+        if name in self.fed:
+            return {**told, "why": "a sink feeds it: only the daemon can tell how far it is (trueup drift)"}
         try:
             position = _position(replica)
             outcome = self._judge(replica, pair.compared, key)

@@ -199,8 +199,9 @@ class TableBook:
     def _compared(self, follower: str, name: TableName, excluded: frozenset[str]) -> Pair:
         """By the cheapest scheme that is sound for all columns; of another engine only if its keys are spelled as the
         change stream spells them."""
-        replica, native = self.followers[follower], self.native is None or follower in self.native
+        replica = self.followers[follower]
         abroad = replica.dialect != self.leader.dialect
+        native = not abroad and (self.native is None or follower in self.native)
         there = name
         if abroad and replica.default_schema is not None and name.schema == self.leader.default_schema:
             there = name._replace(schema=replica.default_schema)
