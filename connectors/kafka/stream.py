@@ -8,10 +8,10 @@ BEGIN belongs to the past: its commit is where the present starts. Where ids say
 (GTIDs), the leader is asked once the first END was read, and the present starts where it then was.
 
 **A restart** reads from the journaled cut (see `assembly`). A partition that the cut does not name came later and is
-read from its beginning. If the broker no longer holds an offset of the cut (retention, a log that was truncated when an
-unclean leader was elected), or a topic was made anew, what was lost is unknown: the stream says so (a GAP for all
-tables) and goes on at the present. Holes in the offsets mean nothing; rows that a compacted topic has lost are a gap in
-their table.
+read from its beginning. If the broker no longer holds an offset of the cut (retention), a log was cut back or rewritten
+when an unclean leader was elected (`steady`), or a topic was made anew, what was lost is unknown: the stream says so (a
+GAP for all tables) and goes on at the present. Holes in the offsets mean nothing; rows that a compacted topic has lost
+are a gap in their table.
 
 **Dead letters.** A message that cannot be understood is handed out whole in the batch whose offsets lie behind it, so
 that whoever journals the offsets keeps it in the same transaction.
@@ -36,6 +36,7 @@ from connectors.kafka import offsets as journaled
 from connectors.kafka.dead_letters import dead_letter
 from connectors.kafka.port import Consumer, Record, Run
 from connectors.kafka.pressure import Pressure
+from connectors.kafka.steady import Steady
 from connectors.kafka.topics import Topics
 from verifier.change import Batch, Blindness, Cause, DeadLetter, Transaction
 from verifier.errors import Misconfigured, Temporary
@@ -65,7 +66,7 @@ class KafkaStream:
         seconds: Callable[[], float] = monotonic,
         index: OffsetIndex | None = None,
     ) -> None:
-        self._consumer = consumer
+        self._consumer = consumer = Steady(consumer)
         self._decoder = decoder
         self._prefix = prefix
         self._transactions: Partition = (f"{prefix}.transaction", 0)
@@ -103,6 +104,7 @@ class KafkaStream:
         found = self._topics.find()
         bounds = self._consumer.bounds(found | known.keys())
         self._topics.begin(journaled.made(offsets))
+        self._consumer.begin(journaled.marks(offsets))
         anew = self._topics.made_anew()
         outside = [place for place, at in known.items() if not _within(bounds.get(place), at) or place[0] in anew]
         if outside:
@@ -153,7 +155,7 @@ class KafkaStream:
         batch = Batch(
             taken,
             self._assembler.delivered,
-            journaled.written(cut, self._topics.numbers),
+            journaled.written(cut, self._topics.numbers, self._consumer.marks),
             tuple(self._blind),
             self._events,
             self._connector_at,
@@ -178,6 +180,7 @@ class KafkaStream:
         self._assembler = self._assembled(None)
         self._positions.clear()
         self._topics.begin({})
+        self._consumer.begin({})
         self._read_from({place: high for place, (_, high) in {**data, **order}.items()})
 
     def _lose(self, places: list[Partition]) -> None:
@@ -247,18 +250,20 @@ class KafkaStream:
         place, decode, take = run.place, self._decoder.decode, self._take
         # where everything before is known only ENDs tell something
         ends_only = place == self._transactions and self._assembler.delivered is not None
-        for index, (offset, key, value) in enumerate(zip(run.offsets, run.keys, run.values, strict=True)):
-            if ends_only and value is not None and value.startswith(_BEGIN):
-                continue
-            try:
-                event = decode(place[0], key, value)
-            except Unreadable as error:
-                self._bury(run.record(index), error)
-            except Temporary:
-                self._positions[place] = offset
-                raise
-            else:
-                take(place, offset, event)
+        offset = run.offsets[0]
+        try:
+            for index, (offset, key, value) in enumerate(zip(run.offsets, run.keys, run.values, strict=True)):
+                if ends_only and value is not None and value.startswith(_BEGIN):
+                    continue
+                try:
+                    event = decode(place[0], key, value)
+                except Unreadable as error:
+                    self._bury(run.record(index), error)
+                else:
+                    take(place, offset, event)
+        except Temporary:  # also where the leader must be asked and is away
+            self._positions[place] = offset
+            raise
         self._assembler.passed(place, run.offsets[-1])
 
     def _feed_rows(self, run: Run) -> bool:

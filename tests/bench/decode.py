@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from confluent_kafka import Consumer as Confluent
-from confluent_kafka import Producer, TopicPartition
+from confluent_kafka import KafkaError, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 from stack.download import kafka_jars
 from stack.kafka import Broker
@@ -58,6 +58,7 @@ _COLUMNS = {
 TABLE = Table(ORDERS, tuple(Column(name, *kind) for name, kind in _COLUMNS.items()), ("id",))
 _START = 1_000_000
 _BATCH = 5_000
+_STILL_SECONDS = 60.0
 
 Message = tuple[str, bytes, bytes]
 
@@ -155,7 +156,8 @@ def produce(servers: str, prefix: str, events: int) -> None:
         made.result(timeout=30)
     producer = Producer({
         "bootstrap.servers": servers, "linger.ms": 20, "batch.size": 1_000_000, "acks": "1",
-        "queue.buffering.max.messages": 200_000,
+        "queue.buffering.max.messages": 200_000, "message.timeout.ms": 600_000,
+        "delivery.report.only.error": True, "on_delivery": _undelivered,
     })  # fmt: skip
     for topic, key, value in messages(prefix, events):
         while True:
@@ -164,7 +166,12 @@ def produce(servers: str, prefix: str, events: int) -> None:
                 break
             except BufferError:
                 producer.poll(0.1)
-    producer.flush(60)
+    left = producer.flush(600)
+    assert left == 0, f"{left} messages are not on the broker: whoever reads would wait for them for ever"
+
+
+def _undelivered(error: KafkaError, _message: object) -> None:
+    raise RuntimeError(f"a message is not on the broker: {error.str()}")
 
 
 def bare(client: str, servers: str, total: int) -> Iterator[int]:
@@ -239,6 +246,17 @@ def decoder(prefix: str) -> Decoder:
     return Decoder(prefix, RECOMMENDED, {ORDERS: TABLE}.get)
 
 
+def _heeded(reading: Iterator[int], total: int) -> Iterator[int]:
+    """The same numbers. RuntimeError where they have not grown for `_STILL_SECONDS`: nobody waits for ever."""
+    most, grown_at = 0, time.monotonic()
+    for seen in reading:
+        if seen > most:
+            most, grown_at = seen, time.monotonic()
+        elif time.monotonic() - grown_at > _STILL_SECONDS:
+            raise RuntimeError(f"no more than {most:,} of {total:,} messages have come for {_STILL_SECONDS:.0f} s")
+        yield seen
+
+
 READERS: dict[str, Callable[[str, str, int], Iterator[int]]] = {"bare": bare, "trueup": trueup}
 
 
@@ -247,7 +265,7 @@ def main(words: Sequence[str]) -> None:
     who, client, servers, events = words[0], words[1], words[2], int(words[3])
     total = events + 2 * (events // ROWS)
     began, first, seen, cpu = 0.0, 0, 0, 0.0
-    for seen in READERS[who](client, servers, total):
+    for seen in _heeded(READERS[who](client, servers, total), total):
         if seen and not began:
             began, first, cpu = time.monotonic(), seen, time.process_time()
     seconds = time.monotonic() - began
