@@ -37,6 +37,15 @@ from verifier.errors import Forbidden, Misconfigured
 
 BUSY_SECONDS = 10.0
 """How long a write waits for another process's write."""
+_PATIENCE = {
+    "connect_timeout": "10",
+    "keepalives_idle": "5",
+    "keepalives_interval": "2",
+    "keepalives_count": "3",
+    "tcp_user_timeout": "15000",
+}
+"""Of libpq (https://www.postgresql.org/docs/current/libpq-connect.html): all of the daemon waits for its journal, so a
+network that swallows everything is noticed within some fifteen seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +189,7 @@ def _write_ahead(cursor: sqlite3.Cursor) -> None:
 
 
 def _postgres(url: URL) -> Engine:
-    query = {"application_name": "trueup journal", "connect_timeout": "10"} | dict(url.query)
+    query = _PATIENCE | {"application_name": "trueup journal"} | dict(url.query)
     engine = create_engine(url.set(query=query), pool_pre_ping=True, hide_parameters=True)
 
     @event.listens_for(engine, "connect")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 
 from config.settings import Settings
@@ -41,12 +42,13 @@ class RunningDaemon:
 
     def close(self) -> None:
         """Stop the turns, record the last positions, give the leases back."""
-        self.daemon.stop()
-        if self.server is not None:
-            self.server.stop()
-        for group in self.groups:
-            group.journal.leases.release(LEASE, self.tokens[group.settings.name])
-            group.close()
+        with ExitStack() as ending:  # whatever one of them cannot do, the others are closed
+            for group in self.groups:
+                ending.callback(group.close)
+                ending.callback(group.journal.leases.release, LEASE, self.tokens[group.settings.name])
+            if self.server is not None:
+                ending.callback(self.server.stop)
+            self.daemon.stop()
 
 
 def open_daemon(
