@@ -1,7 +1,7 @@
 """One row looked at without a daemon: its changes in the log, both sides' rows, and where they part.
 
-Changes come from the stream's log where it can be read back (Kafka), else from what the daemon kept when it looked into
-the row's drift. Each follower is judged by the bracketed rule, which needs no stream.
+Changes come from the stream's log where it can be read back (Kafka, a binlog), else from what the daemon kept when it
+looked into the row's drift. Each follower is judged by the bracketed rule, which needs no stream.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from connectors.journal.opening import Journal, open_journal
 from reconciler.masking import NOTHING_MASKED, Masking
 from trueup.bootstrap.causing import appliers
 from trueup.bootstrap.fed import fed_names
+from trueup.bootstrap.histories import Reach, open_history
 from trueup.bootstrap.journal import existing
 from trueup.bootstrap.servers import patterns_of
-from trueup.bootstrap.stream import Described, kafka_reading
 from trueup.bootstrap.watching import Watched, open_watched
 from trueup.clock import SystemClock
 from trueup.services.cause import Applier, known_of
@@ -59,7 +59,7 @@ class Tracing:
     """Followers that a sink feeds."""
 
     @classmethod
-    def open(cls, settings: Settings, group: Group, *, messages: int, seconds: float) -> Tracing:
+    def open(cls, settings: Settings, group: Group, reach: Reach) -> Tracing:
         """Unreachable or Forbidden if the leader cannot be asked."""
         servers = open_watched(group)
         try:
@@ -72,11 +72,20 @@ class Tracing:
                 {name: tuple(columns) for name, columns in group.tables.keys.items()},
             )
             book.names()
-            source, history, close = _history(group, book, messages, seconds)
+            history = open_history(group, book, reach)
         except BaseException:
             servers.close()
             raise
-        return cls(group.name, servers, book, _journal(settings, group), source, history, close, fed=fed_names(group))
+        return cls(
+            group.name,
+            servers,
+            book,
+            _journal(settings, group),
+            history.source,
+            history.changes,
+            history.close,
+            fed=fed_names(group),
+        )
 
     def close(self) -> None:
         self.close_history()
@@ -249,26 +258,6 @@ def _value(table: Table, name: str, word: str) -> KeyValue:
         return int(word)
     except ValueError:
         raise Misconfigured(f"{name} of {table.name} is a whole number, and {word!r} is none") from None
-
-
-def _history(
-    group: Group, book: TableBook, messages: int, seconds: float
-) -> tuple[str, Callable[[TableName, Key], Recalled], Callable[[], None]]:
-    """From where changes are read, how, and what ends it."""
-    stream = group.stream
-    if stream is None:
-        return "none", lambda table, key: Recalled(note="the group has no change stream"), lambda: None
-    if stream.kind != "kafka" or stream.kafka is None:
-        why = f"a log that was read by {stream.kind} cannot be read back; what the daemon keeps of it comes with drift"
-        return "none", lambda table, key: Recalled(note=why), lambda: None
-    from connectors.kafka.history import KafkaHistory, Limits
-
-    settings = stream.kafka
-    consumer, decoder = kafka_reading(
-        f"trueup-trace-{group.name}", settings.connector or group.name, settings, Described(book)
-    )
-    history = KafkaHistory(consumer, decoder, settings.topic_prefix, Limits(messages, seconds))
-    return "kafka", history.changes, history.close
 
 
 def _journal(settings: Settings, group: Group) -> Journal | None:

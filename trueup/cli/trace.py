@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, TextIO
@@ -29,12 +30,14 @@ def trace(
     output: Annotated[Path | None, typer.Option(help="File for the result instead of standard output.")] = None,
     mask: Annotated[list[str] | None, typer.Option(help="Column whose values are not shown; repeatable.")] = None,
     messages: Annotated[int, typer.Option(min=1, help="Newest messages of the topic to look through.")] = 500_000,
+    megabytes: Annotated[int, typer.Option(min=1, help="Newest megabytes of the binlog to look through.")] = 512,
     seconds: Annotated[float, typer.Option(min=1, help="How long to read the log at most.")] = 30.0,
 ) -> int:
     """Every change with transaction, time, position and columns; then what each follower holds, and why it differs."""
     import secrets
 
     from reconciler.masking import Masking
+    from trueup.bootstrap.histories import Reach
     from trueup.bootstrap.tracing import Tracing
     from trueup.cli.discretion import hide_arguments
     from trueup.cli.groups import chosen
@@ -42,7 +45,7 @@ def trace(
 
     hide_arguments()
     settings, wanted = chosen(config, group)
-    tracing = Tracing.open(settings, wanted, messages=messages, seconds=seconds)
+    tracing = Tracing.open(settings, wanted, Reach(messages, megabytes, seconds, _progress))
     try:
         name = TableName.parse(table, default_schema=tracing.servers.leader.default_schema or "public")
         if mask:
@@ -55,6 +58,13 @@ def trace(
     if states & {"missing", "extra", "mismatched"}:
         return exits.DRIFT
     return exits.UNVERIFIED if "unverified" in states else exits.EQUAL
+
+
+def _progress(share: float) -> None:
+    """On a terminal alone, and on standard error: the line is taken back when all is read."""
+    if sys.stderr.isatty():
+        sys.stderr.write(f"\rreading the log: {share:.0%} " if share < 1 else "\r\033[K")
+        sys.stderr.flush()
 
 
 def _table(result: dict[str, Any], out: TextIO) -> None:
