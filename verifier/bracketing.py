@@ -4,10 +4,11 @@ The leader's next mark is asked before the first read. If it is the same after t
 nothing was running at the first read, the leader stood still all the while, and plain comparison is proof
 (`verifier.stillness`): the second leader read is saved. Otherwise the bracket goes on as it was.
 
-Engines without row versions cannot prove that a row stood still between two equal reads. There the same difference
-must be found by `REPEATS` brackets one after the other, with the same contents on both sides each time, and is then
-`probable`, by method `repeated`. The same holds where the leader tells neither a position nor whether it stood still
-(an engine of which trueup knows no log): two leader reads enclose the follower's, and nothing more can be asked.
+Engines without row versions cannot prove that a row stood still between two equal reads, unless their change stream
+does (`verifier.standing`). There the same difference must be found by `REPEATS` brackets one after the other, with the
+same contents on both sides each time, and is then `probable`, by method `repeated`. The same holds where the leader
+tells neither a position nor whether it stood still (an engine of which trueup knows no log): two leader reads enclose
+the follower's, and nothing more can be asked.
 """
 
 from __future__ import annotations
@@ -21,10 +22,11 @@ from verifier.canonical import differing_columns
 from verifier.compare import Comparison
 from verifier.drift import Certainty, Evidence, Kind, Method
 from verifier.errors import Forbidden, Misconfigured, Permanent
-from verifier.look import Publishes, Row
+from verifier.look import Look, Publishes, Row
 from verifier.outcome import Again, Differs, Equal, Moving, Outcome
 from verifier.ports import Placed
 from verifier.position import of_one_log
+from verifier.standing import Witness
 from verifier.stillness import StillPoint, snapshot_evidence, still_point, unsettled
 from verifier.table import Key, Table, Value
 from verifier.view import Mark, NoView
@@ -45,6 +47,8 @@ class BracketJudging:
     compared: Comparison
     keys: Collection[Key]
     give_up_seconds: float = 30.0
+    witness: Witness | None = None
+    """What proves that rows without versions stood still; None: nothing does."""
     _bracket: Bracket | None = None
     _mark: Mark = 0
     _point: StillPoint | None = None
@@ -62,7 +66,10 @@ class BracketJudging:
         while True:
             bracket = self._bracket
             if bracket.stage is Stage.DONE:
-                return self._ended(bracket.findings(), now)
+                findings: Mapping[Key, Finding] | None = bracket.findings()
+                if self.witness is not None and findings is not None:
+                    findings = self.witness.testify(bracket, findings, now)
+                return Again(now + _POLL_SECONDS) if findings is None else self._ended(findings, now)
             following = self._answer(bracket)
             if isinstance(following, _Enclosed):
                 return self._ended(following.findings, now)
@@ -75,6 +82,11 @@ class BracketJudging:
                 return Again(now + min(0.5, _POLL_SECONDS * 1.3 ** min(self._polls, 20)))
             self._bracket = following
 
+    def abandon(self) -> None:
+        """Nobody asks any more: let go of what the witness keeps."""
+        if self.witness is not None:
+            self.witness.ended()
+
     def _ended(self, findings: Mapping[Key, Finding], now: float) -> Again | Mapping[Key, Outcome]:
         """One bracket has spoken."""
         if again := self._conclude(findings):
@@ -85,7 +97,7 @@ class BracketJudging:
     def _answer(self, bracket: Bracket) -> Bracket | _Enclosed | dict[Key, Outcome]:
         """Ask the one question that the bracket has now; the whole result if the leader turns out to stand still."""
         if bracket.ask is Ask.LEADER_ROWS:
-            return bracket.looked(self.leader.rows(self.compared.leader, bracket.wanted))
+            return bracket.looked(self._looked(bracket))
         if bracket.ask is Ask.LEADER_POSITION:
             try:
                 position = self.leader.position()
@@ -116,6 +128,12 @@ class BracketJudging:
         assert bracket.f1 is not None
         mark = self.leader.mark(bracket.f1.high)
         return self._still(bracket, mark) or bracket.marked(mark)
+
+    def _looked(self, bracket: Bracket) -> Look[Rows]:
+        look = self.leader.rows(self.compared.leader, bracket.wanted)
+        if self.witness is not None and bracket.stage is Stage.R1:
+            self.witness.began(look)
+        return look
 
     def _still(self, bracket: Bracket, mark_after: Mark) -> dict[Key, Outcome] | None:
         """Every outcome at once, if the leader stood still from the first read to this mark."""

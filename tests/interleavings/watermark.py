@@ -30,6 +30,8 @@ class See(enum.Enum):
     LEADER_MARK = "leader's mark"
     FOLLOWER_ROW = "follower's row"
     FOLLOWER_TICK = "follower's tick"
+    SHOWN = "numbers of the transactions that the leader shows"
+    LOGGED = "the leader's log, True: a change of the judged row"
 
 
 @dataclass(slots=True)
@@ -91,6 +93,10 @@ class TickWorld:
                 return self._versions(state.log[: state.shown])
             case See.FOLLOWER_TICK:
                 return state.shown - self._versions(state.log[: state.shown])
+            case See.SHOWN:
+                return tuple(number for number, tx in enumerate(state.log, 1) if tx in state.visible)
+            case See.LOGGED:
+                return tuple(tx < self.chain for tx in state.log)
 
     def _versions(self, shown: Any) -> int:
         return sum(tx < self.chain for tx in shown)

@@ -147,7 +147,7 @@ def open_audit(plan: Plan, *, run: str | None, watcher: Watcher, stop: Callable[
         clock=clock,
         gather=pool.gather,
         beside=pool.beside,
-        judge=_judging(placed, streamed, min(30.0, plan.settle.give_up_seconds), _ordered(plan)),
+        judge=_judging(placed, streamed, min(30.0, plan.settle.give_up_seconds)),
         watcher=watcher,
         scan=plan.scan,
         settle=plan.settle,
@@ -200,25 +200,24 @@ def _placed(plan: Plan, leader: Replica, marks: Watermarks | None) -> Callable[[
 
 
 def _judging(
-    placed: Callable[[Replica], tuple[Placed, Placed]], streamed: Streamed | None, patience: float, ordered: bool
+    placed: Callable[[Replica], tuple[Placed, Placed]], streamed: Streamed | None, patience: float
 ) -> Callable[[Replica, Comparison, list[Key]], Judging]:
     """By the change stream where there is one and it can judge, else by brackets. Of who is judged by a watermark the
     stream, which speaks in positions, says nothing but whether the leader's rows stood still, and that is a proof only
     of followers that show commits in order (`ordered`)."""
     from verifier.bracketing import BracketJudging
+    from verifier.watermark import WatermarkedFollower
 
     def judge(follower: Replica, compared: Comparison, keys: list[Key]) -> Judging:
         ours, theirs = placed(follower)
         told = None
         if streamed is not None and (theirs is follower or follower.name in streamed.fed):
             told = streamed.judging(follower, compared, keys)
-        return told or BracketJudging(ours, theirs, compared, keys, give_up_seconds=patience)
+        by_ticks = isinstance(theirs, WatermarkedFollower) and theirs.ordered
+        witness = streamed.witness(compared) if streamed is not None and by_ticks else None
+        return told or BracketJudging(ours, theirs, compared, keys, give_up_seconds=patience, witness=witness)
 
     return judge
-
-
-def _ordered(plan: Plan) -> bool:
-    return plan.watermark is not None and plan.watermark.ordered
 
 
 def _invariants(group: Group | None, servers: Endpoints) -> Callable[[], list[Json]]:

@@ -59,6 +59,8 @@ class Sighted:
         self._view: View | None = None
         self.views = 0
         """How many of the leader's looks have come in."""
+        self.unseen = False
+        """Whether transactions have come in since the latest of them."""
         self._lows: dict[str, Position | None] = dict.fromkeys(followers)
 
     def begin(self, valid_from: Position | None) -> None:
@@ -70,7 +72,9 @@ class Sighted:
     def add(self, batch: Batch) -> bool:
         """Take a batch in; True if the window now needs the leader's mark (`marked`)."""
         with self._lock:
-            self.hot.images.add(batch, self.window.add(batch))
+            taken = self.window.add(batch)
+            self.hot.images.add(batch, taken)
+            self.unseen = self.unseen or bool(taken)
             return self.window.needs_mark
 
     def marked(self, mark: Mark) -> None:
@@ -100,7 +104,7 @@ class Sighted:
         with self._lock:
             ticket = next(self._tickets)
             self._open[ticket] = (leader.view, follower.low, name)
-            self._view = leader.view
+            self._view, self.unseen = leader.view, False
             self.views += 1
             self._lows[name] = follower.low
             return ticket
@@ -114,6 +118,7 @@ class Sighted:
         with self._lock:
             self._view = view or self._view
             self.views += view is not None
+            self.unseen = self.unseen and view is None
             if applied is not None:
                 self._lows[applied[0]] = applied[1]
 
