@@ -223,7 +223,7 @@ def _runs(messages: Sequence[ck.Message]) -> list[Run]:
 def _run(place: Partition, messages: Sequence[ck.Message]) -> Run:
     offsets = cast("list[int]", list(map(ck.Message.offset, messages)))  # None is for messages that were not consumed
     keys, values = list(map(ck.Message.key, messages)), list(map(ck.Message.value, messages))
-    return Run(place, offsets, keys, values, _at(messages[-1]), partial(_whole, messages))
+    return Run(place, offsets, keys, values, _at(messages[-1]), partial(_whole, messages), messages[-1].leader_epoch())
 
 
 def _whole(messages: Sequence[ck.Message], index: int) -> Record:

@@ -224,7 +224,12 @@ def _run(place: Partition, messages: Sequence[Any]) -> Run:
         [message.value for message in messages],
         _at(messages[-1]),
         lambda index: _record(messages[index]),
+        _epoch(messages[-1]),
     )
+
+
+def _epoch(message: Any) -> int | None:
+    return message.leader_epoch if message.leader_epoch is not None and message.leader_epoch >= 0 else None
 
 
 def _at(message: Any) -> float | None:

@@ -34,7 +34,7 @@ class Record:
 class Run:
     """Messages of one partition, in order, column by column: taking each of them apart by itself would cost more than
     what is read from it. `at` is the timestamp of the last one, seconds since the epoch; `record` gives one whole, by
-    its index."""
+    its index; `epoch` counts the partition's leaders up to the one that wrote the last one (None: not told)."""
 
     place: Partition
     offsets: Sequence[int]
@@ -42,6 +42,7 @@ class Run:
     values: Sequence[bytes | None]
     at: float | None
     record: Callable[[int], Record]
+    epoch: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from connectors.kafka.confluent import ConfluentConsumer
 from connectors.kafka.kafka_python import KafkaPythonConsumer, translated_settings
 from connectors.kafka.port import Consumer, Polled, Record
 from connectors.kafka.sink import KafkaEventSink, binary
+from connectors.kafka.steady import Steady
 from reconciler.events import Announcer
 from reconciler.letters import dead_letter_event
 from reconciler.ports import Event
@@ -115,6 +116,30 @@ def test_messages_come_in_order_and_the_end_is_behind_what_is_never_delivered(co
     ]  # fmt: skip
     assert records[0].at == pytest.approx(time.time(), abs=60)
     assert consumer.high(place) == 6
+
+
+def test_what_was_read_last_is_known_again_and_another_message_in_its_place_is_not(
+    consumer: Consumer, topic: str
+) -> None:
+    place, deadline = (topic, 0), time.monotonic() + 60
+    steady = Steady(consumer)
+    steady.assign({place: 0})
+    while steady.marks.get(place, (0, 0))[0] < 2:
+        assert all(run.epoch is not None for run in steady.poll(100, 0.2).runs)
+        assert time.monotonic() < deadline
+    read = dict(steady.marks)
+    steady.begin(read)
+    steady.assign({place: 6})
+    polled = steady.poll(100, 0.2)
+    while polled.ends.get(place) != 6:
+        assert (polled.runs, polled.lost) == ([], [])
+        assert time.monotonic() < deadline
+        polled = steady.poll(100, 0.2)
+    steady.begin({place: (2, read[place][1] ^ 1)})
+    steady.assign({place: 6})
+    while not (lost := steady.poll(100, 0.2).lost):
+        assert time.monotonic() < deadline
+    assert lost == [place]
 
 
 def test_reading_begins_where_it_is_told_to(consumer: Consumer, topic: str) -> None:
