@@ -152,9 +152,9 @@ class WatchService:
         return self.every_seconds
 
     def _leader(self) -> Position:
-        """How far it has written; with a look where changes wait to be forgotten and nobody has looked lately."""
+        """How far it has written; with a look where transactions came in that no look has seen yet."""
         sight = self.world.sight
-        if sight is not None and sight.changes and sight.views == self._views:
+        if sight is not None and sight.unseen and sight.views == self._views:
             look = self.world.leader.ask("select 1", rows_max=1, seconds_max=5.0)
             sight.latest(view=look.view)
             self._views = sight.views

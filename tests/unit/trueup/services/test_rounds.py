@@ -18,7 +18,8 @@ def test_rounds_begin_at_multiples_of_the_interval_for_every_follower() -> None:
     one.ended(1_000_000.3, 1_000_000.4)  # after a rest: at once, whatever the time is
     other.ended(1_000_000.7, 1_000_000.8)
     assert not one.due(1_000_000.99)
-    assert one.due(1_000_001.0) and other.due(1_000_001.0)
+    assert one.due(1_000_001.0)
+    assert other.due(1_000_001.0)
     assert one.until(1_000_001.0) == 1_000_001.0
 
 
