@@ -48,6 +48,9 @@ def test_nothing_but_the_heartbeat_where_nothing_changes(served: Served) -> None
     served.write(period="24h", edit=lambda text: text[: text.index("    invariants:")])
     with _told(served), served.daemon() as daemon:
         daemon.until_ready()
+        served.leader.sql("update ledger set amount = amount + 1 where id < 20")  # something that was looked at
+        served.world.caught_up()
+        daemon.until_ready()
         asked = _at_rest(served, clusters)
         if any(_others(name, asked[name]) for name in clusters):
             asked = _at_rest(served, clusters)  # what had just been scanned, or a checkpoint, had some aftermath
