@@ -1,0 +1,129 @@
+"""The daemon beside a follower of another engine that Debezium's JDBC sink feeds: visibility by committed offsets."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from random import Random
+
+import psycopg
+import pytest
+from fixtures.databases import Database
+from fixtures.program import DaemonProcess, trueup
+from stack.debezium import with_schemas
+from stack.mysql_servers import MysqlPair
+from stack.native import KafkaStack
+
+pytestmark = [pytest.mark.kafka, pytest.mark.postgres, pytest.mark.mysql]
+
+_SETTINGS = """\
+journal: journal.db
+http: {{listen: 127.0.0.1:0}}
+groups:
+  - name: shop
+    leader: {{url: "{leader}"}}
+    followers:
+      - {{name: copy, url: "{follower}", fed_by: {{kafka_connect_sink: {sink}}}}}
+    tables: {{include: ["public.orders"]}}
+    stream:
+      kind: kafka
+      kafka: {{bootstrap_servers: "{bootstrap}", topic_prefix: {name}, connect_url: "{connect}", connector: {name},
+               slot: dbz_{name}, publication: dbz_{name}}}
+    scan: {{period: 2s}}
+    repair: {{mode: approve}}
+"""
+_HOT = (1, 2, 3)
+_QUIET = (250, 251, 9001)
+
+
+@contextmanager
+def written(database: Database) -> Iterator[None]:
+    """Somebody changes rows all the while: the hot ones twice in each transaction, and others now and then."""
+    ending = threading.Event()
+
+    def write() -> None:
+        random = Random(7)
+        with psycopg.connect(database.dsn) as session:
+            while not ending.wait(0.01):
+                for key in (*_HOT, random.randint(100, 200)):
+                    for step in "ab":
+                        session.execute(
+                            "update orders set status = %s, amount = amount + 1 where id = %s",
+                            (f"{step}{random.random():.6f}", key),
+                        )
+                if random.random() < 0.3:
+                    session.execute("delete from orders where id = 4")
+                    session.execute("insert into orders values (4, 'back', 1)")
+                (session.rollback if random.random() < 0.1 else session.commit)()
+
+    thread = threading.Thread(target=write)
+    thread.start()
+    try:
+        yield
+    finally:
+        ending.set()
+        thread.join()
+
+
+def test_planted_rows_are_proven_by_visibility_and_no_other_is_ever_named(
+    kafka_stack: KafkaStack, database: Database, mariadb_pair: MysqlPair, tmp_path: Path
+) -> None:
+    columns = "(id bigint primary key, status varchar(40) not null, amount {} not null)"
+    database.sql(f"create table orders {columns.format('numeric(12,2)')}")
+    database.sql("insert into orders select n, 'new', n from generate_series(1, 300) n")
+    follower = mariadb_pair.leader
+    follower.sql(f"create database {database.name} default collate utf8mb4_nopad_bin")
+    follower.sql(f"create table orders {columns.format('decimal(12,2)')}", database=database.name)
+    more = {**with_schemas(), "skipped.operations": "none"}  # one that keeps truncates to itself vouches for nothing
+    name = kafka_stack.capture(database.cluster, database.name, ["public.orders"], more=more)
+    sink = kafka_stack.deliver([f"{name}.public.orders"], follower, database.name)
+    file = tmp_path / "trueup.yaml"
+    file.write_text(
+        _SETTINGS.format(
+            leader=database.url,
+            follower=follower.url(database.name),
+            sink=sink,
+            bootstrap=kafka_stack.bootstrap,
+            connect=kafka_stack.connect_url,
+            name=name,
+        )
+    )
+
+    with written(database), DaemonProcess(file) as daemon:
+
+        def matched() -> float:
+            return daemon.metric("trueup_touched_keys_verified_total", result="match") or 0
+
+        daemon.until(lambda: daemon.metric("trueup_stream_blind_tables") == 0 and matched() >= 50, "touched rows")
+        follower.sql("update orders set amount = 0 where id = 250", database=database.name)
+        follower.sql("delete from orders where id = 251", database=database.name)
+        follower.sql("insert into orders values (9001, 'extra', 1)", database=database.name)
+        daemon.until(lambda: daemon.metric("trueup_drift_rows") == 3, "the planted rows")
+        assert told(file) == {
+            ("mismatched", 250, "proven", "visibility"),
+            ("missing", 251, "proven", "visibility"),
+            ("extra", 9001, "proven", "visibility"),
+        }
+        for connector in (sink, name):  # the sink puts again what it had not committed, the source sends again
+            kafka_stack.connect.rest.call("POST", f"/connectors/{connector}/restart?includeTasks=true")
+            before = matched()
+            daemon.until(lambda before=before: matched() >= before + 50, f"matches after {connector} was restarted")
+        assert {key for _, key, *_ in told(file)} == set(_QUIET)
+        kafka_stack.connect.rest.call("PUT", f"/connectors/{sink}/pause")
+        daemon.until(
+            lambda: daemon.metric("trueup_replication_state", follower="copy", state="lagging") == 1, "lag of the sink"
+        )
+        kafka_stack.connect.rest.call("PUT", f"/connectors/{sink}/resume")
+        before = matched()
+        daemon.until(lambda: matched() >= before + 50, "matches after the sink went on")
+        assert {key for _, key, *_ in told(file)} == set(_QUIET)
+    kafka_stack.release_all()
+    follower.sql(f"drop database {database.name}")
+
+
+def told(file: Path) -> set[tuple[object, ...]]:
+    done = trueup("drift", "--format", "json", "--config", file)
+    assert done.code == 1, done
+    return {(one["kind"], *map(int, one["key"].values()), one["evidence"], one["method"]) for one in done.json["drift"]}
