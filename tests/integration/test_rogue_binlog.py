@@ -83,6 +83,8 @@ def test_what_was_written_on_the_replica_alone_is_found_and_nothing_else_is_look
     pair_database: PairDatabase, tmp_path: Path
 ) -> None:
     shop = Shop(pair_database, tmp_path)
+    examined = trueup("doctor", "--config", shop.file)
+    assert "its own binlog tells what did not come from the leader" in examined.out, examined
     with DaemonProcess(shop.file) as daemon:
         daemon.until_ready()
         base = shop.audit(code=0)

@@ -53,6 +53,11 @@ def _servers(group: Group, servers: Endpoints) -> Iterator[tuple[str, Remark]]:
         from trueup.bootstrap.doctoring_binlog import binlog_of
 
         yield from (("change stream", remark) for remark in binlog_of(servers.leader, names))
+    for one in group.followers:
+        if one.stream is not None and one.stream.kind == "binlog":
+            from trueup.bootstrap.doctoring_binlog import own_binlog_of
+
+            yield from ((f"{one.name}'s own stream", remark) for remark in own_binlog_of(servers.followers[one.name]))
     yield from fed(group)
     others = {name: one for name, one in servers.followers.items() if name not in fed_names(group)}
     yield from watermark(group, servers.leader, others)

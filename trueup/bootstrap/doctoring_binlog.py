@@ -10,6 +10,28 @@ from verifier.ports import Replica
 from verifier.table import TableName
 
 
+def own_binlog_of(replica: Replica) -> Iterator[Remark]:
+    """Whether a replica's own binlog can tell what did not come from its leader (`followers[].stream`)."""
+    if replica.dialect not in ("mysql", "mariadb"):
+        yield Remark("error", f"its own stream's kind is binlog, and it is {replica.dialect}", "use another kind")
+        return
+    from connectors.binlog.settings import granted, settings
+    from connectors.mysql.replica import MysqlReplica
+
+    assert isinstance(replica, MysqlReplica)
+    try:
+        with replica.sessions.borrow("asking whether its own binlog can be followed") as session:
+            found = settings(session, mariadb=replica.dialect == "mariadb")
+            faults = [*found.replica_faults(), *granted(session)]
+    except (Temporary, Permanent) as problem:
+        yield Remark("error", str(problem))
+        return
+    for fault in faults:
+        yield Remark("error" if fault.fatal else "warning", fault.what, fault.cure)
+    if not any(fault.fatal for fault in faults):
+        yield Remark("ok", "its own binlog tells what did not come from the leader, but for SET sql_log_bin = 0")
+
+
 def binlog_of(leader: Replica, tables: Sequence[TableName]) -> Iterator[Remark]:
     """Every setting and right that is missing, with its cure; and tables of which the binlog does not tell all."""
     if leader.dialect not in ("mysql", "mariadb"):
