@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import psycopg
 import pytest
 from fixtures.audit_program import Program, by_table, url
 from fixtures.databases import TrioDatabase
@@ -31,7 +32,8 @@ def test_exact_findings_under_writes(trio_database: TrioDatabase, tmp_path: Path
     words = ["audit", "--leader", url(trio.leader, shop.name), "--format", "json", "--chunk-time", "0.05"]
     for name in ("standby", "subscriber"):
         words += ["--follower", f"{name}={url(getattr(trio, name), shop.name)}"]
-    with writing(shop, ROWS, {key for keys in PLANTED.values() for key in keys}) as commits:
+    planted = {key for keys in PLANTED.values() for key in keys}
+    with writing(lambda: psycopg.connect(shop.leader.dsn), ROWS, planted) as commits:
         run = trueup(*words, seconds=200)
     assert run.code == 1, run.err
     assert sum(commits) > 100

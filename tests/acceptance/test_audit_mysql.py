@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import random
-import threading
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
+from fixtures import order_writers
 from fixtures.audit_program import Program, by_table
 from fixtures.mysql_servers import PairDatabase
 
 pytestmark = [pytest.mark.mysql, pytest.mark.slow]
 
 ROWS = 12_000
-HOT = 60
 PLANTED = {"missing": range(100, 12_000, 3_000), "mismatched": range(1_700, 12_000, 2_500)}
 ROGUE = range(100_000, 100_005)
 WRITTEN_AT_REST = "proven", "snapshot"
@@ -23,44 +20,11 @@ WRITTEN_TO = "probable", "repeated"
 FOLLOWED = "proven", "visibility"
 
 
-@contextmanager
-def writing(shop: PairDatabase, threads: int = 2) -> Iterator[list[int]]:
-    """Updates (a third on hot keys), deletes, reinserts and rollbacks, away from the planted keys; counts commits."""
+def writing(shop: PairDatabase) -> AbstractContextManager[list[int]]:
     planted = {key for keys in PLANTED.values() for key in keys}
-    stop, commits = threading.Event(), [0] * threads
-
-    def work(number: int) -> None:
-        chance = random.Random(number)
-        with closing(shop.pair.leader.connect(shop.name)) as connection, connection.cursor() as cursor:
-            while not stop.wait(0.002):
-                hot = chance.random() < 0.3
-                key = chance.randint(1, HOT) if hot else chance.choice(range(HOT + 1 + number, ROWS, threads))
-                if key in planted:
-                    continue
-                change = chance.random()
-                if change < 0.8:
-                    cursor.execute("update orders set note = concat(note, 'x'), n = n + 1 where id = %s", (key,))
-                elif hot:
-                    continue
-                else:
-                    cursor.execute("delete from orders where id = %s", (key,))
-                    if change < 0.95:
-                        cursor.execute("insert into orders values (%s, 0, 'again')", (key,))
-                if chance.random() < 0.1:
-                    connection.rollback()
-                else:
-                    connection.commit()
-                    commits[number] += 1
-
-    workers = [threading.Thread(target=work, args=(i,)) for i in range(threads)]
-    for worker in workers:
-        worker.start()
-    try:
-        yield commits
-    finally:
-        stop.set()
-        for worker in workers:
-            worker.join()
+    return order_writers.writing(
+        lambda: shop.pair.leader.connect(shop.name), ROWS, planted, threads=2, rest_seconds=0.002
+    )
 
 
 @pytest.fixture
