@@ -24,7 +24,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from verifier.change import Batch, Blindness, Transaction
 from verifier.commits import Commits, Settled
@@ -62,8 +62,7 @@ class InFlight:
         return self.ready and not self.all
 
 
-@dataclass(frozen=True, slots=True)
-class _Entry:
+class _Entry(NamedTuple):
     """A transaction without its values: a window of hours must not hold the after-images of hours."""
 
     tables: Mapping[TableName, Sequence[Key]]
