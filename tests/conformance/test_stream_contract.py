@@ -98,6 +98,7 @@ def reader(world: StreamWorld) -> Iterator[Reader]:
     made = Reader(world).open()
     made.catch_up(insert(world, 1).after)
     made.transactions.clear()
+    made.states.clear()  # before, a poll may have brought nothing yet
     yield made
     made.close()
     gc.collect()
