@@ -18,6 +18,7 @@ from verifier.lag import LagTracker
 from verifier.ports import Clock, Replica
 from verifier.position import Position
 from verifier.table import TableName
+from verifier.watermark import needs_watermark
 
 _SLICE_SECONDS = 0.1
 _ASK_SECONDS = 0.5
@@ -45,6 +46,14 @@ class _Source:
     telling: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Ticks:
+    """The row that counts up, as the leader and as one follower show it."""
+
+    leader: Callable[[], Position]
+    follower: Callable[[], Position]
+
+
 @dataclass(slots=True)
 class Braking:
     """`paused` says why an operator does not want this table looked at (None: go on). `stop` ends every wait."""
@@ -57,10 +66,13 @@ class Braking:
     stop: Callable[[], bool] = lambda: False
     paused: Callable[[TableName], str | None] = lambda table: None
     pause_file: Path | None = None
+    ticks: Callable[[Replica], Ticks | None] = lambda follower: None
+    """Where a row that counts up tells how late a follower is."""
     _known: Held | None = None
     _asked_at: float | None = None
     _absent: dict[str, float] = field(default_factory=dict)
     _tracker: LagTracker = field(default_factory=LagTracker)
+    _ticking: LagTracker = field(default_factory=LagTracker)
     _rate: Rate | None = None
     _kinds: dict[str, _Kind] = field(default_factory=lambda: {kind: _Kind() for kind in KINDS})
     _all: _Kind = field(default_factory=_Kind)
@@ -74,8 +86,15 @@ class Braking:
 
     def try_out(self) -> None:
         """Ask everything once: a limit that cannot be read must be known before the first row is. Forbidden,
-        Permanent, Misconfigured; who is away is not waited for here."""
+        Permanent, Misconfigured; who is away is not waited for here. Whose lag cannot be told at all is said."""
         self._ask(self.clock.now())
+        if self.brakes.lag_seconds is None:
+            return
+        for name in self._untold():
+            self.watcher.note(
+                f"note: the limit of lag does not hold for {name}: it tells no position in the leader's log, and no "
+                "watermark row says how late it is"
+            )
 
     def hold(self, table: TableName) -> float:
         """Wait while anything but the rate holds; returns the seconds that it took."""
@@ -224,10 +243,46 @@ class Braking:
             self._tracker.leader_at(self.leader.position(), self.clock.now())
         except Temporary:
             return None
+        except (Forbidden, Misconfigured):
+            raise
+        except Permanent:  # it has no log: only ticks can tell
+            pass
         for name, replica in self.followers.items():
             at = self.clock.now()
-            self._tracker.follower_at(name, self._position(replica, at), at)
-        return self.brakes.lag({hop.hop: hop.seconds for hop in self._tracker.followers(self.clock.now())})
+            if (ticks := self._ticks_of(replica, at)) is None:
+                self._tracker.follower_at(name, self._position(replica, at), at)
+            else:
+                self._tick(name, ticks)
+        hops = (*self._tracker.followers(self.clock.now()), *self._ticking.followers(self.clock.now()))
+        return self.brakes.lag({hop.hop: hop.seconds for hop in hops})
+
+    def _ticks_of(self, replica: Replica, now: float) -> Ticks | None:
+        if self._absent.get(replica.name, 0.0) > now:
+            return None
+        try:
+            return self.ticks(replica)
+        except Temporary:
+            self._absent[replica.name] = now + _ABSENT_SECONDS
+            return None
+
+    def _tick(self, name: str, ticks: Ticks) -> None:
+        """A tick is a position like any other: behind is who does not show one that the leader showed before."""
+        try:
+            self._ticking.leader_at(ticks.leader(), self.clock.now())
+            self._ticking.follower_at(name, ticks.follower(), self.clock.now())
+        except Temporary:
+            self._absent[name] = self.clock.now() + _ABSENT_SECONDS
+
+    def _untold(self) -> list[str]:
+        """Followers that answer, and of which nothing tells how late they are."""
+        found: list[str] = []
+        for name, replica in self.followers.items():
+            try:
+                if self.ticks(replica) is None and needs_watermark(self.leader, replica):
+                    found.append(name)
+            except Temporary:
+                continue
+        return found
 
     def _position(self, replica: Replica, now: float) -> Position | None:
         if self._absent.get(replica.name, 0.0) > now:

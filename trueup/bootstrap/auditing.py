@@ -154,7 +154,7 @@ def open_audit(plan: Plan, *, run: str | None, watcher: Watcher, stop: Callable[
         drifts_shown=plan.drifts_shown,
         stop=stop,
         placed=placed,
-        brakes=_braking(plan, servers, watcher, stop, Pauses(journal.pauses, clock).why),
+        brakes=_braking(plan, servers, watcher, stop, Pauses(journal.pauses, clock).why, marks),
     )
     lineup = Lineup(servers.leader, servers.followers, plan.request, servers.agreed.__contains__)
     audit = Audit(tools, lineup, _invariants(plan.checked, servers))
@@ -168,8 +168,13 @@ def _braking(
     watcher: Watcher,
     stop: Callable[[], bool],
     paused: Callable[[TableName], str | None],
+    marks: Watermarks | None,
 ) -> Braking:
-    from trueup.audit.brake import Braking
+    from trueup.audit.brake import Braking, Ticks
+
+    def ticks(follower: Replica) -> Ticks | None:
+        rows = None if marks is None else marks.rows(follower)
+        return None if rows is None else Ticks(rows[0].tick, rows[1].tick)
 
     clock = SystemClock()
     return Braking(
@@ -181,6 +186,7 @@ def _braking(
         stop=stop,
         paused=paused,
         pause_file=plan.pause_file,
+        ticks=ticks,
     )
 
 

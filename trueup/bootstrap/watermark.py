@@ -39,6 +39,13 @@ class Watermarks:
             known = self._placed[follower.name] = self._chosen(follower)
         return known
 
+    def rows(self, follower: Replica) -> tuple[Watermark, Watermark] | None:
+        """The row on the leader and on a follower that is judged by it. Errors as `placed`."""
+        ours, theirs = self.placed(follower)
+        if isinstance(ours, WatermarkedLeader) and isinstance(theirs, WatermarkedFollower):
+            return ours.watermark, theirs.watermark
+        return None
+
     def try_out(self) -> list[str]:
         """Count up once, and read the row wherever it is needed, before anything depends on it; returns remarks, also
         of followers that do not answer now. Misconfigured, Forbidden, Temporary of the leader."""

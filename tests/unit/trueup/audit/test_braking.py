@@ -13,11 +13,12 @@ from connectors.memory.clock import VirtualClock
 from connectors.memory.follower import Follower
 from connectors.memory.leader import Leader
 from connectors.memory.replica import MemoryReplica
-from trueup.audit.brake import Braking
+from trueup.audit.brake import Braking, Ticks
 from trueup.audit.progress import Silent
 from verifier.brake import Brakes
-from verifier.errors import Forbidden, Unreachable
+from verifier.errors import Forbidden, Permanent, Unreachable
 from verifier.look import Role
+from verifier.position import Position, Tick
 from verifier.table import TableName
 
 ORDERS, ITEMS = TableName("public", "orders"), TableName("public", "items")
@@ -138,6 +139,43 @@ def test_lag_holds_until_the_follower_has_caught_up() -> None:
     assert shop.watcher.told[0] == "waiting: eu lags by more than 2 s"
     assert 5.0 <= waits <= 7.5
     assert braking.hold(ORDERS) == 0.0
+
+
+class Nowhere(MemoryReplica):
+    """It follows, and does not say how far."""
+
+    def position(self) -> Position:
+        raise Permanent("tells no position")
+
+
+def test_a_follower_that_tells_no_position_brakes_by_its_ticks() -> None:
+    shop, shown = Shop(), {"leader": 1, "follower": 1}
+    shop.follower.__class__ = Nowhere
+    ticks = Ticks(lambda: Tick(shown["leader"]), lambda: Tick(shown["follower"]))
+    braking = shop.braking(Brakes(lag_seconds=2.0), ticks=lambda follower: ticks)
+    braking.try_out()
+    shown["leader"] = 5
+    shop.clock.plan[9.0] = lambda: shown.update(follower=5)
+    waits = 0.0
+    for _ in range(8):
+        waits += braking.hold(ORDERS)
+        shop.clock.sleep(0.6)
+    assert shop.watcher.told[0] == "waiting: eu lags by more than 2 s"
+    assert 5.0 <= waits <= 7.5
+    assert braking.hold(ORDERS) == 0.0
+
+
+def test_whose_lag_nothing_tells_is_said_before_the_first_row() -> None:
+    shop = Shop()
+    shop.follower.__class__ = Nowhere
+    braking = shop.braking(Brakes(lag_seconds=2.0))
+    braking.try_out()
+    (said,) = shop.watcher.told
+    assert said.startswith("note: the limit of lag does not hold for eu: it tells no position in the leader's log")
+    assert braking.hold(ORDERS) == 0.0
+    quiet = Shop()
+    quiet.braking(Brakes(lag_seconds=2.0)).try_out()
+    assert quiet.watcher.told == []
 
 
 def test_a_file_holds_while_it_exists(tmp_path: Path) -> None:
