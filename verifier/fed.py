@@ -148,8 +148,7 @@ class FedFollower:
     def _between(self, committed: Offsets, table: Table, look: Look[T]) -> Look[T]:
         """The look with its bounds, which hold if what the sink may have applied by now is known when it is judged."""
         epoch = self.index.epoch
-        topics = self.index.topics(table.name) or {f"{self.prefix}.{table.name}"}
-        places = [place for place in self.index.places() if place[0] in topics]
+        places = self.index.places(table.name, f"{self.prefix}.{table.name}")
         wanted = self.index.places() if self.index.unsettled else places
         ends = self.sink.ends(wanted)
         self.index.fence(ends, epoch)

@@ -147,13 +147,12 @@ class OffsetIndex:
             if self._unsettled and self._ended and self._fence is None and epoch == self.epoch:
                 self._fence = dict(ends) if known and ends.keys() >= known else None
 
-    def places(self) -> Collection[Place]:
-        """All partitions that are read."""
-        return self._read.keys()
-
-    def topics(self, table: TableName) -> Collection[str]:
-        """Those in which rows of the table were seen."""
-        return frozenset(self._topics.get(table, ()))
+    def places(self, table: TableName | None = None, topic: str = "") -> Collection[Place]:
+        """All partitions that are read; of a table those of the topics in which its rows were seen, else of `topic`."""
+        if table is None:
+            return self._read.keys()
+        topics = self._topics.get(table) or {topic}
+        return [place for place in self._read if place[0] in topics]
 
     def surely(self, committed: Offsets, places: Collection[Place]) -> Position | None:
         """What a follower shows for sure that had all below `committed` applied, of the rows in `places` and as far as

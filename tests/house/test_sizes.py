@@ -22,6 +22,7 @@ WIDE = {
     "FaultyReplica",
     "SqliteReplica",
     "GenericReplica",
+    "FedFollower",
     "SqlStream",
     "StreamJournal",
     "RunJournal",

@@ -121,9 +121,11 @@ def test_what_was_long_applied_is_forgotten_and_no_older_offset_is_believed(monk
     assert index.surely({A: 5}, [A]) is None
 
 
-def test_topics_are_known_by_the_rows_in_them() -> None:
-    index = OffsetIndex()
-    table = TableName("public", "ä")
-    assert index.topics(table) == frozenset()
-    index.carries("c.public._", table)
-    assert index.topics(table) == {"c.public._"}
+def test_topics_are_known_by_the_rows_in_them_and_else_by_their_names() -> None:
+    index = settled()
+    table = TableName("public", "b")
+    assert set(index.places()) == {A, B, E}
+    assert index.places(table, "c.public.b") == [B]
+    assert index.places(table, "c.public.unknown") == []
+    index.carries("c.public.a", table)
+    assert index.places(table, "c.public.b") == [A]
