@@ -1,8 +1,8 @@
 """Events to whole transactions: pure, one event at a time.
 
 A transaction is handed out when it ends. What cannot be told key by key is told as blindness: truncate, another
-definition, statements, rows without a key, what could not be read, and transactions so large that their keys would not
-fit (their changes are dropped, so memory stays bounded).
+definition, statements, rows without a key, what could not be read. Of transactions so large that their keys would not
+fit it is told in which stretches these lie (`verifier.spans`), so memory stays bounded.
 
 A replica's own binlog also holds what came from its leader (`OriginOf`); nothing of that is told.
 
@@ -31,9 +31,9 @@ from connectors.binlog.shape import Keyless, Shape, TableOf, shape_of
 from connectors.binlog.statements import Kind
 from verifier.change import Blindness, Cause, Change, Transaction
 from verifier.gtid import Binlog, DomainGtids, GtidSet, Logged
+from verifier.spans import TOO_LARGE, Gathered
 from verifier.table import TableName
 
-TOO_LARGE = "transaction too large to follow key by key"
 _PREPARED_MAX = 1_000
 
 
@@ -60,8 +60,8 @@ class _Half:
     origin: Origin = HERE
     changes: list[Change] = field(default_factory=list)
     blind: dict[tuple[Cause, TableName | None], Blindness] = field(default_factory=dict)
-    tables: set[TableName] = field(default_factory=set)
-    dropped: bool = False
+    gathered: dict[TableName, Gathered] = field(default_factory=dict)
+    """Where its keys lie, once it is too large to keep its changes."""
 
     def blinded(self, *blind: Blindness) -> None:
         for one in blind:
@@ -192,9 +192,9 @@ class Assembler:
             half.blinded(
                 Blindness(Cause.UNREADABLE, rows.table, f"rows that cannot be decoded ({type(error).__name__})")
             )
-        if half.dropped or len(half.changes) > self._changes_max:
-            half.dropped = True
-            half.tables.update(change.table for change in half.changes)
+        if half.gathered or len(half.changes) > self._changes_max:
+            for change in half.changes:
+                half.gathered.setdefault(change.table, Gathered()).add((change.key,))
             half.changes.clear()
 
     def _prepare(self, half: _Half, event: Prepared) -> Ended:
@@ -212,26 +212,25 @@ class Assembler:
         if found.kind is Kind.XA_COMMIT and prepared is None:
             half.blinded(Blindness(Cause.UNREADABLE, None, "an XA transaction was prepared before it was followed"))
         elif found.kind is Kind.XA_COMMIT and prepared is not None:
-            half.changes, half.tables, half.dropped = prepared.changes, prepared.tables, prepared.dropped
+            half.changes, half.gathered = prepared.changes, prepared.gathered
             half.blind.update(prepared.blind)
             if self._mariadb and not half.origin.leader:
-                tables = {change.table for change in half.changes} | half.tables
+                tables = {change.table for change in half.changes} | half.gathered.keys()
                 detail = "XA: MariaDB does not tell when its rows are shown"
                 self.lost.extend(Blindness(Cause.UNREADABLE, table, detail) for table in sorted(tables))
         return self._end(half, end, at)
 
     def _end(self, half: _Half, end: Binlog, at: float) -> Ended:
         self._half = None
-        for table in sorted(half.tables):
-            half.blinded(Blindness(Cause.GAP, table, TOO_LARGE))
+        large = [Blindness(Cause.GAP, name, TOO_LARGE, spans=keys.told()) for name, keys in half.gathered.items()]
         began = half.began
         if began.gtid is None:
             self.lost.append(Blindness(Cause.GAP, None, "a transaction without a GTID; set gtid_mode=ON"))
             return Ended(None, None)
-        if half.origin.leader or (not half.changes and not half.blind):
+        if half.origin.leader or not (half.changes or half.blind or large):
             return Ended(began.gtid, None)
         commit = Logged(began.gtid, end)
-        blind = tuple(half.blind.values())
+        blind = (*half.blind.values(), *large)
         at = at if began.committed_at is None else began.committed_at
         told = Transaction(began.number, commit, at, tuple(half.changes), blind, half.origin.name)
         return Ended(began.gtid, told)

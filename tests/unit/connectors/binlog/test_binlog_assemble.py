@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from connectors.binlog.assemble import TOO_LARGE, Assembler, Ended, Origin
+from connectors.binlog.assemble import Assembler, Ended, Origin
 from connectors.binlog.events import (
     Began,
     ColumnFacts,
@@ -21,8 +21,9 @@ from connectors.binlog.events import (
     Statement,
     Unreadable,
 )
-from verifier.change import Cause, Transaction
+from verifier.change import Blindness, Cause, Transaction
 from verifier.gtid import Binlog, DomainGtids, GtidSet, Logged
+from verifier.spans import TOO_LARGE
 from verifier.table import Column, Family, Table, TableName
 
 T = TableName("db", "t")
@@ -181,11 +182,12 @@ def test_a_transaction_whose_end_was_not_understood_ends_where_the_next_begins()
     assert second == Ended(GtidSet.parse(f"{U}:2"), None)
 
 
-def test_too_large_a_transaction_is_dropped_and_its_tables_are_told() -> None:
+def test_of_too_large_a_transaction_it_is_told_where_its_keys_lie() -> None:
     many = rows(*(row(None, {"id": n}) for n in range(20)))
     done = only(mysql(changes_max=10), began(1), BEGIN, many, rows(row(None, {"id": 99})), Committed(9.0))
     assert done.changes == ()
-    assert [(one.cause, one.table, one.detail) for one in done.blind] == [(Cause.GAP, T, TOO_LARGE)]
+    spans = tuple(((n,), (n,)) for n in (*range(20), 99))
+    assert done.blind == (Blindness(Cause.GAP, T, TOO_LARGE, spans=spans),)
 
 
 def test_xa_is_told_when_it_is_committed() -> None:
