@@ -1,6 +1,6 @@
 """What a replica wrote itself, read from its own binlog when somebody asks why a row differs.
 
-Nothing is read before that, and then no further back than a minute: where the binlog ended is noted about once a
+Nothing is read before that, and then no further back than two minutes: where the binlog ended is noted about once a
 second. Each transaction has the id that the leader gave it, unless it was made on the replica.
 """
 
@@ -22,7 +22,7 @@ from verifier.remembered import Remembered
 from verifier.table import Key, TableName
 from verifier.trace import Recalled
 
-_BACK_SECONDS: Final = 60.0
+_BACK_SECONDS: Final = 120.0
 _POLL_SECONDS: Final = 0.2
 _CHANGES_MAX: Final = 5_000
 

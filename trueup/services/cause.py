@@ -42,7 +42,7 @@ _BATCH = 200
 _EVERY_SECONDS = 1.0
 _PROMPT_SECONDS = 30.0
 _REACH_SECONDS = 3.0
-_LATE_SECONDS = 30.0
+_LATE_SECONDS = 120.0
 _FOLLOWER = ("follower_high", "follower")
 """Where evidence says up to which position the follower had applied the leader's log when it was read."""
 

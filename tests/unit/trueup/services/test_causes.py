@@ -207,7 +207,7 @@ def test_a_log_that_lags_is_waited_for_and_one_that_lags_for_long_is_not(bench: 
     while bench.cause(drift) is None:
         bench.tick()
     assert bench.cause(drift) is DriftCause.LOST
-    assert bench.clock.now() - drift.found_at >= 30.0
+    assert bench.clock.now() - drift.found_at >= 120.0
 
 
 def test_anchors_of_a_server_that_went_back_are_void() -> None:
