@@ -6,6 +6,7 @@ reading its offsets needs the right to describe the group, and its topics.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Collection, Mapping
 from threading import Lock
 
@@ -87,10 +88,12 @@ def _confluent(servers: str, group: str) -> Callable[[], Mapping[Partition, int]
 
 
 def _kafka_python(servers: str, group: str) -> Callable[[], Mapping[Partition, int]]:
-    from kafka import KafkaAdminClient
-    from kafka import errors as kafka_errors
-
     from connectors.kafka.kafka_python import translated
+
+    with warnings.catch_warnings():  # as there
+        warnings.simplefilter("ignore", DeprecationWarning)
+        from kafka import KafkaAdminClient
+        from kafka import errors as kafka_errors
 
     try:
         admin = KafkaAdminClient(bootstrap_servers=servers.split(","), client_id="trueup")
