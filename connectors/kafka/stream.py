@@ -39,7 +39,7 @@ from connectors.kafka.pressure import Pressure
 from connectors.kafka.steady import Steady
 from connectors.kafka.topics import Topics
 from verifier.change import Batch, Blindness, Cause, DeadLetter, Transaction
-from verifier.errors import Misconfigured, Temporary
+from verifier.errors import Misconfigured, Permanent, Temporary
 from verifier.offsets import OffsetIndex
 from verifier.position import Position
 
@@ -220,7 +220,7 @@ class KafkaStream:
         for index, run in enumerate(polled.runs):
             try:
                 self._feed(run)
-            except Temporary:  # the registry of the schemas is away
+            except (Temporary, Permanent):  # the registry of the schemas is away, or refuses us
                 self._again(polled.runs[index:])
                 raise
         for place, offset in polled.ends.items():
@@ -261,7 +261,7 @@ class KafkaStream:
                     self._bury(run.record(index), error)
                 else:
                     take(place, offset, event)
-        except Temporary:  # also where the leader must be asked and is away
+        except (Temporary, Permanent):  # also where the leader must be asked and is away
             self._positions[place] = offset
             raise
         self._assembler.passed(place, run.offsets[-1])
