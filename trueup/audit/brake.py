@@ -67,12 +67,12 @@ class Braking:
     paused: Callable[[TableName], str | None] = lambda table: None
     pause_file: Path | None = None
     ticks: Callable[[Replica], Ticks | None] = lambda follower: None
-    """Where a row that counts up tells how late a follower is."""
+    """Where a row that counts up (a watermark, a heartbeat) tells how late a follower is."""
     _known: Held | None = None
     _asked_at: float | None = None
     _absent: dict[str, float] = field(default_factory=dict)
     _tracker: LagTracker = field(default_factory=LagTracker)
-    _ticking: LagTracker = field(default_factory=LagTracker)
+    _ticking: dict[str, LagTracker] = field(default_factory=dict)
     _rate: Rate | None = None
     _kinds: dict[str, _Kind] = field(default_factory=lambda: {kind: _Kind() for kind in KINDS})
     _all: _Kind = field(default_factory=_Kind)
@@ -93,7 +93,7 @@ class Braking:
         for name in self._untold():
             self.watcher.note(
                 f"note: the limit of lag does not hold for {name}: it tells no position in the leader's log, and no "
-                "watermark row says how late it is"
+                "watermark or heartbeat says how late it is"
             )
 
     def hold(self, table: TableName) -> float:
@@ -253,7 +253,7 @@ class Braking:
                 self._tracker.follower_at(name, self._position(replica, at), at)
             else:
                 self._tick(name, ticks)
-        hops = (*self._tracker.followers(self.clock.now()), *self._ticking.followers(self.clock.now()))
+        hops = [hop for one in (self._tracker, *self._ticking.values()) for hop in one.followers(self.clock.now())]
         return self.brakes.lag({hop.hop: hop.seconds for hop in hops})
 
     def _ticks_of(self, replica: Replica, now: float) -> Ticks | None:
@@ -268,8 +268,9 @@ class Braking:
     def _tick(self, name: str, ticks: Ticks) -> None:
         """A tick is a position like any other: behind is who does not show one that the leader showed before."""
         try:
-            self._ticking.leader_at(ticks.leader(), self.clock.now())
-            self._ticking.follower_at(name, ticks.follower(), self.clock.now())
+            tracker = self._ticking.setdefault(name, LagTracker())
+            tracker.leader_at(ticks.leader(), self.clock.now())
+            tracker.follower_at(name, ticks.follower(), self.clock.now())
         except Temporary:
             self._absent[name] = self.clock.now() + _ABSENT_SECONDS
 

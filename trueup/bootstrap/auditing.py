@@ -13,7 +13,7 @@ from trueup.audit.report import Json, finding_entry
 from trueup.audit.request import Request
 from trueup.bootstrap.engines import Endpoints, open_endpoints
 from trueup.bootstrap.servers import Address, brakes_of, watermark_of
-from trueup.bootstrap.watermark import Watermarks, open_watermarks
+from trueup.bootstrap.watermark import Watermarks, open_watermarks, ticks_of
 from trueup.clock import SystemClock
 from trueup.pool import Pool
 from verifier.brake import Brakes
@@ -170,12 +170,13 @@ def _braking(
     paused: Callable[[TableName], str | None],
     marks: Watermarks | None,
 ) -> Braking:
-    from trueup.audit.brake import Braking, Ticks
+    from trueup.audit.brake import Braking
 
-    def ticks(follower: Replica) -> Ticks | None:
-        rows = None if marks is None else marks.rows(follower)
-        return None if rows is None else Ticks(rows[0].tick, rows[1].tick)
+    beats = None
+    if plan.followed is not None:
+        from trueup.bootstrap.beating import open_beats
 
+        beats = open_beats(plan.followed, servers.leader, servers.followers)
     clock = SystemClock()
     return Braking(
         plan.brakes,
@@ -186,7 +187,7 @@ def _braking(
         stop=stop,
         paused=paused,
         pause_file=plan.pause_file,
-        ticks=ticks,
+        ticks=ticks_of(marks, beats),
     )
 
 

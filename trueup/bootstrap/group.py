@@ -28,7 +28,7 @@ from trueup.bootstrap.rogue import open_rogues
 from trueup.bootstrap.servers import Address, Servers, brakes_of, patterns_of, watermark_of
 from trueup.bootstrap.stream import OpenStream, open_stream
 from trueup.bootstrap.watching import Watched, hindrances, open_watched, retained, settled, told
-from trueup.bootstrap.watermark import Watermarks, open_watermarks
+from trueup.bootstrap.watermark import Watermarks, open_watermarks, ticks_of
 from trueup.clock import SystemClock
 from trueup.pausing import Pauses
 from trueup.pool import Pool
@@ -138,13 +138,15 @@ def open_group(settings: Settings, group: Group) -> GroupRuntime:
         closing.append(journal.close)
         pool = Pool(workers=4 + 2 * len(servers.followers))
         closing.append(pool.close)
-        runtime = _wired(settings, group, servers, book, announcer, journal, pool, leader.url)
+        marks = None
         if (watermark := watermark_of(group)) is not None:
-            runtime.watermarks = open_watermarks(watermark, leader, servers.leader, servers.followers, limits)
-            closing.append(runtime.watermarks.close)
-            for remark in runtime.watermarks.try_out():
+            marks = open_watermarks(watermark, leader, servers.leader, servers.followers, limits)
+            closing.append(marks.close)
+            for remark in marks.try_out():
                 logger.info("watermark", extra={"action": "agreement", "why": remark})
-            runtime.world.placed = runtime.watermarks.placed
+        runtime = _wired(settings, group, servers, book, announcer, journal, pool, leader.url, marks)
+        if marks is not None:
+            runtime.watermarks, runtime.world.placed = marks, marks.placed
         return runtime
     except BaseException:
         for close in reversed(closing):
@@ -161,6 +163,7 @@ def _wired(
     journal: Journal,
     pool: Pool,
     leader_url: str,
+    marks: Watermarks | None,
 ) -> GroupRuntime:
     clock = SystemClock()
     stream = open_stream(group, leader_url, book)
@@ -180,8 +183,15 @@ def _wired(
         follow.scans = journal.scans
         follow.gather_seconds = min(_GATHER_SECONDS, group.verify.every / 4)
         follow.strangers = stream.strangers
-    scan = ScanService(world, journal.scans, journal.stream, _scan_policy(group), _pace(group), drifts=journal.drifts)
-    scan.throttle = _throttle(group, servers, clock)
+    scan = ScanService(
+        world,
+        journal.scans,
+        journal.stream,
+        _scan_policy(group),
+        Pace(period_seconds=group.scan.period, rows_per_second=group.scan.rows_per_second),
+        drifts=journal.drifts,
+    )
+    scan.throttle = _throttle(group, servers, clock, marks)
     scan.dirty = DirtyScan(world, journal.dirty, journal.stream, _scan_policy(group), throttle=scan.throttle)
     check = CheckService(_scheduled(group, servers), announcer, journal.outbox)
     check.paused = lambda: world.paused(None)
@@ -245,18 +255,15 @@ def _scan_policy(group: Group) -> ScanPolicy:
     return small_enough(policy, group.brakes.rows_per_second)
 
 
-def _throttle(group: Group, servers: Watched, clock: Clock) -> Throttle | None:
+def _throttle(group: Group, servers: Watched, clock: Clock, marks: Watermarks | None) -> Throttle | None:
     """What holds the scan back. Forbidden, Permanent, Misconfigured if a limit cannot be read: it is tried at once."""
     brakes = brakes_of(group)
     if brakes == Brakes():
         return None
-    braking = Braking(brakes, servers.leader, servers.followers, clock, Logged())
+    ticks = ticks_of(marks, open_beats(group, servers.leader, servers.followers))
+    braking = Braking(brakes, servers.leader, servers.followers, clock, Logged(), ticks=ticks)
     braking.try_out()
     return Throttle(braking, clock)
-
-
-def _pace(group: Group) -> Pace:
-    return Pace(period_seconds=group.scan.period, rows_per_second=group.scan.rows_per_second)
 
 
 def checkers(group: Group, servers: Servers | Endpoints) -> dict[str, Checker]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from trueup.bootstrap.servers import Address
 from verifier.errors import Misconfigured, Temporary
@@ -18,6 +19,10 @@ from verifier.watermark import (
     WatermarkPolicy,
     needs_watermark,
 )
+
+if TYPE_CHECKING:
+    from trueup.audit.brake import Ticks
+    from trueup.bootstrap.beating import Beats
 
 
 @dataclass(slots=True)
@@ -79,6 +84,19 @@ class Watermarks:
         if self._row is None:
             self._row = Watermark(self.leader, name_on(self.leader, self.policy.table))
         return WatermarkedLeader(self.leader, self._row, ordered, self.advancing)
+
+
+def ticks_of(marks: Watermarks | None, beats: Beats | None) -> Callable[[Replica], Ticks | None]:
+    """Which row tells how late a follower is: the heartbeat, else the watermark."""
+    from trueup.audit.brake import Ticks
+
+    def ticks(follower: Replica) -> Ticks | None:
+        if beats is not None and beats.tells(follower.name):
+            return Ticks(beats.written, lambda: beats.shown(follower.name))
+        rows = None if marks is None else marks.rows(follower)
+        return None if rows is None else Ticks(rows[0].tick, rows[1].tick)
+
+    return ticks
 
 
 def name_on(replica: Replica, table: str, leader: Replica | None = None) -> TableName:
