@@ -183,14 +183,8 @@ def _wired(
         follow.scans = journal.scans
         follow.gather_seconds = min(_GATHER_SECONDS, group.verify.every / 4)
         follow.strangers = stream.strangers
-    scan = ScanService(
-        world,
-        journal.scans,
-        journal.stream,
-        _scan_policy(group),
-        Pace(period_seconds=group.scan.period, rows_per_second=group.scan.rows_per_second),
-        drifts=journal.drifts,
-    )
+    pace = Pace(period_seconds=group.scan.period, rows_per_second=group.scan.rows_per_second)
+    scan = ScanService(world, journal.scans, journal.stream, _scan_policy(group), pace, drifts=journal.drifts)
     scan.throttle = _throttle(group, servers, clock, marks)
     scan.dirty = DirtyScan(world, journal.dirty, journal.stream, _scan_policy(group), throttle=scan.throttle)
     check = CheckService(_scheduled(group, servers), announcer, journal.outbox)
