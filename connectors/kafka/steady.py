@@ -12,7 +12,7 @@ It proves nothing where the message itself is gone by retention: then what lies 
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from hashlib import blake2b
 from typing import TypeAlias
@@ -29,6 +29,9 @@ class Steady:
 
     def __init__(self, consumer: Consumer) -> None:
         self._consumer = consumer
+        self.partitions, self.bounds, self.high = consumer.partitions, consumer.bounds, consumer.high
+        self.made, self.compacted = consumer.made, consumer.compacted
+        self.commit, self.close = consumer.commit, consumer.close
         self.marks: dict[Partition, Mark] = {}
         self._doubted: dict[Partition, Mark] = {}
         self._wanted: dict[Partition, int] = {}
@@ -110,27 +113,6 @@ class Steady:
     def pause(self, partitions: Collection[Partition], paused: bool) -> None:
         self._paused = self._paused | set(partitions) if paused else self._paused - set(partitions)
         self._consumer.pause(partitions, paused)
-
-    def partitions(self) -> Mapping[str, Sequence[int]]:
-        return self._consumer.partitions()
-
-    def bounds(self, partitions: Collection[Partition]) -> Mapping[Partition, tuple[int, int]]:
-        return self._consumer.bounds(partitions)
-
-    def made(self, topics: Collection[str]) -> Mapping[str, int]:
-        return self._consumer.made(topics)
-
-    def compacted(self, topics: Collection[str]) -> Collection[str]:
-        return self._consumer.compacted(topics)
-
-    def high(self, partition: Partition) -> int | None:
-        return self._consumer.high(partition)
-
-    def commit(self, offsets: Mapping[Partition, int]) -> None:
-        self._consumer.commit(offsets)
-
-    def close(self) -> None:
-        self._consumer.close()
 
 
 def _behind(run: Run, start: int) -> Run:
