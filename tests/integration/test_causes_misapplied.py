@@ -14,7 +14,7 @@ from fixtures.mysql_servers import PairDatabase, fresh_database
 from stack.mysql_servers import MysqlPair
 
 OUTPUT = os.environ.get("TRUEUP_WRONG_OUTPUT")
-EACH = int(os.environ.get("TRUEUP_WRONG_EACH", "2"))
+EACH = int(os.environ.get("TRUEUP_WRONG_EACH", "1"))
 RATE = float(os.environ.get("TRUEUP_WRONG_RATE", "200"))
 
 
