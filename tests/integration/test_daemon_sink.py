@@ -111,14 +111,17 @@ def test_planted_rows_are_proven_by_visibility_and_no_other_is_ever_named(
             before = matched()
             daemon.until(lambda before=before: matched() >= before + 50, f"matches after {connector} was restarted")
         assert {key for _, key, *_ in told(file)} == set(_QUIET)
-        kafka_stack.connect.rest.call("PUT", f"/connectors/{sink}/pause")
         daemon.until(
-            lambda: daemon.metric("trueup_replication_state", follower="copy", state="lagging") == 1, "lag of the sink"
+            lambda: daemon.metric("trueup_replication_state", follower="copy", state="caught_up") == 1, "known lag"
         )
-        kafka_stack.connect.rest.call("PUT", f"/connectors/{sink}/resume")
-        before = matched()
-        daemon.until(lambda: matched() >= before + 50, "matches after the sink went on")
-        assert {key for _, key, *_ in told(file)} == set(_QUIET)
+        audited = trueup("audit", "--stream", "config", "--format", "json", "--config", file, seconds=120)
+        assert audited.code == 1, audited
+        (table,) = audited.json["tables"]
+        assert {(one["key"]["id"], one["method"]) for one in table["rows_drifted"]} == {
+            (key, "visibility") for key in _QUIET
+        }
+    without = trueup("audit", "--format", "json", "--config", file, seconds=120)
+    assert (without.code, "--stream config" in without.json["tables"][0]["reason"]) == (4, True), without
     kafka_stack.release_all()
     follower.sql(f"drop database {database.name}")
 

@@ -29,7 +29,7 @@ def abroad(group: Group) -> Iterator[tuple[str, Remark]]:
 def _servers(group: Group, servers: Endpoints) -> Iterator[tuple[str, Remark]]:
     healthy = True
     for replica in (servers.leader, *servers.followers.values()):
-        for remark in _server(replica):
+        for remark in _server(replica, fed=replica.name in fed_names(group)):
             healthy = healthy and remark.level != "error"
             yield replica.name, remark
     if not healthy:
@@ -63,8 +63,11 @@ def _servers(group: Group, servers: Endpoints) -> Iterator[tuple[str, Remark]]:
     yield from watermark(group, servers.leader, others)
 
 
-def _server(replica: Replica) -> Iterator[Remark]:
-    if replica.dialect == "postgresql":
+def _server(replica: Replica, *, fed: bool) -> Iterator[Remark]:
+    """`fed`: a sink says how far it follows, not the server itself."""
+    if fed:
+        yield from _answers(replica)
+    elif replica.dialect == "postgresql":
         from connectors.postgres.checkup import server
         from connectors.postgres.replica import PostgresReplica
 
@@ -77,12 +80,16 @@ def _server(replica: Replica) -> Iterator[Remark]:
         assert isinstance(replica, MysqlReplica)
         yield from checkup.server(replica)
     else:
-        try:
-            identity = replica.identity()
-        except (Temporary, Permanent) as problem:
-            yield Remark("error", str(problem), "check address and login")
-        else:
-            yield Remark("ok", f"{identity.role.value}, {identity.engine} {identity.version}")
+        yield from _answers(replica)
+
+
+def _answers(replica: Replica) -> Iterator[Remark]:
+    try:
+        identity = replica.identity()
+    except (Temporary, Permanent) as problem:
+        yield Remark("error", str(problem), "check address and login")
+    else:
+        yield Remark("ok", f"{identity.role.value}, {identity.engine} {identity.version}")
 
 
 def _tables(replica: Replica, names: Sequence[TableName]) -> Iterator[Remark]:

@@ -143,9 +143,11 @@ class Tracing:
         if pair.compared is None:
             return told
         replica = self.servers.followers[name]
-        if name in self.fed:
-            return {**told, "why": "a sink feeds it: only the daemon can tell how far it is (trueup drift)"}
         try:
+            if name in self.fed:
+                row = replica.rows(pair.compared.follower, [key]).value.get(key)
+                why = "a sink feeds it: only the daemon can tell how far it is (trueup drift)"
+                return {**told, "row": self._masked(table, row.values if row else None), "why": why}
             position = _position(replica)
             outcome = self._judge(replica, pair.compared, key)
             row = replica.rows(pair.compared.follower, [key]).value.get(key)
