@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 from trueup.audit.progress import Watcher
 from trueup.audit.report import Json, Tally
@@ -21,7 +22,7 @@ from verifier.drift import Verdict
 from verifier.errors import Misconfigured, Permanent, Temporary
 from verifier.journal import Run, StreamState
 from verifier.marks import LEADER, Baseline, MarkJournal
-from verifier.ports import Clock, Replica
+from verifier.ports import Clock, Gather, Replica, in_turn
 from verifier.position import Position
 from verifier.table import Table, TableName
 
@@ -83,6 +84,7 @@ class Since:
     sources: Mapping[str, Source]
     followed_by: Mapping[str, tuple[str, ...] | str]
     clock: Clock
+    gather: Gather[_Standing] = in_turn
     _other: str | None = None
     """Why the run tells nothing about any table."""
     _standings: dict[str, _Standing] = field(default_factory=dict)
@@ -103,8 +105,9 @@ class Since:
         self._entries = {(entry["table"], entry["follower"]): entry for entry in report["tables"]}
         bases = self.marks.baselines(self.run.id)
         until = self.clock.now() + CAUGHT_UP_SECONDS
-        for name, source in self.sources.items():
-            self._standings[name] = self._standing(name, source, bases.get(name), until)
+        sources = list(self.sources.items())
+        asking = [partial(self._standing, name, source, bases.get(name), until) for name, source in sources]
+        self._standings = {name: one for (name, _), one in zip(sources, self.gather(asking), strict=True)}
 
     def noted(self, watcher: Watcher) -> None:
         """Tell at once what will be looked at as a whole, and why."""

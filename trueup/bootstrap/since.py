@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import cache, partial
 from typing import TYPE_CHECKING
@@ -53,10 +53,14 @@ def since_of(opened: OpenAudit, group: Group | None, run_id: str) -> Since:
         raise Misconfigured(f"no run {run_id!r} in this journal (see: trueup runs)")
     audit, servers = opened.audit, opened.servers
     sources = _sources(opened, group)
-    identities = {name: _identity(replica) for name, replica in servers.followers.items()}
-    fingerprint = audit.request.fingerprint(servers.leader.identity(), identities)
+    asking: list[Callable[[], Identity | None]] = [servers.leader.identity]
+    asking += [partial(_identity, replica) for replica in servers.followers.values()]
+    leader, *others = opened.pool.gather(asking)
+    assert leader is not None
+    identities = dict(zip(servers.followers, others, strict=True))
+    fingerprint = audit.request.fingerprint(leader, identities)
     followed = {name: _followed(identity, name, sources) for name, identity in identities.items()}
-    since = Since(run, opened.journal.marks, sources, followed, SystemClock())
+    since = Since(run, opened.journal.marks, sources, followed, SystemClock(), opened.pool.gather)
     since.begin(lambda settings: continues(settings, fingerprint))
     audit.walker = since.walk
     audit.closing = since.close
