@@ -160,8 +160,8 @@ class SinkRule:
         threads, last = [("our look",), (*(("begin", "fence") if self.joins else ()), *theirs)], ["barrier", "read"]
         if self.without == "the barrier":
             threads, last = [*threads, ("read",)], []
-        if self.without == "read through the ends":  # whenever the stream was read last
-            threads, last = [threads[0], theirs[:2], ("ends",)], ["barrier"]
+        if self.without == "read through the ends":  # the stream was read last before the look
+            threads, last = [threads[0], ("ends", "lo", "their look")], ["barrier"]
         missing = [name for thread in threads if (name := next((n for n in thread if state.get(n) is None), None))]
         return missing or [name for name in last if state.get(name) is None][:1]
 
