@@ -18,7 +18,7 @@ Interval = tuple[int, int]
 
 _OWNED = re.compile(r"#\d+(?=[:,\s]|$)")
 _OWNED_NEXT = re.compile(r"#\d+?(?=[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-)")
-"""MySQL 8.0 tells what several origins own with nothing between them: the next origin follows the number of the owner."""
+"""MySQL 8.0 tells what several origins own with nothing between them: the next origin follows the owner."""
 
 
 @dataclass(frozen=True, slots=True)
