@@ -80,7 +80,6 @@ class Sessions:
         self.recognise: Callable[[Session], None] = lambda session: None
         """Asked at each new connection; raises if another server answers than before."""
         self._pins = _TEXT | _MANNERS | _time_limits(self.limits.statement_seconds, self.limits.lock_seconds)
-        self._words = _words(self.url)
         self._lost_at = 0.0
         make: Any = self._connect  # the pool's stubs know no driver of this kind
         # A pool without an engine: that would import every dialect, and ask each server half a dozen questions.
@@ -123,7 +122,7 @@ class Sessions:
         self._pool.dispose()
 
     def _connect(self) -> PatientConnection:
-        parameters = {**_CONNECTING, "connect_timeout": self.limits.connect_seconds, **self._words}
+        parameters = {**_CONNECTING, "connect_timeout": self.limits.connect_seconds, **_words(self.url)}
         made = PatientConnection.connect(**parameters)
         made.patience = self.limits.statement_seconds + GRACE_SECONDS
         try:

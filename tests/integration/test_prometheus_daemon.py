@@ -41,7 +41,12 @@ groups:
       - {{name: stock, kind: violations, endpoint: leader, sql: select id from ledger where amount < 0, every: 1s}}
 """
 # What this group cannot have: no Kafka, nothing ever refused or repaired, no drift found late enough to matter.
-ABSENT = {"trueup_kafka_backlog_messages", "trueup_replication_lag_transactions", "trueup_slot_safe_bytes"}
+ABSENT = {
+    "trueup_kafka_backlog_messages",
+    "trueup_replication_lag_transactions",
+    "trueup_rogue_writes_total",
+    "trueup_slot_safe_bytes",
+}
 
 
 @contextmanager
