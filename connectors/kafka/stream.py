@@ -38,7 +38,7 @@ from connectors.kafka.port import Consumer, Record, Run
 from connectors.kafka.pressure import Pressure
 from connectors.kafka.topics import Topics
 from verifier.change import Batch, Blindness, Cause, DeadLetter, Transaction
-from verifier.errors import Misconfigured, Temporary
+from verifier.errors import Misconfigured, Permanent, Temporary
 from verifier.position import Position
 
 _RECORDS = 2000
@@ -201,7 +201,7 @@ class KafkaStream:
         for index, run in enumerate(polled.runs):
             try:
                 self._feed(run)
-            except Temporary:  # the registry of the schemas is away
+            except (Temporary, Permanent):  # the registry of the schemas is away, or refuses us
                 self._again(polled.runs[index:])
                 raise
         for place, offset in polled.ends.items():

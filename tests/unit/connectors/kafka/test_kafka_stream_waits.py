@@ -14,7 +14,7 @@ from connectors.debezium.decoder import Decoder
 from connectors.debezium.modes import RECOMMENDED
 from connectors.kafka.stream import KafkaStream
 from verifier.change import Batch
-from verifier.errors import Temporary
+from verifier.errors import Forbidden, Temporary, TrueupError
 from verifier.table import Column, Family, Table, TableName
 
 T = TableName("public", "t")
@@ -47,13 +47,17 @@ BOUNDARY = struct(
 
 
 class Away(Registered):
-    """A registry that can go away."""
+    """A registry that does not answer, or refuses us, until it is asked `after` times more."""
 
-    away = True
+    def __init__(self, problem: TrueupError, after: int = 0) -> None:
+        super().__init__()
+        self.problem: TrueupError | None = problem
+        self.after = after
 
     def schema(self, number: int) -> str:
-        if self.away:
-            raise Temporary("the registry does not answer")
+        self.after -= 1
+        if self.problem is not None and self.after < 0:
+            raise self.problem
         return super().schema(number)
 
 
@@ -87,8 +91,10 @@ def keys(batch: Batch) -> list[list[object]]:
     return [[change.key[0] for change in transaction.changes] for transaction in batch.transactions]
 
 
-def test_what_cannot_be_decoded_yet_is_read_again_and_nothing_is_skipped() -> None:
-    broker, registry = MemoryBroker(), Away()
+@pytest.mark.parametrize("after", [0, 1, 2])
+@pytest.mark.parametrize("problem", [Temporary("it does not answer"), Forbidden("the registry refuses us")])
+def test_what_cannot_be_decoded_yet_is_read_again_and_nothing_is_skipped(problem: TrueupError, after: int) -> None:
+    broker, registry = MemoryBroker(), Away(problem, after)
     broker.topic("p.transaction")
     broker.topic("p.public.t")
     consumer = MemoryConsumer(broker)
@@ -99,9 +105,9 @@ def test_what_cannot_be_decoded_yet_is_read_again_and_nothing_is_skipped() -> No
     write.transaction(1, 7, 8)
     write.transaction(2, 9)
     for _ in range(3):
-        with pytest.raises(Temporary):
+        with pytest.raises(type(problem)):
             stream.poll(changes_max=9, seconds_max=1.0)
-    registry.away = False
+    registry.problem = None
     batch = stream.poll(changes_max=9, seconds_max=1.0)
     assert keys(batch) == [[7, 8], [9]]
     assert batch.transactions[0].changes[0].after == {"id": "7"}
