@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from trueup import exits
+from trueup.audit.progress import visible
 from trueup.cli.known import ConfigOption, FormatOption, GroupOption
 from trueup.cli.listing import listed
 from trueup.cli.output import Listing, say, write
@@ -160,9 +161,19 @@ def _statements(rows: list[dict[str, Any]], out: Any) -> None:
     if not rows:
         print("no approved repairs (see: trueup repair plan, trueup repair approve)", file=out)
     for row in rows:
-        print(f"-- {row['id']} {row['table']} {row['key']}: {row['result']} {row['note']}".rstrip(), file=out)
+        note = f" ({row['note']})" if row["note"] else ""
+        print(visible(f"-- {row['id']} {row['table']} {row['key']}: {row['result']}{note}"), file=out)
         if row["statement"]:
-            print(row["statement"], file=out)
+            _statement(row["statement"], out)
+
+
+def _statement(sql: str, out: Any) -> None:
+    """The statement as it is; but for what would steer a terminal."""
+    lines = sql.split("\n")
+    shown = [visible(line) for line in lines] if out.isatty() else lines
+    if shown != lines:
+        print("-- with escapes in place of what cannot be printed; as it is with --format json", file=out)
+    print("\n".join(shown), file=out)
 
 
 def _actor() -> str:
