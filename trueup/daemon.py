@@ -11,6 +11,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -20,7 +21,7 @@ from apscheduler.jobstores.base import JobLookupError
 from apscheduler.schedulers.background import BackgroundScheduler
 
 from trueup.services.group import Service
-from verifier.errors import Permanent, Temporary
+from verifier.errors import Permanent, Temporary, TrueupError
 from verifier.ports import Clock
 
 logger = logging.getLogger("trueup.daemon")
@@ -146,8 +147,9 @@ class Daemon:
             return self._note(post, str(problem), _PERMANENT_SECONDS)
         except Exception as problem:
             # Everything else is a fault of trueup itself: say so loudly, and do not go on with a broken service.
-            post.dead = f"{type(problem).__name__}: {problem}"
-            logger.critical("service died", exc_info=True, extra={"action": "service_died", "service": post.title})
+            post.dead = _said(problem)
+            told = {"action": "service_died", "service": post.title, "why": post.dead, "trace": _calls(problem)}
+            logger.critical("service died", extra=told)
             self.failed(post)
             return 0.0
         finally:
@@ -168,3 +170,19 @@ class Daemon:
         post.failing_since = post.failing_since or self.clock.now()
         self.failed(post)
         return delay
+
+
+def _said(problem: Exception) -> str:
+    """What it says, if it is one of ours. Any other may quote a row, which health and log do not."""
+    kind = type(problem).__name__
+    return f"{kind}: {problem}" if isinstance(problem, TrueupError) else f"{kind}, a fault of trueup: see the log"
+
+
+def _calls(problem: BaseException) -> str:
+    """The calls that led to it and to what caused it, without the words of either."""
+    told: list[str] = []
+    one: BaseException | None = problem
+    while one is not None:
+        told.append(f"{type(one).__name__}\n{''.join(traceback.format_tb(one.__traceback__))}")
+        one = one.__cause__ or (None if one.__suppress_context__ else one.__context__)
+    return "because of ".join(told)

@@ -7,6 +7,9 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+import pytest
+
+from trueup import logs
 from trueup.clock import SystemClock
 from trueup.daemon import Daemon, Post
 from verifier.errors import Permanent, Temporary, Unsound
@@ -50,6 +53,21 @@ def test_a_fault_of_trueup_kills_one_service_and_says_which_and_why() -> None:
     finally:
         daemon.stop()
     assert daemon.dead() == ["shop: scan died: Unsound: a law does not hold"]
+
+
+def test_a_fault_tells_its_calls_and_not_what_it_quotes(caplog: pytest.LogCaptureFixture) -> None:
+    broken = Scripted("scan", [KeyError("4111 1111 1111 1111")])
+    daemon = Daemon([Post("shop", broken)], SystemClock())
+    daemon.start()
+    try:
+        until(lambda: bool(daemon.dead()))
+    finally:
+        daemon.stop()
+    assert daemon.dead() == ["shop: scan died: KeyError, a fault of trueup: see the log"]
+    (record,) = [one for one in caplog.records if getattr(one, "action", "") == "service_died"]
+    told = logs.JsonLines().format(record)
+    assert "4111" not in told
+    assert "raise self.troubles.pop(0)" in told
 
 
 def test_what_passes_is_tried_again_and_forgotten() -> None:
