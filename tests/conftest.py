@@ -3,8 +3,7 @@
 Tests against real servers wait for what other processes do, and a machine that is busy elsewhere can make a wait too
 short. There a test whose wait ran out is run once more, and the summary names it (`-rR`). What was found wrong is never
 forgiven: any other failure counts at once, and so does every failure of the tests that hold verdicts against facts or
-kill us, of laws, exploration and simulation, and of the conformance suites; but for a stream's Temporary error that no
-test expected, whose class says that one tries again, as the daemon does (a broker that elects a leader, for one).
+kill us, of the conformance suites, of laws, exploration and simulation.
 """
 
 from __future__ import annotations
@@ -15,7 +14,6 @@ import pytest
 
 _REAL_SERVERS = ("acceptance", "integration")
 _WAITED = [r"not within \d", r"TimeoutExpired", r"in vain"]
-_TEMPORARY = [r"verifier\.errors\.(Temporary|Unreachable)"]
 _NO_SECOND_CHANCE = ("truth", "killed", "live", "evidence", "standby", "apply", "interrupted")
 _TESTS = Path(__file__).parent
 
@@ -33,9 +31,6 @@ pytest_plugins = [
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        folder = item.path.relative_to(_TESTS).parts[0]
-        waits = folder in _REAL_SERVERS
+        waits = item.path.relative_to(_TESTS).parts[0] in _REAL_SERVERS
         if waits and not any(word in item.path.stem for word in _NO_SECOND_CHANCE):
-            item.add_marker(pytest.mark.flaky(reruns=1, reruns_delay=2, only_rerun=[*_WAITED, *_TEMPORARY]))
-        elif folder == "conformance" and item.path.stem.startswith("test_stream_"):
-            item.add_marker(pytest.mark.flaky(reruns=1, reruns_delay=2, only_rerun=_TEMPORARY))
+            item.add_marker(pytest.mark.flaky(reruns=1, reruns_delay=2, only_rerun=_WAITED))
