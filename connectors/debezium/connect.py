@@ -167,6 +167,8 @@ class Connect:
         where = f"kafka connect at {self._url} answered {code} to {call}"
         if code == 409:
             return Rebalancing(f"{where}: it is rebalancing; try again in a few seconds")
+        if code == 404 and not _in_its_words(body):  # its web server is up seconds before what answers there
+            return Temporary(f"{where}, not in its own words: it is starting, or this is another service")
         if code == 404:
             return NotRegistered(f"{where}: {said}; is the connector registered under that name")
         if code in (401, 403):
@@ -184,6 +186,13 @@ def redacted(config: Mapping[str, str]) -> dict[str, str]:
         name: REDACTED if _SECRET.search(name) and not value.startswith("${") else value
         for name, value in config.items()
     }
+
+
+def _in_its_words(body: bytes) -> bool:
+    try:
+        return isinstance(json.loads(body), dict)
+    except ValueError:
+        return False
 
 
 def _message(body: bytes) -> str:

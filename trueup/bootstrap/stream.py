@@ -329,7 +329,9 @@ class _Connector:
 
         try:
             status = Connect(url).status(self.name)
+            self.capture.presence.present()
         except NotRegistered:
+            self.capture.presence.absent()
             return f"connector {self.name} is not known to Kafka Connect: trueup connector register"
         except (Temporary, Permanent) as problem:
             return str(problem)

@@ -111,6 +111,7 @@ def test_secrets_are_hidden_and_references_are_not() -> None:
     [
         (409, {"message": "rebalance"}, Rebalancing, "rebalancing"),
         (404, {"message": "Connector shop not found"}, NotRegistered, "registered under that name"),
+        (404, b"<html>Error 404 Not Found</html>", Temporary, "it is starting"),
         (401, b"", Forbidden, "user and password"),
         (400, {"message": "database.password=hunter2 is wrong"}, Misconfigured, "is wrong"),
         (500, {"message": "worker is starting"}, Temporary, "worker is starting"),

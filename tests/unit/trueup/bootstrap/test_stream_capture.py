@@ -122,3 +122,22 @@ def test_a_connector_that_was_deleted_is_a_gap_and_so_is_its_return(connect_serv
     assert asked() == frozenset(), "what the new one does not tell may still be in flight"
     back = (Cause.GAP, "connector shop: it was registered anew, and need not go on where it was")
     assert (lost(50, 51), lost(52), asked()) == ([back], [], ORDERS)
+
+
+def test_whoever_watches_its_health_notices_too_while_nothing_is_judged(connect_server: ConnectServer) -> None:
+    capture, source = _capture(connect_server), Told()
+    stream = Guarded(source, capture.presence)
+    health = _Connector(connect_server.url, "shop", _Heard(at=1.0), capture)
+
+    def lost() -> list[str]:
+        health.asked_at = 0.0
+        health.alive()
+        return [one.detail for one in stream.poll(changes_max=1, seconds_max=0.0).blind]
+
+    connect_server.answers["GET /connectors/shop/status"] = (404, b"<html>its web server alone is up</html>")
+    assert (lost(), capture.presence.whole) == ([], True)
+    connect_server.answers["GET /connectors/shop/status"] = (404, {"message": "Connector shop not found"})
+    assert lost() == ["connector shop: Kafka Connect does not know it: trueup connector register"]
+    connect_server.answers["GET /connectors/shop/status"] = (200, _RUNS)
+    source.batch = Batch((Transaction(1, Lsn(51), 0.0),))
+    assert lost() == ["connector shop: it was registered anew, and need not go on where it was"]
