@@ -75,6 +75,7 @@ class Daemon:
     ticked: Callable[[Post, float], None] = lambda post, seconds: None
     failed: Callable[[Post], None] = lambda post: None
     _stopping: threading.Event = field(default_factory=threading.Event)
+    _handing: threading.Lock = field(default_factory=threading.Lock)
     _scheduler: _Turns | None = None
 
     def start(self) -> None:
@@ -96,7 +97,9 @@ class Daemon:
 
     def stop(self) -> None:
         """Let every tick in progress end, then stop. Services are closed by their owner."""
-        self._stopping.set()
+        # The scheduler holds its locks while it waits for turns to end: one that asks for its next would wait for ever.
+        with self._handing:
+            self._stopping.set()
         if self._scheduler is not None:
             self._scheduler.shutdown(wait=True)
 
@@ -118,10 +121,10 @@ class Daemon:
         return [f"{post.title}: {post.problem}" for post in self.posts if post.problem is not None]
 
     def _later(self, post: Post, seconds: float) -> None:
-        if self._stopping.is_set() or self._scheduler is None:
-            return
         at = datetime.now(UTC) + timedelta(seconds=seconds)
-        self._scheduler.add_job(self._turn, "date", run_date=at, args=[post])
+        with self._handing:
+            if not self._stopping.is_set() and self._scheduler is not None:
+                self._scheduler.add_job(self._turn, "date", run_date=at, args=[post])
 
     def _turn(self, post: Post) -> None:
         until = time.monotonic() + _TURN_SECONDS

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from trueup import daemon as daemon_module
 from trueup import logs
 from trueup.clock import SystemClock
 from trueup.daemon import Daemon, Post
@@ -147,3 +148,32 @@ class Shifted:
 
     def sleep(self, seconds: float) -> None:
         time.sleep(seconds)
+
+
+def test_a_turn_that_asks_for_its_next_while_all_stops_does_not_hold_the_end_up(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The scheduler stops with its locks held, and who asks it for a turn needs them."""
+    asking = threading.Event()
+
+    class Slow(daemon_module._Turns):
+        def add_job(self, *words: object, **more: object) -> object:
+            if threading.current_thread().name.startswith("ThreadPoolExecutor"):
+                asking.set()
+                until_stopped = time.monotonic() + 0.5
+                while self.running and time.monotonic() < until_stopped:
+                    time.sleep(0.01)
+            return super().add_job(*words, **more)
+
+    class Rare(Scripted):
+        def tick(self, now: float) -> float:
+            return super().tick(now) + 5.0
+
+    monkeypatch.setattr(daemon_module, "_Turns", Slow)
+    daemon = Daemon([Post("shop", Rare("scan"))], SystemClock())
+    daemon.start()
+    assert asking.wait(60)
+    ending = threading.Thread(target=daemon.stop, daemon=True)
+    ending.start()
+    ending.join(20)
+    assert not ending.is_alive()
