@@ -11,7 +11,6 @@ from __future__ import annotations
 import logging
 import threading
 import time
-import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -20,6 +19,7 @@ from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.jobstores.base import JobLookupError
 from apscheduler.schedulers.background import BackgroundScheduler
 
+from trueup.logs import calls
 from trueup.services.group import Service
 from verifier.errors import Permanent, Temporary, TrueupError
 from verifier.ports import Clock
@@ -151,7 +151,7 @@ class Daemon:
         except Exception as problem:
             # Everything else is a fault of trueup itself: say so loudly, and do not go on with a broken service.
             post.dead = _said(problem)
-            told = {"action": "service_died", "service": post.title, "why": post.dead, "trace": _calls(problem)}
+            told = {"action": "service_died", "service": post.title, "why": post.dead, "trace": calls(problem)}
             logger.critical("service died", extra=told)
             self.failed(post)
             return 0.0
@@ -179,13 +179,3 @@ def _said(problem: Exception) -> str:
     """What it says, if it is one of ours. Any other may quote a row, which health and log do not."""
     kind = type(problem).__name__
     return f"{kind}: {problem}" if isinstance(problem, TrueupError) else f"{kind}, a fault of trueup: see the log"
-
-
-def _calls(problem: BaseException) -> str:
-    """The calls that led to it and to what caused it, without the words of either."""
-    told: list[str] = []
-    one: BaseException | None = problem
-    while one is not None:
-        told.append(f"{type(one).__name__}\n{''.join(traceback.format_tb(one.__traceback__))}")
-        one = one.__cause__ or (None if one.__suppress_context__ else one.__context__)
-    return "because of ".join(told)

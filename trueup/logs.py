@@ -11,6 +11,7 @@ import logging
 import re
 import sys
 import time
+import traceback
 from typing import Any, Literal
 
 ROOTS = ("trueup", "verifier", "reconciler", "connectors", "dashboards", "config")
@@ -21,6 +22,16 @@ _PASSWORD = re.compile(r"(\w+://[^\s:/@]*):[^\s@]+@|(password\s*=\s*)\S+", re.IG
 def redacted(text: str) -> str:
     """The text without the passwords of URLs and of libpq's key=value strings."""
     return _PASSWORD.sub(lambda found: f"{found[1]}:***@" if found[1] else f"{found[2]}***", text)
+
+
+def calls(problem: BaseException) -> str:
+    """The calls that led to it and to what caused it, without the words of either: those may quote a row."""
+    told: list[str] = []
+    one: BaseException | None = problem
+    while one is not None:
+        told.append(f"{type(one).__name__}\n{''.join(traceback.format_tb(one.__traceback__))}")
+        one = one.__cause__ or (None if one.__suppress_context__ else one.__context__)
+    return "because of ".join(told)
 
 
 class TextLines(logging.Formatter):

@@ -182,12 +182,29 @@ def test_a_follower_that_is_down_stops_nobody_and_is_made_up_for(shop: TrioDatab
     assert {found[t, "subscriber"]["verdict"] for t in ("orders", "items")} == {"match"}
     assert {found[t, "gone"]["verdict"] for t in ("orders", "items")} == {"unverified"}
     assert "nobody answers" in found["orders", "gone"]["reason"]
+    assert "trying again" not in run.err, "who was never there is not waited for"
     assert f"--resume {run.report['run']}" in run.err.splitlines()[-1]
     back = ("--follower", f"gone={url(shop.trio.standby, shop.name)}", "--resume", str(run.report["run"]))
     again = trueup(*("audit", *servers(shop, "subscriber"), *back, "--format", "json"))
     assert again.code == 0, again.err
     assert {e["rows"]["follower"] for (t, _), e in by_table(again.report).items() if t == "orders"} == {3000}
     assert again.report["finished_at"] is not None
+
+
+def test_tables_that_a_stopped_run_did_not_come_to_are_named(shop: TrioDatabase, trueup: Program) -> None:
+    made = "".join(f"create table more{n} as select id from generate_series(1, 9) id;" for n in range(6))
+    for side in (shop.leader, shop.subscriber):
+        side.sql(made)
+    keys = [word for n in range(6) for word in ("--key", f"public.more{n}=id")]
+    words = ("audit", *servers(shop, "subscriber"), *keys, "--format", "json")
+    run = trueup(*words, "--stop-after", "1")
+    assert run.code == 4, run.err
+    reasons = {table: entry["reason"] for (table, _), entry in by_table(run.report).items()}
+    assert reasons.keys() == {"orders", "items", *(f"more{n}" for n in range(6))}
+    assert "stopped before the table was begun" in reasons.values()
+    assert "--resume" in run.err
+    again = trueup(*words, "--resume", str(run.report["run"]))
+    assert (again.code, {one["verdict"] for one in again.report["tables"]}) == (0, {"match"}), again.err
 
 
 def test_every_follower_down_is_exit_code_5(shop: TrioDatabase, trueup: Program) -> None:

@@ -178,6 +178,12 @@ def finding_entry(finding: Finding) -> Json:
     }
 
 
+def not_begun(table: TableName, schemes: Mapping[str, str]) -> list[Json]:
+    """Elements of `tables` for one to which a run that was stopped did not come; `schemes` by follower."""
+    why = "stopped before the table was begun"
+    return [table_entry(table, name, Tally(), scheme=scheme, problem=why) for name, scheme in schemes.items()]
+
+
 def report(
     run: str,
     *,

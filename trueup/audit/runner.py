@@ -18,7 +18,7 @@ from trueup.audit.keeping import PatientJournal
 from trueup.audit.lineup import Lineup, Side
 from trueup.audit.multiset import MultisetAudit
 from trueup.audit.patience import patiently
-from trueup.audit.report import Json, Tally, how_compared, overall, report, table_entry
+from trueup.audit.report import Json, Tally, how_compared, not_begun, overall, report, table_entry
 from trueup.audit.request import Request, continues
 from trueup.audit.shown import Shown
 from trueup.audit.table import TableAudit
@@ -26,7 +26,7 @@ from trueup.audit.tools import RowBudget, Tools
 from trueup.audit.walking import Walker, Walking
 from verifier.compare import Comparison
 from verifier.drift import Verdict
-from verifier.errors import Misconfigured, Permanent, Temporary, TrueupError, Unsound
+from verifier.errors import Misconfigured, Permanent, Temporary, TrueupError, Unreachable, Unsound
 from verifier.journal import Run
 from verifier.ports import Identity, Replica
 from verifier.table import Scheme, Table, TableName
@@ -151,7 +151,8 @@ class Audit:
             self._kept.flush()
             raise
         self._kept.flush()
-        return self._report(run, [entry for name in names for entry in entries.get(name, ())])
+        schemes = {follower: self._scheme(follower) for follower in self.followers}
+        return self._report(run, [one for name in names for one in entries.get(name) or not_begun(name, schemes)])
 
     def _identify(self) -> None:
         self._identities[self.leader.name] = self.leader.identity()
@@ -161,6 +162,8 @@ class Audit:
                 self._identities[name] = replica.identity()
             except (Temporary, Permanent) as problem:
                 problems.append(problem)
+                if isinstance(problem, Unreachable):  # not seen once: no table waits for it
+                    self.tools.away.add(name)
         if len(problems) == len(self.followers):
             raise problems[0]
 

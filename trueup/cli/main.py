@@ -112,11 +112,9 @@ def _usage_or_fault(error: Exception) -> int:
         return exits.USAGE
     if isinstance(code, int):
         return code
-    import traceback
+    from trueup.logs import calls
 
-    from trueup.logs import redacted
-
-    print(redacted("".join(traceback.format_exception(error))), file=sys.stderr, end="")
+    print(calls(error), file=sys.stderr, end="")
     print("trueup: this is a fault of trueup itself; nothing was verified", file=sys.stderr)
     return exits.UNVERIFIED
 
