@@ -6,7 +6,7 @@ from importlib import import_module
 
 import pytest
 
-from trueup.cli import exits
+from trueup import exits
 
 
 def test_it_shows_its_calls_and_no_row_that_it_quotes(
