@@ -22,7 +22,7 @@ from verifier.look import Look, Publishes, Row
 from verifier.outcome import Again, Differs, Equal, Moving, Outcome
 from verifier.ports import Gather, Replica
 from verifier.position import Position
-from verifier.table import Key, TableName
+from verifier.table import Key, Table, TableName
 from verifier.visibility import digests, judge, visibility_evidence
 from verifier.window import InFlight, Settled
 
@@ -55,6 +55,14 @@ class Sight(Protocol):
         ...
 
     def closed(self, ticket: int) -> None: ...
+
+
+class Seen(Protocol):
+    """A leader as this rule asks it."""
+
+    def point_digests(self, table: Table, keys: Collection[Key]) -> Look[Mapping[Key, int]]: ...
+    def rows(self, table: Table, keys: Collection[Key]) -> Look[Mapping[Key, Row]]: ...
+    def position(self) -> Position: ...
 
 
 class Told(Protocol):
@@ -99,7 +107,7 @@ class VisibilityJudging:
     """One attempt at `keys` of one table on one follower. `give_up_seconds` after its looks without the stream having
     come far enough, the looks are dropped and every key is `Moving`. `hot`: those whose after-images are kept."""
 
-    leader: Replica
+    leader: Seen
     follower: Replica
     compared: Comparison
     keys: Collection[Key]

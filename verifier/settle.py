@@ -96,6 +96,12 @@ class Room(Generic[Tag]):
             dues += [] if free is None else [max(self._due[0][0], free)]
         return min(dues, default=None)
 
+    def upcoming(self, now: float) -> list[Key]:
+        """The keys of the next batch, as far as they are due now."""
+        latest = min(now, self.until)
+        due = heapq.nsmallest(self.policy.batch_keys, (one for one in self._due if one[0] <= latest))
+        return [key for _, _, key in due if key in self._waiting]
+
     def advance(self, now: float) -> list[Leaving[Tag]]:
         """Do what is due; returns the keys that leave, of one batch at a time (what is due still: call again, so that
         no other batch's error takes these with it). A Temporary error postpones the batch and is not raised: its text

@@ -36,6 +36,7 @@ from trueup.services.check import CheckService, Scheduled
 from trueup.services.dirty import DirtyScan
 from trueup.services.follow import FollowService
 from trueup.services.group import GroupWorld, Service, Sighted, TableBook
+from trueup.services.joint import JointLooks
 from trueup.services.letters import DeadLetters
 from trueup.services.published import Published
 from trueup.services.relay import RelayService
@@ -208,9 +209,12 @@ def _wired(
     patience = SettlePolicy(
         wait_first_seconds=0.02, give_up_seconds=group.verify.patience, batch_keys=group.verify.batch_keys
     )
+    joint = (
+        JointLooks(servers.leader, len(group.followers)) if len(group.followers) > 1 and group.verify.every else None
+    )
     for one in group.followers:
         rounds = Rounds(group.verify.every, group.verify.load)
-        runtime.verify[one.name] = VerifyService(world, one.name, journal.stream, patience, rounds=rounds)
+        runtime.verify[one.name] = VerifyService(world, one.name, journal.stream, patience, rounds=rounds, joint=joint)
         if group.repair.mode != "off":
             runtime.repair[one.name] = _repair(group, one.name, world, journal, announcer, servers, one.repair_address)
     runtime.ends.append(partial(close_fed, followers))
@@ -326,16 +330,9 @@ def _repair(
 
     writes = policy.mode in (Mode.APPROVE, Mode.APPLY)
     return RepairService(
-        world,
-        follower,
-        journal.drifts,
-        journal.repairs,
-        journal.stream,
-        announcer,
-        policy,
-        None,
+        world, follower, journal.drifts, journal.repairs, journal.stream, announcer, policy, None,
         opening=opening if writes else None,
-    )
+    )  # fmt: skip
 
 
 def announced_by(announcer: Announcer, book: TableBook) -> Callable[[Drift, str], Event]:

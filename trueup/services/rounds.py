@@ -30,6 +30,10 @@ class Rounds:
         """Keys that are due by then belong to the round that begins now."""
         return began if self.every_seconds else math.inf
 
+    def number(self, began: float) -> int:
+        """The same for all rounds that begin within one interval."""
+        return math.floor(began / self.every_seconds + 1e-6) if self.every_seconds else 0
+
     def ended(self, began: float, now: float) -> None:
         """A round that began then has looked at what was due."""
         if not self.every_seconds:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 
 from trueup.services.group import GroupWorld
+from trueup.services.joint import JointLooks
 from trueup.services.rounds import Rounds
 from verifier.bracketing import BracketJudging
 from verifier.change import Blindness, Cause
@@ -24,7 +25,7 @@ from verifier.journal import StreamJournal, Touched
 from verifier.outcome import Differs, Judging, Moving
 from verifier.policy import SettlePolicy
 from verifier.position import Position
-from verifier.seeing import VisibilityJudging
+from verifier.seeing import Seen, VisibilityJudging
 from verifier.settle import Leaving, Room
 from verifier.table import Key, TableName
 
@@ -63,10 +64,13 @@ class VerifyService:
     hot_after: int = 3
     settled: Callable[[Verified], None] = lambda verified: None
     rounds: Rounds = field(default_factory=Rounds)
+    joint: JointLooks | None = None
+    """What reads the leader for several followers at once; None: each asks for itself."""
     reasons: Counter[str] = field(default_factory=Counter)
     _rooms: dict[TableName, Room[Touched]] = field(default_factory=dict)
     _held: set[tuple[TableName, Key]] = field(default_factory=set)
     _aside: dict[TableName, float] = field(default_factory=dict)
+    _leader: Seen | None = None
     _blocked: Position | None = None
     """The commit that the follower must apply before the journal has anything new for us."""
 
@@ -109,6 +113,9 @@ class VerifyService:
         self._admit(applied, now)
         for room in self._rooms.values():
             room.until = self.rounds.until(now)
+        if self.joint is not None:
+            wanted = {table: keys for table, room in self._rooms.items() if (keys := room.upcoming(now))}
+            self._leader = self.joint.begin(self.follower, self.rounds.number(now), wanted)
 
     def _advance(self, table: TableName, room: Room[Touched], now: float) -> float:
         """Let one table's room do what is due; returns the time after it."""
@@ -190,7 +197,7 @@ class VerifyService:
             raise Permanent(f"{table} cannot be compared on {self.follower} any more")
         room = self._rooms[table]
         failed = [key for key in keys if room.tries(key) >= self.hot_after]
-        return judging(self.world, self.follower, compared, keys, failed)
+        return judging(self.world, self.follower, compared, keys, failed, self._leader)
 
     def _settle(self, table: TableName, leaving: list[Leaving[Touched]], now: float) -> None:
         settled: list[Touched] = []
@@ -225,12 +232,19 @@ class VerifyService:
 
 
 def judging(
-    world: GroupWorld, follower: str, compared: Comparison, keys: list[Key], failed: Collection[Key] = ()
+    world: GroupWorld,
+    follower: str,
+    compared: Comparison,
+    keys: list[Key],
+    failed: Collection[Key] = (),
+    leader: Seen | None = None,
 ) -> Judging:
-    """An attempt by the best rule that can judge this table now. `failed`: those of `keys` that no look could judge."""
+    """An attempt by the best rule that can judge this table now. `failed`: those of `keys` that no look could judge;
+    `leader`: what the visibility rule shall ask in its place."""
     theirs = world.followers[follower]
     if world.sight is not None and not world.marked(follower) and world.sees(compared.leader.name):
         told = world.sight.hot
         hot = told.watch(compared.leader.name, keys, failed)
-        return VisibilityJudging(world.leader, theirs, compared, keys, world.sight, world.gather, hot=hot, told=told)
+        ours = leader or world.leader
+        return VisibilityJudging(ours, theirs, compared, keys, world.sight, world.gather, hot=hot, told=told)
     return BracketJudging(*world.sides(follower), compared, keys)
