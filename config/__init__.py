@@ -4,7 +4,7 @@
 connection. Passwords are references (`env:NAME`, `file:/path`) that are looked up only when they are used.
 """
 
-from config.beginning import KafkaSource, draft, grants
+from config.beginning import KafkaSource, draft
 from config.load import check, find, load, parse
 from config.problem import Problem, Severity
 from config.schema import schema
@@ -22,7 +22,6 @@ __all__ = [
     "draft",
     "example",
     "find",
-    "grants",
     "load",
     "parse",
     "schema",

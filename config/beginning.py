@@ -1,8 +1,4 @@
-"""A first configuration and the rights it needs, for `trueup init`.
-
-The rights are the least that the work takes: reading the tables, seeing replication state, and decoding the log only
-if the change stream is read straight from PostgreSQL.
-"""
+"""A first configuration, for `trueup init`."""
 
 from __future__ import annotations
 
@@ -41,8 +37,10 @@ def draft(
     group: str = "main",
     tables: Sequence[str] = ("public.*",),
     stream: KafkaSource | str | None = None,
+    repair_user: str | None = None,
 ) -> str:
-    """Commented YAML for one group: `followers` maps names to URLs; `stream` is a KafkaSource, `pgoutput` or None.
+    """Commented YAML for one group: `followers` maps names to URLs; `stream` is a KafkaSource, `pgoutput`, `binlog` or
+    None; `repair_user` is who writes repairs to followers.
 
     A password in a URL is not written down: its place takes a reference and the comment says which variable to set.
     """
@@ -50,6 +48,9 @@ def draft(
     lines.append("    followers:")
     for name, url in followers.items():
         lines += [f"      - name: {name}", *_endpoint(name, url, group, "        ")]
+        if repair_user is not None:
+            variable = _variable(group, name, "REPAIR_PASSWORD")
+            lines.append(f"        repair: {{user: {_quoted(repair_user)}, password: env:{variable}}}")
     lines += ["    tables:", f"      include: [{', '.join(_quoted(pattern) for pattern in tables)}]"]
     lines.append('      # exclude: ["public.audit_*"]')
     lines.append("      # exclude_columns: {public.orders: [note]}   # may differ; printed in every report")
@@ -73,12 +74,16 @@ def _endpoint(name: str, url: str, group: str, indent: str) -> list[str]:
         login, _, place = parts.netloc.rpartition("@")
         bare = url.replace(parts.netloc, f"{login.partition(':')[0]}@{place}", 1)
     lines = [f"{indent}url: {_quoted(bare)}"]
-    variable = f"{group}_{name}_PASSWORD".upper().replace("-", "_").replace(".", "_")
+    variable = _variable(group, name, "PASSWORD")
     if address.password_in_clear:
         lines.append(f"{indent}password: env:{variable}   # export {variable}=..., or file:/path")
     else:
         lines.append(f"{indent}# password: env:{variable}   # or file:/path")
     return lines
+
+
+def _variable(*words: str) -> str:
+    return "_".join(words).upper().replace("-", "_").replace(".", "_")
 
 
 def _stream(stream: KafkaSource | str | None) -> list[str]:
@@ -96,6 +101,8 @@ def _stream(stream: KafkaSource | str | None) -> list[str]:
             "      kind: pgoutput",
             "      pgoutput: {slot: trueup, publication: trueup, create: true}   # the slot retains log while away",
         ]
+    if stream == "binlog":
+        return ["    stream: {kind: binlog}                   # needs binlog_format=ROW, binlog_row_metadata=FULL"]
     return [
         "    # stream:                                # without one: scans only, nothing is verified within seconds",
         "    #   kind: kafka",
@@ -107,36 +114,3 @@ def _quoted(text: str) -> str:
     """Double-quoted YAML where a plain word would mean something else."""
     escaped = text.replace("\\", "\\\\").replace('"', '\\"')
     return f'"{escaped}"'
-
-
-def grants(*, user: str = "trueup", schemas: Sequence[str] = ("public",), decoding: bool = False) -> str:
-    """The least rights on a PostgreSQL server, as SQL to review and run there as an administrator.
-
-    `decoding`: the login also reads the log itself (a `pgoutput` stream on the leader).
-    """
-    role = _identifier(user)
-    lines = [
-        f"-- trueup only reads. Set the password with psql's \\password {role}.",
-        f"CREATE ROLE {role} LOGIN{' REPLICATION' if decoding else ''};",
-        f"GRANT pg_monitor TO {role};  -- replication state: positions, lag, slots",
-        f"ALTER ROLE {role} SET default_transaction_read_only = on;",
-    ]
-    for schema in schemas:
-        name = _identifier(schema)
-        lines += [
-            f"GRANT USAGE ON SCHEMA {name} TO {role};",
-            f"GRANT SELECT ON ALL TABLES IN SCHEMA {name} TO {role};",
-            f"ALTER DEFAULT PRIVILEGES IN SCHEMA {name} GRANT SELECT ON TABLES TO {role};  -- tables to come, by you",
-        ]
-    if decoding:
-        lines += [
-            "-- The change stream. Creating the publication needs its owner's rights, so do it here once.",
-            "CREATE PUBLICATION trueup FOR ALL TABLES;",
-            "-- Bound what an abandoned slot can retain (needs a reload):",
-            "-- ALTER SYSTEM SET max_slot_wal_keep_size = '10GB';",
-        ]
-    return "\n".join(lines) + "\n"
-
-
-def _identifier(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'

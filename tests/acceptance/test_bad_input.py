@@ -77,7 +77,12 @@ def clear(done: Done, code: int, *words: str) -> None:
         (GOOD, "lagg", 2, ["lagg"]),
         (GOOD, "lag --no-such-option", 2, ["--no-such-option"]),
         (GOOD, "init --leader postgresql://a@b/c --follower postgresql://a@d/c", 3, ["trueup.yaml exists"]),
-        (GOOD, "init --leader postgresql://a@b/c --follower postgresql://a@d/c --stream x", 2, ["none, pgoutput"]),
+        (
+            GOOD,
+            "init --leader postgresql://a@b/c --follower postgresql://a@d/c --stream x",
+            2,
+            ["none, pgoutput, binlog or kafka"],
+        ),
     ],
     ids=lambda value: value if isinstance(value, str) and " " not in value.partition("\n")[0] else None,
 )
@@ -115,15 +120,22 @@ def test_init_writes_what_config_check_accepts_and_no_password(tmp_path: Path, s
     secret = "s3cret-Pa55"
     words = [
         "--leader",
-        f"postgresql://trueup:{secret}@db1/shop",
+        f"postgresql://auditor:{secret}@db1/shop",
         "--follower",
         f"eu=postgresql://trueup:{secret}@db2/s",
+        "--table",
+        "sales.*",
+        "--repair-user",
+        "fixer",
     ]
     made = ok("init", *words, "--stream", stream, cwd=tmp_path)
     file = tmp_path / "trueup.yaml"
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert secret not in file.read_text() + made.out + made.err
-    assert "GRANT SELECT ON ALL TABLES" in made.out
+    assert ('CREATE ROLE "auditor" LOGIN REPLICATION;' in made.out) is (stream == "pgoutput")
+    assert 'GRANT SELECT ON ALL TABLES IN SCHEMA "sales" TO "auditor";' in made.out
+    assert 'GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA "sales" TO "fixer";' in made.out
+    assert "public" not in made.out
     before = file.read_text()
     clear(trueup("init", *words, cwd=tmp_path), 3, "exists")
     assert file.read_text() == before
@@ -131,6 +143,16 @@ def test_init_writes_what_config_check_accepts_and_no_password(tmp_path: Path, s
     assert "valid" in checked.err
     shown = ok("config", "show", cwd=tmp_path)
     assert secret not in shown.out
+
+
+def test_init_speaks_the_engines_own_sql(tmp_path: Path) -> None:
+    words = ("--leader", "mariadb://auditor@db1/shop", "--follower", "mariadb://auditor@db2/shop")
+    made = ok("init", *words, "--stream", "binlog", cwd=tmp_path)
+    assert "GRANT SELECT ON `shop`.* TO 'auditor'@'%';" in made.out
+    assert "GRANT REPLICATION SLAVE ON *.* TO 'auditor'@'%';" in made.out
+    assert "ROLE" not in made.out
+    assert 'include: ["shop.*"]' in (tmp_path / "trueup.yaml").read_text()
+    assert "valid" in ok("config", "check", cwd=tmp_path).err
 
 
 @pytest.mark.postgres

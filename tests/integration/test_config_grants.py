@@ -1,35 +1,54 @@
-"""The rights that `trueup init` writes down, given on a real server: enough to read, not enough to write."""
+"""The rights that `trueup init` writes down, given on real servers: enough to read, not enough to write."""
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 
 import psycopg
+import pymysql
 import pytest
 from fixtures.databases import Database
+from fixtures.mysql_servers import PairDatabase
 
-import config
+from connectors.mysql.replica import MysqlReplica, Options
+from connectors.postgres.rights import identifier
+from trueup.bootstrap.granting import granted
+from verifier.look import Role
 
-pytestmark = pytest.mark.postgres
+PASSWORD = "only4tests"
 
 
 @pytest.fixture
 def role(database: Database) -> Iterator[str]:
     name = f"reader {database.name}"
     yield name
-    database.sql(f'drop owned by "{name}"')
-    database.sql(f'drop role "{name}"')
+    for one in (name, f"{name} fixer"):
+        database.sql(f"drop owned by {identifier(one)}")
+        database.sql(f"drop role {identifier(one)}")
 
 
+@pytest.mark.postgres
 def test_the_granted_rights_are_enough_and_not_more(database: Database, role: str) -> None:
+    fixer = f"{role} fixer"
+    url = f"postgresql://{role.replace(' ', '%20')}@h/{database.name}"
     database.sql("create table before (id int primary key); insert into before values (1)")
-    database.sql(config.grants(user=role, decoding=True))
+    database.sql("create schema sales; create table sales.t (id int primary key); insert into sales.t values (3)")
+    leader, _, follower = granted(url, {"f": url}, ["public.*", "s?les.*"], decodes=True, repair_user=fixer).partition(
+        "-- follower f"
+    )
+    database.sql(leader)
+    database.sql(follower[follower.index("CREATE ROLE", follower.index("This login writes repairs")) :])
     database.sql("create table after (id int primary key); insert into after values (2)")
-    database.sql(f"alter role \"{role}\" password 'only4tests'")
-    parts = psycopg.conninfo.conninfo_to_dict(database.dsn)
-    login = psycopg.conninfo.make_conninfo(**{**parts, "user": role, "password": "only4tests"})
-    with psycopg.connect(login, autocommit=True) as reader:
-        assert reader.execute("select id from before union all select id from after").fetchall() == [(1,), (2,)]
+
+    def login(name: str) -> str:
+        database.sql(f"alter role {identifier(name)} password '{PASSWORD}'")
+        parts = psycopg.conninfo.conninfo_to_dict(database.dsn)
+        return psycopg.conninfo.make_conninfo(**{**parts, "user": name, "password": PASSWORD})
+
+    with psycopg.connect(login(role), autocommit=True) as reader:
+        every = "select id from before union all select id from after union all select id from sales.t"
+        assert reader.execute(every).fetchall() == [(1,), (2,), (3,)]
         assert reader.execute("select count(*) from pg_stat_replication where state = 'nonsense'").fetchall() == [(0,)]
         for statement in ("insert into before values (3)", "create table mine (id int)"):
             with pytest.raises(psycopg.errors.ReadOnlySqlTransaction):
@@ -37,7 +56,41 @@ def test_the_granted_rights_are_enough_and_not_more(database: Database, role: st
         reader.execute("set default_transaction_read_only = off")
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
             reader.execute("insert into before values (3)")
-    with psycopg.connect(login + " replication=database", autocommit=True) as decoder:
+    with psycopg.connect(login(role) + " replication=database", autocommit=True) as decoder:
         slot = f"g_{database.name}"
         decoder.execute(f"CREATE_REPLICATION_SLOT {slot} TEMPORARY LOGICAL pgoutput NOEXPORT_SNAPSHOT")
     assert database.sql("select pubname from pg_publication") == [("trueup",)]
+    with psycopg.connect(login(fixer), autocommit=True) as writer:
+        writer.execute("insert into before values (5); update sales.t set id = 6; delete from after")
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            writer.execute("truncate before")
+    assert database.sql("select id from before union all select id from sales.t") == [(1,), (5,), (6,)]
+
+
+def test_of_mariadb_and_mysql_as_well(pair_database: PairDatabase) -> None:
+    name, pair = pair_database.name, pair_database.pair
+    user = f"r_{name}"[:32]
+    url = pair.leader.url(name, user=user, password="unused")
+    pair_database.sql("create table t (id int primary key)", "insert into t values (1)")
+    rights = granted(url, {"f": url}, [f"{name}.*"], decodes=True)
+    try:
+        for line in rights.splitlines():
+            if line and not line.startswith("--"):
+                pair.leader.sql(line.partition(";  --")[0])
+        pair.leader.sql(f"alter user {user}@'%' {pair.leader.identified} account unlock")
+        pair.caught_up()
+        for server, role in ((pair.leader, Role.LEADER), (pair.replica, None)):
+            replica = MysqlReplica("it", server.url(name, user=user), Options(role=role))
+            try:
+                assert [str(one) for one in replica.tables(["*"])] == [f"{name}.t"]
+                replica.position()
+                assert replica.identity().engine == server.engine
+            finally:
+                replica.close()
+        login = {"host": "127.0.0.1", "port": pair.leader.port, "user": user, "password": pair.leader.password}
+        with contextlib.closing(pymysql.connect(**login, database=name)) as reader, reader.cursor() as cursor:
+            with pytest.raises(pymysql.err.OperationalError, match="denied"):
+                cursor.execute("delete from t")
+            cursor.execute("show master status")
+    finally:
+        pair.leader.sql(f"drop user {user}@'%'")

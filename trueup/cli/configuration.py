@@ -27,12 +27,16 @@ def register(app: typer.Typer) -> None:
 def init(
     leader: Annotated[str, typer.Option(help="Leader URL: postgresql://user@host:5432/database.")],
     follower: Annotated[list[str], typer.Option(help="NAME=URL; repeatable.")],
-    table: Annotated[list[str] | None, typer.Option(help="Patterns of tables (default: public.*).")] = None,
-    stream: Annotated[str, typer.Option(help="none, pgoutput, or kafka.")] = "none",
+    table: Annotated[
+        list[str] | None, typer.Option(help="Patterns of tables (default: public.*, or MySQL's database).")
+    ] = None,
+    stream: Annotated[str, typer.Option(help="none, pgoutput, binlog, or kafka.")] = "none",
+    repair_user: Annotated[str | None, typer.Option(help="Login that writes repairs to followers.")] = None,
     output: Annotated[Path, typer.Option(help="File to write.")] = Path("trueup.yaml"),
 ) -> int:
-    """Write a commented trueup.yaml, never over one that exists, and print the SQL of the rights that trueup needs."""
-    from config.beginning import KafkaSource, draft, grants
+    """Write a commented trueup.yaml, never over one that exists, and print each server's SQL of the rights it needs."""
+    from config.beginning import KafkaSource, draft
+    from trueup.bootstrap.granting import default_tables, granted
 
     followers: dict[str, str] = {}
     for number, text in enumerate(follower, 1):
@@ -42,20 +46,23 @@ def init(
     sources: dict[str, KafkaSource | str | None] = {
         "none": None,
         "pgoutput": "pgoutput",
+        "binlog": "binlog",
         "kafka": KafkaSource("localhost:9092", "shop", "http://localhost:8083"),
     }
     if stream not in sources:
-        raise typer.BadParameter(f"--stream {stream!r}: must be none, pgoutput or kafka")
+        raise typer.BadParameter(f"--stream {stream!r}: must be none, pgoutput, binlog or kafka")
     if output.exists():
         raise Misconfigured(f"{output} exists; name another --output or move it away")
-    text = draft(leader, followers, tables=tuple(table or ("public.*",)), stream=sources[stream])
+    tables = tuple(table or (default_tables(leader),))
+    text = draft(leader, followers, tables=tables, stream=sources[stream], repair_user=repair_user)
     try:
         output.touch(mode=0o600)
         output.write_text(text, encoding="utf-8")
     except OSError as problem:
         raise Misconfigured(f"cannot write {output}: {problem.strerror}") from problem
     say(f"wrote {output}; next: trueup config check, trueup doctor, trueup audit")
-    typer.echo(grants(decoding=stream == "pgoutput"))
+    decodes = stream in ("pgoutput", "binlog")
+    typer.echo(granted(leader, followers, tables, decodes=decodes, repair_user=repair_user))
     return exits.EQUAL
 
 

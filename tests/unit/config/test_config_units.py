@@ -59,11 +59,13 @@ def test_a_draft_loads_and_holds_no_password(stream: config.KafkaSource | str | 
     )
 
 
-def test_grants_name_the_least_rights() -> None:
-    sql = config.grants(user='odd"name', schemas=["shop"])
-    assert 'CREATE ROLE "odd""name" LOGIN;' in sql
-    assert 'GRANT pg_monitor TO "odd""name";' in sql
-    assert 'GRANT SELECT ON ALL TABLES IN SCHEMA "shop" TO "odd""name";' in sql
-    assert "REPLICATION" not in sql
-    assert "INSERT" not in sql
-    assert 'CREATE ROLE "trueup" LOGIN REPLICATION;' in config.grants(decoding=True)
+def test_a_draft_names_the_binlog_and_who_repairs() -> None:
+    followers = {"eu-2": "mariadb://u@h2/db"}
+    group = config.parse(config.draft("mariadb://u@h/db", followers, stream="binlog", repair_user="fixer")).groups[0]
+    assert group.stream is not None
+    assert group.stream.kind == "binlog"
+    assert group.followers[0].repair is not None
+    assert (group.followers[0].repair.user, group.followers[0].repair.password) == (
+        "fixer",
+        config.Secret("env:MAIN_EU_2_REPAIR_PASSWORD"),
+    )
