@@ -135,7 +135,7 @@ def test_init_writes_what_config_check_accepts_and_no_password(tmp_path: Path, s
     assert ('CREATE ROLE "auditor" LOGIN REPLICATION;' in made.out) is (stream == "pgoutput")
     assert 'GRANT SELECT ON ALL TABLES IN SCHEMA "sales" TO "auditor";' in made.out
     assert 'GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA "sales" TO "fixer";' in made.out
-    assert "public" not in made.out
+    assert '"public"' not in made.out
     before = file.read_text()
     clear(trueup("init", *words, cwd=tmp_path), 3, "exists")
     assert file.read_text() == before
