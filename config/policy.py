@@ -79,6 +79,9 @@ class Lag(Model):
 
     warn: Duration = 10.0
     """Above this a follower is `lagging`."""
+    stalled: Duration = 15.0
+    """A follower that is behind and has not moved for so long is `stalled`. One that a sink feeds moves when the sink
+    commits its offsets, which Kafka Connect does once a minute unless told otherwise."""
     max: Duration = 60.0
     """Above this repairs pause, because the follower may correct itself."""
 

@@ -175,7 +175,7 @@ def _wired(
     followers = with_fed(group, servers.leader, servers.followers, None if stream is None else stream.index)
     world = GroupWorld(group.name, servers.leader, followers, book, clock, pool.gather, sight)
     world.pauses = Pauses(journal.pauses, clock)
-    lag = SharedLag(LagTracker(interval_seconds=2.0, lagging_above=group.lag.warn))
+    lag = SharedLag(LagTracker(interval_seconds=2.0, lagging_above=group.lag.warn, stalled_after=group.lag.stalled))
     follow = None
     backlog = Backlog()
     if stream is not None:
@@ -196,6 +196,7 @@ def _wired(
         source_alive=stream.alive if stream is not None else lambda: None,
         hindrances=hindered(group, hindrances(servers)),
         lagging_above=group.lag.warn,
+        stalled_after=group.lag.stalled,
         retained=lambda: retained(servers, fed_names(group)),
     )
     watch.beats = open_beats(group, servers.leader, followers)

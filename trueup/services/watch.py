@@ -107,6 +107,8 @@ class WatchService:
     slots: dict[str, KeptLog] = field(default_factory=dict)
     lagging_above: float = 0.0
     """Seconds; for followers that show a watermark."""
+    stalled_after: float = 15.0
+    """The same."""
     watermark_seconds: float = 15.0
     """A watermark that stands for longer is counted up by nobody."""
     fault: str = ""
@@ -236,7 +238,7 @@ class WatchService:
         self.lag.mark(name, self._tracker, note)
 
     def _tracker(self) -> LagTracker:
-        return LagTracker(interval_seconds=2.0, lagging_above=self.lagging_above)
+        return LagTracker(interval_seconds=2.0, lagging_above=self.lagging_above, stalled_after=self.stalled_after)
 
     def why(self, follower: str) -> str:
         """What the server itself says hinders a follower; '' if nothing."""
