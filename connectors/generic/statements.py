@@ -20,8 +20,10 @@ from sqlalchemy import (
     cast,
     collate,
     column,
+    exists,
     false,
     literal,
+    literal_column,
     or_,
     select,
     text,
@@ -203,10 +205,11 @@ class Statements:
     def _condition(self, where: str) -> ColumnElement[bool]:
         """The user's own condition, which knows columns by their names on the leader. The line break ends a comment."""
         condition = _COLON.sub(r"\\:", f"({where}\n)")
-        renamed = [one for one in self.table.columns if one.stored != one.name]
+        renamed = [self._source.c[one.stored].label(one.name) for one in self.table.columns if one.stored != one.name]
         if renamed:
-            inner = select(*(self._source.c[one.stored].label(one.name) for one in renamed)).subquery("renamed")
-            return select(text(condition)).select_from(inner).scalar_subquery()
+            # In a scope of its own a name means the leader's column, also where another one here is called so.
+            row = select(*renamed).correlate(self._source).subquery("renamed")
+            return exists(select(literal_column("1")).select_from(row).where(text(condition)))
         return text(condition)  # type: ignore[return-value]
 
 

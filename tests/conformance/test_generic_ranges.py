@@ -231,6 +231,36 @@ def test_rows_without_a_whole_key_are_never_left_out_unseen(tmp_path: Path) -> N
         assert set(replica.row_digests(kept, KeyRange(None, (2,))).value) == {(1,)}
 
 
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_condition_knows_renamed_columns_by_the_names_of_the_leader(tmp_path: Path, engine: str) -> None:
+    """Also where another column here has the leader's name, and one that is not compared."""
+    rows = [(1, "a", "z", 5), (2, "b", "a", 6), (3, None, "a", 6), (4, "c", "b", 6)]
+    path = tmp_path / f"one.{engine}"
+    create = "create table t (id integer not null primary key, word varchar(9), v varchar(9), spare integer)"
+    hand: Any = duckdb.connect(str(path)) if engine == "duckdb" else sqlite3.connect(path)
+    with closing(hand):
+        hand.execute(create)
+        hand.executemany("insert into t values (?, ?, ?, ?)", rows)
+        hand.commit()
+    kind = SqliteReplica if engine == "sqlite" else GenericReplica
+    url = f"duckdb:///{path}" if engine == "duckdb" else f"sqlite:///{path}"
+    with closing(kind("one", url, Role.LEADER)) as replica:
+        stored = replica.table(TableName("main", "t"))
+        kept = (stored.column("id"), replace(stored.column("word"), name="v", source="word"))
+        for where, keys in (
+            ("v = 'a'", {1}),
+            ("v in ('a', 'b') and spare = 6 -- no more", {2}),
+            ("v is null or id = 4", {3, 4}),
+            ("v <> ':x'", {1, 2, 4}),
+        ):
+            table = replace(stored, columns=kept, where=where)
+            found = replica.row_digests(table, ALL).value
+            assert set(found) == {(key,) for key in keys}, where
+            assert replica.digest(table, ALL).value == Digest.of(found.values())
+            assert set(replica.rows(table, [(1,), (2,), (3,), (4,)]).value) == set(found)
+            assert replica.boundary(table, None, 0) == (min(keys),)
+
+
 def test_what_cannot_be_opened_is_told(tmp_path: Path) -> None:
     replica = GenericReplica("one", f"duckdb:///{tmp_path / 'none.duckdb'}")
     with pytest.raises(Unreachable, match="does not exist"):
