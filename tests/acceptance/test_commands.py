@@ -98,6 +98,7 @@ def test_exit_codes_and_json_of_questions(served: Served) -> None:
     assert late.code == 1, late
     (hop,) = [one for one in late.json["hops"] if one["state"] == "lagging"]
     assert (hop["hop"], "disabled" in hop["detail"]) == ("subscriber", True)
+    assert (hop["changes"], "counted from a change stream, and none is configured" in hop["detail"]) == (None, True)
 
 
 def _without_stream(text: str) -> str:

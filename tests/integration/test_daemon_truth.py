@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
 import time
 from pathlib import Path
 from typing import Any
 
 import pytest
-from fixtures.program import DaemonProcess, ok
+from fixtures.program import PROGRAM, DaemonProcess, ok
 from fixtures.running import Served
 from jsonschema import Draft202012Validator
 
@@ -99,6 +101,33 @@ def test_the_whole_loop_names_repairs_and_verifies_exactly_what_was_planted(serv
         assert served.password_free(ok("config", "show", "--config", served.file).out)
 
 
+def watched(served: Served, daemon: DaemonProcess) -> None:
+    """`lag --watch` tells again and again, until Ctrl-C, what the daemon knows of a late follower."""
+    process = subprocess.Popen(
+        [PROGRAM, "lag", "--watch", "--seconds", "0.5", "--format", "json", "--config", str(served.beside(daemon))],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    told, text = [], ""
+    while len(told) < 3:
+        line = process.stdout.readline()
+        assert line, "it ended by itself"
+        text += line
+        if line == "}\n":
+            told.append({hop["hop"]: hop for hop in json.loads(text)["hops"]})
+            text = ""
+    process.send_signal(signal.SIGINT)
+    _, error = process.communicate(timeout=60)
+    assert (process.returncode, error) == (0, "")
+    for hops in told:
+        assert (hops["trueup"]["state"], hops["standby"]["state"]) == ("caught_up", "caught_up")
+        late = hops["subscriber"]
+        assert (late["changes"], "unknown" in late["detail"]) == (3, False), late
+    assert 0 < told[0]["subscriber"]["seconds"] <= told[1]["subscriber"]["seconds"] <= told[2]["subscriber"]["seconds"]
+
+
 def test_an_idle_leader_is_caught_up_and_stays_so(served: Served) -> None:
     with served.daemon() as daemon:
         daemon.until_ready()
@@ -111,7 +140,16 @@ def test_an_idle_leader_is_caught_up_and_stays_so(served: Served) -> None:
             assert daemon.metric("trueup_replication_state", follower=follower, state="caught_up") == 1
             assert daemon.metric("trueup_replication_lag_seconds", follower=follower) == 0
         assert daemon.metric("trueup_stream_state", state="caught_up") == 1
+        served.subscription.pause()
+        for order in (6001, 6002, 6003):
+            served.leader.sql("insert into orders values (%s, 'new', 1, null)", (order,))
+        daemon.until(lambda: daemon.metric("trueup_replication_lag_changes", follower="subscriber") == 3, "3 changes")
+        watched(served, daemon)
     stopped = served.ask("lag", "--seconds", "1", "--format", "json")
+    served.subscription.resume()
     assert stopped.code == 4
+    (late,) = [hop for hop in stopped.json["hops"] if hop["hop"] == "subscriber"]
+    assert late["changes"] is None
+    assert "changes unknown: the daemon counts them from the stream, and none answers at 127.0.0.1:0" in late["detail"]
     (stream,) = [hop for hop in stopped.json["hops"] if hop["hop"] == "stream"]
     assert (stream["state"], f"nobody reads slot {served.slot}" in stream["detail"]) == ("unknown", True)

@@ -1,12 +1,14 @@
 """A look at lag without a daemon: positions of the servers, asked a few times over some seconds.
 
 The stream is not read (that is the daemon's, whose slot and offsets it must not touch): of it one learns what the
-leader's slot and Kafka Connect tell, and each hop's delay from the daemon, if one runs. Ages are told from when this
-look began, so a lag that is older shows as at least that old; the daemon's metrics know the full age.
+leader's slot and Kafka Connect tell. Each hop's delay, the changes that a follower lacks and their full age come from
+the daemon, if one runs; without one the changes are unknown, and ages are told from when this look began: a lag that is
+older shows as at least that old.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -16,7 +18,7 @@ from connectors.postgres.replica import PostgresReplica
 from trueup.bootstrap.beating import open_beats
 from trueup.bootstrap.fed import fed_lag, fed_names, hindered
 from trueup.bootstrap.servers import Address, patterns_of, watermark_of
-from trueup.bootstrap.telling import stream_hops
+from trueup.bootstrap.telling import completed, daemon_tells
 from trueup.bootstrap.watching import Watched, hindrances, open_watched, retained
 from trueup.bootstrap.watermark import Watermarks, open_watermarks
 from trueup.clock import SystemClock
@@ -80,8 +82,18 @@ class Lagging:
         whys = {lag.hop: self.watch.why(lag.hop) for lag in followers if lag.state is not LagState.CAUGHT_UP}
         for name in self._deleted():
             whys[name] = "; ".join(filter(None, (whys.get(name, ""), "the leader has deleted log that it needs")))
-        hops = stream_hops(self.settings, self.group.name) if self.group.stream is not None else []
-        return [*self._stream(), *hops, *followers], whys
+        daemon = daemon_tells(self.settings, self.group.name)
+        followers = [completed(lag, daemon, self._uncounted()) for lag in followers]
+        hops = daemon.hops if daemon is not None and self.group.stream is not None else ()
+        own = [hop for hop in self._stream() if hop.state is not LagState.CAUGHT_UP or hop.hop not in _names(hops)]
+        return [*own, *(hop for hop in hops if hop.hop not in _names(own)), *followers], whys
+
+    def _uncounted(self) -> str:
+        """Why nobody has counted the changes that a follower lacks."""
+        if self.group.stream is None:
+            return "they are counted from a change stream, and none is configured"
+        host, port = self.settings.http.place()
+        return f"the daemon counts them from the stream, and none answers at {host}:{port}"
 
     def _deleted(self) -> list[str]:
         """Followers that can never catch up, because what they need of the leader's binlog is gone."""
@@ -145,3 +157,7 @@ class Lagging:
             self.marks.close()
         self.servers.close()
         self.pool.close()
+
+
+def _names(hops: Iterable[HopLag]) -> frozenset[str]:
+    return frozenset(hop.hop for hop in hops)
