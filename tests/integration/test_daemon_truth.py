@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from fixtures.program import PROGRAM, DaemonProcess, ok
-from fixtures.running import Served
+from fixtures.running import Served, beside
 from jsonschema import Draft202012Validator
 
 pytestmark = pytest.mark.postgres
@@ -104,7 +104,7 @@ def test_the_whole_loop_names_repairs_and_verifies_exactly_what_was_planted(serv
 def watched(served: Served, daemon: DaemonProcess) -> None:
     """`lag --watch` tells again and again, until Ctrl-C, what the daemon knows of a late follower."""
     process = subprocess.Popen(
-        [PROGRAM, "lag", "--watch", "--seconds", "0.5", "--format", "json", "--config", str(served.beside(daemon))],
+        [PROGRAM, "lag", "--watch", "--seconds", "0.5", "--format", "json", "--config", str(beside(served, daemon))],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

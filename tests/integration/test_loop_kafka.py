@@ -14,7 +14,7 @@ import psycopg
 import pytest
 from confluent_kafka import Consumer, Producer
 from fixtures.program import DaemonProcess, ok
-from fixtures.running import Served
+from fixtures.running import Served, beside
 from jsonschema import Draft202012Validator
 from stack.native import KafkaStack
 
@@ -87,7 +87,7 @@ class Loop:
 
     def every_hop_is_told(self, daemon: DaemonProcess) -> None:
         """Leader to connector to Kafka to trueup, and leader to each follower: known, and caught up sooner or later."""
-        words = ("lag", "--seconds", "1", "--format", "json", "--config", str(self.served.beside(daemon)))
+        words = ("lag", "--seconds", "1", "--format", "json", "--config", str(beside(self.served, daemon)))
         deadline = time.monotonic() + 60
         while (done := self.served.ask(*words, config=False)).code != 0:
             assert time.monotonic() < deadline, done
