@@ -18,6 +18,10 @@ PostgreSQL's transactions have an id that the leader's view knows, and positions
 MySQL have global ids in place of both: `Transaction.commit` is the transaction's own id, with its place in the binlog
 where the stream knows it (`Logged`), and both looks tell by positions what they showed (`verifier.identified`). There
 `Transaction.xid` is for people alone, and a floor is everything that was left out, not merely the last of it.
+
+Where numbers of one domain do not only grow (MariaDB without gtid_strict_mode), a position does not tell what a
+follower shows. From such a transaction on nothing is judged, until one with a higher number has come behind it: whoever
+shows that one shows all that came before.
 """
 
 from __future__ import annotations
@@ -26,11 +30,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, TypeVar
 
-from verifier.change import Batch, Blindness, Transaction
+from verifier.change import Batch, Blindness, Cause, Transaction
 from verifier.commits import Commits, Settled
 from verifier.errors import Unsound
-from verifier.gtid import Binlog
-from verifier.identified import Identified, identifies
+from verifier.gtid import Binlog, DomainGtids
+from verifier.identified import Identified, identifies, passed
 from verifier.images import Bounds
 from verifier.look import Look, Publishes
 from verifier.numbered import Numbered
@@ -41,6 +45,7 @@ from verifier.view import Mark, View
 T = TypeVar("T")
 
 CHANGES_MAX = 200_000
+_DISORDER = "{} came behind a higher number of its domain, or the same; set global gtid_strict_mode = ON"
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +100,7 @@ class TransactionWindow:
         self._commits: Commits = Numbered()  # parallel to the entries
         self._changes = 0
         self._read_through: Position | None = valid_from
+        self._disorder: DomainGtids | None = None
         self._floors: dict[TableName | None, _Floor] = {
             None: _Floor(valid_from, None, "the change stream began after these looks")
         }
@@ -102,6 +108,12 @@ class TransactionWindow:
     @property
     def read_through(self) -> Position | None:
         return self._read_through
+
+    @property
+    def disordered(self) -> bool:
+        """Whether the ids of the latest transactions tell nothing. How far the stream was read by then must not be
+        recorded: whoever began behind it would not know."""
+        return self._disorder is not None
 
     @property
     def changes(self) -> int:
@@ -128,14 +140,15 @@ class TransactionWindow:
         """Take in what one poll brought; returns the transactions that were new. Unsound if the stream delivers behind
         a barrier that it has declared."""
         taken = [transaction for transaction in batch.transactions if self._append(transaction)]
-        if batch.read_through is not None and not _covers(self._read_through, batch.read_through):
-            self._read_through = batch.read_through
+        through = self._in_order(batch.read_through)
+        if through is not None and not _covers(self._read_through, through):
+            self._read_through = through
         for blindness in batch.blind:
-            self._lose(blindness, batch.read_through)
-        if batch.read_through is not None:
+            self._lose(blindness, through)
+        if through is not None:
             for floor in self._floors.values():
                 if floor.position is None:
-                    floor.position = batch.read_through
+                    floor.position = through
         self._place_floors()
         if self._changes > self._changes_max:
             self._overflow()
@@ -157,12 +170,8 @@ class TransactionWindow:
         because only then is the first commit behind `follower.high` known, and every transaction that the leader's
         look saw. `settled`, asked before the follower's look, makes a subscriber's lower bound exact.
         """
-        if follower.proviso is not None:
-            lacking = follower.proviso.lacking()  # asked first: what is refused when nothing lacks is refused for good
-            if refused := follower.proviso.refused():
-                return InFlight(all=True, why=refused)
-            if lacking:
-                return InFlight(ready=False, why=lacking)
+        if (hindered := self._hindered(follower)) is not None:
+            return hindered
         commits = self._fit(barrier)
         for needed in commits.needed(barrier, leader, follower):
             if not _covers(self._read_through, needed):
@@ -205,6 +214,12 @@ class TransactionWindow:
 
     def _append(self, transaction: Transaction) -> bool:
         commit, commits = transaction.commit, self._fit(transaction.commit)
+        if isinstance(commits, Identified):
+            disorder = commits.disordered(commit, self._read_through)
+            if disorder is not None:
+                self._lose(Blindness(Cause.GAP, None, _DISORDER.format(commit.text())), None)
+                self._disorder = disorder if self._disorder is None else self._disorder.union(disorder)
+                commits = self._fit(commit)
         if _covers(self._floors[None].position, commit) or commits.has(commit):
             return False  # delivered before, or below the floor, where not knowing it is allowed for
         if _covers(self._read_through, commit) or not commits.follows(commit):
@@ -219,6 +234,12 @@ class TransactionWindow:
         commits.append(transaction, self._floors[None].position, self._floors[None].mark)
         self._changes += size
         return True
+
+    def _in_order(self, through: Position | None) -> Position | None:
+        """None while numbers tell nothing."""
+        if self._disorder is not None and through is not None and passed(self._disorder, through):
+            self._disorder = None
+        return through if self._disorder is None else None
 
     def _fit(self, position: Position) -> Commits:
         """The commits, of the kind that such a position belongs to: what the leader is shows at the first."""
@@ -268,6 +289,17 @@ class TransactionWindow:
         return count
 
     # the judgement
+
+    def _hindered(self, follower: Look[T]) -> InFlight | None:
+        if self._disorder is not None:
+            return InFlight(all=True, why=self._floors[None].why)
+        if follower.proviso is not None:
+            lacking = follower.proviso.lacking()  # asked first: what is refused when nothing lacks is refused for good
+            if refused := follower.proviso.refused():
+                return InFlight(all=True, why=refused)
+            if lacking:
+                return InFlight(ready=False, why=lacking)
+        return None
 
     def _refusal(self, table: TableName, view: View, shown: Position | None) -> str:
         for floor in (self._floors[None], self._floors.get(table), self._joined.get(table)):
