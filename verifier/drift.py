@@ -11,6 +11,8 @@ import enum
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
+from verifier.digest import Digest
+from verifier.errors import Unsound
 from verifier.packed import PackedDigests
 from verifier.table import Key, TableName, Value
 
@@ -100,7 +102,8 @@ class Drift:
 
 def differing(leader: Mapping[Key, int], follower: Mapping[Key, int]) -> Iterator[tuple[Key, Kind]]:
     """Each key on which the two sides disagree. Matched by key, never by order: engines collate differently.
-    Packed digests are compared as they are."""
+    Packed digests are compared as they are, row by row where rows share a key (`extra` then: the follower has more rows
+    of it); Permanent if only one side is packed and has such rows, since a mapping hides them."""
     if isinstance(leader, PackedDigests) and isinstance(follower, PackedDigests):
         compared = leader.compare(follower)
         if compared is not None:
@@ -114,3 +117,20 @@ def differing(leader: Mapping[Key, int], follower: Mapping[Key, int]) -> Iterato
             yield key, Kind.MISMATCHED
     for key in follower.keys() - leader.keys():
         yield key, Kind.EXTRA
+
+
+def told_apart(leader: Mapping[Key, int], follower: Mapping[Key, int]) -> dict[Key, Kind]:
+    """The keys on which the two sides disagree. None is a proof that they hold the same rows, so Unsound if the digests
+    of these very rows are not equal: something was lost between the rows and their keys."""
+    found = dict(differing(leader, follower))
+    if not found and digest_of(leader) != digest_of(follower):
+        raise Unsound(
+            f"rows of the two sides add up to {digest_of(leader)} and {digest_of(follower)}, and no key differs; "
+            "nothing is concluded from them (please report this)"
+        )
+    return found
+
+
+def digest_of(rows: Mapping[Key, int]) -> Digest:
+    """Count and sum of row hashes."""
+    return rows.digest() if isinstance(rows, PackedDigests) else Digest.of(rows.values())

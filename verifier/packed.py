@@ -2,7 +2,8 @@
 
 A chunk's digests are usually compared with another server's and thrown away, and nearly all of them are equal. So
 they stay packed: sixteen bytes a row, key and hash, compared as bytes; a dictionary is built only where the rows of
-the two sides do not line up.
+the two sides do not line up. Rows that share a key are never made one: two packed values are compared row by row, and
+a mapping that would hide one of them is refused.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import struct
 import sys
 from array import array
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
 from verifier.digest import MODULUS, Digest
@@ -46,7 +48,9 @@ class PackedDigests(Mapping[Key, int]):
         return cls(None, _unique(dict(zip(zip(*columns, strict=True), numbers, strict=True)), len(numbers)))
 
     def compare(self, other: PackedDigests) -> tuple[Sequence[Key], Sequence[Key], Sequence[Key]] | None:
-        """Keys whose hashes differ, keys only here, keys only there; None if either is not packed."""
+        """Keys whose hashes differ, keys of which more rows are here, keys of which more rows are there; None if either
+        is not packed. Nothing says that a key is unique: a follower may have lost its primary key, or a user named one.
+        So every row counts, and three empty answers mean that both sides hold the very same rows."""
         if self._packed is None or other._packed is None:
             return None
         if self._packed == other._packed:
@@ -91,8 +95,9 @@ def _unique(found: dict[Key, int], rows: int) -> dict[Key, int]:
 
 
 def _merged(left: bytes, right: bytes) -> tuple[list[Key], list[Key], list[Key]] | None:
-    """What differs, if both sides sent their rows in ascending order of the key, as a walk along an index does; None
-    if they did not: then a key would be met as missing here and as extra there."""
+    """What differs, if both sides sent their rows in ascending order of the key, as a walk along an index does. Every
+    row that is not passed beside its equal is named, so nothing is missed in any order; but None if a key would be
+    named more than once, which happens only where rows are not in order, or share a key."""
     unequal: list[int] = []
     missing: list[int] = []
     extra: list[int] = []
@@ -114,7 +119,7 @@ def _merged(left: bytes, right: bytes) -> tuple[list[Key], list[Key], list[Key]]
         j += _RECORD if ours >= theirs else 0
     missing += (key for key, _ in _PAIR.iter_unpack(left[i:]))
     extra += (key for key, _ in _PAIR.iter_unpack(right[j:]))
-    if not set(missing).isdisjoint(extra):
+    if len({*unequal, *missing, *extra}) != len(unequal) + len(missing) + len(extra):
         return None
     return [(key,) for key in unequal], [(key,) for key in missing], [(key,) for key in extra]
 
@@ -128,9 +133,23 @@ def _skip(left: bytes, i: int, right: bytes, j: int, size: int) -> tuple[int, in
 
 
 def _by_key(left: bytes, right: bytes) -> tuple[list[Key], list[Key], list[Key]]:
-    ours: dict[int, int] = dict(_PAIR.iter_unpack(left))
-    theirs: dict[int, int] = dict(_PAIR.iter_unpack(right))
+    """The same in any order. Where rows share a key the rows of each key are compared as a multiset."""
+    ours, theirs = dict(_PAIR.iter_unpack(left)), dict(_PAIR.iter_unpack(right))
+    if len(ours) * _RECORD != len(left) or len(theirs) * _RECORD != len(right):
+        return _by_rows(left, right)
     apart = [key for key, value in ours.items() if theirs.get(key) != value]
     unequal: list[Key] = [(key,) for key in apart if key in theirs]
     missing: list[Key] = [(key,) for key in apart if key not in theirs]
     return unequal, missing, [(key,) for key in theirs.keys() - ours.keys()]
+
+
+def _by_rows(left: bytes, right: bytes) -> tuple[list[Key], list[Key], list[Key]]:
+    ours, theirs = Counter(_PAIR.iter_unpack(left)), Counter(_PAIR.iter_unpack(right))
+    ahead: Counter[int] = Counter()
+    for (key, _), rows in (ours - theirs).items():
+        ahead[key] += rows
+    for (key, _), rows in (theirs - ours).items():
+        ahead[key] -= rows
+    unequal: list[Key] = [(key,) for key, rows in ahead.items() if rows == 0]
+    missing: list[Key] = [(key,) for key, rows in ahead.items() if rows > 0]
+    return unequal, missing, [(key,) for key, rows in ahead.items() if rows < 0]

@@ -18,10 +18,9 @@ from dataclasses import dataclass, field
 from verifier.chunk import ChunkSize
 from verifier.compare import Comparison
 from verifier.digest import Digest
-from verifier.drift import Kind, differing
-from verifier.errors import Permanent, Temporary, Unsound
+from verifier.drift import Kind, digest_of, told_apart
+from verifier.errors import Permanent, Temporary, TrueupError, Unsound
 from verifier.keyrange import Chunk, KeyRange
-from verifier.packed import PackedDigests
 from verifier.ports import Clock, Gather, Replica
 from verifier.table import Key, Table
 
@@ -109,25 +108,21 @@ class TableScan:
 
     def _compared(self, index: int, within: KeyRange, looks: _Looks) -> ChunkRead:
         """Which rows differ: from the row digests if they were asked for, else asked for now."""
-        troubles = dict(looks.troubles)
+        troubles: dict[str, TrueupError] = dict(looks.troubles)
         found: dict[str, FollowerChunk] = {}
         for name, (replica, compared) in self.sides.items():
             if name in troubles:
                 continue
             ours, theirs = looks.pair(name, compared)
-            suspects: Mapping[Key, Kind] = {}
-            if ours.rows is not None and theirs.rows is not None:
-                suspects = dict(differing(ours.rows, theirs.rows))
-            elif ours.digest != theirs.digest:
-                try:
-                    suspects = self._suspects(replica, compared, within)
-                except (Temporary, Permanent) as problem:
-                    troubles[name] = problem
-                    continue
+            try:
+                suspects = self._suspects(replica, compared, within, ours, theirs)
+            except (Temporary, Permanent, Unsound) as problem:
+                troubles[name] = problem
+                continue
             (self._differed.add if suspects else self._differed.discard)(name)
             found[name] = FollowerChunk(theirs.digest, suspects)
         chunk = Chunk(next(iter(self.sides.values()))[1].leader.name, within, index)
-        refused = frozenset(name for name, problem in troubles.items() if isinstance(problem, Permanent))
+        refused = frozenset(name for name, problem in troubles.items() if not isinstance(problem, Temporary))
         failed = {name: str(problem) for name, problem in troubles.items()}
         return ChunkRead(chunk, looks.leader, found, failed, looks.seconds, refused)
 
@@ -220,14 +215,20 @@ class TableScan:
             looks.reads[side, columns] = answer
         return looks
 
-    def _suspects(self, replica: Replica, compared: Comparison, within: KeyRange) -> Mapping[Key, Kind]:
-        ours, theirs = self.gather(
+    def _suspects(
+        self, replica: Replica, compared: Comparison, within: KeyRange, ours: _Read, theirs: _Read
+    ) -> Mapping[Key, Kind]:
+        if ours.rows is not None and theirs.rows is not None:
+            return told_apart(ours.rows, theirs.rows)
+        if ours.digest == theirs.digest:
+            return {}
+        mine, others = self.gather(
             [
                 lambda: self.leader.row_digests(compared.leader, within).value,
                 lambda: replica.row_digests(compared.follower, within).value,
             ]
         )
-        return dict(differing(ours, theirs))  # type: ignore[arg-type]
+        return told_apart(mine, others)  # type: ignore[arg-type]
 
     def _advance(self, index: int, remaining: KeyRange, within: KeyRange) -> None:
         self.todo.pop(0)
@@ -276,7 +277,7 @@ def _timed(clock: Clock, replica: Replica, table: Table, within: KeyRange, rows_
             return _Read(replica.digest(table, within).value, clock.now() - began)
         rows = replica.row_digests(table, within).value
         seconds = clock.now() - began
-        return _Read(rows.digest() if isinstance(rows, PackedDigests) else Digest.of(rows.values()), seconds, rows)
+        return _Read(digest_of(rows), seconds, rows)
 
     return call
 
@@ -293,13 +294,9 @@ def _caught(call: Callable[[], object]) -> Callable[[], object]:
     return caught
 
 
-def remaining(settled: Sequence[Chunk], pending: Sequence[Chunk]) -> list[tuple[int, KeyRange]]:
-    """What a resumed walk still has to read: chunks that were read but had not settled, then the open tail."""
-    todo = [(chunk.index, chunk.range) for chunk in sorted(pending, key=lambda c: c.index)]
-    known = [*settled, *pending]
-    if not known:
+def remaining(read: Sequence[Chunk]) -> list[tuple[int, KeyRange]]:
+    """What a resumed walk still has to read: what lies behind the chunks that were read."""
+    if not read:
         return [(0, KeyRange())]
-    last = max(known, key=lambda c: c.index)
-    if last.range.upper is not None:
-        todo.append((last.index + 1, KeyRange(last.range.upper, None)))
-    return todo
+    last = max(read, key=lambda chunk: chunk.index)
+    return [] if last.range.upper is None else [(last.index + 1, KeyRange(last.range.upper, None))]

@@ -117,7 +117,8 @@ def summed(hashes: Iterable[int]) -> Digest:
 
 
 def packed(table: Table, found: Iterable[tuple[Key, int]]) -> PackedDigests:
-    """Keys and hashes as one packed value. Permanent if they are more than `ROWS_MAX`, or two rows share a key."""
+    """Keys and hashes as one packed value. Permanent if they are more than `ROWS_MAX`, or two rows share a key that is
+    not one integer; rows that share an integer are all in it, and whoever compares it sees them."""
     if len(table.key) == 1 and table.key_columns()[0].meets_as is Family.INTEGER:
         record = struct.Struct(">qQ").pack
         whole = bytearray()

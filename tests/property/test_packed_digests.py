@@ -1,14 +1,20 @@
-"""Packed digests find exactly what dictionaries find, in whatever order either side sent its rows."""
+"""Packed digests find exactly what dictionaries find, in whatever order either side sent its rows; and where rows share
+their key, which no dictionary could hold, exactly the keys whose rows are not the same ones on both sides."""
 
 from __future__ import annotations
 
 import struct
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from operator import itemgetter
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from verifier.digest import Digest
-from verifier.drift import differing
+from verifier.drift import Kind, differing, told_apart
+from verifier.errors import Permanent, Unsound
 from verifier.packed import PackedDigests
 from verifier.table import Key
 
@@ -18,7 +24,11 @@ chunks = st.dictionaries(int64, uint64, max_size=12)
 
 
 def packed(rows: dict[int, int]) -> PackedDigests:
-    return PackedDigests.whole(b"".join(struct.pack(">qQ", key, value) for key, value in rows.items()))
+    return listed(rows.items())
+
+
+def listed(rows: Iterable[tuple[int, int]]) -> PackedDigests:
+    return PackedDigests.whole(b"".join(struct.pack(">qQ", key, value) for key, value in rows))
 
 
 def plain(rows: dict[int, int]) -> dict[Key, int]:
@@ -71,3 +81,58 @@ def test_keys_beside_their_hashes(rows: list[tuple[str, int, int]]) -> None:
     made = PackedDigests.beside(columns, b"".join(struct.pack(">Q", value) for _, _, value in rows))
     assert dict(made) == {(text, number): value for text, number, value in rows}
     assert PackedDigests.beside([None, None], b"") == {}
+
+
+shared = st.lists(st.tuples(st.integers(-2, 2), st.integers(0, 2)), max_size=8)
+"""Rows that mostly share their keys."""
+
+
+@settings(max_examples=150)
+@given(shared, st.data(), st.booleans())
+def test_no_row_hides_behind_another_one_of_its_key(rows: list[tuple[int, int]], data: st.DataObject, by: bool) -> None:
+    """Both sides doubled, the follower an altered and reordered copy; as an index walks them, or as they lie."""
+    by_id = itemgetter(0)
+    altered = data.draw(st.permutations(rows)) + data.draw(shared)
+    other = altered[data.draw(st.integers(0, 2)) :]
+    left, right = (sorted(rows, key=by_id), sorted(other, key=by_id)) if by else (rows, other)
+    expected: dict[Key, Kind] = {}
+    for key in {key for key, _ in left + right}:
+        ours, theirs = (Counter(value for k, value in side if k == key) for side in (left, right))
+        ahead = ours.total() - theirs.total()
+        if ours != theirs:
+            expected[key,] = Kind.MISMATCHED if ahead == 0 else Kind.MISSING if ahead > 0 else Kind.EXTRA
+    assert told_apart(listed(left), listed(right)) == expected
+    assert (listed(left).digest() == listed(right).digest()) or expected
+    backwards = {Kind.MISSING: Kind.EXTRA, Kind.EXTRA: Kind.MISSING, Kind.MISMATCHED: Kind.MISMATCHED}
+    assert told_apart(listed(right), listed(left)) == {key: backwards[kind] for key, kind in expected.items()}
+
+
+@given(shared, st.dictionaries(st.integers(-2, 2), st.integers(0, 2)))
+def test_a_mapping_of_rows_that_share_a_key_is_refused(rows: list[tuple[int, int]], other: dict[int, int]) -> None:
+    made, doubled = listed(rows), len({key for key, _ in rows}) != len(rows)
+    sides: list[tuple[Mapping[Key, int], Mapping[Key, int]]] = [(made, plain(other)), (plain(other), made)]
+    for left, right in sides:
+        if not doubled:
+            assert told_apart(left, right) == dict(differing(dict(left), dict(right)))
+            continue
+        with pytest.raises(Permanent, match="share their key"):
+            told_apart(left, right)
+    if doubled:
+        keys = [[str(key) for key, _ in rows]]
+        with pytest.raises(Permanent, match="share their key"):
+            PackedDigests.beside(keys, b"".join(struct.pack(">Q", value) for _, value in rows))
+
+
+class _Lossy(dict[Key, int]):
+    """A mapping whose values tell of a row that its keys do not."""
+
+    def values(self) -> list[int]:  # type: ignore[override]
+        return [*super().values(), 7]
+
+
+def test_no_key_that_differs_proves_nothing_where_the_digests_of_the_rows_differ() -> None:
+    rows: dict[Key, int] = {(1,): 5}
+    assert told_apart(rows, dict(rows)) == {}
+    for left, right in ((rows, _Lossy(rows)), (_Lossy(rows), rows)):
+        with pytest.raises(Unsound, match="no key differs"):
+            told_apart(left, right)

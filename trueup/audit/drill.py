@@ -19,7 +19,7 @@ from verifier.bracketing import compared as judged
 from verifier.chunk import ChunkSize
 from verifier.compare import Comparison
 from verifier.digest import Digest
-from verifier.drift import Certainty, Drift, Evidence, Kind, Method, Verdict, differing
+from verifier.drift import Certainty, Drift, Evidence, Kind, Method, Verdict, told_apart
 from verifier.errors import Permanent, Temporary, Unreachable, Unsound
 from verifier.identity import drift_id
 from verifier.journal import ChunkResult
@@ -118,8 +118,9 @@ class TableDrill:
         )
         wrong: list[Key] = []
         spare: list[Key] = []
-        for key, kind in differing(old, held):
-            (spare if kind is Kind.EXTRA else wrong).append(key)
+        for key, kind in told_apart(old, held).items():
+            # More rows of a key that must be in the backup are no row that was deleted since.
+            (spare if kind is Kind.EXTRA and key not in old else wrong).append(key)
         found = Counted(len(held), proven=len(old) - len(wrong))
         found.changed = len([key for key in spare if key in present])
         found.gone = len(spare) - found.changed

@@ -148,7 +148,7 @@ class TableAudit:
             for name in self.sides:
                 if (index, name) not in done:
                     self._behind[name].owe(known[index], rows[index])
-        todo = remaining(list(known.values()), [])
+        todo = remaining(list(known.values()))
         tools = self.tools
         return TableScan(tools.leader, self.sides, ChunkSize(tools.scan), tools.clock, tools.gather, todo)
 
