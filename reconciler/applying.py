@@ -18,7 +18,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 
 from reconciler.casebook import Casebook
-from reconciler.guard import HOUR_SECONDS, Brake, Held, Spent, admit
+from reconciler.guard import HOUR_SECONDS, Admission, Held, Spent, admit, within_share
 from reconciler.order import ordered
 from reconciler.policy import Mode, RepairPolicy
 from reconciler.ports import Outcome, RepairRecord, RepairSink
@@ -36,6 +36,10 @@ Reached = Callable[[Replica, Position], bool]
 """Whether the follower has applied the position, perhaps after waiting for it a little."""
 
 POLICY_ACTOR = "policy"
+APPROVED_MAX = 1_000
+"""Repairs that the policy approves in one call; the others wait for the next."""
+HELD_MAX = 100
+"""Repairs of tables of which too much differs that one call speaks of."""
 FOUND_APPLIED = "found applied: the follower's row was already the wanted one"
 
 
@@ -109,25 +113,36 @@ def apply_approved(
 
     `now` dates the budgets; `time` (seconds since the epoch; without it `now`) is asked behind each write.
     """
-    states = [State.APPLYING, State.APPROVED]
+    name = target.follower.name
+    drifted = _counted(drifts, name)
+    lost = [table for table in drifted if casebook.compared(table) is None]
+    states = [State.APPROVED]
     if policy.mode is Mode.APPLY:
-        planned = [record.repair.id for record in casebook.live(target.follower.name, State.PLANNED)]
         if policy.dry_run or policy.frozen:
             states.append(State.PLANNED)
         else:
-            approve(casebook, planned, actor=POLICY_ACTOR, now=now)
-    applier = _Applier(
-        casebook, target, policy, reached, actor, now, time or (lambda: now), _counted(drifts, target.follower.name)
-    )
-    records = {record.repair.id: record for record in casebook.live(target.follower.name, *states)}
-    undecided = [record.repair for record in records.values() if record.state is State.APPLYING]
-    others = [record.repair for record in records.values() if record.state is not State.APPLYING]
+            planned = casebook.live(name, State.PLANNED, tables_out=lost, limit=APPROVED_MAX)
+            ids = [one.repair.id for one in planned if casebook.compared(one.repair.table) is not None]
+            approve(casebook, ids, actor=POLICY_ACTOR, now=now)
+    # What is held for its table's sake must not fill the list: it stays, however much there is of it.
+    crowded = [table for table, count in drifted.items() if table not in lost and _over(casebook, table, count, policy)]
+    applier = _Applier(casebook, target, policy, reached, actor, now, time or (lambda: now), drifted)
+    undecided = casebook.live(name, State.APPLYING)
+    free = casebook.live(name, *states, tables_out=[*crowded, *lost])
+    held = casebook.journal.listed(*states, follower=name, tables_in=crowded, limit=HELD_MAX) if crowded else []
+    records = {record.repair.id: record for record in [*undecided, *free, *held]}
+    waiting = ordered((record.repair for record in [*free, *held]), target.references)
     taken: list[Taken] = []
-    for repair in [*undecided, *ordered(others, target.references)]:
+    for repair in [*(record.repair for record in undecided), *waiting]:
         taken.append(applier.take(records[repair.id]))
         if taken[-1].step is Step.WAITING or (taken[-1].step is Step.FAILED and policy.stop_on_failure):
             break
     return taken
+
+
+def _over(casebook: Casebook, table: TableName, drifted: int, policy: RepairPolicy) -> bool:
+    """Whether too much of the table differs for any of its rows to be repaired."""
+    return within_share(casebook.comparison(table).follower, drifted, policy) is not None
 
 
 def _counted(drifts: DriftJournal, follower: str) -> Mapping[TableName, int]:
@@ -167,6 +182,12 @@ class _Applier:
     def take(self, record: RepairRecord) -> Taken:
         """All steps for one repair."""
         repair = record.repair
+        compared = self._casebook.compared(repair.table)
+        if compared is None:
+            return Taken(repair, Step.HELD, f"{repair.table} cannot be compared now")
+        table = compared.follower
+        if record.state is not State.APPLYING and isinstance(admission := self._admission(table), Held):
+            return self._held(table, repair, admission)  # what is held anyway costs nobody a read
         try:
             rows = self._fresh(repair)
         except Temporary as error:
@@ -176,16 +197,24 @@ class _Applier:
             return Taken(repair, Step.WAITING, behind)
         if rows.moving:
             return Taken(repair, Step.HELD, "the leader's row is changing right now")
-        table = self._casebook.comparison(repair.table).follower
         stale = _stale(table, repair, rows)
         if stale is not None:
             return self._settle(record, table, rows, stale)
-        spent = Spent(self._applied, self._in_hour + self._applied, self._drifted.get(repair.table, 0))
-        admission = admit(table, spent, self._policy)
-        if isinstance(admission, Held):
-            step = Step.PREVIEW if admission.brake is Brake.DRY_RUN else Step.HELD
-            return Taken(repair, step, admission.note, self._target.sink.statement(table, repair))
+        if isinstance(admission := self._admission(table), Held):
+            return self._held(table, repair, admission)
+        if self._policy.dry_run:
+            self._applied += 1  # so that the budgets hold back what they would
+            return Taken(repair, Step.PREVIEW, "a dry run", self._target.sink.statement(table, repair))
         return self._write(record, table)
+
+    def _held(self, table: Table, repair: Repair, held: Held) -> Taken:
+        shown = self._target.sink.statement(table, repair) if self._policy.dry_run else ""
+        return Taken(repair, Step.HELD, held.note, shown)
+
+    def _admission(self, table: Table) -> Admission:
+        """As if it were no dry run, which shall tell what would be held."""
+        spent = Spent(self._applied, self._in_hour + self._applied, self._drifted.get(table.name, 0))
+        return admit(table, spent, replace(self._policy, dry_run=False))
 
     def _fresh(self, repair: Repair) -> _Rows | None:
         """Both rows as of one moment, or None if the follower is behind."""

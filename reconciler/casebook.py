@@ -6,7 +6,7 @@ The journal writes state, audit line and event in one transaction; here it is de
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from reconciler import progress
@@ -30,12 +30,16 @@ class Casebook:
     announcer: Announcer
     comparisons: Mapping[TableName, Comparison]
 
+    def compared(self, table: TableName) -> Comparison | None:
+        """None if the table is not among those that are compared."""
+        return self.comparisons.get(table)
+
     def comparison(self, table: TableName) -> Comparison:
         """Permanent if the table is not among those that are compared."""
-        try:
-            return self.comparisons[table]
-        except KeyError:
-            raise Permanent(f"{table} is not among the compared tables; add it to the group's tables") from None
+        compared = self.compared(table)
+        if compared is None:
+            raise Permanent(f"{table} is not among the compared tables; add it to the group's tables")
+        return compared
 
     def record(self, repairs: Sequence[Repair], *, actor: str, now: float) -> int:
         """Store new plans with their compensating events; returns how many were not known yet."""
@@ -55,10 +59,11 @@ class Casebook:
         )
         return RepairRecord(repair, state, now, actor, note) if moved else None
 
-    def live(self, follower: str, *states: State) -> list[RepairRecord]:
-        """Records of that follower in any of these states, oldest first."""
-        listed = self.journal.listed(*states, limit=LIVE_MAX)
-        return [record for record in listed if record.repair.follower == follower]
+    def live(
+        self, follower: str, *states: State, tables_out: Collection[TableName] = (), limit: int = LIVE_MAX
+    ) -> Sequence[RepairRecord]:
+        """Records of that follower in any of these states, oldest first; without those of some tables."""
+        return self.journal.listed(*states, follower=follower, tables_out=tables_out, limit=limit)
 
     def _event(self, repair: Repair, state: State, actor: str, now: float, note: str) -> Event:
         table = self.comparison(repair.table).follower

@@ -68,13 +68,14 @@ def admit(table: Table, spent: Spent, policy: RepairPolicy) -> Admission:
         return Held(Brake.RUN_BUDGET, f"{spent.in_run} of {policy.per_run} repairs of one run are applied")
     if spent.in_hour >= policy.per_hour:
         return Held(Brake.HOUR_BUDGET, f"{spent.in_hour} of {policy.per_hour} repairs an hour are applied")
-    return _within_share(table, spent.drifted_in_table, policy)
+    return within_share(table, spent.drifted_in_table, policy) or Admitted()
 
 
-def _within_share(table: Table, drifted: int, policy: RepairPolicy) -> Admission:
+def within_share(table: Table, drifted: int, policy: RepairPolicy) -> Held | None:
+    """Held if more of the table differs than is repaired row by row."""
     allowed = max(policy.share_floor, int((table.estimated_rows or 0) * policy.table_share))
     if drifted <= allowed:
-        return Admitted()
+        return None
     rows = "unknown" if table.estimated_rows is None else f"about {table.estimated_rows}"
     return Held(
         Brake.TABLE_SHARE,

@@ -39,7 +39,7 @@ def propose(
     `table` is the follower's description with the columns that are compared: others are neither read nor written.
     A row is None where there is none. Raises KeyError if a row lacks a column of `table`.
     """
-    refused = _refused_unread(drift, table, follower_role, policy) or _refused(drift, table, leader_row, follower_row)
+    refused = refused_unread(drift, table, follower_role, policy) or _refused(drift, table, leader_row, follower_row)
     if refused is not None:
         return refused
     wanted = None if leader_row is None else writable(table, leader_row.values)
@@ -82,41 +82,46 @@ def where(drift: Drift) -> str:
     return f"{drift.table} key {key_text(drift.key)} on {drift.follower}"
 
 
-def _refused_unread(drift: Drift, table: Table, role: Role, policy: RepairPolicy) -> Refusal | None:
-    """The refusals that no row can change."""
+def refusal(drift: Drift, reason: RefusalReason, advice: str) -> Refusal:
+    """The decision not to repair this drift."""
+    return Refusal(drift.id, drift.table, drift.key, reason, advice)
+
+
+def refused_unread(drift: Drift, table: Table, role: Role, policy: RepairPolicy) -> Refusal | None:
+    """The refusals that no row can change, so that none has to be read for them."""
     if role is Role.LEADER:
-        return Refusal(drift.id, RefusalReason.POLICY, f"{where(drift)} is a leader, which is never written to")
+        return refusal(drift, RefusalReason.POLICY, f"{where(drift)} is a leader, which is never written to")
     if role is Role.STANDBY:
-        return Refusal(drift.id, RefusalReason.STANDBY, standby_advice(drift))
+        return refusal(drift, RefusalReason.STANDBY, standby_advice(drift))
     if policy.mode is Mode.OFF:
         advice = f"{where(drift)}: repairs are off; set the mode to propose, approve or apply"
-        return Refusal(drift.id, RefusalReason.POLICY, advice)
+        return refusal(drift, RefusalReason.POLICY, advice)
     if not table.key:
-        return Refusal(drift.id, RefusalReason.NO_KEY, f"{drift.table}: give the table a primary key")
+        return refusal(drift, RefusalReason.NO_KEY, f"{drift.table}: give the table a primary key")
     if drift.evidence.certainty is not Certainty.PROVEN:
         advice = f"{where(drift)}: method {drift.evidence.method.value} proves nothing; look again with a change stream"
-        return Refusal(drift.id, RefusalReason.NOT_PROVEN, advice)
+        return refusal(drift, RefusalReason.NOT_PROVEN, advice)
     return None
 
 
 def _refused(drift: Drift, table: Table, leader: Row | None, follower: Row | None) -> Refusal | None:
     """The refusals that the fresh rows bring."""
     if leader is None and follower is None:
-        return Refusal(drift.id, RefusalReason.NO_LONGER_DIFFERENT, f"{where(drift)}: neither side has the row now")
+        return refusal(drift, RefusalReason.NO_LONGER_DIFFERENT, f"{where(drift)}: neither side has the row now")
     different = frozenset[str]()
     if leader is not None and follower is not None:
         different = frozenset(differing_columns(table, leader.values, follower.values))
         if not different:
-            return Refusal(drift.id, RefusalReason.NO_LONGER_DIFFERENT, f"{where(drift)}: nothing to do")
+            return refusal(drift, RefusalReason.NO_LONGER_DIFFERENT, f"{where(drift)}: nothing to do")
     again = f"{where(drift)}: check this drift again, then plan again"
     if _differs_from(drift, table, leader, leader_side=True) or (drift.columns and different - drift.columns.keys()):
-        return Refusal(drift.id, RefusalReason.LEADER_MOVED, again)
+        return refusal(drift, RefusalReason.LEADER_MOVED, again)
     if _differs_from(drift, table, follower, leader_side=False):
-        return Refusal(drift.id, RefusalReason.FOLLOWER_MOVED, again)
+        return refusal(drift, RefusalReason.FOLLOWER_MOVED, again)
     if different and all(table.column(name).generated for name in different):
         names = ", ".join(sorted(different))
         advice = f"{where(drift)}: {names} computed by the server; compare the definitions on both sides"
-        return Refusal(drift.id, RefusalReason.GENERATED, advice)
+        return refusal(drift, RefusalReason.GENERATED, advice)
     return None
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from reconciler.repair import Repair, State
-from verifier.table import Table
+from verifier.table import Table, TableName
 
 
 class Outcome(enum.Enum):
@@ -104,8 +104,25 @@ class RepairJournal(Protocol):
         ...
 
     def find(self, repair_id: str) -> RepairRecord | None: ...
-    def listed(self, *states: State, limit: int = 1000) -> Sequence[RepairRecord]:
-        """Those in any of these states (none given: all), oldest first."""
+    def listed(
+        self,
+        *states: State,
+        follower: str | None = None,
+        tables_in: Collection[TableName] | None = None,
+        tables_out: Collection[TableName] = (),
+        after: str | None = None,
+        limit: int = 1000,
+    ) -> Sequence[RepairRecord]:
+        """Those in any of these states (none given: all), oldest first: of this follower, of these tables, of none of
+        those, and behind the repair of that id."""
+        ...
+
+    def of_drifts(self, drift_ids: Sequence[str], *states: State) -> Sequence[RepairRecord]:
+        """Those of these drifts in any of these states (none given: all), oldest first."""
+        ...
+
+    def counts(self) -> Mapping[State, int]:
+        """How many there are in each state; those of which there is none are absent."""
         ...
 
     def applied_since(self, at: float) -> int:

@@ -52,6 +52,7 @@ class RefusalReason(enum.Enum):
     NO_KEY = "the table has no key"
     ALREADY_TRIED = "the same repair failed or was rejected before"
     GENERATED = "only generated columns differ"
+    NOT_COMPARED = "the table cannot be compared now"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +75,10 @@ class Repair:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """The decision not to repair; `advice` says what a human can do."""
+    """The decision not to repair the drift of this key; `advice` says what a human can do."""
 
     drift_id: str
+    table: TableName
+    key: Key
     reason: RefusalReason
     advice: str

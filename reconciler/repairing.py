@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 
 from reconciler.casebook import Casebook
-from reconciler.plan import propose, repair_id, where
+from reconciler.plan import propose, refusal, refused_unread, repair_id, where
 from reconciler.policy import RepairPolicy
 from reconciler.ports import RepairRecord
 from reconciler.progress import ENDED, LIVE
@@ -57,17 +58,23 @@ def plan_repairs(
     actor: str,
     now: float,
 ) -> Planned:
-    """Plan for every drift of `follower` among `drifts`; each plan is recorded with its compensating event.
+    """Plan for every drift of `follower` among `drifts`; each plan is recorded with its compensating event. A table
+    that cannot be compared or read is refused, and stands in nobody's way.
 
-    Raises Temporary or Permanent as the replicas do; what was recorded before that stays recorded.
+    Raises Temporary as the replicas do; what was recorded before that stays recorded.
     """
     planner = _Planner(casebook, follower.identity().role, policy, actor, now)
-    waiting = {record.repair.drift_id: record for record in casebook.live(follower.name, *LIVE)}
     for batch in _batches(drift for drift in drifts if drift.follower == follower.name):
-        comparison = casebook.comparison(batch[0].table)
-        keys = [drift.key for drift in batch]
-        wanted = leader.rows(comparison.leader, keys).value
-        found = follower.rows(comparison.follower, keys).value
+        try:
+            comparison = casebook.comparison(batch[0].table)
+            readable = planner.readable(batch)
+            keys = [drift.key for drift in readable]
+            wanted = leader.rows(comparison.leader, keys).value if keys else {}
+            found = follower.rows(comparison.follower, keys).value if keys else {}
+        except Permanent as problem:
+            planner.refuse(batch, str(problem))
+            continue
+        waiting = {one.repair.drift_id: one for one in casebook.journal.of_drifts([one.id for one in batch], *LIVE)}
         for drift in batch:
             planner.plan(drift, wanted.get(drift.key), found.get(drift.key), waiting.get(drift.id))
         planner.record()
@@ -119,6 +126,18 @@ class _Planner:
         self._casebook, self._role, self._policy, self._actor, self._now = casebook, role, policy, actor, now
         self._unrecorded: list[Repair] = []
 
+    def readable(self, drifts: Iterable[Drift]) -> list[Drift]:
+        """Those whose rows have to be read before anything can be said."""
+        return [
+            drift
+            for drift in drifts
+            if refused_unread(drift, self._casebook.comparison(drift.table).follower, self._role, self._policy) is None
+        ]
+
+    def refuse(self, drifts: Iterable[Drift], why: str) -> None:
+        """These cannot be compared now."""
+        self.refusals += [refusal(drift, RefusalReason.NOT_COMPARED, f"{where(drift)}: {why}") for drift in drifts]
+
     def plan(self, drift: Drift, leader: Row | None, follower: Row | None, waiting: RepairRecord | None) -> None:
         if waiting is not None and waiting.state in (State.APPLYING, State.APPLIED):
             self.repairs.append(waiting.repair)  # written, or about to be: a later look decides
@@ -156,9 +175,9 @@ class _Planner:
             failures += known.state is State.FAILED
             if known.state is State.REJECTED or failures >= FAILURES_MAX:
                 advice = f"{where(drift)}: repair {name} was {known.state.value}: {known.note or 'no reason was given'}"
-                return Refusal(drift.id, RefusalReason.ALREADY_TRIED, advice)
+                return refusal(drift, RefusalReason.ALREADY_TRIED, advice)
         advice = f"{where(drift)}: repaired {_ATTEMPTS_MAX} times already; find out who damages this row"
-        return Refusal(drift.id, RefusalReason.ALREADY_TRIED, advice)
+        return refusal(drift, RefusalReason.ALREADY_TRIED, advice)
 
     def _supersede(self, waiting: RepairRecord, answer: Repair | Refusal) -> None:
         note = f"replaced by {answer.id}" if isinstance(answer, Repair) else answer.reason.value
@@ -179,12 +198,10 @@ def _decide(
 
 
 def _batches(drifts: Iterable[Drift]) -> Iterator[Sequence[Drift]]:
-    """Runs of drifts of one table, at most `BATCH_KEYS` long, in the order in which they came."""
-    batch: list[Drift] = []
-    for drift in drifts:
-        if batch and (drift.table != batch[0].table or len(batch) == BATCH_KEYS):
-            yield batch
-            batch = []
-        batch.append(drift)
-    if batch:
-        yield batch
+    """Drifts of one table each, at most `BATCH_KEYS` long; of as many drifts those of a table are read at once."""
+    left = iter(drifts)
+    while some := list(islice(left, BATCH_KEYS)):
+        by_table: dict[TableName, list[Drift]] = {}
+        for drift in some:
+            by_table.setdefault(drift.table, []).append(drift)
+        yield from by_table.values()

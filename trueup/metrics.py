@@ -258,7 +258,8 @@ class Scrape:
 
     def _repairs(self, runtime: GroupRuntime) -> Mapping[str, int]:
         waiting = (State.PLANNED, State.APPROVED, State.APPLIED)
-        return {state.value: len(runtime.journal.repairs.listed(state, limit=10_000)) for state in waiting}
+        counted = runtime.journal.repairs.counts()
+        return {state.value: counted.get(state, 0) for state in waiting}
 
     def _services(self, group: str) -> Mapping[str, float | None]:
         """By kind of service the end of the tick that is longest ago, so that one follower's trouble is seen."""

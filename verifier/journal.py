@@ -130,6 +130,16 @@ class DriftJournal(Protocol):
         """Oldest first."""
         ...
 
+    def findings(self) -> int:
+        """A number that grows whenever drift is found, anew or again. Costs next to nothing to ask."""
+        ...
+
+    def found_since(
+        self, follower: str, finding: int | None, *, after: OpenDrift | None = None, limit: int = 500
+    ) -> Sequence[OpenDrift]:
+        """What is open there and was found later than at that number (None: all), oldest first, behind `after`."""
+        ...
+
     def find(self, drift_id: str) -> OpenDrift | None: ...
 
     def attribute(self, causes: Mapping[str, Attribution]) -> int:

@@ -14,7 +14,7 @@ from functools import lru_cache
 from types import MappingProxyType
 from typing import Any, TypeAlias
 
-from sqlalchemy import Connection, Row, and_, func, select
+from sqlalchemy import Connection, Row, and_, func, select, tuple_
 
 from connectors.journal import tables
 from connectors.journal.histories import history_of, history_text
@@ -69,6 +69,25 @@ class SqlDrifts:
         with self._store.read() as connection:
             rows = connection.execute(query.limit(limit).offset(offset)).all()
         return [_known(row, self._store.group) for row in rows]
+
+    def findings(self) -> int:
+        """A number that grows whenever drift is found, anew or again."""
+        with self._store.read() as connection:
+            return _findings(self._store, connection)
+
+    def found_since(
+        self, follower: str, finding: int | None, *, after: OpenDrift | None = None, limit: int = 500
+    ) -> Sequence[OpenDrift]:
+        """What is open there and was found later than at that number (None: all), oldest first, behind `after`."""
+        mine = [_COLUMNS.group_name == self._store.group, _COLUMNS.state == OPEN, _COLUMNS.follower == follower]
+        order = (_COLUMNS.first_found_at, _COLUMNS.id)
+        if finding is not None:
+            mine.append(_COLUMNS.finding > finding)
+        if after is not None:
+            mine.append(tuple_(*order) > tuple_(after.first_found_at, after.drift.id))
+        query = select(tables.drifts).where(and_(*mine)).order_by(*order).limit(limit)
+        with self._store.read() as connection:
+            return [_known(row, self._store.group) for row in connection.execute(query).all()]
 
     def attribute(self, causes: Mapping[str, Attribution]) -> int:
         """Note why these drifts, by id, came about: those that are open, and that nobody has found anew since they were
@@ -152,9 +171,18 @@ def record(store: Store, connection: Connection, found: Sequence[Drift], announc
         rows.append(row | {"state": OPEN, "first_found_at": first, "last_seen_at": drift.found_at, "cleared_at": None})
         if told is not None and announce is not None:
             events.append(announce(drift, told))
-    store.upsert(connection, tables.drifts, rows)
+    if rows:
+        finding = _findings(store, connection) + 1
+        mine = tables.groups.c.group_name == store.group
+        connection.execute(tables.groups.update().where(mine).values(findings=finding))
+        store.upsert(connection, tables.drifts, [row | {"finding": finding} for row in rows])
     put(store, connection, [event for event in events if event is not None])
     return opened
+
+
+def _findings(store: Store, connection: Connection) -> int:
+    query = select(tables.groups.c.findings).where(tables.groups.c.group_name == store.group)
+    return connection.execute(query).scalar_one() or 0
 
 
 def clear(

@@ -88,7 +88,7 @@ CREATE TABLE trueup_drifts (
 	state TEXT NOT NULL,
 	first_found_at FLOAT NOT NULL,
 	last_seen_at FLOAT NOT NULL,
-	cleared_at FLOAT, cause TEXT, since TEXT, history TEXT,
+	cleared_at FLOAT, cause TEXT, since TEXT, history TEXT, finding INTEGER,
 	PRIMARY KEY (group_name, id)
 )
 
@@ -164,7 +164,7 @@ CREATE INDEX trueup_scan_chunks_oldest ON trueup_scan_chunks (group_name, schema
 CREATE TABLE trueup_groups (
 	group_name TEXT NOT NULL,
 	audit_sequence INTEGER NOT NULL,
-	audit_hash TEXT NOT NULL,
+	audit_hash TEXT NOT NULL, findings INTEGER,
 	PRIMARY KEY (group_name)
 )
 
@@ -295,3 +295,7 @@ CREATE TABLE trueup_dirty (
 )
 
 CREATE INDEX trueup_dirty_oldest ON trueup_dirty (group_name, since)
+
+CREATE INDEX trueup_drifts_finding ON trueup_drifts (group_name, state, follower, finding)
+
+CREATE INDEX trueup_repairs_drift ON trueup_repairs (group_name, drift_id)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Row, and_, func, insert, select, update
+from sqlalchemy import ColumnElement, Row, Select, and_, func, insert, not_, select, tuple_, update
 
 from connectors.journal import audit, tables
 from connectors.journal.outbox import put
@@ -76,13 +76,47 @@ class SqlRepairs:
             row = connection.execute(query).first()
         return None if row is None else _record(row)
 
-    def listed(self, *states: State, limit: int = 1000) -> Sequence[RepairRecord]:
-        """Those in any of these states (none given: all), oldest first."""
-        query = select(tables.repairs).where(_COLUMNS.group_name == self._store.group)
-        if states:
-            query = query.where(_COLUMNS.state.in_([state.value for state in states]))
+    def listed(
+        self,
+        *states: State,
+        follower: str | None = None,
+        tables_in: Collection[TableName] | None = None,
+        tables_out: Collection[TableName] = (),
+        after: str | None = None,
+        limit: int = 1000,
+    ) -> Sequence[RepairRecord]:
+        """Those in any of these states (none given: all), oldest first: of this follower, of these tables, of none of
+        those, and behind the repair of that id."""
+        query = self._in(states)
+        if follower is not None:
+            query = query.where(_COLUMNS.follower == follower)
+        if tables_in is not None:
+            query = query.where(_of(tables_in))
+        if tables_out:
+            query = query.where(not_(_of(tables_out)))
+        if after is not None:
+            place = select(_COLUMNS.sequence).where(_COLUMNS.group_name == self._store.group, _COLUMNS.id == after)
+            query = query.where(_COLUMNS.sequence > place.scalar_subquery())
         with self._store.read() as connection:
             return [_record(row) for row in connection.execute(query.order_by(_COLUMNS.sequence).limit(limit))]
+
+    def of_drifts(self, drift_ids: Sequence[str], *states: State) -> Sequence[RepairRecord]:
+        """Those of these drifts in any of these states (none given: all), oldest first."""
+        found: list[Row[Any]] = []
+        with self._store.read() as connection:
+            for some in paged(drift_ids):
+                found += connection.execute(self._in(states).where(_COLUMNS.drift_id.in_(some)))
+        return [_record(row) for row in sorted(found, key=lambda row: row.sequence)]
+
+    def counts(self) -> Mapping[State, int]:
+        """How many there are in each state; those of which there is none are absent."""
+        query = select(_COLUMNS.state, func.count()).where(_COLUMNS.group_name == self._store.group)
+        with self._store.read() as connection:
+            return {State(row[0]): row[1] for row in connection.execute(query.group_by(_COLUMNS.state))}
+
+    def _in(self, states: Collection[State]) -> Select[Any]:
+        query = select(tables.repairs).where(_COLUMNS.group_name == self._store.group)
+        return query.where(_COLUMNS.state.in_([state.value for state in states])) if states else query
 
     def applied_since(self, at: float) -> int:
         """How many repairs were applied at or after that time, whatever became of them."""
@@ -97,6 +131,10 @@ class SqlRepairs:
     def audit_broken_at(self) -> int | None:
         """The first sequence number at which the chain does not hold; None: it holds."""
         return audit.broken_at(self._store)
+
+
+def _of(names: Collection[TableName]) -> ColumnElement[bool]:
+    return tuple_(_COLUMNS.schema_name, _COLUMNS.table_name).in_([(name.schema, name.name) for name in names])
 
 
 def _told(repair: Repair) -> str:

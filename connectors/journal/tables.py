@@ -37,6 +37,7 @@ groups = Table(
     Column("group_name", Text, primary_key=True),
     Column("audit_sequence", Big, nullable=False, default=0),
     Column("audit_hash", Text, nullable=False, default=""),
+    Column("findings", Big),
 )
 
 runs = Table(
@@ -150,8 +151,10 @@ drifts = Table(
     Column("cause", Text),
     Column("since", Text),
     Column("history", Text),
+    Column("finding", Big),
     Index("trueup_drifts_oldest", "group_name", "state", "first_found_at", "id"),
     Index("trueup_drifts_place", "group_name", "state", "follower", "schema_name", "table_name", "last_seen_at"),
+    Index("trueup_drifts_finding", "group_name", "state", "follower", "finding"),
 )
 
 stream = Table(
@@ -287,6 +290,7 @@ repairs = Table(
     UniqueConstraint("group_name", "id", name="trueup_repairs_once"),
     Index("trueup_repairs_state", "group_name", "state", "sequence"),
     Index("trueup_repairs_applied", "group_name", "applied_at"),
+    Index("trueup_repairs_drift", "group_name", "drift_id"),
 )
 
 outbox = Table(

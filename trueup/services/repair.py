@@ -14,6 +14,7 @@ from reconciler.ports import RepairJournal, RepairSink
 from reconciler.repair import RefusalReason, Repair, State
 from reconciler.repairing import Planned, Sighting, plan_repairs, verify_applied
 from trueup.services.group import GroupWorld
+from trueup.services.sweep import DriftSweep
 from verifier.compare import Comparison
 from verifier.drift import Drift
 from verifier.errors import Permanent
@@ -23,7 +24,6 @@ from verifier.table import Key, TableName
 logger = logging.getLogger("trueup.repair")
 
 ACTOR = "trueup"
-_DRIFTS = 500
 _EVERY_SECONDS = 1.0
 _WAIT_SECONDS = 2.0
 _REMIND_SECONDS = 15.0
@@ -65,7 +65,7 @@ class RepairService:
     opening: Callable[[], tuple[RepairSink | None, Mapping[TableName, Collection[TableName]]]] | None = None
     moved: Callable[[State, int], None] = lambda state, count: None
     refused: Callable[[RefusalReason], None] = lambda reason: None
-    _seen: tuple[str, ...] = ()
+    _sweep: DriftSweep | None = None
     _waiting: dict[str, str] = field(default_factory=dict)
     _remind_at: float = 0.0
 
@@ -86,10 +86,12 @@ class RepairService:
         return _EVERY_SECONDS
 
     def plan(self, now: float, *, actor: str = ACTOR) -> Planned | None:
-        """Plans for all open drift of the follower; None if nothing is open or nothing changed since the last time."""
-        waiting = self.drifts.open(follower=self.follower, limit=_DRIFTS)
-        found = tuple(f"{one.drift.id}{one.last_seen_at}" for one in waiting)
-        if not waiting or found == self._seen:
+        """Plans for the next page of the follower's open drift; None once all of it has been planned for, until more is
+        found, or some of it again."""
+        if self._sweep is None:
+            self._sweep = DriftSweep(self.drifts, self.follower)
+        waiting = self._sweep.page()
+        if not waiting:
             return None
         planned = plan_repairs(
             self.casebook(),
@@ -100,7 +102,7 @@ class RepairService:
             actor=actor,
             now=now,
         )
-        self._seen = found
+        self._sweep.done(waiting)
         self.moved(State.PLANNED, planned.new)
         for refusal in planned.refusals:
             self.refused(refusal.reason)
@@ -175,7 +177,7 @@ class RepairService:
     ) -> int:
         """A rule of evidence looked at these keys, at each since `since`: applied repairs of them are verified or
         failed."""
-        if not self.repairs.listed(State.APPLIED, limit=1):
+        if not self.repairs.listed(State.APPLIED, follower=self.follower, limit=1):
             return 0
         sighting = Sighting(self.follower, table, since, equal, [drift.key for drift in drifts])
         moved = verify_applied(self.casebook(), sighting, actor=ACTOR, now=self.world.clock.now())

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 import pytest
 from fixtures.journal_samples import (
     BIG_KEY,
+    ITEMS,
     ORDERS,
     Open,
     a_chunk,
@@ -22,6 +26,7 @@ from reconciler.repair import State
 from verifier.drift import Drift, Kind, Verdict
 from verifier.errors import Permanent
 from verifier.journal import Pause, Run
+from verifier.table import Key
 
 # --- repairs, audit, outbox
 
@@ -52,6 +57,33 @@ def test_a_repair_lives_its_states_once(journal: Journal, opened: Open) -> None:
     assert [e.sequence for e in journal.repairs.audit(limit=2)] == [4, 5]
     assert journal.repairs.audit_broken_at() is None
     assert [e.id for e in journal.outbox.pending(10)] == ["planned", "applied"]
+
+
+def test_repairs_are_listed_by_follower_table_and_place_and_counted(journal: Journal, opened: Open) -> None:
+    mine = [a_repair((n,)) for n in range(3)]
+    abroad = replace(a_repair((3,)), follower="us")
+    other = replace(a_repair((4,)), table=ITEMS)
+    everything = [*mine, abroad, other]
+    journal.repairs.record(everything, actor="ann", at=20.0)
+    for one in everything[1:4]:
+        assert journal.repairs.move(one.id, State.APPROVED, expected=State.PLANNED, actor="ann", at=21.0)
+
+    def listed(*states: State, **more: Any) -> list[Key]:
+        return [record.repair.key for record in journal.repairs.listed(*states, **more)]
+
+    assert listed(follower="eu") == [(0,), (1,), (2,), (4,)]
+    assert listed(follower="eu", tables_in=[ITEMS, ORDERS]) == [(0,), (1,), (2,), (4,)]
+    assert listed(State.PLANNED, tables_out=[ITEMS]) == [(0,)]
+    assert listed(tables_in=[ITEMS]) == [(4,)]
+    assert listed(tables_in=[]) == []
+    assert listed(State.APPROVED, after=mine[1].id, limit=1) == [(2,)]
+    assert listed(after=other.id) == []
+    assert journal.repairs.counts() == {State.PLANNED: 2, State.APPROVED: 3}
+    assert opened("other").repairs.counts() == {}
+    ids = [other.drift_id, mine[0].drift_id, abroad.drift_id, "unknown"]
+    assert [one.repair for one in journal.repairs.of_drifts(ids)] == [mine[0], abroad, other]
+    assert [one.repair for one in journal.repairs.of_drifts(ids, State.APPROVED)] == [abroad]
+    assert opened("other").repairs.of_drifts(ids) == []
 
 
 @pytest.mark.parametrize("change", ["UPDATE trueup_audit SET actor = 'x'", "DELETE FROM trueup_audit"])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from fixtures.journal_samples import ITEMS, ORDERS, a_drift
+from fixtures.journal_samples import ITEMS, ORDERS, Open, a_drift
 
 from connectors.journal import findings as reading
 from connectors.journal.findings import Findings, Wanted
@@ -85,3 +85,23 @@ def test_what_closes_between_two_pages_hides_nothing(journal: Journal, findings:
     for drift in first:
         journal.drifts.clear(drift.follower, drift.table, [drift.key], at=99.0)
     assert len(list(pages)) == 8
+
+
+def test_what_was_found_since_a_number_is_told_page_by_page(journal: Journal, opened: Open) -> None:
+    """Oldest first, however late it was found again; a look that is overtaken by a later one finds nothing."""
+    drifts = journal.drifts
+    assert (drifts.findings(), list(drifts.found_since("eu", None))) == (0, [])
+    drifts.record([a_drift((n,), at=10.0 + n) for n in range(3)] + [a_drift((9,), follower="us")])
+    first = opened().drifts.findings()
+    assert first > 0
+    page = drifts.found_since("eu", None, limit=2)
+    assert [one.drift.key for one in page] == [(0,), (1,)]
+    assert [one.drift.key for one in drifts.found_since("eu", None, after=page[-1])] == [(2,)]
+    assert (drifts.findings(), list(drifts.found_since("eu", first))) == (first, [])
+    drifts.record([a_drift((2,), at=20.0)])
+    drifts.record([a_drift((0,), at=21.0), a_drift((1,), at=5.0)])
+    assert drifts.findings() > first
+    assert [one.drift.key for one in drifts.found_since("eu", first)] == [(0,), (2,)]
+    drifts.clear("eu", ORDERS, [(0,)], 22.0)
+    assert [one.drift.key for one in drifts.found_since("eu", first)] == [(2,)]
+    assert opened("other").drifts.findings() == 0

@@ -1,0 +1,202 @@
+"""Repairs are planned and written for all drift that is open, whatever refuses or holds what comes before it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import pytest
+
+from connectors.journal.opening import Journal, open_journal
+from connectors.memory.clock import VirtualClock
+from connectors.memory.follower import Follower
+from connectors.memory.leader import Leader
+from connectors.memory.replica import MemoryReplica
+from connectors.memory.writing import MemoryRepairSink
+from reconciler.applying import Step
+from reconciler.events import Announcer
+from reconciler.policy import Mode, RepairPolicy
+from reconciler.repair import RefusalReason, State
+from trueup.services.group import GroupWorld, TableBook
+from trueup.services.repair import RepairService
+from trueup.services.sweep import PAGE_DRIFTS, DriftSweep
+from verifier.drift import Certainty, Difference, Drift, Evidence, Kind, Method
+from verifier.identity import drift_id
+from verifier.look import Role
+from verifier.ports import in_turn
+from verifier.table import Column, Family, Table, TableName
+
+A, B, GONE = (TableName("public", name) for name in ("a", "b", "gone"))
+WRONG = {"id": "1", "v": "wrong"}
+
+
+def described(name: TableName) -> Table:
+    return Table(name, (Column("id", Family.INTEGER, "bigint", False), Column("v", Family.TEXT, "text")), ("id",))
+
+
+class Shop:
+    """Two tables on a leader and a subscriber, a journal of drift, and the service that mends it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.clock = VirtualClock()
+        self.leader = Leader(self.clock.now)
+        self.follower = Follower(self.leader, Role.SUBSCRIBER)
+        for name in (A, B):
+            self.leader.create(described(name))
+            self.follower.shelves.create(described(name))
+        self.asked = 0
+        self.journal: Journal = open_journal(folder / "journal.db", "shop")
+        self.refused: Counter[RefusalReason] = Counter()
+        self.service = self.made()
+
+    def made(self, policy: RepairPolicy | None = None) -> RepairService:
+        """The service of a new process."""
+        leader = MemoryReplica("leader", self.leader, happen=self._happen)
+        one = MemoryReplica("one", self.follower, happen=self._happen)
+        book = TableBook(leader, {"one": one}, ["*"], self.clock)
+        world = GroupWorld("shop", leader, {"one": one}, book, self.clock, in_turn, None)
+        service = RepairService(
+            world, "one", self.journal.drifts, self.journal.repairs, self.journal.stream, Announcer("test", "shop"),
+            policy or RepairPolicy(mode=Mode.APPLY, dry_run=False, share_floor=9_999), MemoryRepairSink(self.follower),
+        )  # fmt: skip
+        service.refused = lambda reason: self.refused.update([reason])
+        return service
+
+    def insert(self, table: TableName, keys: Iterable[int]) -> None:
+        writing = self.leader.begin()
+        for key in keys:
+            writing.insert(table, {"id": str(key), "v": "x"})
+        writing.commit()
+        self.follower.catch_up()
+
+    def damage(self, table: TableName, keys: Iterable[int]) -> None:
+        for key in keys:
+            self.follower.put(table, (key,), {"id": str(key), "v": "wrong"})
+
+    def find(self, table: TableName, keys: Iterable[int], certainty: Certainty = Certainty.PROVEN) -> None:
+        """A rule of evidence finds these rows to differ, a second after whatever it found before."""
+        self.clock.at += 1.0
+        evidence = Evidence(certainty, Method.VISIBILITY)
+        self.journal.drifts.record(
+            [
+                Drift(
+                    drift_id("shop", "one", table, (key,)),
+                    "shop",
+                    "one",
+                    table,
+                    (key,),
+                    Kind.MISMATCHED,
+                    {"v": Difference("x", "wrong")},
+                    evidence,
+                    self.clock.at,
+                )
+                for key in keys
+            ]
+        )
+
+    def turns(self, count: int) -> None:
+        for _ in range(count):
+            self.clock.at += 1.0
+            self.service.tick(self.clock.now())
+
+    def states(self) -> Counter[State]:
+        return Counter(record.state for record in self.journal.repairs.listed(limit=100_000))
+
+    def right(self, table: TableName, key: int) -> bool:
+        return self.follower.shelves.get(table, (key,)) == {"id": str(key), "v": "x"}
+
+    def _happen(self) -> None:
+        self.asked += 1
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Iterator[Shop]:
+    made = Shop(tmp_path)
+    yield made
+    made.journal.close()
+
+
+def test_what_is_refused_does_not_stand_before_what_can_be_repaired(shop: Shop) -> None:
+    shop.insert(A, [1])
+    shop.damage(A, [1])
+    shop.find(A, range(1000, 1000 + PAGE_DRIFTS + 100), Certainty.PROBABLE)
+    shop.find(A, [1])
+    shop.turns(1)
+    assert shop.states() == {}, "a page is all that one turn takes"
+    shop.turns(1)
+    assert shop.states() == {State.APPLIED: 1}
+    assert shop.right(A, 1)
+    assert shop.refused == {RefusalReason.NOT_PROVEN: PAGE_DRIFTS + 100}
+
+
+def test_while_nothing_is_found_nothing_is_read(shop: Shop) -> None:
+    shop.insert(A, [1, 2])
+    shop.find(A, range(2000, 2100), Certainty.PROBABLE)
+    shop.turns(2)
+    before, refused = shop.asked, sum(shop.refused.values())
+    shop.turns(50)
+    assert (shop.asked, sum(shop.refused.values())) == (before, refused) == (before, 100)
+    shop.damage(A, [2])
+    shop.find(A, [2])
+    shop.turns(1)
+    assert (shop.right(A, 2), sum(shop.refused.values())) == (True, 100), "what was refused is not asked about again"
+    shop.find(A, [2000], Certainty.PROBABLE)
+    shop.turns(2)
+    assert sum(shop.refused.values()) == 101, "but for what was found again"
+
+
+def test_drift_found_again_at_every_turn_does_not_keep_a_sweep_from_its_end(shop: Shop) -> None:
+    sweep = DriftSweep(shop.journal.drifts, "one", size=10)
+    shop.find(A, range(30))
+    seen: list[object] = []
+    for _ in range(4):
+        page = sweep.page()
+        seen += [one.drift.key for one in page]
+        sweep.done(page)
+        shop.find(A, range(10))
+    assert seen == [(key,) for key in sorted(range(30), key=lambda key: drift_id("shop", "one", A, (key,)))]
+    assert sorted(one.drift.key for one in sweep.page()) == [(key,) for key in range(10)], "the next sweep: they alone"
+
+
+def test_a_page_that_was_not_dealt_with_comes_again(shop: Shop) -> None:
+    sweep = DriftSweep(shop.journal.drifts, "one", size=2)
+    shop.find(A, range(3))
+    first = sweep.page()
+    assert (len(first), sweep.page()) == (2, first)
+    sweep.done(first)
+    last = sweep.page()
+    assert len(last) == 1
+    sweep.done(last)
+    assert sweep.page() == ()
+    assert len(DriftSweep(shop.journal.drifts, "one").page()) == 3, "a new process begins anew"
+
+
+def test_a_table_that_cannot_be_compared_is_refused_and_stands_in_nobodys_way(shop: Shop) -> None:
+    shop.insert(A, [1])
+    shop.damage(A, [1])
+    shop.find(GONE, [1])
+    shop.find(A, [1])
+    shop.turns(1)
+    assert (shop.right(A, 1), shop.refused) == (True, {RefusalReason.NOT_COMPARED: 1})
+
+
+def test_a_table_of_which_too_much_differs_holds_its_own_repairs_alone(shop: Shop) -> None:
+    policy = RepairPolicy(mode=Mode.APPLY, dry_run=False, share_floor=5)
+    shop.service = shop.made(policy)
+    shop.insert(A, range(150))
+    shop.insert(B, [1])
+    shop.damage(A, range(150))
+    shop.damage(B, [1])
+    shop.find(A, range(150))
+    shop.find(B, [1])
+    shop.turns(1)
+    assert shop.states() == {State.APPROVED: 150, State.APPLIED: 1}
+    assert shop.right(B, 1)
+    before = shop.asked
+    taken = shop.service.apply(shop.clock.now())
+    assert {one.step for one in taken} == {Step.HELD}
+    assert taken[0].note.startswith("public.a: 150 rows differ, at most 5 are repaired row by row")
+    assert shop.asked == before, "what is held anyway costs nobody a read"
+    (held, *_) = shop.service.apply(shop.clock.now(), policy=RepairPolicy(mode=Mode.APPROVE, share_floor=5))
+    assert (held.step, held.statement.startswith("update public.a")) == (Step.HELD, True), "a dry run tells it as well"
