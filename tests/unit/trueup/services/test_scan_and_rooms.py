@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -106,6 +107,24 @@ def test_what_one_follower_was_not_read_for_is_owed_over_a_restart_too(shop: Sho
     shop.clock.at += 700.0
     shop.ticks(shop.scan())
     assert {one.follower for one in shop.journal.scans.chunks(T)} == {"one", "two"}
+
+
+def test_the_table_whose_chunk_was_seen_longest_ago_is_read_first(shop: Shop) -> None:
+    """By when it was seen, whatever it is called; what was never seen before all."""
+    scan = shop.scan()
+    finished: list[str] = []
+    scan.finished = lambda table, at: finished.append(table.name)
+    shop.ticks(scan)
+    for name in ("a", "z"):
+        made = replace(TABLE, name=TableName("public", name))
+        for server in (shop.server, *(one.shelves for one in shop.followers.values())):
+            server.create(made)
+        shop.ticks(scan)
+    assert finished == ["t", "a", "z"], "each as soon as it was there"
+    finished.clear()
+    shop.clock.at += 2_000.0  # all are due again
+    shop.ticks(scan)
+    assert finished == ["t", "a", "z"]
 
 
 def test_a_follower_that_cannot_be_compared_does_not_keep_the_scan_busy(shop: Shop) -> None:

@@ -69,14 +69,15 @@ class Busy:
         )
         self.run(2.0)
 
-    def write(self, *, insert: bool = False) -> None:
+    def write(self, *, insert: bool = False, applied: bool = True) -> None:
         writing = self.server.begin()
         if insert:
             writing.insert(T, {"id": "1", "v": "x"})
         else:
             writing.update(T, (1,), {"v": str(self.clock.now())})
         writing.commit()
-        self.target.catch_up()
+        if applied:
+            self.target.catch_up()
 
     def run(self, seconds: float, *, writing: bool = False) -> None:
         """In steps of a twentieth of a second."""
@@ -123,3 +124,19 @@ def test_at_rest_nobody_is_asked_for_more_than_the_position(busy: Busy) -> None:
         watch.tick(busy.clock.now())
         busy.run(1.0)
     assert (busy.leader.asked, busy.one.asked) == ({"position": 5}, {"position": 5})
+
+
+def test_no_look_before_the_follower_has_applied_what_touched_the_key(busy: Busy) -> None:
+    busy.verified.clear()
+    busy.one.asked.clear()
+    busy.write(applied=False)
+    busy.run(5.0)
+    assert busy.journal.stream.touched_count("one") == 1, "the stream told of it"
+    assert busy.one.asked["position"] > 0
+    assert busy.one.asked["point_digests"] == 0
+    assert busy.verified == []
+    busy.target.catch_up()
+    busy.run(2.0)
+    assert [key for told in busy.verified for key in told.equal] == [(1,)]
+    assert busy.one.asked["point_digests"] == 1
+    assert busy.journal.stream.touched_count("one") == 0
