@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from connectors.journal.opening import Journal, open_journal
-from trueup.cli.groups import chosen
+from trueup.bootstrap.groups import chosen
 from verifier.errors import Misconfigured, Permanent, Temporary
 from verifier.journal import Pause
 

@@ -21,8 +21,8 @@ from reconciler.repairing import approve as approve_repairs
 from reconciler.repairing import reject as reject_repairs
 from trueup.bootstrap import lease
 from trueup.bootstrap.group import announced_by, book_of, repair_policy
+from trueup.bootstrap.groups import chosen
 from trueup.bootstrap.servers import Servers, open_group_servers
-from trueup.cli.groups import chosen
 from trueup.clock import SystemClock
 from trueup.pool import Pool
 from trueup.services.group import GroupWorld

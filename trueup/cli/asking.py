@@ -33,8 +33,8 @@ def planned(words: Words) -> Plan:
     """The plan that these options, or the configuration they name, describe. Misconfigured if they contradict."""
     from trueup.audit.request import Request
     from trueup.bootstrap.auditing import Plan, plan_of
+    from trueup.bootstrap.groups import chosen
     from trueup.bootstrap.servers import HEARTBEAT_TABLE, Address, patterns_of
-    from trueup.cli.groups import chosen
 
     excluded = _by_table(words.excluded)
     keys = {name: tuple(columns.split(",")) for name, columns in map(_pair, words.keys)}

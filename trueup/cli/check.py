@@ -27,8 +27,8 @@ def check(
     from trueup.audit.render import render_invariants
     from trueup.audit.report import finding_entry, overall
     from trueup.bootstrap.group import checkers
+    from trueup.bootstrap.groups import chosen
     from trueup.bootstrap.watching import open_watched, settled
-    from trueup.cli.groups import chosen
 
     settings, wanted = chosen(config, group)
     unknown = sorted(set(name or ()) - {one.name for one in wanted.invariants})

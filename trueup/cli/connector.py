@@ -165,7 +165,7 @@ def _states(found: Status) -> str:
 @contextmanager
 def _open(config: Any, group: str | None, name: str | None = None) -> Iterator[Connecting]:
     from trueup.bootstrap.connecting import Connecting
-    from trueup.cli.groups import chosen
+    from trueup.bootstrap.groups import chosen
 
     _, wanted = chosen(config, group)
     if wanted.stream is None or wanted.stream.kafka is None:

@@ -32,7 +32,7 @@ def doctor(
 ) -> int:
     """Ask every server of the group what it allows; nothing is written anywhere but in the journal's own place."""
     from trueup.bootstrap.doctoring import examine
-    from trueup.cli.groups import chosen
+    from trueup.bootstrap.groups import chosen
 
     settings, wanted = chosen(config, group)
     found = list(examine(settings, wanted))

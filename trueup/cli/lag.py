@@ -27,9 +27,9 @@ def lag(
     watch: Annotated[bool, typer.Option("--watch", help="Go on until Ctrl-C.")] = False,
 ) -> int:
     """Look for a few seconds and say who is late, by how much, and why."""
+    from trueup.bootstrap.groups import chosen
     from trueup.bootstrap.journal import known_pauses
     from trueup.bootstrap.lagging import Lagging
-    from trueup.cli.groups import chosen
     from trueup.cli.pause import entries
 
     settings, wanted = chosen(config, group)

@@ -90,8 +90,8 @@ def _book(
     """The group's journal, made if there is none yet, so that one may pause before the first start; and the table. A
     word alone that has a dot names a table of the only group."""
     from connectors.journal.opening import open_journal
+    from trueup.bootstrap.groups import chosen
     from trueup.bootstrap.journal import AUDIT_GROUP
-    from trueup.cli.groups import chosen
     from verifier.table import TableName
 
     if table is None and group is not None and "." in group:

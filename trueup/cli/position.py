@@ -39,7 +39,7 @@ def _address(leader: str | None, config: Path | None, group: str | None) -> str:
         if config is not None:
             raise Misconfigured("give either --config or --leader, not both")
         return leader
-    from trueup.cli.groups import chosen
+    from trueup.bootstrap.groups import chosen
 
     return chosen(config, group)[1].leader.address()
 

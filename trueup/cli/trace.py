@@ -37,10 +37,10 @@ def trace(
     import secrets
 
     from reconciler.masking import Masking
+    from trueup.bootstrap.groups import chosen
     from trueup.bootstrap.histories import Reach
     from trueup.bootstrap.tracing import Tracing
     from trueup.cli.discretion import hide_arguments
-    from trueup.cli.groups import chosen
     from verifier.table import TableName
 
     hide_arguments()
