@@ -14,12 +14,12 @@ from verifier.table import Column, Family, Scheme, Table, Verbatim
 
 _MEETINGS: Mapping[frozenset[Family], Family | None] = {
     frozenset({Family.TEXT, Family.ENUM}): None,
-    frozenset({Family.TEXT, Family.CHAR}): None,
-    frozenset({Family.CHAR, Family.ENUM}): None,
+    frozenset({Family.TEXT, Family.CHAR}): Family.CHAR,
+    frozenset({Family.CHAR, Family.ENUM}): Family.CHAR,
     frozenset({Family.INTEGER, Family.DECIMAL}): None,
 }
-"""Families that one engine's columns may have on the two sides, and the form in which both are compared (None: their
-own forms agree)."""
+"""Families that one engine's columns may have on the two sides, and the form in which both are compared, whichever
+of them leads (None: their own forms agree)."""
 
 _MEETINGS_ABROAD: Mapping[frozenset[Family], Family | None] = {
     frozenset({Family.BOOLEAN, Family.INTEGER}): Family.BOOLEAN,
@@ -33,8 +33,6 @@ _MEETINGS_ABROAD: Mapping[frozenset[Family], Family | None] = {
     frozenset({Family.INET, Family.TEXT}): Family.INET,
     frozenset({Family.SET, Family.TEXT}): Family.SET,
     frozenset({Family.INET, Family.CHAR}): Family.INET,
-    frozenset({Family.CHAR, Family.TEXT}): Family.CHAR,
-    frozenset({Family.CHAR, Family.ENUM}): Family.CHAR,
     frozenset({Family.INTEGER, Family.DECIMAL}): Family.DECIMAL,  # so that keys of both are ordered and spelled alike
     frozenset({Family.TIME, Family.INTERVAL}): Family.INTERVAL,  # a TIME beyond 24 hours is a duration
 }
