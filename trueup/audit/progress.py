@@ -9,13 +9,17 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Protocol, TextIO
+from typing import TYPE_CHECKING, Any, Protocol, TextIO
 
 from verifier.ports import Clock
 from verifier.table import TableName
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 _EVERY_SECONDS = 10.0
 
@@ -131,10 +135,11 @@ def _line(table: TableName, walk: _Walk, now: float) -> str:
 
 
 class Bar:
-    """A live bar on a terminal for each table under way."""
+    """A live bar on a terminal for each table under way: what is done of it, rows a second, time left."""
 
-    def __init__(self) -> None:
-        from rich.console import Console
+    def __init__(self, console: Console | None = None, monotonic: Callable[[], float] = time.monotonic) -> None:
+        """`console`: where it is drawn (None: standard error); `monotonic`: seconds, for rate and time left."""
+        from rich.console import Console as Terminal
         from rich.progress import (
             BarColumn,
             MofNCompleteColumn,
@@ -152,7 +157,8 @@ class Bar:
             TextColumn("{task.fields[rate]}"),
             TimeRemainingColumn(),
             TextColumn("{task.fields[state]}"),
-            console=Console(stderr=True, markup=False, emoji=False, highlight=False),
+            console=console or Terminal(stderr=True, markup=False, emoji=False, highlight=False),
+            get_time=monotonic,
             transient=True,
         )
         self._tasks: dict[TableName, Any] = {}
