@@ -7,7 +7,7 @@ it may show some rows only, since a sink applies row by row.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol, TypeVar
 
@@ -49,13 +49,15 @@ class SinkOffsets(Protocol):
 
 @dataclass(slots=True)
 class FedFollower:
-    """A `Replica`. `prefix` begins the topics of the leader's connector, of which `index` knows what lies where."""
+    """A `Replica`. `prefix` begins the topics of the leader's connector, of which `index` knows what lies where;
+    `topic_of` names that of a table, from the prefix and its name."""
 
     replica: Replica
     leader: Replica
     sink: SinkOffsets
     index: OffsetIndex
     prefix: str
+    topic_of: Callable[[str, TableName], str] = "{}.{}".format
 
     @property
     def name(self) -> str:
@@ -148,7 +150,7 @@ class FedFollower:
     def _between(self, committed: Offsets, table: Table, look: Look[T]) -> Look[T]:
         """The look with its bounds, which hold if what the sink may have applied by now is known when it is judged."""
         epoch = self.index.epoch
-        places = self.index.places(table.name, f"{self.prefix}.{table.name}")
+        places = self.index.places(table.name, self.topic_of(self.prefix, table.name))
         wanted = self.index.places() if self.index.unsettled else places
         ends = self.sink.ends(wanted)
         self.index.fence(ends, epoch)

@@ -32,11 +32,10 @@ from collections import OrderedDict, deque
 from collections.abc import Iterator, Mapping, Sequence
 from typing import cast
 
-import msgspec
-
+from connectors.debezium.beginnings import Beginnings
 from connectors.debezium.columns import Stretch
 from connectors.debezium.delivery import deliver
-from connectors.debezium.event import Begin, End, RowEvent, Statement
+from connectors.debezium.event import Begin, End, Ended, RowEvent, Statement
 from connectors.debezium.noted import NOBODY, Noted
 from connectors.debezium.pending import Partition, Pending
 from connectors.debezium.source import POSTGRES, Source, TransactionId
@@ -47,15 +46,6 @@ from verifier.position import Position
 from verifier.table import Key, TableName
 
 REMEMBERED = 65_536
-
-
-class _Ended(msgspec.Struct, gc=False):
-    """An END at `offset`; `through` is everything up to and with it. `behind`: a statement may stand before it."""
-
-    end: End
-    through: Position
-    offset: int
-    behind: bool
 
 
 class TransactionAssembler:
@@ -73,8 +63,9 @@ class TransactionAssembler:
         self._keep_max = keep_max
         self._pending: dict[TransactionId, Pending] = {}
         self._waiting: dict[Partition, dict[TransactionId, None]] = {}  # with a part there, in order of first arrival
-        self._ends: deque[_Ended] = deque()
+        self._ends: deque[Ended] = deque()
         self._statements = Statements(source)
+        self._beginnings = Beginnings(source.present)
         self._apart: set[TableName] = set()
         self._heard = False  # of all statements before the head
         self._untold = False
@@ -104,6 +95,8 @@ class TransactionAssembler:
         self._next[partition] = offset + 1
 
     def row(self, partition: Partition, offset: int, event: RowEvent) -> None:
+        if event.xid not in self._recent:
+            self._beginnings.row(event)
         self.rows(partition, (offset,), ((event.xid, event.stretch),))
 
     def rows(
@@ -150,7 +143,9 @@ class TransactionAssembler:
             return
         if event.lasting:
             self._apart.update(one.table for one in event.blind if one.table is not None)
-        if event.commit is None:
+        if event.snapshot:
+            self._noticed.extend(self._beginnings.snapshot(event, self.delivered))
+        elif event.commit is None:
             self._noticed.extend(one for one in event.blind if one not in self._noticed)
         elif not self.delivered.covers(event.commit):
             self._statements.add(partition, offset, event)
@@ -168,6 +163,7 @@ class TransactionAssembler:
             # It began before we did: the present starts behind it. The connector was seen at work before the leader is
             # asked, so whatever the leader has written from then on will come.
             self.delivered = self._floor = self._source.after(None, event.commit) if ask is None else ask()
+            self._beginnings.present(self.delivered)
             self._remember(event)
             self.noted.again()
             return
@@ -180,13 +176,13 @@ class TransactionAssembler:
                 self._old(event)
             self.noted.again()
 
-    def _ended(self, event: End, newest: Position | None, offset: int) -> _Ended:
+    def _ended(self, event: End, newest: Position | None, offset: int) -> Ended:
         behind, through = self._source.passed_over(newest, event.commit), self._source.after(newest, event.commit)
         self.torn = self.torn or (behind and self._source.fence is not None)
         if self._fence is not None and not self._fence[1].covers(event.commit):
             whole = self._source.after(through, self._fence[0])
             behind, through, self._fence = behind or whole != through, whole, None
-        return _Ended(event, through, offset, behind)
+        return Ended(event, through, offset, behind)
 
     def fenced(self, low: Position, high: Position) -> None:
         """The leader told these (`Source.fence`): what stands behind `high` stands behind all of `low`."""
@@ -264,6 +260,7 @@ class TransactionAssembler:
         self.delivered = source.placed(through, place, sent_before if end.events == 0 else None)
         commit = source.commit(end.commit, place)
         transaction = deliver(source.number(end.xid), commit, end, pending, blind, self._fields)
+        self._noticed.extend(self._beginnings.delivered(end.xid, commit, first=sent_before is None))
         self._remember(end)
         for partition, part in pending.parts.items():
             self._forget_before(partition, part.last)
@@ -298,6 +295,7 @@ class TransactionAssembler:
             through = self._source.after(self.delivered, found.commit)
             self.delivered = self._source.placed(through, found.place, None)
             number, commit = self._source.number(found.xid), self._source.commit(found.commit, found.place)
+            self._noticed.extend(self._beginnings.delivered(None, commit))
             taken.append(Transaction(number, commit, found.committed_at, (), found.blind))
         return taken
 
@@ -319,6 +317,7 @@ class TransactionAssembler:
             self._floor = self._source.after(self._floor, forgotten)
 
     def _drop(self, xid: TransactionId) -> None:
+        self._beginnings.forget(xid)
         pending = self._pending.pop(xid, None)
         if pending is not None:
             self.kept -= pending.kept

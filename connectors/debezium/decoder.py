@@ -8,19 +8,30 @@ the blindness of its table, so that the transaction completes and its other rows
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Mapping, Sequence
 
 from connectors.debezium import values
 from connectors.debezium.definitions import tables_of
-from connectors.debezium.event import Aside, Begin, End, Event, RowEvent, Run, Statement, Unreadable
+from connectors.debezium.event import (
+    TOOK_A_SNAPSHOT,
+    Aside,
+    Begin,
+    End,
+    Event,
+    RowEvent,
+    Run,
+    Statement,
+    Unreadable,
+)
 from connectors.debezium.modes import Modes
+from connectors.debezium.naming import topic_of
 from connectors.debezium.plain import Keys, PlainRows
 from connectors.debezium.shape import Shape
 from connectors.debezium.source import POSTGRES, Source
 from connectors.debezium.types import Type
 from verifier.change import Blindness, Cause, Change, Operation
 from verifier.encoding import canonical_key
+from verifier.position import Position
 from verifier.table import Key, Scheme, Table, TableName, Value
 
 TableOf = Callable[[TableName], Table | None]
@@ -29,7 +40,6 @@ _Json = Mapping[str, object]
 Read = Callable[[bytes], tuple[_Json, _Json]]
 _NO_SCHEMA: _Json = {}
 _AVRO = b"\0"
-_ODD = re.compile(r"[^A-Za-z0-9._-]")
 _JSON = json.JSONDecoder(parse_float=values.Number, parse_constant=values.Number)
 
 
@@ -121,7 +131,7 @@ class Decoder:
     def _carries(self, topic: str, name: TableName) -> bool:
         known = self._topics.get(name)
         if known is None:
-            known = self._topics[name] = f"{self._prefix}{_ODD.sub('_', str(name))}"
+            known = self._topics[name] = topic_of(self._definitions, name)
         return topic == known
 
     def _row(self, topic: str, schema: _Json, payload: _Json, key: bytes | None) -> Event:
@@ -131,7 +141,7 @@ class Decoder:
         handled_at = _seconds(payload.get("ts_ms"))
         boundary = payload.get("transaction")
         if operation == "r":
-            return Aside(handled_at)
+            return self._snapshot_row(source, handled_at)
         if operation == "t" and self.source.alone:
             return self._alone(source, (Blindness(Cause.TRUNCATE, self._named(topic, source)),), handled_at)
         if not isinstance(boundary, Mapping):
@@ -142,13 +152,22 @@ class Decoder:
             apart = (Blindness(Cause.GAP, self._named(topic, source), what),)
             return self._alone(source, apart, handled_at, lasting=True)
         xid, order = self.source.transaction(boundary["id"]), _whole(boundary["total_order"])
+        anew = self.source.anew(source)
         if operation == "m":
-            return RowEvent(xid, order, None, None, None, (), handled_at)
+            return RowEvent(xid, order, None, None, None, (), handled_at, None, anew)
         name = self._named(topic, source)
         after = payload.get("after")
         fields = _names(after)
         change, blind = self._told(name, operation, schema, payload, key)
-        return RowEvent(xid, order, name, change, blind, fields, handled_at, self.source.place(source))
+        return RowEvent(xid, order, name, change, blind, fields, handled_at, self.source.place(source), anew)
+
+    def _snapshot_row(self, source: _Json, handled_at: float | None) -> Event:
+        """What an incremental snapshot reads is told as well by the transactions that it runs beside; any other stands
+        where the connector does not go on where it had been (or stopped for a while)."""
+        through = self.source.snapshot(source)
+        if source.get("snapshot") in (None, "false", "incremental") or through is None:
+            return Aside(handled_at)
+        return _of_a_snapshot(handled_at, through)
 
     def _named(self, topic: str, source: _Json) -> TableName:
         """The table of a row; Unreadable, of any table, if it is not that of its topic."""
@@ -182,8 +201,7 @@ class Decoder:
         if not isinstance(source, Mapping):
             raise TypeError("a schema change without a source")
         if source.get("snapshot") not in (None, "false"):
-            gap = Blindness(Cause.GAP, None, "the connector took a snapshot: it did not go on where it had been")
-            return Statement(None, None, handled_at or 0.0, (gap,), handled_at=handled_at)
+            return _of_a_snapshot(handled_at, None)
         tables = tables_of(payload, self._table_of)
         blind = tuple(Blindness(Cause.DDL, table, "the leader's log has a statement on it") for table in tables)
         return self._alone(source, blind, handled_at) if blind else Aside(handled_at)
@@ -275,6 +293,11 @@ class Decoder:
             if value is not values.UNKNOWN:
                 told[column] = value
         return told
+
+
+def _of_a_snapshot(handled_at: float | None, through: Position | None) -> Statement:
+    at, told = handled_at or 0.0, (TOOK_A_SNAPSHOT,)
+    return Statement(None, None, at, told, handled_at=handled_at, snapshot=True, through=through)
 
 
 def _names(after: object) -> tuple[str, ...]:

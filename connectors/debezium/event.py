@@ -9,12 +9,13 @@ import msgspec
 
 from connectors.debezium.columns import One, Stretch
 from connectors.debezium.source import TransactionId
-from verifier.change import Blindness, Change
+from verifier.change import Blindness, Cause, Change
 from verifier.gtid import Binlog
 from verifier.position import Position
 from verifier.table import TableName
 
 _MESSAGE = "LogicalDecodingMessageId@"  # in the odd name under which messages are counted
+TOOK_A_SNAPSHOT = Blindness(Cause.GAP, None, "the connector took a snapshot: it did not go on where it had been")
 
 
 class RowEvent(msgspec.Struct, frozen=True, gc=False):
@@ -23,6 +24,7 @@ class RowEvent(msgspec.Struct, frozen=True, gc=False):
     `order` is its place in the transaction, from 1. `fields` are the column names of the row's new state, sorted
     (empty where the event has none): a different set means that the table changed its shape. `handled_at` is the
     connector's clock, seconds since the epoch. `place`: where the row stands in the binlog, where that is needed.
+    `anew`: the connector knows of no commit before this transaction's.
     """
 
     xid: TransactionId
@@ -33,6 +35,7 @@ class RowEvent(msgspec.Struct, frozen=True, gc=False):
     fields: tuple[str, ...]
     handled_at: float | None
     place: Binlog | None = None
+    anew: bool = False
 
     @property
     def stretch(self) -> Stretch:
@@ -74,11 +77,22 @@ class End(msgspec.Struct, frozen=True, gc=False):
         return found or [None]
 
 
+class Ended(msgspec.Struct, gc=False):
+    """An END at `offset`; `through` is everything up to and with it. `behind`: a statement may stand before it."""
+
+    end: End
+    through: Position
+    offset: int
+    behind: bool
+
+
 @dataclass(frozen=True, slots=True)
 class Statement:
     """A statement that a binlog holds by itself, outside any transaction that has an END: DDL, or a truncate. `xid` and
     `commit` as in `End`, None where it has no id. `blind`: the tables that it makes another of. `lasting`: what it says
-    of them shows with a later statement of which nobody tells (an XA transaction is logged when it is prepared)."""
+    of them shows with a later statement of which nobody tells (an XA transaction is logged when it is prepared).
+    `snapshot`: it is one of the connector's snapshot, as a row may be, which was taken when the log stood at `through`
+    (None: it does not say so)."""
 
     xid: TransactionId | None
     commit: Position | None
@@ -87,11 +101,14 @@ class Statement:
     place: Binlog | None = None
     handled_at: float | None = None
     lasting: bool = False
+    snapshot: bool = False
+    through: Position | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Aside:
-    """Nothing that a transaction counts: tombstone, heartbeat, snapshot row, non-transactional message."""
+    """Nothing that a transaction counts, and no loss: tombstone, heartbeat, row of an incremental snapshot,
+    non-transactional message."""
 
     handled_at: float | None = None
 

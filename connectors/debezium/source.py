@@ -100,6 +100,15 @@ class Source(Protocol):
         it has none. ValueError where statements are part of transactions."""
         ...
 
+    def anew(self, source: Mapping[str, object]) -> bool:
+        """Whether the connector knows of no commit before that of this row, from its source block."""
+        ...
+
+    def snapshot(self, source: Mapping[str, object]) -> Position | None:
+        """Where the log stood when the snapshot was taken to which this row belongs; None where other messages tell of
+        snapshots."""
+        ...
+
     def table(self, source: Mapping[str, object]) -> TableName:
         """Whose row an event tells of, from its source block."""
         ...
@@ -168,6 +177,13 @@ class PostgresSource:
 
     def statement(self, source: Mapping[str, object]) -> TransactionId | None:
         raise ValueError("event without transaction block: set provide.transaction.metadata=true on the connector")
+
+    def anew(self, source: Mapping[str, object]) -> bool:
+        return str(source.get("sequence")).startswith("[null,")  # the commit before, and the row's own place
+
+    def snapshot(self, source: Mapping[str, object]) -> Position | None:
+        at = source.get("lsn")
+        return Lsn(at if isinstance(at, int) else 0)
 
     def table(self, source: Mapping[str, object]) -> TableName:
         return TableName(named(source, "schema"), named(source, "table"))

@@ -100,6 +100,12 @@ class BinlogSource:
         gtid = source.get("gtid")
         return None if gtid is None else self.transaction(gtid)
 
+    def anew(self, source: Mapping[str, object]) -> bool:
+        return False  # its first snapshot says so
+
+    def snapshot(self, source: Mapping[str, object]) -> Position | None:
+        return None  # its statements say so
+
     def table(self, source: Mapping[str, object]) -> TableName:
         return TableName(named(source, "db"), named(source, "table"))
 

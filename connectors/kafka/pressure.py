@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from connectors.debezium.assembly import TransactionAssembler
+from connectors.debezium.naming import topic_of
 from connectors.debezium.pending import Partition
 from connectors.kafka.port import Consumer
 
@@ -50,6 +51,6 @@ class Pressure:
         head = assembler.stuck()
         if head is None:
             return found | (set(places) - {self._order})
-        topics = {f"{self._prefix}.{name}" for name, _ in head.by_table}
+        topics = {topic_of(self._prefix, name) for name, _ in head.by_table}
         others = {place for place in places if place[0] not in topics and place != self._order}
         return found | (others if topics & {topic for topic, _ in places} else set())

@@ -30,6 +30,7 @@ from typing import cast
 from connectors.debezium.assembly import TransactionAssembler
 from connectors.debezium.decoder import Decoder
 from connectors.debezium.event import Begin, End, Event, RowEvent, Statement, Unreadable
+from connectors.debezium.naming import topic_of
 from connectors.debezium.pending import Partition
 from connectors.debezium.source import TransactionId
 from connectors.kafka import offsets as journaled
@@ -202,7 +203,7 @@ class KafkaStream:
         topics = {place[0] for place in self._positions}
         missing = self._transactions[0] not in topics
         if head is not None:
-            missing = missing or any(f"{self._prefix}.{name}" not in topics for name, _ in head.by_table)
+            missing = missing or any(topic_of(self._prefix, name) not in topics for name, _ in head.by_table)
         if not now and self._seconds() - self._looked_at < (0.2 if missing else self._metadata_seconds):
             return
         self._looked_at = self._seconds()

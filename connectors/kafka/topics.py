@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 
 from connectors.debezium.event import End
+from connectors.debezium.naming import topic_of
 from connectors.debezium.pending import Partition
 from connectors.kafka.port import Consumer
 from verifier.errors import Misconfigured
@@ -60,7 +61,7 @@ class Topics:
 
     def losing(self, head: End) -> list[str]:
         """Topics of this transaction's tables that are compacted."""
-        topics = [f"{self._prefix}.{name}" for name, _ in head.by_table]
+        topics = [topic_of(self._prefix, name) for name, _ in head.by_table]
         unknown = [topic for topic in topics if topic not in self._compacted]
         if unknown:
             found = set(self._consumer.compacted(unknown))

@@ -36,10 +36,11 @@ def with_fed(
                 f"group {group.name}: {one.name} is fed by {one.fed_by.kafka_connect_sink}, and how far it is can only "
                 "be told beside a stream of the same topics: set stream.kind: kafka"
             )
+        from connectors.debezium.naming import topic_of
         from connectors.kafka.committed import GroupOffsets
 
         sink = GroupOffsets(kafka.client, kafka.bootstrap_servers, one.fed_by.group)
-        found[one.name] = FedFollower(found[one.name], leader, sink, index, kafka.topic_prefix)
+        found[one.name] = FedFollower(found[one.name], leader, sink, index, kafka.topic_prefix, topic_of)
     return found
 
 

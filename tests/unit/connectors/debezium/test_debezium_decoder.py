@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from connectors.debezium.decoder import Decoder
-from connectors.debezium.event import Aside, RowEvent, Unreadable
+from connectors.debezium.event import Aside, RowEvent, Statement, Unreadable
 from connectors.debezium.modes import RECOMMENDED, Modes
 from verifier.change import Blindness, Cause, Change, Operation
+from verifier.position import Lsn
 from verifier.table import Column, Family, Scheme, Table, TableName
 
 T = TableName("public", "t")
@@ -43,6 +44,10 @@ def event(op: str = "u", **changes: object) -> dict[str, Any]:
         "ts_ms": 2000,
         "transaction": transaction,
     } | changes
+
+
+def a_snapshot_row(kind: str) -> dict[str, Any]:
+    return event("r", transaction=None) | {"source": event()["source"] | {"snapshot": kind}}
 
 
 def decode(
@@ -137,11 +142,18 @@ def test_a_message_in_a_transaction_only_counts_and_one_outside_is_aside() -> No
 
 @pytest.mark.parametrize(
     ("value", "topic", "handled_at"),
-    [(None, "p.public.t", None), (event("r", transaction=None), "p.public.t", 2.0),
+    [(None, "p.public.t", None), (a_snapshot_row("incremental"), "p.public.t", 2.0),
      ({"ts_ms": 5000}, "__debezium-heartbeat.p", 5.0)],
 )  # fmt: skip
 def test_what_no_transaction_counts_is_aside(value: object, topic: str, handled_at: float | None) -> None:
     assert decode(value, topic=topic) == Aside(handled_at)
+
+
+@pytest.mark.parametrize("kind", ["first", "true", "first_in_data_collection", "last_in_data_collection", "last"])
+def test_a_row_of_a_snapshot_says_that_something_may_be_lost_and_where_the_log_stood(kind: str) -> None:
+    gap = Blindness(Cause.GAP, None, "the connector took a snapshot: it did not go on where it had been")
+    told = Statement(None, None, 2.0, (gap,), handled_at=2.0, snapshot=True, through=Lsn(5))
+    assert decode(a_snapshot_row(kind)) == told
 
 
 @pytest.mark.parametrize(

@@ -54,6 +54,8 @@ OWN = {"transforms": "mine", "transforms.mine.type": "com.example.Mine$Value"}
         ({"field.name.adjustment.mode": "avro"}, "warning", "columns whose names it changes", True),
         ({"heartbeat.interval.ms": "0"}, "warning", "an idle leader cannot be told", True),
         ({"heartbeat.action.query": ""}, "note", "no heartbeat.action.query", True),
+        ({"snapshot.mode": "when_needed"}, "warning", "snapshot.mode is when_needed: each snapshot", True),
+        ({"snapshot.mode": "always"}, "warning", "a gap: every table is unverified", True),
         ({"topic.delimiter": "_"}, "error", "cannot be told from their tables", True),
     ],
 )

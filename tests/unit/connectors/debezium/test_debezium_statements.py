@@ -8,11 +8,12 @@ import pytest
 
 from connectors.debezium.assembly import TransactionAssembler
 from connectors.debezium.decoder import Decoder
-from connectors.debezium.event import End, RowEvent, Statement
+from connectors.debezium.event import TOOK_A_SNAPSHOT, End, RowEvent, Statement
 from connectors.debezium.modes import Modes
 from connectors.debezium.source_binlog import BinlogSource
 from verifier.change import Blindness, Cause, Change, Operation
 from verifier.gtid import Binlog, DomainGtids, GtidSet, Logged
+from verifier.position import Position
 from verifier.table import TableName
 
 MARIADB = BinlogSource(mariadb=True)
@@ -190,6 +191,39 @@ def test_a_connector_that_begins_anew_leaves_a_gap_in_all_tables() -> None:
         feed.assembler.statement(SCHEMA, feed.offset(SCHEMA), event)
     (noticed,) = feed.assembler.noticed()
     assert (noticed.cause, noticed.table) == (Cause.GAP, None)
+
+
+def test_behind_a_snapshot_the_gap_ends_with_the_first_transaction_that_the_leader_had_not_written() -> None:
+    """What was lost lies before where the leader stands when the snapshot is seen; it is asked once for all of that."""
+    asked: list[Position] = []
+
+    def ask() -> Position:
+        asked.append(GtidSet.parse(f"{UUID}:1-8"))
+        return asked[-1]
+
+    feed = Feed()
+    feed.source = BinlogSource(mariadb=False, present=ask)
+    feed.assembler = TransactionAssembler(GtidSet.parse(f"{UUID}:1-5"), source=feed.source)
+    feed.assembler.begin_at({ORDER: 0, SCHEMA: 0, ROWS: 0}, ORDER)
+    taken = Statement(None, None, 1.0, (TOOK_A_SNAPSHOT,), snapshot=True)
+
+    def snapshot() -> tuple[Blindness, ...]:
+        for _ in range(3):
+            feed.assembler.statement(SCHEMA, feed.offset(SCHEMA), taken)
+        return feed.assembler.noticed()
+
+    assert (snapshot(), snapshot()) == ((TOOK_A_SNAPSHOT,), ())
+    for number, told in ((8, ()), (9, (TOOK_A_SNAPSHOT,)), (10, ())):
+        feed.row(number, number)
+        feed.end(number, 1)
+        feed.assembler.heard()
+        assert feed.take() == [(number, [(number,)], [])]
+        assert feed.assembler.noticed() == told, number
+    assert len(asked) == 1
+    assert (snapshot(), len(asked)) == ((TOOK_A_SNAPSHOT,), 2)
+    feed.statement(11, A)
+    feed.take()
+    assert feed.assembler.noticed() == (TOOK_A_SNAPSHOT,), "a statement that stands by itself ends it, too"
 
 
 def test_the_columns_that_a_statement_changed_are_told_once() -> None:
