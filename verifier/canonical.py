@@ -13,7 +13,7 @@ import ipaddress
 import json
 import re
 from collections.abc import Callable, Mapping
-from decimal import Context, Decimal, InvalidOperation
+from decimal import MAX_EMAX, MAX_PREC, MIN_EMIN, Context, Decimal, InvalidOperation
 from json.encoder import encode_basestring_ascii
 from typing import Any
 
@@ -25,7 +25,10 @@ _TRUE = {"t", "true", "1", "y", "yes", "on"}
 _FALSE = {"f", "false", "0", "n", "no", "off"}
 _DECIMAL = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 _NOT_FINITE = {"nan": "NaN", "infinity": "Infinity", "inf": "Infinity", "-infinity": "-Infinity", "-inf": "-Infinity"}
-_EXPONENT_MAX = 200_000  # beyond what any engine stores; keeps a hostile text from being written out in full
+_EXPONENT_MAX = 200_000  # beyond what any engine's numeric stores; keeps a hostile text from being written out in full
+_JSON_EXPONENT_MAX = 400  # beyond a double: one JSON text may hold many numbers like 1e100000, each of eight characters
+_EXACT = Context(prec=MAX_PREC, Emax=MAX_EMAX, Emin=MIN_EMIN)
+"""Rounds nothing: in a narrower one 1e1000000 overflows, and all that is smaller than 1e-1000000 is one zero."""
 _INTEGER = re.compile(r"[+-]?\d{1,4000}", re.ASCII)
 _HEX = re.compile(r"\\x(?:[0-9a-f]{2})*", re.IGNORECASE | re.ASCII)
 _STORED = re.compile(r"(?:[0-9a-f]{2})+", re.IGNORECASE | re.ASCII)
@@ -93,12 +96,13 @@ def _decimal(text: str) -> str:
     return _plain(number)
 
 
-def _plain(number: Decimal) -> str:
-    """Digits without exponent, without trailing zeros behind the point, and without a sign on zero. Exact."""
+def _plain(number: Decimal, exponent_max: int = _EXPONENT_MAX) -> str:
+    """Digits without trailing zeros behind the point and without a sign on zero; with an exponent only beyond
+    `exponent_max`. Exact."""
     if not number:
         return "0"
-    if abs(number.adjusted()) > _EXPONENT_MAX:
-        return str(number.normalize(Context(prec=len(number.as_tuple().digits))))
+    if abs(number.adjusted()) > exponent_max:
+        return str(number.normalize(_EXACT))
     text = format(number, "f")
     return text.rstrip("0").rstrip(".") if "." in text else text
 
@@ -174,7 +178,9 @@ class _Digits(str):
 
 
 def _whole(text: str) -> str:
-    return _Digits("0" if text == "-0" else text if len(text) < _EXPONENT_MAX else _plain(Decimal(text)))
+    if len(text) > _JSON_EXPONENT_MAX:
+        return _Digits(_plain(Decimal(text), _JSON_EXPONENT_MAX))
+    return _Digits("0" if text == "-0" else text)
 
 
 def _structure(node: Any) -> str:
@@ -189,7 +195,7 @@ def _structure(node: Any) -> str:
     if kind is list:
         return "[" + ",".join(map(_structure, node)) + "]"
     if kind is Decimal:
-        return _plain(node)
+        return _plain(node, _JSON_EXPONENT_MAX)
     return _CONSTANTS[node]
 
 

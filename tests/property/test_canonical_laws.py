@@ -17,8 +17,11 @@ from verifier.table import Column, Family, Table, TableName
 
 families = st.sampled_from(Family)
 decimals = st.decimals(allow_nan=False, allow_infinity=False, places=None)
+mantissas = st.integers(-3, 3) | st.integers(-(10**40), 10**40) | st.integers(10**399, 10**401)
+edges = (308, 399, 400, 401, 131_072, 200_000, 200_001, 999_999, 1_000_000, 2_000_000, 10**12, 10**17)
+exponents = st.integers(-12, 12) | st.sampled_from([*edges, *(-edge for edge in edges)])
 trees = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.text(),
+    st.none() | st.booleans() | st.integers() | st.integers(-(10**450), 10**450) | st.text(),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=5), inner, max_size=4),
     max_leaves=12,
 )
@@ -87,6 +90,38 @@ def test_json_is_equal_by_structure(one: object, other: object) -> None:
     )
 
 
+def value(mantissa: int, exponent: int) -> tuple[int, int]:
+    """The number, the same for all its spellings."""
+    while mantissa and mantissa % 10 == 0:
+        mantissa, exponent = mantissa // 10, exponent + 1
+    return (mantissa, exponent) if mantissa else (0, 0)
+
+
+@given(mantissas, exponents, mantissas, exponents, st.integers(0, 3), st.booleans())
+def test_numbers_are_equal_by_value_however_large(
+    mantissa: int, exponent: int, other: int, others: int, zeros: int, near: bool
+) -> None:
+    """Also 1e1000000, which a context of Python's own making overflows at, and 1e-2000000, which it takes for zero."""
+    if near:
+        other, others = mantissa + other % 2, exponent
+    one = f"{mantissa * 10**zeros}E{exponent - zeros:+}", f"{mantissa}.{'0' * zeros}0e{exponent}"
+    another = f"{other}e{others}"
+    same = value(mantissa, exponent) == value(other, others)
+    for family in (Family.DECIMAL, Family.INTEGER, Family.JSON):
+        left, right = {canonical(family, text) for text in one}, canonical(family, another)
+        assert len(left) == 1
+        assert left.isdisjoint({right}) is not same
+        assert {canonical(family, text or "") for text in left} == left
+    nested = [canonical(Family.JSON, f'{{"a": [{text}]}}') for text in (*one, another)]
+    assert (nested[0] == nested[1], nested[0] == nested[2]) == (True, same)
+
+
+def test_a_number_of_few_characters_does_not_become_a_long_text() -> None:
+    text = "[" + ",".join(["1e100000", "-1.5e-199999", "2e9999999"] * 500) + "]"
+    assert len(canonical(Family.JSON, text) or "") < 2 * len(text)
+    assert len(canonical(Family.DECIMAL, "1e9999999") or "") < 20
+
+
 @pytest.mark.parametrize(
     ("family", "one", "other", "equal"),
     [
@@ -125,6 +160,12 @@ def test_json_is_equal_by_structure(one: object, other: object) -> None:
         (Family.INTEGER, "18446744073709551615", "-1", False),
         (Family.INTEGER, "1", "1.0", True),
         (Family.DECIMAL, "1e300000", "1.00e300000", True),
+        (Family.DECIMAL, "1e1000000", "10e999999", True),
+        (Family.DECIMAL, "1e-2000000", "2e-2000000", False),
+        (Family.JSON, "1e1000000", "1e1000001", False),
+        (Family.JSON, "-1e-2000000", "0", False),
+        (Family.JSON, "1e450", "1" + "0" * 450, True),
+        (Family.JSON, "-1e400", "-1" + "0" * 400, True),
         (Family.FLOAT, "1_0", "10", False),
         (Family.FLOAT, "5e-324", "0", False),
         (Family.FLOAT, "1.7976931348623157e308", "Infinity", False),
