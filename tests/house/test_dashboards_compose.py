@@ -47,6 +47,13 @@ def test_images_are_pinned_or_built_here() -> None:
             assert pinned, f"{name}: {service['image']} has no version"
 
 
+def test_kafka_and_debezium_are_those_that_the_tests_run() -> None:
+    tested = re.sub(r"\s", "", (ROOT / "tests" / "stack" / "pom.xml").read_text())
+    versions = {name: found for name, found in re.findall(r"<(kafka|debezium\.postgres)>([^<]+)</", tested)}
+    assert SERVICES["kafka"]["image"] == f"apache/kafka:{versions['kafka']}"
+    assert SERVICES["connect"]["image"] == f"quay.io/debezium/connect:{versions['debezium.postgres']}"
+
+
 def test_every_mounted_file_and_volume_exists() -> None:
     for name, service in SERVICES.items():
         for volume in service.get("volumes", ()):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from importlib.resources import files
@@ -84,7 +83,3 @@ class Watch:
 
     def faults(self) -> list[str]:
         return self.running.daemon.dead()
-
-
-Waiting = Callable[[Callable[[], bool], str], None]
-"""Waits until something holds; raises, naming it, when patience ends."""
