@@ -18,6 +18,7 @@ from typing import Any
 
 from verifier.change import Transaction
 from verifier.commits import Certain, Settled
+from verifier.disorder import DomainNumbers
 from verifier.errors import Unsound
 from verifier.gtid import Binlog, DomainGtids, GtidSet, Interval, Logged
 from verifier.look import Look, Publishes
@@ -48,10 +49,7 @@ class Identified:
         self._spots: list[_Spot] = []
         self._commits: list[Position] = []
         self._ids: set[tuple[str | int, int]] = set()
-        self._servers: dict[tuple[str | int, int], int] = {}
-        """MariaDB: which server made the transaction of that number in its domain."""
-        self._last: dict[int, int] = {}
-        """MariaDB: the highest number of each domain."""
+        self.numbers = DomainNumbers()
 
     def needed(self, barrier: Position, leader: Look[Any], follower: Look[Any]) -> Sequence[Position]:
         # What the follower showed was in the leader's log before, so the barrier, taken later, has it. The follower's
@@ -64,26 +62,7 @@ class Identified:
         self._spots.append(spot)
         self._commits.append(commit)
         self._ids.update(spot.ids)
-        for domain, server, number in _domains(commit):
-            self._servers[domain, number] = server
-            self._last[domain] = max(number, self._last.get(domain, -1))
-
-    def disordered(self, commit: Position, through: Position | None) -> DomainGtids | None:
-        """What a position must pass before numbers tell anything again: `commit` came later in the log than another
-        transaction of its domain with the same or a higher number (MariaDB without gtid_strict_mode). None: it did not,
-        as far as is told. `through` is how far the log was read before."""
-        if len(ours := _domains(commit)) != 1:
-            return None
-        ((domain, server, number),) = ours
-        known = {one: last for one, _, last in _domains(through)} if through is not None else {}
-        last = max(known.get(domain, -1), self._last.get(domain, -1))
-        if number > last:
-            return None
-        place = _place(commit)
-        before = [one for one in (_place(through), self._spots[-1].place if self._spots else None) if one is not None]
-        later = place is not None and bool(before) and all(place[0] == one[0] and place > one for one in before)
-        twice = self._servers.get((domain, number), server) != server
-        return DomainGtids(((domain, server, last),)) if later or twice else None
+        self.numbers.note(commit)
 
     def has(self, commit: Position) -> bool:
         spot = _spot(commit)
@@ -138,8 +117,7 @@ class Identified:
     def drop(self, count: int) -> None:
         for spot in self._spots[:count]:
             self._ids.difference_update(spot.ids)
-            for one in spot.ids:
-                self._servers.pop(one, None)
+            self.numbers.forget(spot.ids)
         del self._spots[:count], self._commits[:count]
 
     def _surely(self, view: View) -> Callable[[int], bool]:
@@ -158,19 +136,7 @@ def identifies(position: Position) -> bool:
     return isinstance(position, _IDENTIFIED)
 
 
-def passed(disorder: DomainGtids, through: Position) -> bool:
-    """Whether everything through there has higher numbers in the domains of `disorder`."""
-    numbers = {domain: number for domain, _, number in _domains(through)}
-    return all(numbers.get(domain, -1) > number for domain, _, number in disorder.last)
-
-
-def _domains(position: Position) -> tuple[tuple[int, int, int], ...]:
-    """MariaDB's ids of it; none of another kind."""
-    gtids = position.gtids if isinstance(position, Logged) else position
-    return gtids.last if isinstance(gtids, DomainGtids) else ()
-
-
-def _place(commit: Position | None) -> tuple[str, int, int] | None:
+def _place(commit: Position) -> tuple[str, int, int] | None:
     return commit.binlog.place() if isinstance(commit, Logged) else None
 
 

@@ -32,9 +32,10 @@ from typing import NamedTuple, TypeVar
 
 from verifier.change import Batch, Blindness, Cause, Transaction
 from verifier.commits import Commits, Settled
+from verifier.disorder import passed
 from verifier.errors import Unsound
 from verifier.gtid import Binlog, DomainGtids
-from verifier.identified import Identified, identifies, passed
+from verifier.identified import Identified, identifies
 from verifier.images import Bounds
 from verifier.look import Look, Publishes
 from verifier.numbered import Numbered
@@ -215,7 +216,7 @@ class TransactionWindow:
     def _append(self, transaction: Transaction) -> bool:
         commit, commits = transaction.commit, self._fit(transaction.commit)
         if isinstance(commits, Identified):
-            disorder = commits.disordered(commit, self._read_through)
+            disorder = commits.numbers.disordered(commit, self._read_through)
             if disorder is not None:
                 self._lose(Blindness(Cause.GAP, None, _DISORDER.format(commit.text())), None)
                 self._disorder = disorder if self._disorder is None else self._disorder.union(disorder)

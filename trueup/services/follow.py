@@ -157,7 +157,7 @@ class FollowService:
         touched, blind = self._caused(batch)
         if sight.add(batch):
             sight.marked(self.world.leader.mark())
-        if batch.offsets and not sight.disordered():
+        if batch.offsets and not sight.window.disordered:
             self._offsets = batch.offsets
         state = StreamState(self._offsets, self._through())
         for again in touched.keys() & self._touched.keys():

@@ -97,10 +97,6 @@ class Sighted:
     def read_through(self) -> Position | None:
         return self.window.read_through
 
-    def disordered(self) -> bool:
-        """Whether positions tell nothing now: how far the stream was read must not be recorded."""
-        return self.window.disordered
-
     def tells(self, table: TableName) -> bool:
         return self.published is None or self.published.tells(table)
 
