@@ -141,3 +141,36 @@ def test_whoever_watches_its_health_notices_too_while_nothing_is_judged(connect_
     connect_server.answers["GET /connectors/shop/status"] = (200, _RUNS)
     source.batch = Batch((Transaction(1, Lsn(51), 0.0),))
     assert lost() == ["connector shop: it was registered anew, and need not go on where it was"]
+
+
+def test_a_gap_that_was_not_journaled_is_told_again_where_the_stream_starts_once_more() -> None:
+    presence, source = Presence("shop", lambda: Lsn(50)), Told()
+    stream = Guarded(source, presence)
+
+    def lost(commit: int) -> list[str]:
+        source.batch = Batch((Transaction(1, Lsn(commit), 0.0),))
+        return [one.detail for one in stream.poll(changes_max=1, seconds_max=0.0).blind]
+
+    gone = "connector shop: Kafka Connect does not know it: trueup connector register"
+    back = "connector shop: it was registered anew, and need not go on where it was"
+    presence.absent()
+    assert (lost(40), lost(40)) == ([gone], [])
+    stream.start({}, None)
+    assert (lost(40), lost(40)) == ([gone], []), "the journal was locked"
+    stream.acknowledge({"o": 1})
+    stream.start({"o": 1}, None)
+    assert lost(40) == []
+    presence.present()
+    assert (lost(50), lost(51), presence.whole) == ([], [back], True)
+    stream.start({"o": 1}, None)
+    assert not presence.whole, "what it does not tell may be in flight once more"
+    assert (lost(50), lost(51), presence.whole) == ([], [back], True)
+    stream.acknowledge({"o": 2})
+    stream.start({"o": 2}, None)
+    assert (lost(51), presence.whole) == ([], True)
+    presence.absent()
+    presence.present()
+    assert lost(60) == [gone, back]
+    presence.absent()
+    stream.start({"o": 2}, None)
+    assert (lost(60), lost(60)) == ([gone], []), "how it came back before does not matter any more"
