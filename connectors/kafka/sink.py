@@ -28,6 +28,9 @@ _REFUSED = {"_AUTHENTICATION", "SASL_AUTHENTICATION_FAILED", "TOPIC_AUTHORIZATIO
 _NO_TOPIC = {"UNKNOWN_TOPIC_OR_PART", "_UNKNOWN_TOPIC", "_UNKNOWN_PARTITION"}
 _BYTES_MAX = 64_000_000
 """The broker's limit decides what is too large, not the client's of 1 MB: a dead letter was a message already."""
+_OURS = {"metadata.broker.list", "request.required.acks", "delivery.timeout.ms", "transactional.id"}
+"""Other names of settings that are ours (https://github.com/confluentinc/librdkafka, CONFIGURATION.md), and one that
+asks for transactions."""
 _TOO_LARGE = {"MSG_SIZE_TOO_LARGE", "RECORD_LIST_TOO_LARGE"}
 
 
@@ -41,18 +44,7 @@ class KafkaEventSink:
         self._servers = servers
         self._prefix = prefix
         self._seconds_max = seconds_max
-        self._settings: dict[str, object] = {
-            "linger.ms": 5,
-            "message.max.bytes": _BYTES_MAX,
-            "compression.type": "gzip",  # every client can read it without further packages
-            "reconnect.backoff.max.ms": 1000,
-            **(settings or {}),
-            "bootstrap.servers": servers,
-            "client.id": "trueup",
-            "enable.idempotence": True,
-            "acks": "all",
-            "message.timeout.ms": int(seconds_max * 1000),
-        }
+        self._settings = producer_settings(servers, settings or {}, seconds_max)
         self._producer = self._made()
 
     def send(self, events: Sequence[Event]) -> Sequence[str]:
@@ -116,6 +108,23 @@ class KafkaEventSink:
         if error.name() in ("_MSG_TIMED_OUT", "_TRANSPORT", "_ALL_BROKERS_DOWN", "_PURGE_QUEUE", "_PURGE_INFLIGHT"):
             return Unreachable(f"kafka at {self._servers} confirmed nothing within {self._seconds_max:g} s")
         return Temporary(f"kafka at {self._servers}: {error.str()}")
+
+
+def producer_settings(servers: str, settings: Mapping[str, str], seconds_max: float) -> dict[str, object]:
+    """The client's settings, those of the user among them. Where events go, that they are repeated without being
+    doubled and how long they are waited for is ours to say, under each of the names that the client knows."""
+    return {
+        "linger.ms": 5,
+        "message.max.bytes": _BYTES_MAX,
+        "compression.type": "gzip",  # every client can read it without further packages
+        "reconnect.backoff.max.ms": 1000,
+        **{name: value for name, value in settings.items() if name not in _OURS},
+        "bootstrap.servers": servers,
+        "client.id": "trueup",
+        "enable.idempotence": True,
+        "acks": "all",
+        "message.timeout.ms": int(seconds_max * 1000),
+    }
 
 
 def message(event: Event) -> tuple[bytes | None, bytes | None, Headers]:
