@@ -30,6 +30,7 @@ logger = logging.getLogger("trueup.scan")
 
 SUSPECTS = "keys handed to verification"
 _PAUSE_SECONDS = 30.0
+_PAUSE_FIRST_SECONDS = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +77,8 @@ class ScanService:
     _passes: dict[TableName, _Pass] = field(default_factory=dict)
     _current: TableName | None = None
     _again_at: dict[TableName, float] = field(default_factory=dict)
+    _failures: dict[TableName, int] = field(default_factory=dict)
+    """How often in a row it could not be scanned on every follower."""
     _owed: dict[TableName, frozenset[str]] = field(default_factory=dict)
     """Followers of which some chunk was not read; in the journal's rows they show as missing when trueup starts."""
     _passed_at: dict[TableName, float] = field(default_factory=dict)
@@ -189,7 +192,7 @@ class ScanService:
             if pair.compared is not None:
                 sides[name] = (replica, pair.compared)
         if not sides:
-            self._again_at[table] = now + _PAUSE_SECONDS
+            self._later(table, now)
             return None
         # Only this process knows which followers could not be read: a pass that is to end blindness is made in one go.
         vouched = self.world.vouched(table)
@@ -235,8 +238,9 @@ class ScanService:
             for name in walk.unread & walk.scan.sides.keys():
                 self._note(name, table, "the follower could not be read in the last scan")
             # Half of the time is left to other tables, however long this one keeps failing.
-            self._again_at[table] = now + max(_PAUSE_SECONDS, min(now - walk.began_at, 20 * _PAUSE_SECONDS))
+            self._later(table, now, min(now - walk.began_at, 20 * _PAUSE_SECONDS))
             return
+        self._failures.pop(table, None)
         self.stream.sighted(table, walk.began_at)
         self.world.refresh(self.stream)
         self.finished(table, self.world.clock.now())
@@ -251,10 +255,16 @@ class ScanService:
                 self.stream.touch(known, followers=[name], at=now)
 
     def _refuse(self, table: TableName, reason: str, now: float) -> None:
-        self._again_at[table] = now + _PAUSE_SECONDS
+        self._later(table, now)
         self._current = None
         for name in self.world.followers:
             self._note(name, table, reason)
+
+    def _later(self, table: TableName, now: float, least: float = 0.0) -> None:
+        """Not again at once: a server that was started anew is back in seconds, another trouble may take hours."""
+        self._failures[table] = times = self._failures.get(table, 0) + 1
+        pause = min(_PAUSE_SECONDS, _PAUSE_FIRST_SECONDS * 2 ** min(times - 1, 10))
+        self._again_at[table] = now + max(pause, least)
 
     def _note(self, follower: str, table: TableName, problem: str | None) -> None:
         if problem is None:

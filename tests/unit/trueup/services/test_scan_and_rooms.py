@@ -137,6 +137,25 @@ def test_a_follower_that_cannot_be_compared_does_not_keep_the_scan_busy(shop: Sh
     assert [one.at for one in shop.journal.scans.chunks(T)] == before
 
 
+def test_who_was_away_for_a_moment_is_read_in_seconds_and_who_stays_away_is_asked_rarely(shop: Shop) -> None:
+    def back_after(seconds: int) -> float:
+        scan = shop.scan()
+        gone = {name: one.shelves.tables.pop(T) for name, one in shop.followers.items()}
+        shop.ticks(scan, seconds)
+        for name, table in gone.items():
+            shop.followers[name].shelves.tables[T] = table
+        began = shop.clock.now()
+        done: list[float] = []
+        scan.finished = lambda table, at: done.append(at)
+        while not done:
+            shop.ticks(scan, 1)
+        shop.clock.at += 2_000.0  # due again
+        return done[0] - began
+
+    assert back_after(1) <= 7.0
+    assert 7.0 < back_after(115) <= 37.0
+
+
 class Ready:
     """Judges every key as equal."""
 
