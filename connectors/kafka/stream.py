@@ -79,7 +79,7 @@ class KafkaStream:
         self._assembler = self._assembled(None)
         self._sent: Mapping[Partition, int] | None = None  # ends that were there before a statement could be missing
         self._positions: dict[Partition, int] = {}
-        self._topics = Topics(consumer, prefix, self._transactions)
+        self._topics = Topics(consumer, prefix, self._transactions, seconds)
         self._pressure = Pressure(consumer, prefix, self._transactions, rows_max=keep_max)
         self._looked_at = 0.0
         self._fenced_at = -_FENCE_SECONDS
@@ -103,7 +103,7 @@ class KafkaStream:
             self._to_the_present()
             return None
         found = self._topics.find()
-        bounds = self._consumer.bounds(found | known.keys())
+        bounds = self._topics.bounds(found | known.keys(), known.keys())
         self._topics.begin(journaled.made(offsets))
         self._consumer.begin(journaled.marks(offsets))
         anew = self._topics.made_anew()
@@ -230,6 +230,8 @@ class KafkaStream:
                 self._assembler.passed(place, offset - 1)
         lost = [place for place in polled.lost if place in self._positions]
         if lost:
+            self._read_from({})  # those too that the broker may know again in a moment
+            self._topics.bounds(lost, lost)
             self._lose(lost)
 
     def _again(self, runs: Sequence[Run]) -> None:

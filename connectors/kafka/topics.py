@@ -1,29 +1,39 @@
 """The connector's topics: which there are, whether they are still the ones that were read, and which may lose messages.
 
 Offsets mean nothing in a topic that was deleted and made anew, even if they exist there again, so the broker's own
-number of each topic is journaled with them. A compacted topic may lose changes before they are read: Debezium's topics
-must not be.
+number of each topic is journaled with them. A topic that the broker does not know is gone, unless the broker was just
+started, which knows it in a moment: so it is asked for some seconds. A compacted topic may lose changes before they are
+read: Debezium's topics must not be.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
+from time import monotonic
 
 from connectors.debezium.event import End
 from connectors.debezium.naming import topic_of
 from connectors.debezium.pending import Partition
 from connectors.kafka.port import Consumer
-from verifier.errors import Misconfigured
+from verifier.errors import Misconfigured, Temporary
+
+_UNKNOWN_SECONDS = 10.0
+_ANOTHER_SECONDS = 60.0
+"""What is seen after so long is another outage."""
 
 
 class Topics:
     """`order` is where the transactions are. `numbers` are those of the topics that are read, as far as the broker
-    tells them."""
+    tells them. `seconds` is a monotonic clock."""
 
-    def __init__(self, consumer: Consumer, prefix: str, order: Partition) -> None:
+    def __init__(
+        self, consumer: Consumer, prefix: str, order: Partition, seconds: Callable[[], float] = monotonic
+    ) -> None:
         self._consumer = consumer
         self._prefix = prefix
         self._order = order
+        self._seconds = seconds
+        self._unknown: tuple[float, float] | None = None  # since when some are not known, and when that was seen last
         self.numbers: dict[str, int] = {}
         self._compacted: dict[str, bool] = {}
 
@@ -58,6 +68,23 @@ class Topics:
             return ()
         now = self._consumer.made(self.numbers.keys())
         return [topic for topic, number in self.numbers.items() if now.get(topic, number) != number]
+
+    def bounds(
+        self, places: Collection[Partition], known: Collection[Partition]
+    ) -> Mapping[Partition, tuple[int, int]]:
+        """Those of `places`. Temporary while the broker does not know all of `known`, and may yet come to."""
+        bounds = self._consumer.bounds(places)
+        unknown = sorted(place for place in known if place not in bounds)
+        if not unknown:
+            self._unknown = None
+            return bounds
+        now = self._seconds()
+        since = self._unknown[0] if self._unknown is not None and now - self._unknown[1] < _ANOTHER_SECONDS else now
+        self._unknown = since, now
+        if now - since < _UNKNOWN_SECONDS:
+            (topic, number), *_ = unknown
+            raise Temporary(f"kafka does not know {topic}:{number}, which was read before: was the broker just started")
+        return bounds
 
     def losing(self, head: End) -> list[str]:
         """Topics of this transaction's tables that are compacted."""

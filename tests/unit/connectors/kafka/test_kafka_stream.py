@@ -44,6 +44,10 @@ class Bench:
         self.started = self.stream.start(at or {}, through)
         return self.stream
 
+    def again(self, journaled: Batch) -> None:
+        """The same one starts once more."""
+        self.started = self.stream.start(journaled.offsets, journaled.read_through)
+
     def poll(self, seconds: float = 1.0, changes_max: int = 100) -> Batch:
         return self.stream.poll(changes_max=changes_max, seconds_max=seconds)
 
@@ -142,7 +146,10 @@ def test_lost_offsets_are_a_gap_and_the_stream_goes_on_at_the_present(bench: Ben
         bench.broker.logs[place] = []
     else:
         del bench.broker.logs[place]
-    bench.open(journaled.offsets, journaled.read_through)
+        with pytest.raises(Temporary, match=r"kafka does not know p\.public\.t:0, which was read before"):
+            bench.open(journaled.offsets, journaled.read_through)
+        bench.consumer.waited += 11.0
+    bench.again(journaled)
     assert bench.started is None
     batch = bench.poll()
     assert batch.blind == (Blindness(Cause.GAP, None, "kafka no longer holds our offsets of p.public.t:0"),)
@@ -151,6 +158,32 @@ def test_lost_offsets_are_a_gap_and_the_stream_goes_on_at_the_present(bench: Ben
     after = bench.poll(seconds=6)
     assert keys(after) == [[3]]
     assert after.read_through == Lsn(30)
+
+
+@pytest.mark.parametrize("running", [True, False])
+def test_a_topic_that_the_broker_does_not_know_for_a_moment_is_no_gap(bench: Bench, running: bool) -> None:
+    """It was just started. What is not known some minutes later is another story."""
+    bench.open()
+    bench.source.transaction(1)
+    journaled = bench.poll()
+    place, key = ("p.public.t", 0), 2
+    for _ in range(2):
+        log = bench.broker.logs.pop(place)
+        bench.consumer.unknown = {place}
+        for _ in range(3):
+            bench.consumer.waited += 3.0
+            with pytest.raises(Temporary, match="was the broker just started"):
+                bench.poll() if running else bench.again(journaled)
+        bench.broker.logs[place] = log
+        bench.consumer.unknown.clear()
+        if not running:
+            bench.again(journaled)
+            assert bench.started == journaled.read_through
+        bench.source.transaction(key)
+        journaled = bench.poll()
+        assert (journaled.blind, keys(journaled)) == ((), [[key]])
+        bench.consumer.waited += 100.0
+        key += 1
 
 
 @pytest.mark.parametrize("running", [True, False])
