@@ -36,7 +36,7 @@ class _Invariant(Model):
     every: Duration = 60.0
     """How often it is evaluated."""
     grace: DurationOrZero = 0.0
-    """A violation counts once it was seen for this long: for rules that two separate transactions keep."""
+    """A violation counts once the very same was seen for this long: for rules that two separate transactions keep."""
     sample: Count = 10
     """How many violations a finding shows."""
 
@@ -61,6 +61,8 @@ class Violations(_Invariant):
     """The name of the leader or of a follower."""
     sql: Select
     """Each row that it returns is a violation."""
+    key: tuple[str, ...] = ()
+    """Columns of the answer that name a violator. With a `grace` and without a key, only an empty answer holds."""
 
 
 class NonNegative(_Invariant):
@@ -71,7 +73,7 @@ class NonNegative(_Invariant):
     endpoint: str
     """The name of the leader or of a follower."""
     table: TableText
-    """`schema.table`."""
+    """`schema.table`, by its name on that database."""
     columns: Columns
     """None of them may be negative; NULL is not."""
     key: Columns

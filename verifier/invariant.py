@@ -4,14 +4,14 @@ Three kinds. `Violations`: a SELECT that returns the violators; it holds when no
 SELECTs of key columns and one value each, possibly on different endpoints; it holds when every key has equal values
 (an absent key equals an absent key only). `NonNegative` is a `Violations` whose SQL the engine's folder writes.
 
-Two reads on one endpoint are one statement, so one snapshot. Across endpoints nothing guarantees a common moment:
-a difference counts only when the leader's side is the same before and after the follower, which had by then applied
-what the leader had written, and when it has lasted for the declared grace (seconds).
+Two reads on one endpoint are one statement, so one snapshot. Across endpoints nothing guarantees a common moment: how
+they are read nevertheless is in `verifier.sides`, and when what was found counts in `verifier.ripening`.
 """
 
 from __future__ import annotations
 
 import enum
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
@@ -20,6 +20,8 @@ from typing import TypeAlias
 from verifier.errors import Permanent
 from verifier.ports import Answer
 from verifier.table import Value
+
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 
 
 class Standing(enum.Enum):
@@ -30,12 +32,14 @@ class Standing(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Violations:
-    """`sql` on `endpoint` returns the violators."""
+    """`sql` on `endpoint` returns the violators. `key`: the columns of the answer by which one is known again at the
+    next look (empty: none are, so with a grace only a look that finds nothing says that they are gone)."""
 
     name: str
     endpoint: str
     sql: str
     grace_seconds: float = 0.0
+    key: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +64,8 @@ Invariant: TypeAlias = Violations | EqualByKey
 @dataclass(frozen=True, slots=True)
 class Finding:
     """The standing of one invariant at one time (seconds since the epoch). `violations` counts, up to the row limit
-    (`more`: there are others); `sample` holds the first of them, column name to value."""
+    (`more`: there are others); `sample` holds the first of them, column name to value. While `unverified` these are
+    what was seen and does not count yet."""
 
     name: str
     standing: Standing
@@ -73,18 +78,21 @@ class Finding:
 
 GroupKey: TypeAlias = tuple[Value, ...]
 
+SHOWN_CHARACTERS = 1_000
+"""Of one value in a sample: samples go into events and reports, whose size must not depend on the data."""
+
 
 def by_key(answer: Answer, what: str) -> dict[GroupKey, Value]:
     """The answer as key to value. Permanent if it has fewer than two columns, a key twice, or was cut short."""
     if len(answer.columns) < 2:
         raise Permanent(f"{what}: returns {len(answer.columns)} column(s); needs the key columns and then one value")
     if answer.truncated:
-        raise Permanent(f"{what}: returns more than {len(answer.rows)} rows; raise `rows_max` or narrow the SQL")
+        raise Permanent(f"{what}: returns more rows than are read at once ({len(answer.rows):,}); narrow the SQL")
     found: dict[GroupKey, Value] = {}
     for row in answer.rows:
         key = row[:-1]
         if key in found:
-            raise Permanent(f"{what}: returns the key {key!r} twice; group by the key columns")
+            raise Permanent(f"{what}: returns a key twice; group by the key columns")
         found[key] = row[-1]
     return found
 
@@ -97,20 +105,32 @@ def unequal(left: Mapping[GroupKey, Value], right: Mapping[GroupKey, Value]) -> 
 
 def same(one: Value, other: Value) -> bool:
     """Equal as text, or equal as numbers."""
-    if one == other:
-        return True
-    if one is None or other is None:
-        return False
+    return one == other or comparable(one) == comparable(other)
+
+
+def comparable(value: Value) -> Decimal | str | None:
+    """What is equal, and hashes alike, for all spellings of a finite number; any other text is itself."""
+    if value is None or not _NUMBER.fullmatch(value):
+        return value
     try:
-        return Decimal(one) == Decimal(other)
-    except InvalidOperation:
-        return False
+        return Decimal(value)
+    except InvalidOperation:  # an exponent beyond all bounds
+        return value
 
 
 def sample_of(
     columns: Sequence[str], keys: Sequence[GroupKey], left: Mapping[GroupKey, Value], right: Mapping[GroupKey, Value]
 ) -> tuple[Mapping[str, Value], ...]:
     """Violating keys as rows with both values, for reports."""
-    return tuple(
-        {**dict(zip(columns[:-1], key, strict=True)), "left": left.get(key), "right": right.get(key)} for key in keys
-    )
+    return tuple(shown_row((*columns[:-1], "left", "right"), (*key, left.get(key), right.get(key))) for key in keys)
+
+
+def shown_row(columns: Sequence[str], row: Sequence[Value]) -> Mapping[str, Value]:
+    """A row for reports and events, column name to value; long values are cut."""
+    return {name: _cut(value) for name, value in zip(columns, row, strict=True)}
+
+
+def _cut(value: Value) -> Value:
+    if value is None or len(value) <= SHOWN_CHARACTERS:
+        return value
+    return f"{value[:SHOWN_CHARACTERS]}… ({len(value):,} characters)"

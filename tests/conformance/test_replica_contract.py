@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
@@ -17,10 +17,15 @@ import worlds.postgresql
 import worlds.sqlite  # noqa: F401 - register their worlds
 from worlds import WORLDS, Capability, World, needs
 
+from config.invariant import NonNegative
+from trueup.bootstrap.invariants import invariant
+from trueup.clock import SystemClock
 from verifier.canonical import canonical, differing_columns
+from verifier.check import Checker
 from verifier.digest import EMPTY, Digest
 from verifier.drift import Kind, differing
 from verifier.errors import Permanent
+from verifier.invariant import Finding, Standing
 from verifier.keyrange import ALL, KeyRange
 from verifier.look import Publishes, Role
 from verifier.ports import Replica
@@ -426,6 +431,42 @@ def test_a_users_question_is_answered_within_bounds(world: World) -> None:
         assert (none.rows, none.truncated) == ((), False)
         with pytest.raises(Permanent):
             side.ask("select nothing from items", rows_max=2, seconds_max=5)
+
+
+def test_negative_rows_are_found_by_their_key_and_no_others(world: World) -> None:
+    """`non_negative`, whose SQL trueup writes itself in each engine's own dialect."""
+    if not world.speaks_sql:
+        return
+    names = ("the id", "On Hand", "re-served")
+    columns = ((names[0], Family.INTEGER), (names[1], Family.INTEGER), (names[2], Family.DECIMAL))
+    made = world.create("odd stock", (*columns, ("select", Family.TEXT)), ["the id"])
+    stock = [("1", "0", "0.00"), ("2", "-1", None), ("3", None, None), ("4", "7", "-0.01"), ("5", "-2", "-3.00")]
+    world.insert(made, [{**dict(zip(names, one, strict=True)), "select": "-1"} for one in stock])
+    world.applied()
+    for side in (world.leader, world.follower):
+        found = negative(side, made, names[1:])
+        assert (found.standing, found.violations, found.more) == (Standing.VIOLATED, 3, False)
+        shown = sorted(tuple(canonical(c[1], one[c[0]]) for c in columns) for one in found.sample)
+        assert shown == [
+            tuple(canonical(c[1], value) for c, value in zip(columns, stock[n], strict=True)) for n in (1, 3, 4)
+        ]
+        assert negative(side, made, ["the id"]).standing is Standing.HOLDS
+        typo = negative(side, made, ["on_hand", "On Hand"])
+        assert typo.standing is Standing.UNVERIFIED
+        assert typo.reason
+
+
+def negative(side: Replica, table: TableName, columns: Sequence[str]) -> Finding:
+    settings = NonNegative(
+        name="stock",
+        kind="non_negative",
+        endpoint=side.name,
+        table=str(table),
+        columns=tuple(columns),
+        key=("the id",),
+    )
+    endpoints = {side.name: side}
+    return Checker(invariant(settings, endpoints), endpoints, side.name, SystemClock()).check()
 
 
 def test_what_would_run_is_told_without_running_it(world: World) -> None:

@@ -231,6 +231,6 @@ def _invariants(group: Group | None, servers: Endpoints) -> Callable[[], list[Js
     """Checks the group's invariants once, with their grace."""
     if group is None or not group.invariants:
         return list
-    from trueup.bootstrap.group import checkers
+    from trueup.bootstrap.invariants import checkers
 
     return lambda: [finding_entry(checker.settled()) for checker in checkers(group, servers).values()]

@@ -7,13 +7,9 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 
-from config.invariant import EqualByKey as EqualByKeySettings
-from config.invariant import Invariant as InvariantSettings
-from config.invariant import NonNegative as NonNegativeSettings
 from config.settings import Group, Settings
 from connectors.journal.opening import Journal, open_journal
 from connectors.postgres.apply import PostgresRepairSink
-from connectors.postgres.invariants import non_negative
 from connectors.postgres.replica import PostgresReplica
 from reconciler.events import Announcer, DriftNews, drift_event
 from reconciler.policy import Mode, RepairPolicy
@@ -24,8 +20,9 @@ from trueup.bootstrap.beating import open_beats
 from trueup.bootstrap.engines import Endpoints
 from trueup.bootstrap.events import event_sink
 from trueup.bootstrap.fed import close_fed, fed_names, hindered, with_fed
+from trueup.bootstrap.invariants import checkers
 from trueup.bootstrap.rogue import open_rogues
-from trueup.bootstrap.servers import Address, Servers, brakes_of, patterns_of, watermark_of
+from trueup.bootstrap.servers import Address, brakes_of, patterns_of, watermark_of
 from trueup.bootstrap.stream import OpenStream, open_stream
 from trueup.bootstrap.watching import Watched, hindrances, open_watched, retained, settled, told
 from trueup.bootstrap.watermark import Watermarks, open_watermarks, ticks_of
@@ -48,14 +45,12 @@ from trueup.services.throttle import Logged, Throttle
 from trueup.services.verify import VerifyService
 from trueup.services.watch import SharedLag, WatchService
 from verifier.brake import Brakes, small_enough
-from verifier.check import Checker, CheckPolicy
 from verifier.drift import Drift
 from verifier.errors import Misconfigured
-from verifier.invariant import EqualByKey, Invariant, Side, Violations
 from verifier.lag import LagTracker
 from verifier.look import Role
 from verifier.policy import Limits, ScanPolicy, SettlePolicy
-from verifier.ports import Clock, Replica
+from verifier.ports import Clock
 from verifier.table import TableName
 from verifier.window import TransactionWindow
 
@@ -265,34 +260,9 @@ def _throttle(group: Group, servers: Watched, clock: Clock, marks: Watermarks | 
     return Throttle(braking, clock)
 
 
-def checkers(group: Group, servers: Servers | Endpoints) -> dict[str, Checker]:
-    """A checker for each invariant of the group, by name."""
-    endpoints: dict[str, Replica] = {servers.leader.name: servers.leader, **servers.followers}
-    policy = CheckPolicy(seconds_max=group.scan.statement_timeout)
-    clock = SystemClock()
-    return {
-        one.name: Checker(invariant(one), endpoints, servers.leader.name, clock, policy) for one in group.invariants
-    }
-
-
 def _scheduled(group: Group, servers: Watched) -> dict[str, Scheduled]:
     found = checkers(group, servers)
     return {one.name: Scheduled(found[one.name], one.every) for one in group.invariants}
-
-
-def invariant(settings: InvariantSettings) -> Invariant:
-    """The core's invariant of a configured one."""
-    if isinstance(settings, EqualByKeySettings):
-        return EqualByKey(
-            settings.name,
-            Side(settings.left.endpoint, settings.left.sql),
-            Side(settings.right.endpoint, settings.right.sql),
-            settings.grace,
-        )
-    if isinstance(settings, NonNegativeSettings):
-        sql = non_negative(TableName.parse(settings.table), settings.columns, settings.key)
-        return Violations(settings.name, settings.endpoint, sql, settings.grace)
-    return Violations(settings.name, settings.endpoint, settings.sql, settings.grace)
 
 
 def repair_policy(group: Group, *, dry_run: bool = False) -> RepairPolicy:

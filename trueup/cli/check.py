@@ -26,8 +26,8 @@ def check(
     """Evaluate the invariants now, waiting for their grace where something is unequal."""
     from trueup.audit.render import render_invariants
     from trueup.audit.report import finding_entry, overall
-    from trueup.bootstrap.group import checkers
     from trueup.bootstrap.groups import chosen
+    from trueup.bootstrap.invariants import checkers
     from trueup.bootstrap.watching import open_watched, settled
 
     settings, wanted = chosen(config, group)

@@ -27,8 +27,8 @@ class Scheduled:
 
 @dataclass(slots=True)
 class CheckService:
-    """All invariants of a group. `findings` holds the latest of each; `since` when a violation began,
-    `answered_at` when the invariant was last judged."""
+    """All invariants of a group. `findings` holds the latest of each, but for one that is not decided yet; `since` when
+    a violation began, `answered_at` when the invariant was last judged."""
 
     scheduled: Mapping[str, Scheduled]
     announcer: Announcer
@@ -46,17 +46,21 @@ class CheckService:
     def tick(self, now: float) -> float:
         """Check what is due. What cannot be checked is `unverified`, with its reason; nothing is raised for it."""
         if self.paused():
+            for one in self.scheduled.values():
+                one.checker.interrupted()
             return 0.5
         for name, one in self.scheduled.items():
             if one.due_at > now:
                 continue
             finding = one.checker.check()
-            ripening = finding.standing is Standing.UNVERIFIED and one.checker.ripening
+            ripening = one.checker.ripening
             one.due_at = now + (min(_RIPENING_SECONDS, one.every_seconds) if ripening else one.every_seconds)
-            self._take(name, finding)
+            undecided = ripening and finding.standing is Standing.UNVERIFIED
+            if not undecided or name not in self.findings:
+                self._take(name, finding, told=not undecided)
         return max(0.05, min((one.due_at for one in self.scheduled.values()), default=now + 5.0) - now)
 
-    def _take(self, name: str, finding: Finding) -> None:
+    def _take(self, name: str, finding: Finding, *, told: bool) -> None:
         before = self.findings.get(name)
         self.findings[name] = finding
         self.checked(finding)
@@ -73,7 +77,7 @@ class CheckService:
         elif finding.standing is Standing.HOLDS:
             if self.since.pop(name, None) is not None:
                 logger.info("invariant holds again", extra={"action": "invariant_holds", "invariant": name})
-        elif before is None or before.reason != finding.reason:
+        elif told and (before is None or before.reason != finding.reason):
             logger.warning(
                 "invariant not verified",
                 extra={"action": "invariant_unverified", "invariant": name, "why": finding.reason},

@@ -12,7 +12,7 @@ from connectors.memory.clock import VirtualClock
 from verifier.check import Checker, CheckPolicy
 from verifier.errors import Permanent, Temporary
 from verifier.invariant import EqualByKey, Side, Standing, Violations
-from verifier.look import Look
+from verifier.look import Look, Publishes
 from verifier.ports import Answer
 from verifier.position import Tick
 from verifier.view import Snapshot
@@ -25,6 +25,7 @@ class Endpoint:
     answers: dict[str, Callable[[], list[tuple[Any, ...]]]]
     columns: tuple[str, ...] = ("account", "sum")
     at: int = 10
+    publishes: Publishes = Publishes.AFTER_SHOWING
     error: Exception | None = None
     asked: list[str] = field(default_factory=list)
     truncated: bool = False
@@ -42,7 +43,7 @@ class Endpoint:
     def position(self) -> Tick:
         return Tick(self.at)
 
-    def mark(self) -> int:
+    def mark(self, shown: object = None) -> int:
         return 100
 
 
@@ -90,34 +91,153 @@ def test_across_endpoints_one_look_is_never_enough() -> None:
         leader=Endpoint({"ledger": lambda: [("1", "5")]}),
         eu=eu,
     )
-    assert checking.check().standing is Standing.UNVERIFIED
-    assert checking.check().standing is Standing.VIOLATED
+    found = [checking.check().standing for _ in range(4)]
+    assert found == [Standing.UNVERIFIED] * 3 + [Standing.VIOLATED]
 
 
-def test_a_sum_that_moves_on_the_leader_is_left_out() -> None:
-    moving = iter(range(1000))
+def test_a_sum_that_moves_on_the_leader_is_neither_right_nor_wrong() -> None:
+    moving = iter([*range(20), *[99] * 100])
+    leader = Endpoint({"ledger": lambda: [("1", str(next(moving))), ("2", "7")]})
+    eu = Endpoint({"balances": lambda: [("1", "99"), ("2", "7")]})
+    checking = checker(BOOKS, leader=leader, eu=eu)
+    first = checking.check()
+    assert (first.standing, first.violations, checking.ripening) == (Standing.UNVERIFIED, 0, True)
+    assert checking.settled().standing is Standing.HOLDS
+    assert next(moving) == 99
+
+
+def test_a_sum_that_moves_at_every_look_stays_unverified_and_ends() -> None:
+    moving = iter(range(10_000))
     leader = Endpoint({"ledger": lambda: [("1", str(next(moving))), ("2", "7")]})
     eu = Endpoint({"balances": lambda: [("1", "-5"), ("2", "7")]})
-    assert checker(BOOKS, leader=leader, eu=eu).settled().standing is Standing.HOLDS
+    checking = checker(BOOKS, leader=leader, eu=eu)
+    began = checking.clock.now()
+    found = checking.settled()
+    assert found.standing is Standing.UNVERIFIED
+    assert "at every look for 7 s, and never the same for 2 s" in str(found.reason)
+    assert 7.0 <= checking.clock.now() - began < 7.5
 
 
-def test_a_difference_that_changes_begins_anew() -> None:
+def test_a_difference_that_changes_begins_anew_and_is_unverified_in_the_end() -> None:
     values = iter(range(1000))
     checking = checker(
         BOOKS,
         leader=Endpoint({"ledger": lambda: [("1", "5")]}),
         eu=Endpoint({"balances": lambda: [("1", str(100 + next(values)))]}),
     )
-    for _ in range(10):
+    found = checking.settled()
+    assert (found.standing, found.violations) == (Standing.UNVERIFIED, 1)
+    assert "busy or broken" in str(found.reason)
+
+
+# Another account is between its two transactions at each look, and equal again at the next but one.
+BUSY = EqualByKey("books", Side("leader", "a"), Side("leader", "b"), grace_seconds=2.0)
+BOTH = "select 'left' as side, l.* from (a\n) l union all select 'right', r.* from (b\n) r"
+
+
+def busy_shop(clock: VirtualClock, broken: dict[str, str]) -> Callable[[], list[tuple[Any, ...]]]:
+    def rows() -> list[tuple[Any, ...]]:
+        booking = str(int(clock.now() / 0.8) % 10)
+        ledger = [("left", str(n), "5") for n in range(20)]
+        off = {booking: "4", **broken}
+        return [*ledger, *(("right", str(n), off.get(str(n), "5.00")) for n in range(20))]
+
+    return rows
+
+
+def test_a_busy_shop_holds_within_its_grace() -> None:
+    clock = VirtualClock()
+    leader = Endpoint({BOTH: busy_shop(clock, {})})
+    checking = Checker(BUSY, {"leader": leader}, "leader", clock, CheckPolicy(wait_max_seconds=5.0))  # type: ignore[dict-item]
+    for _ in range(5):
+        began = clock.now()
         assert checking.check().standing is Standing.UNVERIFIED
+        assert checking.settled().standing is Standing.HOLDS
+        assert clock.now() - began <= 2.0
+        clock.sleep(60.0)
+
+
+def test_one_broken_account_in_a_busy_shop_is_the_one_that_is_named() -> None:
+    clock = VirtualClock()
+    leader = Endpoint({BOTH: busy_shop(clock, {"15": "3"})})
+    checking = Checker(BUSY, {"leader": leader}, "leader", clock, CheckPolicy(wait_max_seconds=5.0))  # type: ignore[dict-item]
+    found = checking.settled()
+    assert (found.standing, found.violations, found.more) == (Standing.VIOLATED, 1, False)
+    assert found.sample == ({"account": "15", "left": "5", "right": "3"},)
+    clock.sleep(60.0)
+    assert checking.check().sample == found.sample
+
+
+def test_violators_that_are_seen_once_each_do_not_count_and_gone_ones_hold() -> None:
+    looks = iter(range(100))
+    stock = Violations("stock", "leader", "q", 5.0, key=("account",))
+    checking = checker(stock, leader=Endpoint({"q": lambda: [(str(next(looks)), "-1")]}))
+    found = []
+    for _ in range(8):
+        found.append(checking.check())
         checking.clock.sleep(1.0)
+    assert {one.standing for one in found} == {Standing.UNVERIFIED, Standing.HOLDS}
+    assert all(one.violations == 0 for one in found if one.standing is Standing.HOLDS)
+
+
+def test_without_a_key_only_a_look_that_finds_nothing_holds() -> None:
+    looks = iter(range(1000))
+    checking = checker(
+        Violations("stock", "leader", "q", 5.0), leader=Endpoint({"q": lambda: [(str(next(looks)), "-1")]})
+    )
+    found = checking.settled()
+    assert found.standing is Standing.UNVERIFIED
+    assert "name violators by a `key`" in str(found.reason)
+
+
+def test_a_violator_whose_row_changes_at_each_look_is_not_said_to_be_gone() -> None:
+    stock = iter(range(1, 1000))
+    named = Violations("stock", "leader", "q", 5.0, key=("account",))
+    checking = checker(named, leader=Endpoint({"q": lambda: [("7", f"-{next(stock)}")]}))
+    assert checking.settled().standing is Standing.UNVERIFIED
+
+
+def test_the_rows_that_stayed_are_counted_and_no_others() -> None:
+    looks = iter(range(1000))
+    named = Violations("stock", "leader", "q", 5.0, key=("account",))
+    leader = Endpoint({"q": lambda: [(f"new{next(looks)}", "-1"), ("7", "-3"), ("7", "-4")]})
+    found = checker(named, leader=leader).settled()
+    assert (found.standing, found.violations) == (Standing.VIOLATED, 2)
+    assert [row["sum"] for row in found.sample] == ["-3", "-4"]
+
+
+def test_a_look_that_fails_in_between_lets_the_young_begin_anew() -> None:
+    leader = Endpoint({"q": lambda: [("7", "-1")]})
+    checking = checker(Violations("stock", "leader", "q", 5.0, key=("account",)), leader=leader)
+    checking.check()
+    checking.clock.sleep(4.0)
+    leader.error = Temporary("gone")
+    assert checking.check().reason == "gone"
+    assert not checking.ripening
+    leader.error = None
+    checking.clock.sleep(4.0)
+    assert checking.check().standing is Standing.UNVERIFIED
+    assert checking.settled().standing is Standing.VIOLATED
+
+
+def test_a_key_that_the_answer_lacks_is_told() -> None:
+    stock = Violations("stock", "leader", "q", key=("sku",))
+    found = checker(stock, leader=Endpoint({"q": lambda: [("7", "-1")]})).check()
+    assert found.standing is Standing.UNVERIFIED
+    assert "no column 'sku', which `key` names; there are account, sum" in str(found.reason)
+
+
+def test_samples_are_bounded_in_rows_and_in_characters() -> None:
+    leader = Endpoint({"q": lambda: [(str(n), "x" * 5000) for n in range(50)]}, truncated=True)
+    found = checker(Violations("stock", "leader", "q"), leader=leader).check()
+    assert (found.violations, found.more, len(found.sample)) == (50, True, 20)
+    assert found.sample[0]["sum"] == "x" * 1000 + "… (5,000 characters)"
 
 
 def test_both_sides_on_one_endpoint_are_one_statement() -> None:
-    sql = "select 'left' as side, l.* from (a) l union all select 'right', r.* from (b) r"
-    leader = Endpoint({sql: lambda: [("left", "1", "5"), ("right", "1", "6")]})
+    leader = Endpoint({BOTH: lambda: [("left", "1", "5"), ("right", "1", "6")]})
     found = checker(EqualByKey("books", Side("leader", "a;"), Side("leader", "b")), leader=leader).check()
-    assert (found.standing, leader.asked) == (Standing.VIOLATED, [sql])
+    assert (found.standing, leader.asked) == (Standing.VIOLATED, [BOTH])
 
 
 def test_a_follower_that_does_not_come_is_unverified() -> None:
@@ -134,14 +254,15 @@ def test_a_follower_that_does_not_come_is_unverified() -> None:
         (Endpoint({}, error=Temporary("gone")), "gone"),
         (Endpoint({}, error=Permanent("column x does not exist")), "column x"),
         (Endpoint({"ledger": lambda: [("1",)]}, columns=("sum",)), "needs the key columns"),
-        (Endpoint({"ledger": lambda: [("1", "2"), ("1", "3")]}), "twice"),
-        (Endpoint({"ledger": lambda: [("1", "2")]}, truncated=True), "more than"),
+        (Endpoint({"ledger": lambda: [("secret", "2"), ("secret", "3")]}), "returns a key twice; group by"),
+        (Endpoint({"ledger": lambda: [("1", "2")]}, truncated=True), "more rows than are read at once"),
     ],
 )
 def test_what_cannot_be_read_is_unverified_with_the_reason(endpoint: Endpoint, said: str) -> None:
     found = checker(BOOKS, leader=endpoint, eu=Endpoint({"balances": list})).check()
     assert found.standing is Standing.UNVERIFIED
     assert said in str(found.reason)
+    assert "secret" not in str(found.reason)
 
 
 def test_an_endpoint_that_is_not_there_is_named() -> None:

@@ -1,0 +1,64 @@
+"""Configured invariants become the core's: SQL of trueup's own in the endpoint's dialect, hostile names quoted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from config.invariant import EqualByKey, NonNegative, Violations
+from trueup.bootstrap.engines import open_replica
+from trueup.bootstrap.invariants import invariant
+from trueup.bootstrap.servers import Address
+from verifier import invariant as core
+from verifier.errors import Misconfigured
+from verifier.policy import Limits
+from verifier.ports import Replica
+
+TABLE, COLUMN = 'a"`.b"`%', 'n"`%s'
+
+
+@pytest.fixture(
+    params=["postgresql://t@nowhere/shop", "mariadb://t@nowhere/shop", "mysql://t@nowhere/shop", "sqlite", "duckdb"]
+)
+def replica(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Replica]:
+    """Of every engine; nobody is connected to."""
+    url = request.param if "://" in request.param else f"{request.param}:///{tmp_path}/x.db"
+    with closing(open_replica(Address("eu", url), None, Limits())) as opened:
+        yield opened
+
+
+def test_non_negative_is_written_in_the_endpoints_own_dialect(replica: Replica) -> None:
+    told = {"name": "stock", "kind": "non_negative", "endpoint": "eu", "table": TABLE, "grace": "5s"}
+    settings = NonNegative.model_validate(told | {"columns": (COLUMN, "k"), "key": ("k",)})
+    made = invariant(settings, {"eu": replica})
+    assert isinstance(made, core.Violations)
+    assert (made.name, made.endpoint, made.grace_seconds, made.key) == ("stock", "eu", 5.0, ("k",))
+    assert (
+        " ".join(made.sql.split()).lower()
+        == {
+            "postgresql": 'select "k", "n""`%s" from "a""`"."b""`%" where "n""`%s" < 0 or "k" < 0',
+            "mariadb": 'select `k`, `n"``%s` from `a"```.`b"``%` where `n"``%s` < 0 or `k` < 0',
+            "mysql": 'select `k`, `n"``%s` from `a"```.`b"``%` where `n"``%s` < 0 or `k` < 0',
+            "sqlite": 'select t."k", t."n""`%s" from "a""`"."b""`%" as t where t."n""`%s" < 0 or t."k" < 0',
+            "duckdb": 'select t."k", t."n""`%s" from "a""`"."b""`%" as t where t."n""`%s" < 0 or t."k" < 0',
+        }[replica.dialect]
+    )
+
+
+def test_the_others_are_passed_on() -> None:
+    sides = {"left": {"endpoint": "eu", "sql": "select 1, 2"}, "right": {"endpoint": "us", "sql": "select 1, 3"}}
+    books = EqualByKey.model_validate({"name": "books", "kind": "equal_by_key", "grace": "2s"} | sides)
+    assert invariant(books, {}) == core.EqualByKey(
+        "books", core.Side("eu", "select 1, 2"), core.Side("us", "select 1, 3"), 2.0
+    )
+    told = {"name": "rows", "kind": "violations", "endpoint": "eu", "sql": "select 1", "key": ("id",), "grace": "2s"}
+    assert invariant(Violations.model_validate(told), {}) == core.Violations("rows", "eu", "select 1", 2.0, ("id",))
+
+
+def test_a_database_that_the_group_does_not_have_is_named() -> None:
+    settings = NonNegative(name="stock", kind="non_negative", endpoint="us", table="a.b", columns=("n",), key=("k",))
+    with pytest.raises(Misconfigured, match="invariant 'stock': no endpoint 'us'"):
+        invariant(settings, {})

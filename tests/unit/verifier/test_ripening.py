@@ -1,0 +1,67 @@
+"""What is remembered from look to look is bounded, and what cannot be remembered is never called right."""
+
+from __future__ import annotations
+
+from verifier.invariant import Standing
+from verifier.ripening import Ripening, Sight, Wrong
+
+
+def wrong(*names: object) -> list[Wrong]:
+    return [Wrong.of((str(name),), ("-1",)) for name in names]
+
+
+def test_more_than_can_be_remembered_is_counted_as_far_as_it_is_known() -> None:
+    ripening = Ripening(5.0, 1, 10.0, remember_max=3)
+    assert ripening.take(Sight(wrong(*range(5))), 0.0).standing is Standing.UNVERIFIED
+    judged = ripening.take(Sight(wrong(*reversed(range(5)))), 5.0)
+    assert (judged.standing, list(judged.counting), judged.more) == (Standing.VIOLATED, [2, 3, 4], True)
+
+
+def test_what_could_not_be_remembered_holds_only_when_a_look_finds_nothing_wrong() -> None:
+    ripening = Ripening(5.0, 1, 10.0, remember_max=3)
+    ripening.take(Sight(wrong(*range(5))), 0.0)
+    assert ripening.take(Sight(wrong("other")), 1.0).standing is Standing.UNVERIFIED
+    assert ripening.open
+    assert ripening.take(Sight([]), 2.0).standing is Standing.HOLDS
+    assert not ripening.open
+
+
+def test_a_name_that_a_cut_answer_does_not_show_is_still_owed() -> None:
+    ripening = Ripening(5.0, 1, 10.0)
+    ripening.take(Sight(wrong(1, 2), complete=False), 0.0)
+    judged = ripening.take(Sight(wrong(2), complete=False), 5.0)
+    assert (judged.standing, list(judged.counting), judged.more) == (Standing.VIOLATED, [0], True)
+    assert ripening.open
+    assert ripening.take(Sight([]), 6.0).standing is Standing.HOLDS
+
+
+def test_without_grace_and_of_one_moment_every_look_decides() -> None:
+    ripening = Ripening(0.0, 1, 10.0, remember_max=3)
+    judged = ripening.take(Sight(wrong(*range(9))), 0.0)
+    assert (judged.standing, len(judged.counting), judged.more, ripening.open) == (Standing.VIOLATED, 9, False, False)
+    assert ripening.take(Sight([]), 1.0).standing is Standing.HOLDS
+
+
+def test_what_counts_goes_on_counting_while_the_young_are_waited_for() -> None:
+    ripening = Ripening(5.0, 1, 10.0)
+    ripening.take(Sight(wrong("old")), 0.0)
+    assert ripening.take(Sight(wrong("old")), 5.0).standing is Standing.VIOLATED
+    assert not ripening.open
+    judged = ripening.take(Sight(wrong("new", "old")), 60.0)
+    assert (judged.standing, list(judged.counting), ripening.open) == (Standing.VIOLATED, [1], True)
+    assert list(ripening.take(Sight(wrong("new", "old")), 65.0).counting) == [0, 1]
+    assert not ripening.open
+
+
+def test_a_round_that_is_slow_lasts_for_the_looks_that_it_needs() -> None:
+    ripening = Ripening(1.0, 4, 10.0)
+    standings = [ripening.take(Sight(wrong(1)), 90.0 * look).standing for look in range(4)]
+    assert standings == [Standing.UNVERIFIED] * 3 + [Standing.VIOLATED]
+
+
+def test_numbers_that_are_spelled_otherwise_are_the_same_difference() -> None:
+    ripening = Ripening(5.0, 1, 10.0)
+    ripening.take(Sight([Wrong.of(("1",), ("5.0", None))]), 0.0)
+    assert ripening.take(Sight([Wrong.of(("1",), ("5.00", None))]), 5.0).standing is Standing.VIOLATED
+    assert Wrong.of((), ("1_0",)) != Wrong.of((), ("10",))
+    assert Wrong.of((), ("1e9999999999999999999",)) != Wrong.of((), ("NaN",))
