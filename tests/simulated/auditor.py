@@ -24,6 +24,13 @@ from verifier.ports import in_turn
 RUN = "run-1"
 
 
+class _Strict(Silent):
+    """A fault of trueup is a fault of the test: nothing here may hide behind `unverified`."""
+
+    def note(self, message: str) -> None:
+        assert "a fault of trueup" not in message, message
+
+
 class Auditor:
     """`report` is the finished report; `crashes` counts the processes that it took."""
 
@@ -80,7 +87,7 @@ class Auditor:
             clock=history.clock,
             gather=in_turn,
             judge=lambda replica, compared, keys: BracketJudging(leader, replica, compared, keys),
-            watcher=Silent(),
+            watcher=_Strict(),
             scan=ScanPolicy(rows_first=3, rows_min=2, rows_max=12, packed_max=4),
             settle=SettlePolicy(wait_first_seconds=0.01, wait_max_seconds=0.2, give_up_seconds=10.0),
         )

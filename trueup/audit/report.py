@@ -19,6 +19,7 @@ from verifier.compare import Comparison, SchemaFinding
 from verifier.drift import Drift, Verdict
 from verifier.invariant import Finding
 from verifier.journal import ChunkResult
+from verifier.ports import Identity
 from verifier.table import Key, Table, TableName
 
 Json: TypeAlias = dict[str, Any]
@@ -226,6 +227,18 @@ def overall(tables: Sequence[Json], invariants: Sequence[Json]) -> str:
     if "unverified" in verdicts | standings or not (tables or invariants):
         return Verdict.UNVERIFIED.value
     return Verdict.MATCH.value
+
+
+def described(name: str, identity: Identity | None) -> dict[str, str]:
+    """A server of the report; None: it never answered."""
+    if identity is None:
+        return {"name": name, "engine": "unknown", "server_version": "unreachable", "role": "unknown"}
+    return {
+        "name": name,
+        "engine": identity.engine,
+        "server_version": identity.version,
+        "role": identity.role.value,
+    }
 
 
 def iso(at: float) -> str:

@@ -11,14 +11,14 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from threading import Lock
-from typing import Any
 
 from trueup.audit.crew import work
+from trueup.audit.faults import Fault, contained
 from trueup.audit.keeping import PatientJournal
 from trueup.audit.lineup import Lineup, Side
 from trueup.audit.multiset import MultisetAudit
 from trueup.audit.patience import patiently
-from trueup.audit.report import Json, Tally, how_compared, not_begun, overall, report, table_entry
+from trueup.audit.report import Json, Tally, described, how_compared, not_begun, overall, report, table_entry
 from trueup.audit.request import Request, continues
 from trueup.audit.shown import Shown
 from trueup.audit.table import TableAudit
@@ -141,7 +141,11 @@ class Audit:
             if self.tools.brakes is not None:
                 self.tools.brakes.hold(name)
             turn = _Turn(run, name)
-            self._table(turn)
+            try:
+                with contained(self.tools.watcher, name):
+                    self._table(turn)
+            except Fault as fault:
+                self._faulty(turn, fault)
             entries[name] = turn.entries
             return not self.interrupted
 
@@ -170,7 +174,8 @@ class Audit:
     def _table(self, turn: _Turn) -> None:
         began = self.tools.clock.now()
         try:
-            table = patiently(self.tools, self.leader.name, lambda: self.lineup.table(turn.name))
+            with contained(self.tools.watcher, turn.name):
+                table = patiently(self.tools, self.leader.name, lambda: self.lineup.table(turn.name))
         except (Permanent, Temporary) as problem:
             for follower in self.followers:
                 self._failed(turn, follower, problem)
@@ -194,7 +199,8 @@ class Audit:
         pairs = {follower: (side.replica, side.compared) for follower, side in sides.items()}
         audit = self.walker(self.tools, table, pairs, self._budget)
         try:
-            audit.run()
+            with contained(self.tools.watcher, table.name):
+                audit.run()
         except (Permanent, Temporary, Unsound) as problem:
             audit.problems.update({name: str(problem) for name in sides if name not in audit.problems})
         return audit
@@ -204,12 +210,13 @@ class Audit:
         sides: dict[str, Side] = {}
         for name in self.followers:
             try:
-                side = patiently(self.tools, name, lambda name=name: self._side(table, name))  # type: ignore[misc]
+                with contained(self.tools.watcher, turn.name):
+                    side = patiently(self.tools, name, lambda name=name: self._side(table, name))  # type: ignore[misc]
+                    if side.compared.keyless:
+                        self._counted(turn, name, side)
+                        continue
             except (Permanent, Temporary) as problem:
                 self._failed(turn, name, problem)
-                continue
-            if side.compared.keyless:
-                self._counted(turn, name, side)
                 continue
             if not side.compared.addressable:
                 reason = side.compared.problem or "no column can be compared"
@@ -296,10 +303,16 @@ class Audit:
             table_entry(turn.name, follower, Tally(), scheme=scheme, findings=found, problem=str(problem), how=how)
         )
 
+    def _faulty(self, turn: _Turn, fault: Fault) -> None:
+        """Followers of which nothing was told yet, where the fault met what they share."""
+        told = {entry["follower"] for entry in turn.entries}
+        for follower in [name for name in self.followers if name not in told]:
+            self._failed(turn, follower, fault)
+        self._finish_table(turn)
+
     def _scheme(self, follower: str) -> str:
         """The scheme that a table which was not read would have had, as far as that can be told."""
-        scheme = Scheme.NATIVE if self.lineup.native(follower) else Scheme.CANONICAL
-        return str(scheme.value)
+        return str((Scheme.NATIVE if self.lineup.native(follower) else Scheme.CANONICAL).value)
 
     def _finish_table(self, turn: _Turn) -> None:
         """Done, unless it was stopped, or a server was away: then a resumed run makes up for what is missing."""
@@ -316,11 +329,15 @@ class Audit:
             run.id,
             started_at=run.started_at,
             finished_at=None if self.unfinished else now,
-            leader=self._described(self.leader.name),
-            followers=[self._described(name) for name in self.followers],
+            leader=described(self.leader.name, self._identities.get(self.leader.name)),
+            followers=[described(name, self._identities.get(name)) for name in self.followers],
             tables=entries,
             invariants=invariants,
-            settings=self._settings(),
+            settings={
+                **self.request.told(),
+                "chunk_seconds": self.tools.scan.chunk_seconds,
+                "settle_seconds": self.tools.settle.give_up_seconds,
+            },
             by=self.by,
         )
         if self.tools.brakes is not None:
@@ -330,21 +347,3 @@ class Audit:
             verdict = Verdict(whole["verdict"])
             self.tools.journal.finish(run.id, at=now, verdict=verdict, report=json.dumps(whole))
         return whole
-
-    def _described(self, name: str) -> dict[str, str]:
-        identity = self._identities.get(name)
-        if identity is None:
-            return {"name": name, "engine": "unknown", "server_version": "unreachable", "role": "unknown"}
-        return {
-            "name": name,
-            "engine": identity.engine,
-            "server_version": identity.version,
-            "role": identity.role.value,
-        }
-
-    def _settings(self) -> dict[str, Any]:
-        return {
-            **self.request.told(),
-            "chunk_seconds": self.tools.scan.chunk_seconds,
-            "settle_seconds": self.tools.settle.give_up_seconds,
-        }
