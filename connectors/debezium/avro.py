@@ -3,6 +3,10 @@
 Bodies are read as they were written, without Avro's own logical types, and put as the JSON converter would have put
 them: bytes in base64, numbers with a point as `Number`; and the schema as Connect describes it. From there on both
 spellings of an event go the same way.
+
+An id that the registry does not know may be that of a schema which was written a moment ago, so it is asked for again.
+But whatever begins with a zero byte looks like such a message. So if the registry goes on saying so for a while, and it
+surely is the one of these topics (it has told other schemas, or has some of theirs), nobody will ever read the message.
 """
 
 from __future__ import annotations
@@ -10,13 +14,16 @@ from __future__ import annotations
 import base64
 import io
 import json
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from time import monotonic
 from typing import Any, Protocol
 
 import fastavro
 
 from connectors.debezium.values import Number
+from verifier.errors import Forbidden, Temporary
 
 _MAGIC = 0
 _HEADER = 5
@@ -30,13 +37,29 @@ _PRIMITIVE = {
     "bytes": "bytes",
 }
 _Json = Mapping[str, object]
+PATIENCE_SECONDS = 30.0
+"""For an unknown id; Confluent's and Apicurio's registries show what one of their nodes took within a second or so."""
+_NEXT_SECONDS = 2.0
+"""For another one, once one was waited for in vain: who sends one such message sends many."""
+_ASK_SECONDS = 5.0
+_VAIN_MAX = 1_000
+_STRANGE = ", and has others of these topics: is it a message of the connector?"
+
+
+class Unregistered(Temporary):
+    """The registry itself says that it has no schema of that id, at least not yet."""
 
 
 class Registry(Protocol):
     """Where schemas are kept by id."""
 
     def schema(self, number: int) -> str:
-        """The schema's text. Temporary while it cannot be told: the registry is away, or does not know the id yet."""
+        """The schema's text. Unregistered if it has none, any other Temporary while it cannot tell, as while it is
+        away."""
+        ...
+
+    def has(self, prefix: str) -> bool:
+        """Whether it has schemas of topics that begin so. Temporary while it cannot tell."""
         ...
 
 
@@ -47,11 +70,16 @@ class _Schema:
 
 
 class AvroReader:
-    """Messages of one registry. Schemas never change under their id, so each is asked for once."""
+    """Messages of one registry, of topics that begin with `prefix`. Schemas never change under their id, so each is
+    asked for once. `seconds` is a monotonic clock."""
 
-    def __init__(self, registry: Registry) -> None:
+    def __init__(self, registry: Registry, prefix: str = "", seconds: Callable[[], float] = monotonic) -> None:
         self._registry = registry
+        self._prefix = prefix
+        self._seconds = seconds
         self._known: dict[int, _Schema] = {}
+        self._missing: dict[int, float] = {}  # since when the registry says so, without a break
+        self._vain: dict[int, float] = {}  # when those were asked for last that were waited for in vain
 
     def read(self, message: bytes) -> tuple[_Json, _Json]:
         """Schema and payload. ValueError if it cannot be read, Temporary while its schema cannot be had."""
@@ -60,7 +88,7 @@ class AvroReader:
         number = int.from_bytes(message[1:_HEADER], "big")
         schema = self._known.get(number)
         if schema is None:
-            schema = self._known[number] = _parsed(self._registry.schema(number))
+            schema = self._known[number] = _parsed(self._asked(number))
         body = io.BytesIO(message)
         body.seek(_HEADER)
         try:
@@ -72,6 +100,39 @@ class AvroReader:
         if not isinstance(payload, dict):
             raise TypeError(f"expected a record, have {type(payload).__name__}")
         return schema.connect, _plain(payload)
+
+    def _asked(self, number: int) -> str:
+        now = self._seconds()
+        if now - self._vain.get(number, -math.inf) < _ASK_SECONDS:
+            raise ValueError(f"the registry has no schema {number}{_STRANGE}")
+        try:
+            found = self._registry.schema(number)
+        except Unregistered:
+            if not self._in_vain(number, now):
+                raise
+            raise ValueError(f"the registry has no schema {number}{_STRANGE}") from None
+        except Temporary:
+            self._missing.clear()  # what it says next may be what it has not loaded yet
+            raise
+        self._missing.pop(number, None)
+        self._vain.pop(number, None)
+        return found
+
+    def _in_vain(self, number: int, now: float) -> bool:
+        """Whether the registry, which is the right one, has said long enough that it has no such schema."""
+        since = self._missing.setdefault(number, now)
+        if now - since < (_NEXT_SECONDS if self._vain else PATIENCE_SECONDS):
+            return False
+        try:
+            if not self._known and not self._registry.has(self._prefix):
+                return False
+        except (Temporary, Forbidden):  # nobody says which registry it is
+            return False
+        if len(self._vain) >= _VAIN_MAX:
+            self._vain.clear()
+            self._missing.clear()
+        self._vain[number] = now
+        return True
 
 
 def _parsed(written: str) -> _Schema:

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import TypeVar
 from urllib.parse import urlsplit
 
 import httpx2
 from confluent_kafka.schema_registry import SchemaRegistryClient
 from confluent_kafka.schema_registry.error import SchemaRegistryError
 
+from connectors.debezium.avro import Unregistered
 from verifier.errors import Forbidden, Misconfigured, Temporary, Unreachable
 
+T = TypeVar("T")
 _TIMEOUT_SECONDS = 10.0
 _REFUSED = (401, 403)
+_NO_SCHEMA = 40403
+"""Both registries' word for it; 404 alone may come from whatever else answers at that place."""
 
 
 class SchemaRegistry:
@@ -31,24 +37,33 @@ class SchemaRegistry:
 
     def schema(self, number: int) -> str:
         """See `Registry`. Forbidden if it refuses us; Misconfigured if the schema is not one of Avro."""
+        found = self._asked(lambda: self._client.get_schema(number), f"give schema {number}")
+        if found.schema_type not in (None, "AVRO") or found.schema_str is None or found.references:
+            raise Misconfigured(f"schema {number} of the {self._where} is not plain Avro: set an Avro converter")
+        return str(found.schema_str)
+
+    def has(self, prefix: str) -> bool:
+        """See `Registry`. Subjects are named after their topics, as converters do unless told otherwise."""
+        subjects = self._asked(self._client.get_subjects, "tell its subjects")
+        return any(subject.startswith(prefix) for subject in subjects)
+
+    def _asked(self, ask: Callable[[], T], what: str) -> T:
         try:
-            found = self._client.get_schema(number)
+            return ask()
         except SchemaRegistryError as error:
             if error.http_status_code in _REFUSED:
                 raise Forbidden(
                     f"{self._where} refuses us (HTTP {error.http_status_code}): check its user and password"
                 ) from error
-            raise Temporary(
-                f"{self._where} does not give schema {number} (HTTP {error.http_status_code}, code "
-                f"{error.error_code}): is it the registry that the connector's converters use?"
+            kind = Unregistered if error.error_code == _NO_SCHEMA else Temporary
+            raise kind(
+                f"{self._where} does not {what} (HTTP {error.http_status_code}, code {error.error_code}): is it the "
+                "registry that the connector's converters use?"
             ) from error
         except httpx2.HTTPError as error:
             raise Unreachable(f"{self._where} does not answer: {type(error).__name__}") from error
         except ValueError as error:
             raise Temporary(f"{self._where} gives no JSON: is it a schema registry?") from error
-        if found.schema_type not in (None, "AVRO") or found.schema_str is None or found.references:
-            raise Misconfigured(f"schema {number} of the {self._where} is not plain Avro: set an Avro converter")
-        return str(found.schema_str)
 
     def close(self) -> None:
         """Let go of the connections that were kept for the next question."""

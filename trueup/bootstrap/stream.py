@@ -13,6 +13,7 @@ from config.settings import Group
 from config.stream import BinlogStream as BinlogSettings
 from config.stream import KafkaStream as KafkaSettings
 from config.stream import PgoutputStream as PgoutputSettings
+from trueup.bootstrap.brokers import client_settings, readers_of
 from trueup.bootstrap.deferred import Deferred
 from trueup.bootstrap.presence import Guarded, Presence
 from trueup.services.group import TableBook
@@ -172,7 +173,7 @@ def _kafka_stream(
 ) -> ChangeStream:
     from connectors.kafka.stream import KafkaStream
 
-    reader, decoder = kafka_reading(f"trueup-{group}", connector, settings, described)
+    reader, decoder = kafka_reading(readers_of(group), connector, settings, described)
     capture.modes = decoder.modes
     return KafkaStream(reader, decoder, settings.topic_prefix, index=index)
 
@@ -196,7 +197,7 @@ def kafka_reading(
         modes = RECOMMENDED_BINLOG
     if settings.connect_url is not None:
         modes = Modes.of(_connector_config(settings.connect_url, connector))
-    reader = consumer_of(settings.client, settings.bootstrap_servers, readers)
+    reader = consumer_of(settings.client, settings.bootstrap_servers, readers, client_settings(settings))
     return reader, Decoder(settings.topic_prefix, modes, described.table, source, _avro(settings))
 
 
@@ -217,7 +218,8 @@ def _avro(settings: KafkaSettings) -> Read | None:
         raise Misconfigured("events in Avro need more libraries: install trueup[avro]") from error
     password = settings.schema_registry_password
     url, user = settings.schema_registry_url, settings.schema_registry_user
-    return AvroReader(SchemaRegistry(url, user, password.reveal() if password is not None else None)).read
+    registry = SchemaRegistry(url, user, password.reveal() if password is not None else None)
+    return AvroReader(registry, settings.topic_prefix).read
 
 
 def _backlog(stream: Deferred) -> int | None:

@@ -11,7 +11,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 import pytest
 from fixtures.avro_events import Registered
 
-from connectors.debezium.avro import AvroReader
+from connectors.debezium.avro import PATIENCE_SECONDS, AvroReader, Unregistered
 from connectors.debezium.avro_registry import SchemaRegistry
 from connectors.debezium.decoder import Decoder
 from connectors.debezium.event import Unreadable
@@ -106,7 +106,8 @@ def test_a_schema_is_fetched_with_the_credentials() -> None:
 @pytest.mark.parametrize(
     ("status", "body", "error", "words"),
     [
-        (404, {"error_code": 40403, "message": "Schema not found"}, Temporary, "does not give schema 7.*404.*40403"),
+        (404, {"error_code": 40403, "message": "Schema not found"}, Unregistered, "does not give schema 7.*404.*40403"),
+        (404, {"error_code": 404, "message": "x"}, Temporary, "does not give schema 7.*404"),
         (500, {"error_code": 50001, "message": "x"}, Temporary, "does not give schema 7"),
         (401, {"error_code": 401, "message": "Unauthorized"}, Forbidden, "user and password"),
         (200, "<html>", Temporary, "is it a schema registry"),
@@ -121,6 +122,81 @@ def test_what_the_registry_answers_instead(status: int, body: object, error: typ
     ):
         asked.schema(7)
     assert "the-word" not in str(caught.value)
+    assert (caught.type is Unregistered) == (error is Unregistered), "only the registry's own word counts"
+
+
+def test_a_registry_of_these_topics_is_known_by_its_subjects() -> None:
+    with registry(200, ["p.public.t-value", "other-key"]) as (url, _), closing(SchemaRegistry(url)) as asked:
+        assert [asked.has(prefix) for prefix in ("p.", "p.public.u", "other", "q")] == [True, False, True, False]
+
+
+class Elsewhere(Registered):
+    """A registry that may be away, or not the one of these topics."""
+
+    problem: Exception | None = None
+    ours = True
+
+    def schema(self, number: int) -> str:
+        if self.problem is not None:
+            raise self.problem
+        return super().schema(number)
+
+    def has(self, prefix: str) -> bool:
+        return self.ours and prefix == "p"
+
+
+STRANGE = b"\0\xff\xff\xff\xffbinary of somebody else"
+
+
+def test_a_message_whose_schema_never_comes_is_unreadable_after_a_while() -> None:
+    now, kept = [0.0], Elsewhere()
+    reader = AvroReader(kept, "p", seconds=lambda: now[0])
+
+    def says() -> str:
+        try:
+            reader.read(STRANGE)
+        except (Temporary, ValueError) as error:
+            return type(error).__name__
+        return "read"
+
+    assert says() == "Unregistered"
+    now[0] += PATIENCE_SECONDS - 1.0
+    assert says() == "Unregistered"
+    kept.problem = Unreachable("away")
+    assert says() == "Unreachable"
+    kept.problem, now[0] = None, now[0] + 1000.0
+    assert says() == "Unregistered", "what it says first may be what it has not loaded yet"
+    now[0] += PATIENCE_SECONDS
+    kept.ours = False
+    assert says() == "Unregistered", "it may be another one than the connector's"
+    kept.problem = Unreachable("away")
+    assert says() == "Unreachable"
+    kept.problem, kept.ours, now[0] = None, True, now[0] + 1000.0
+    assert says() == "Unregistered"
+    now[0] += PATIENCE_SECONDS
+    asked = kept.asked
+    assert [says() for _ in range(3)] == ["ValueError"] * 3
+    assert kept.asked == asked + 1, "the next ones of this kind are not asked for one by one"
+    now[0] += 100.0
+    assert (says(), kept.asked) == ("ValueError", asked + 2), "but now and then"
+    other = b"\0\xee\xff\xff\xff"
+    with pytest.raises(Unregistered):
+        reader.read(other)
+    now[0] += 3.0
+    with pytest.raises(ValueError, match="has no schema 4009754623, and has others of these topics"):
+        reader.read(other)
+
+
+def test_a_registry_that_told_other_schemas_is_the_right_one() -> None:
+    now, kept = [0.0], Elsewhere()
+    kept.ours = False
+    reader = AvroReader(kept, "p", seconds=lambda: now[0])
+    reader.read(kept.write(JSON))
+    with pytest.raises(Unregistered):
+        reader.read(STRANGE)
+    now[0] += PATIENCE_SECONDS
+    with pytest.raises(ValueError, match="has no schema 4294967295"):
+        reader.read(STRANGE)
 
 
 def test_a_registry_that_is_away_stops_nothing_for_good() -> None:

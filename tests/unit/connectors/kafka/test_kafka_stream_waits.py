@@ -9,12 +9,12 @@ import pytest
 from fixtures.avro_events import Registered
 from fixtures.debezium_broker import MemoryBroker, MemoryConsumer
 
-from connectors.debezium.avro import AvroReader
+from connectors.debezium.avro import PATIENCE_SECONDS, AvroReader
 from connectors.debezium.decoder import Decoder
 from connectors.debezium.modes import RECOMMENDED
 from connectors.kafka import offsets
 from connectors.kafka.stream import KafkaStream
-from verifier.change import Batch
+from verifier.change import Batch, Cause
 from verifier.errors import Forbidden, Temporary, TrueupError
 from verifier.table import Column, Family, Table, TableName
 
@@ -114,3 +114,36 @@ def test_what_cannot_be_decoded_yet_is_read_again_and_nothing_is_skipped(problem
     assert batch.transactions[0].changes[0].after == {"id": "7"}
     assert (batch.blind, batch.letters, batch.events) == ((), (), 3)
     assert offsets.read(batch.offsets) == {("p.transaction", 0): 4, ("p.public.t", 0): 3}
+
+
+@pytest.mark.parametrize("away", [False, True])
+def test_a_message_with_a_schema_that_nobody_has_is_kept_as_a_dead_letter_and_the_rest_goes_on(away: bool) -> None:
+    broker, registry = MemoryBroker(), Away(Temporary("it does not answer"))
+    broker.topic("p.transaction")
+    broker.topic("p.public.t")
+    consumer = MemoryConsumer(broker)
+    reader = AvroReader(registry, "p.", seconds=lambda: consumer.waited)
+    decoder = Decoder("p", RECOMMENDED, {T: TABLE}.get, avro=reader.read)
+    stream = KafkaStream(consumer, decoder, "p", seconds=lambda: consumer.waited)
+    registry.problem = None
+    stream.start({}, None)
+    write = Writer(broker, registry)
+    write.transaction(1, 7)
+    junk = b"\0\xff\xff\xff\xffbinary of somebody else"
+    broker.logs["p.public.t", 0].append((None, junk))
+    write.transaction(2, 8)
+    if away:
+        registry.problem = Temporary("it does not answer")
+    for _ in range(20):
+        consumer.waited += PATIENCE_SECONDS / 20 if not away else PATIENCE_SECONDS
+        with pytest.raises(Temporary):
+            stream.poll(changes_max=9, seconds_max=1.0)
+    if away:
+        return  # then it waits for ever, and loses nothing
+    consumer.waited += PATIENCE_SECONDS
+    batches = [stream.poll(changes_max=9, seconds_max=1.0) for _ in range(3)]
+    assert [row for batch in batches for row in keys(batch)] == [[7], [8]]
+    (letter,) = [letter for batch in batches for letter in batch.letters]
+    assert (letter.topic, letter.offset, letter.value, letter.fault) == ("p.public.t", 1, junk, "ValueError")
+    blind = [one for batch in batches for one in batch.blind]
+    assert [(one.cause, one.table, one.keys) for one in blind] == [(Cause.UNREADABLE, T, None)]
