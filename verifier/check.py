@@ -38,6 +38,11 @@ class Checker:
         policy's wait, and the looks that are needed."""
         return self._ripening.open
 
+    @property
+    def again_seconds(self) -> float:
+        """How soon that is: a few times within the grace, without keeping the server busy."""
+        return max(POLL_SECONDS, self.invariant.grace_seconds / 5)
+
     def check(self) -> Finding:
         """The standing now; what cannot be read is `unverified` with the reason, never an exception."""
         try:
@@ -56,7 +61,7 @@ class Checker:
         one-shot check."""
         finding = self.check()
         while self.ripening:
-            self.clock.sleep(max(POLL_SECONDS, self.invariant.grace_seconds / 5))
+            self.clock.sleep(self.again_seconds)
             finding = self.check()
         return finding
 

@@ -103,6 +103,11 @@ class Reader:
         else:
             look = self._once_applied(leading, leader.position())
         again = self._sums(leading, look)
+        if len(look.value.columns) != len(second.value.columns):
+            raise Permanent(
+                f"the two sides of {self.name!r} return {len(look.value.columns)} and {len(second.value.columns)} "
+                "columns; need the same key columns and one value on both"
+            )
         moved = frozenset(unequal(first, again))
         ours = {key: value for key, value in first.items() if key not in moved}
         kept = {key: value for key, value in theirs.items() if key not in moved}

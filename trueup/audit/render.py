@@ -230,7 +230,8 @@ def _invariants(report: dict[str, Any], console: Console) -> None:
         if entry["violations"]:
             more = "+" if entry.get("more") else ""
             one = entry["violations"] == 1 and not more
-            line.append(f", {entry['violations']:,}{more} violation{'' if one else 's'}")
+            what = f"violation{'' if one else 's'}" if entry["verdict"] == "violated" else "suspected"
+            line.append(f", {entry['violations']:,}{more} {what}")
         if entry.get("reason"):
             line.append(visible(f" ({entry['reason']})"))
         _put(console, line)

@@ -12,7 +12,6 @@ from trueup.bootstrap.engines import Endpoints
 from trueup.bootstrap.servers import Servers
 from trueup.clock import SystemClock
 from verifier.check import Checker
-from verifier.errors import Misconfigured
 from verifier.invariant import EqualByKey, Invariant, Side, Violations
 from verifier.ports import Replica
 from verifier.sides import CheckPolicy
@@ -24,7 +23,7 @@ second ones)."""
 
 
 def checkers(group: Group, servers: Servers | Endpoints) -> dict[str, Checker]:
-    """A checker for each invariant of the group, by name. Misconfigured if one names no database of the group."""
+    """A checker for each invariant of the group, by name. One on a database that is not open here is `unverified`."""
     endpoints: dict[str, Replica] = {servers.leader.name: servers.leader, **servers.followers}
     clock = SystemClock()
     return {
@@ -49,11 +48,10 @@ def invariant(settings: InvariantSettings, endpoints: Mapping[str, Replica]) -> 
             settings.grace,
         )
     if isinstance(settings, NonNegativeSettings):
-        replica = endpoints.get(settings.endpoint)
-        if replica is None:
-            raise Misconfigured(f"invariant {settings.name!r}: no endpoint {settings.endpoint!r} in this group")
-        table = TableName.parse(settings.table)
-        sql = _WRITING.get(replica.dialect, _generic)(replica, table, settings.columns, settings.key)
+        replica, sql = endpoints.get(settings.endpoint), ""  # the checker says who is missing
+        if replica is not None:
+            table = TableName.parse(settings.table)
+            sql = _WRITING.get(replica.dialect, _generic)(replica, table, settings.columns, settings.key)
         return Violations(settings.name, settings.endpoint, sql, settings.grace, settings.key)
     return Violations(settings.name, settings.endpoint, settings.sql, settings.grace, settings.key)
 

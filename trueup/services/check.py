@@ -54,7 +54,8 @@ class CheckService:
                 continue
             finding = one.checker.check()
             ripening = one.checker.ripening
-            one.due_at = now + (min(_RIPENING_SECONDS, one.every_seconds) if ripening else one.every_seconds)
+            soon = min(max(_RIPENING_SECONDS, one.checker.again_seconds), one.every_seconds)
+            one.due_at = now + (soon if ripening else one.every_seconds)
             undecided = ripening and finding.standing is Standing.UNVERIFIED
             if not undecided or name not in self.findings:
                 self._take(name, finding, told=not undecided)

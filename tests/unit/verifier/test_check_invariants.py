@@ -265,6 +265,13 @@ def test_what_cannot_be_read_is_unverified_with_the_reason(endpoint: Endpoint, s
     assert "secret" not in str(found.reason)
 
 
+def test_sides_of_different_shapes_are_not_compared() -> None:
+    eu = Endpoint({"balances": lambda: [("x", "1", "5")]}, columns=("region", "account", "sum"))
+    found = checker(BOOKS, leader=Endpoint({"ledger": lambda: [("1", "5")]}), eu=eu).settled()
+    assert found.standing is Standing.UNVERIFIED
+    assert "the two sides of 'books' return 2 and 3 columns" in str(found.reason)
+
+
 def test_an_endpoint_that_is_not_there_is_named() -> None:
     found = checker(Violations("stock", "us", "q"), leader=Endpoint({})).check()
     assert "no endpoint 'us'; there are leader" in str(found.reason)

@@ -11,12 +11,13 @@ from fixtures.reports import drifted_row, entry, report
 from connectors.memory.clock import VirtualClock
 from trueup.audit.inline import shown
 from trueup.audit.progress import Lines, duration
-from trueup.audit.render import render
-from trueup.audit.report import Tally, iso, key_object, overall
+from trueup.audit.render import render, render_invariants
+from trueup.audit.report import Tally, finding_entry, iso, key_object, overall
 from trueup.audit.request import Request, continues
 from trueup.cli.discretion import without_passwords
 from verifier.digest import Digest
 from verifier.drift import Verdict
+from verifier.invariant import Finding, Standing
 from verifier.journal import ChunkResult
 from verifier.keyrange import Chunk, KeyRange
 from verifier.look import Role
@@ -128,6 +129,26 @@ def test_names_from_a_database_do_not_steer_the_terminal() -> None:
     text = out.getvalue()
     assert not {"\x1b", "\u202e"} & set(text)
     assert "[/red][bold] :smile: \\x1b[2J\\u202e" in text
+
+
+def test_what_an_invariant_found_counts_only_when_it_is_violated() -> None:
+    told = [
+        finding_entry(Finding("a", Standing.VIOLATED, 1.0, 1, ({"id": "7"},))),
+        finding_entry(Finding("b", Standing.VIOLATED, 1.0, 1000, more=True)),
+        finding_entry(Finding("c", Standing.UNVERIFIED, 1.0, 2, ({"id": "8"},), reason="busy or broken")),
+        finding_entry(Finding("d", Standing.HOLDS, 1.0)),
+    ]
+    out = io.StringIO()
+    render_invariants({"verdict": "drift", "invariants": told}, out)
+    assert [line.rstrip() for line in out.getvalue().splitlines()] == [
+        "invariant a: violated, 1 violation",
+        "      id='7'",
+        "invariant b: violated, 1,000+ violations",
+        "invariant c: unverified, 2 suspected (busy or broken)",
+        "      id='8'",
+        "invariant d: holds",
+        "violated",
+    ]
 
 
 def test_keys_by_name_or_by_place() -> None:

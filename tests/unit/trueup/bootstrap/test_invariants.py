@@ -9,11 +9,12 @@ from pathlib import Path
 import pytest
 
 from config.invariant import EqualByKey, NonNegative, Violations
+from connectors.memory.clock import VirtualClock
 from trueup.bootstrap.engines import open_replica
 from trueup.bootstrap.invariants import invariant
 from trueup.bootstrap.servers import Address
 from verifier import invariant as core
-from verifier.errors import Misconfigured
+from verifier.check import Checker
 from verifier.policy import Limits
 from verifier.ports import Replica
 
@@ -58,7 +59,8 @@ def test_the_others_are_passed_on() -> None:
     assert invariant(Violations.model_validate(told), {}) == core.Violations("rows", "eu", "select 1", 2.0, ("id",))
 
 
-def test_a_database_that_the_group_does_not_have_is_named() -> None:
+def test_a_database_that_is_not_open_is_named_by_the_checker() -> None:
     settings = NonNegative(name="stock", kind="non_negative", endpoint="us", table="a.b", columns=("n",), key=("k",))
-    with pytest.raises(Misconfigured, match="invariant 'stock': no endpoint 'us'"):
-        invariant(settings, {})
+    found = Checker(invariant(settings, {}), {}, "leader", VirtualClock()).check()
+    assert found.standing is core.Standing.UNVERIFIED
+    assert str(found.reason).startswith("invariant 'stock': no endpoint 'us'")

@@ -25,6 +25,7 @@ class Script:
     ripening: bool = False
     at: float = 0.0
     interrupts: int = 0
+    again_seconds: float = 0.05
 
     def check(self) -> Finding:
         standing, self.ripening = self.found.pop(0)
@@ -63,6 +64,14 @@ def test_what_is_open_is_looked_at_again_soon_and_the_rest_in_its_time() -> None
     made, script, _ = service((UNVERIFIED, True), (VIOLATED, True), (VIOLATED, False), (HOLDS, False))
     assert ticks(made, script, 0.0, 0.5, 1.0, 61.0) == [0.5, 0.5, 60.0, 60.0]
     assert script.found == []
+
+
+def test_a_long_grace_is_not_spent_looking() -> None:
+    made, script, _ = service((UNVERIFIED, True), (UNVERIFIED, True))
+    script.again_seconds = 12.0
+    assert ticks(made, script, 0.0) == [12.0]
+    made.scheduled["books"].every_seconds = 5.0
+    assert ticks(made, script, 12.0) == [5.0]
 
 
 def test_a_look_that_decides_nothing_leaves_the_last_finding_and_tells_nobody(
