@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
+from config.kafka import access_findings
 from config.problem import Path, nearest
 from config.units import seconds
 
@@ -110,6 +111,8 @@ def _parts(group: Mapping[str, object], at: Path) -> Iterator[Finding]:
             yield (*at, "stream", other), f"kind is {kind}: remove this, or set kind: {other}"
     if kafka.get("connect_password") and kafka.get("connect_password_reference"):
         yield (*at, "stream", "kafka", "connect_password_reference"), "the password is given twice: remove one"
+    for where, section in ((("stream", "kafka"), kafka), (("events",), events)):
+        yield from (((*at, *where, name), told) for name, told in access_findings(section))
     if events.get("kind") == "jsonl" and not events.get("path"):
         yield (*at, "events", "path"), "kind is jsonl: give the path of the file"
     if events.get("kind") == "kafka" and not events.get("bootstrap_servers") and not kafka.get("bootstrap_servers"):

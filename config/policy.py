@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, PlainSerializer, ValidationInfo
 
+from config.kafka import KafkaAccess
 from config.model import Condition, Count, Model, Share, Switch
 from config.units import Duration
 
@@ -104,8 +105,9 @@ def _path(value: Path | None, info: ValidationInfo) -> Path | None:
     return None if value is None else (info.context or {}).get("folder", Path()) / value.expanduser()
 
 
-class Events(Model):
-    """Compensating events (CloudEvents): drift, repairs, violations."""
+class Events(KafkaAccess):
+    """Compensating events (CloudEvents): drift, repairs, violations. Where neither servers nor anything of security is
+    given, Kafka is reached as the stream reaches it."""
 
     kind: Literal["none", "jsonl", "kafka"] = "none"
     """`jsonl` appends one event a line to a file; `kafka` sends to topics."""
@@ -115,8 +117,8 @@ class Events(Model):
     """The file of `jsonl`, relative to the configuration file."""
     bootstrap_servers: str | None = None
     """Where `kafka` sends. Unset: the stream's servers."""
-    client: Literal["confluent", "kafka-python"] = "confluent"
-    """The library that sends."""
+    client: Literal["confluent"] = "confluent"
+    """The library that sends. kafka-python sends no message without key and value, as dead letters may have to be."""
     relay_every: Duration = 1.0
     """How often waiting events are sent."""
 

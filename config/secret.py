@@ -70,6 +70,11 @@ def _secret(value: object, info: ValidationInfo) -> Secret:
     return Secret(f"{source}:{place}")
 
 
+def referred(value: str, info: ValidationInfo) -> str:
+    """The reference itself, a file's place relative to the configuration's folder. ValueError if it is none."""
+    return _secret(value, info).reference
+
+
 Password = Annotated[
     Secret,
     BeforeValidator(_secret),

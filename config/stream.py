@@ -7,12 +7,13 @@ from typing import Literal
 
 from pydantic import Field, field_validator
 
+from config.kafka import KafkaAccess
 from config.model import Model, Switch
 from config.secret import Password, is_secret
 from config.units import Duration
 
 
-class KafkaStream(Model):
+class KafkaStream(KafkaAccess):
     """Change events that Debezium writes to Kafka."""
 
     bootstrap_servers: str

@@ -13,6 +13,7 @@ from config.problem import Problem, Severity
 from config.secret import Secret
 from config.settings import Settings
 
+_SECRETS = ("sasl_password", "ssl_key_password")
 _IN_CLEAR = "holds a password in clear; write 'password: env:NAME' or 'file:/path' instead"
 
 
@@ -21,18 +22,26 @@ def warnings(settings: Settings, document: Document) -> Iterator[Problem]:
     for path, address, secret in _logins(settings):
         if address is not None and address.password_in_clear:
             yield _warning(document, (*path, "url"), _IN_CLEAR)
-        if secret is not None and _open_to_all(secret):
-            place = secret.reference.partition(":")[2]
-            field = "connect_password" if path[-1] == "kafka" else "password"
-            yield _warning(document, (*path, field), f"everybody on this machine can read it: chmod o-r {place}")
+        yield from _open(document, (*path, "password"), secret)
+    for index, group in enumerate(settings.groups):
+        if group.stream is not None and group.stream.kafka is not None:
+            kafka = group.stream.kafka
+            for name in ("connect_password", "schema_registry_password", *_SECRETS):
+                yield from _open(document, ("groups", index, "stream", "kafka", name), getattr(kafka, name))
+        for name in _SECRETS:
+            yield from _open(document, ("groups", index, "events", name), getattr(group.events, name))
+
+
+def _open(document: Document, path: Steps, secret: Secret | None) -> Iterator[Problem]:
+    if secret is not None and _open_to_all(secret):
+        place = secret.reference.partition(":")[2]
+        yield _warning(document, path, f"everybody on this machine can read it: chmod o-r {place}")
 
 
 def _logins(settings: Settings) -> Iterator[tuple[Steps, Address | None, Secret | None]]:
     yield ("journal",), settings.journal.url, settings.journal.password
     for index, group in enumerate(settings.groups):
         at: Steps = ("groups", index)
-        if group.stream is not None and group.stream.kafka is not None:
-            yield (*at, "stream", "kafka"), None, group.stream.kafka.connect_password
         yield (*at, "leader"), group.leader.url, group.leader.password
         for number, follower in enumerate(group.followers):
             here: Steps = (*at, "followers", number)

@@ -1,10 +1,12 @@
-"""Which client reads: chosen by name, imported only when chosen (neither is installed without the extra `kafka`)."""
+"""Which client reads: chosen by name, imported only when chosen (none is installed without the extra `kafka`)."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
+from connectors.kafka.access import Settings, nothing
 from connectors.kafka.port import Consumer
+from reconciler.ports import EventSink
 from verifier.errors import Misconfigured
 
 CLIENTS = ("confluent", "kafka-python")
@@ -24,4 +26,18 @@ def consumer_of(client: str, servers: str, group: str, settings: Mapping[str, st
             return KafkaPythonConsumer(servers, group, settings)
     except ImportError as error:
         raise Misconfigured(f"kafka client {client} is not installed: pip install 'trueup[kafka]'") from error
-    raise Misconfigured(f"unknown kafka client {client!r}: use one of {', '.join(CLIENTS)}")
+    raise unknown(client)
+
+
+def sink_of(servers: str, prefix: str, settings: Settings = nothing) -> EventSink:
+    """What sends events to topics `prefix.<topic>`, by confluent-kafka: kafka-python sends no message without key and
+    value, and no header without a value, as dead letters may have them. Misconfigured as above."""
+    try:
+        from connectors.kafka.sink import KafkaEventSink
+    except ImportError as error:
+        raise Misconfigured("events to kafka need confluent-kafka: pip install 'trueup[kafka]'") from error
+    return KafkaEventSink(servers, prefix, settings)
+
+
+def unknown(client: str) -> Misconfigured:
+    return Misconfigured(f"unknown kafka client {client!r}: use one of {', '.join(CLIENTS)}")

@@ -6,70 +6,101 @@ reading its offsets needs the right to describe the group, and its topics.
 
 from __future__ import annotations
 
+import logging
 import warnings
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
 from threading import Lock
+from typing import Any
 
 from connectors.debezium.pending import Partition
-from connectors.kafka.clients import CLIENTS, consumer_of
+from connectors.kafka.access import Settings, nothing
+from connectors.kafka.clients import CLIENTS, consumer_of, unknown
 from connectors.kafka.port import Consumer
-from verifier.errors import Misconfigured, Unreachable
+from verifier.errors import Forbidden, Misconfigured, Unreachable
 
+_log = logging.getLogger(__name__)
 _SECONDS = 10.0
 
 
 class GroupOffsets:
     """One group, asked by several threads in turn. Nothing is connected before the first question. Forbidden if the
-    broker refuses us, Temporary for everything that may pass."""
+    broker refuses us, and then the next question begins anew; Temporary for everything that may pass. `reader` is the
+    group under which ends are asked for: nothing is committed to it."""
 
-    def __init__(self, client: str, servers: str, group: str) -> None:
+    def __init__(self, client: str, servers: str, group: str, *, reader: str, settings: Settings = nothing) -> None:
         if client not in CLIENTS:
-            raise Misconfigured(f"unknown kafka client {client!r}: use one of {', '.join(CLIENTS)}")
+            raise unknown(client)
         self.group = group
-        self._client, self._servers = client, servers
+        self._client, self._servers, self._name, self._settings = client, servers, reader, settings
         self._lock = Lock()
         self._reader: Consumer | None = None
         self._ask: Callable[[], Mapping[Partition, int]] | None = None
 
     def committed(self) -> Mapping[Partition, int]:
         """By partition the offset behind the last one that the group vouches for; empty without such a group."""
-        with self._lock:
+        with self._asking():
             if self._ask is None:
-                self._ask = _asking(self._client, self._servers, self.group)
+                self._ask = _question(self._client, self._servers, self.group, self._settings())
             return self._ask()
 
     def ends(self, partitions: Collection[Partition]) -> Mapping[Partition, int]:
         """The offset behind the last message of each, asked afresh; without those that the broker does not have."""
-        with self._lock:
-            if self._reader is None:
-                self._reader = consumer_of(self._client, self._servers, "trueup-ends")
-            return {place: high for place, (_, high) in self._reader.bounds(partitions).items()}
+        with self._asking():
+            return {place: high for place, (_, high) in self._consumer().bounds(partitions).items()}
 
     def partitions(self) -> Collection[Partition]:
         """All that there are, asked afresh."""
+        with self._asking():
+            return [(topic, number) for topic, numbers in self._consumer().partitions().items() for number in numbers]
+
+    def _consumer(self) -> Consumer:
+        if self._reader is None:
+            self._reader = consumer_of(self._client, self._servers, self._name, self._settings())
+        return self._reader
+
+    @contextmanager
+    def _asking(self) -> Iterator[None]:
         with self._lock:
-            if self._reader is None:
-                self._reader = consumer_of(self._client, self._servers, "trueup-ends")
-            return [(topic, number) for topic, numbers in self._reader.partitions().items() for number in numbers]
+            try:
+                yield
+            except Forbidden:
+                self._end()
+                raise
 
     def close(self) -> None:
         with self._lock:
-            if self._reader is not None:
-                self._reader.close()
-            self._reader = self._ask = None
+            self._end()
+
+    def _end(self) -> None:
+        if self._reader is not None:
+            self._reader.close()
+        self._reader = self._ask = None
 
 
-def _asking(client: str, servers: str, group: str) -> Callable[[], Mapping[Partition, int]]:
-    return _confluent(servers, group) if client == "confluent" else _kafka_python(servers, group)
+def _question(
+    client: str, servers: str, group: str, settings: Mapping[str, str]
+) -> Callable[[], Mapping[Partition, int]]:
+    return (_confluent if client == "confluent" else _kafka_python)(servers, group, settings)
 
 
-def _confluent(servers: str, group: str) -> Callable[[], Mapping[Partition, int]]:
+def _confluent(servers: str, group: str, settings: Mapping[str, str]) -> Callable[[], Mapping[Partition, int]]:
     import confluent_kafka as ck
     from confluent_kafka.admin import AdminClient
 
-    from connectors.kafka.confluent import translated
+    from connectors.kafka.confluent import told_by, translated
 
-    admin = AdminClient({"bootstrap.servers": servers, "reconnect.backoff.max.ms": 1000})
+    refusals: list[ck.KafkaError] = []
+    told: Any = {
+        "reconnect.backoff.max.ms": 1000,
+        **settings,
+        "bootstrap.servers": servers,
+        "error_cb": refusals.append,
+    }
+    try:
+        admin = AdminClient(told, logger=_log)
+    except ck.KafkaException as error:
+        raise Misconfigured(f"kafka client refuses its settings: {error.args[0].str()}") from error
 
     def ask() -> Mapping[Partition, int]:
         try:
@@ -79,24 +110,27 @@ def _confluent(servers: str, group: str) -> Callable[[], Mapping[Partition, int]
         except ck.KafkaException as error:
             if error.args[0].name() == "GROUP_ID_NOT_FOUND":
                 return {}
-            raise translated(error.args[0], servers) from error
+            raise told_by(admin, refusals, servers) or translated(error.args[0], servers) from error
         except TimeoutError as error:
-            raise Unreachable(f"kafka at {servers} does not answer: is it running") from error
+            raise told_by(admin, refusals, servers) or Unreachable(
+                f"kafka at {servers} does not answer: is it running"
+            ) from error
         return {(one.topic, one.partition): one.offset for one in told.topic_partitions if one.offset >= 0}
 
     return ask
 
 
-def _kafka_python(servers: str, group: str) -> Callable[[], Mapping[Partition, int]]:
-    from connectors.kafka.kafka_python import translated
+def _kafka_python(servers: str, group: str, settings: Mapping[str, str]) -> Callable[[], Mapping[Partition, int]]:
+    from connectors.kafka.kafka_python import admin_of, translated
 
     with warnings.catch_warnings():  # as there
         warnings.simplefilter("ignore", DeprecationWarning)
-        from kafka import KafkaAdminClient
         from kafka import errors as kafka_errors
 
     try:
-        admin = KafkaAdminClient(bootstrap_servers=servers.split(","), client_id="trueup")
+        admin = admin_of(servers, settings)
+    except (TypeError, ValueError, OSError, kafka_errors.KafkaConfigurationError) as error:
+        raise Misconfigured(f"kafka client refuses its settings: {error}") from error
     except kafka_errors.KafkaError as error:
         raise translated(error, servers) from error
 

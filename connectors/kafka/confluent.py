@@ -34,7 +34,28 @@ _REFUSED = {
     "GROUP_AUTHORIZATION_FAILED",
     "CLUSTER_AUTHORIZATION_FAILED",
 }
+_ASKING_SECONDS = 1.0
 _AWAY = {"_TRANSPORT", "_ALL_BROKERS_DOWN", "_RESOLVE", "_TIMED_OUT"}
+
+
+def configured(servers: str, group: str, settings: Mapping[str, str]) -> dict[str, object]:
+    """What a consumer is told: `settings`, and what the stream needs, which wins."""
+    return {
+        "fetch.wait.max.ms": 100,
+        "reconnect.backoff.max.ms": 1000,
+        "queued.max.messages.kbytes": 16_384,
+        "fetch.queue.backoff.ms": 5,  # by default it rests for a second whenever that queue was full
+        "fetch.max.bytes": 8_388_608,
+        **settings,
+        "bootstrap.servers": servers,
+        "group.id": group,
+        "enable.auto.commit": False,
+        "enable.auto.offset.store": False,
+        "auto.offset.reset": "error",
+        "enable.partition.eof": True,
+        "isolation.level": "read_committed",
+        "allow.auto.create.topics": False,
+    }
 
 
 class ConfluentConsumer:
@@ -50,29 +71,13 @@ class ConfluentConsumer:
         self._told = False
         self._extra = dict(settings or {})
         self._asking: AdminClient | None = None
+        self._assigned = False
         try:
-            self._consumer = ck.Consumer(self._settings(group, settings or {}), logger=_log)
+            self._consumer = ck.Consumer(
+                {**configured(servers, group, self._extra), "error_cb": self._on_error}, logger=_log
+            )
         except ck.KafkaException as error:
             raise Misconfigured(f"kafka client refuses its settings: {error.args[0].str()}") from error
-
-    def _settings(self, group: str, extra: Mapping[str, str]) -> dict[str, object]:
-        return {
-            "fetch.wait.max.ms": 100,
-            "reconnect.backoff.max.ms": 1000,
-            "queued.max.messages.kbytes": 16_384,
-            "fetch.queue.backoff.ms": 5,  # by default it rests for a second whenever that queue was full
-            "fetch.max.bytes": 8_388_608,
-            **extra,
-            "bootstrap.servers": self._servers,
-            "group.id": group,
-            "enable.auto.commit": False,
-            "enable.auto.offset.store": False,
-            "auto.offset.reset": "error",
-            "enable.partition.eof": True,
-            "isolation.level": "read_committed",
-            "allow.auto.create.topics": False,
-            "error_cb": self._on_error,
-        }
 
     def _on_error(self, error: ck.KafkaError) -> None:
         if error.name() in _REFUSED:
@@ -81,11 +86,23 @@ class ConfluentConsumer:
             self._outage = error.str()
 
     def partitions(self) -> Mapping[str, Sequence[int]]:
-        try:
-            topics = self._consumer.list_topics(timeout=self._seconds_max).topics
-        except ck.KafkaException as error:
-            raise translated(error.args[0], self._servers) from error
+        until, seconds = monotonic() + self._seconds_max, _ASKING_SECONDS
+        while True:
+            try:
+                topics = self._consumer.list_topics(timeout=min(seconds, self._seconds_max)).topics
+                break
+            except ck.KafkaException as error:
+                self._hear()
+                if error.args[0].name() not in _AWAY or monotonic() + seconds > until:
+                    raise translated(error.args[0], self._servers) from error
+                seconds *= 2
         return {name: sorted(topic.partitions) for name, topic in topics.items() if topic.error is None}
+
+    def _hear(self) -> None:
+        """Forbidden if we were refused, which a question does not tell: it merely is not answered. While something is
+        assigned `poll` tells it."""
+        if not self._assigned:
+            self._consumer.poll(0)
 
     def bounds(self, partitions: Collection[Partition]) -> Mapping[Partition, tuple[int, int]]:
         found = {}
@@ -138,6 +155,7 @@ class ConfluentConsumer:
             raise Unreachable(f"kafka at {self._servers} does not answer: is it running") from error
 
     def assign(self, positions: Mapping[Partition, int]) -> None:
+        self._assigned = True
         self._consumer.assign([ck.TopicPartition(*partition, offset) for partition, offset in positions.items()])
 
     def poll(self, records_max: int, seconds_max: float) -> Polled:
@@ -239,6 +257,12 @@ def _record(message: ck.Message) -> Record:
     at = _at(message)
     headers = [(entry[0], entry[1]) for entry in message.headers() or () if not isinstance(entry[1], str)]
     return Record(*_place(message), message.offset() or 0, message.key(), message.value(), at, tuple(headers))
+
+
+def told_by(admin: AdminClient, noted: Sequence[ck.KafkaError], servers: str) -> Exception | None:
+    """Why a question was not answered, if it is that we were refused; `noted` is what the client's `error_cb` fills."""
+    admin.poll(0)
+    return next((translated(error, servers) for error in noted if error.name() in _REFUSED), None)
 
 
 def translated(error: ck.KafkaError, servers: str) -> Exception:

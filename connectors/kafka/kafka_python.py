@@ -8,32 +8,26 @@ from __future__ import annotations
 
 import socket
 import warnings
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from time import monotonic, sleep
 from typing import Any, TypeVar
 
 from connectors.debezium.pending import Partition
+from connectors.kafka.access import for_kafka_python
 from connectors.kafka.port import Polled, Record, Run
 from verifier.errors import Forbidden, Misconfigured, Temporary, TrueupError, Unreachable
 
 with warnings.catch_warnings():  # the client reads its own schemas by a way that Python 3.11 calls deprecated
     warnings.simplefilter("ignore", DeprecationWarning)
-    from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
+    from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
     from kafka import errors as kafka_errors
     from kafka.admin import ConfigResource, ConfigResourceType
+    from kafka.net.compat import KafkaNetClient
     from kafka.structs import OffsetAndMetadata
 
 _IDLE_SECONDS = 2.0
-_NAMES = {
-    "sasl.mechanisms": "sasl_mechanism",
-    "sasl.username": "sasl_plain_username",
-    "sasl.password": "sasl_plain_password",
-    "ssl.ca.location": "ssl_cafile",
-    "ssl.certificate.location": "ssl_certfile",
-    "ssl.key.location": "ssl_keyfile",
-    "ssl.key.password": "ssl_password",
-    "fetch.wait.max.ms": "fetch_max_wait_ms",
-}
+_KNOWN = {**KafkaProducer.DEFAULT_CONFIG, **KafkaAdminClient.DEFAULT_CONFIG, **KafkaConsumer.DEFAULT_CONFIG}
 _REFUSED = (
     kafka_errors.SaslAuthenticationFailedError,
     kafka_errors.TopicAuthorizationFailedError,
@@ -43,9 +37,27 @@ _REFUSED = (
 T = TypeVar("T")
 
 
-def translated_settings(settings: Mapping[str, str]) -> dict[str, object]:
-    """librdkafka's names (which the configuration uses for both clients) as this client's keywords."""
-    return {_NAMES.get(name, name.replace(".", "_")): value for name, value in settings.items()}
+def options(settings: Mapping[str, str], client: type[Any]) -> dict[str, object]:
+    """librdkafka's settings as keywords of this client, without those that are another client's."""
+    found = for_kafka_python(settings, _KNOWN)
+    return {name: value for name, value in found.items() if name in client.DEFAULT_CONFIG or name not in _KNOWN}
+
+
+@contextmanager
+def ending() -> Iterator[Callable[..., Any]]:
+    """Makes the connections of a client, and ends them if it cannot be made: else each refusal left a thread behind."""
+    made: list[Any] = []
+
+    def connections(**settings: Any) -> Any:
+        made.append(KafkaNetClient(**settings))
+        return made[0]
+
+    try:
+        yield connections
+    except BaseException:
+        for one in made:
+            one.close()
+        raise
 
 
 class KafkaPythonConsumer:
@@ -60,27 +72,31 @@ class KafkaPythonConsumer:
         self._told = False
         self._heard_at = monotonic()
         self._assigned: set[Partition] = set()
+        self._settings = dict(settings or {})
         self._knock()
-        security = translated_settings(settings or {})
-        self._options = {
-            name: value for name, value in security.items() if name.startswith(("sasl_", "ssl_", "security_"))
-        }
-        options = {"fetch_max_wait_ms": 100, "client_id": "trueup", **translated_settings(settings or {})}
         try:
-            self._consumer = KafkaConsumer(
-                bootstrap_servers=servers.split(","),
-                group_id=group,
-                enable_auto_commit=False,
-                auto_offset_reset="none",
-                isolation_level="read_committed",
-                allow_auto_create_topics=False,
-                bootstrap_timeout_ms=int(seconds_max * 1000),
-                **options,
-            )
-        except (TypeError, ValueError, AssertionError, kafka_errors.KafkaConfigurationError) as error:
+            with ending() as connections:
+                self._consumer = KafkaConsumer(**self._configured(group, connections))
+        except (TypeError, ValueError, AssertionError, OSError, kafka_errors.KafkaConfigurationError) as error:
             raise Misconfigured(f"kafka client refuses its settings: {error}") from error
         except kafka_errors.KafkaError as error:
             raise self._translated(error) from error
+
+    def _configured(self, group: str, connections: Callable[..., Any]) -> dict[str, object]:
+        """What it was told, and what the stream needs, which wins."""
+        return {
+            "fetch_max_wait_ms": 100,
+            "client_id": "trueup",
+            **options(self._settings, KafkaConsumer),
+            "bootstrap_servers": self._servers.split(","),
+            "group_id": group,
+            "enable_auto_commit": False,
+            "auto_offset_reset": "none",
+            "isolation_level": "read_committed",
+            "allow_auto_create_topics": False,
+            "bootstrap_timeout_ms": int(self._seconds_max * 1000),
+            "kafka_client": connections,
+        }
 
     def _knock(self) -> None:
         """Somebody must be there before the client is made: one whose constructor fails leaves its thread behind."""
@@ -120,7 +136,7 @@ class KafkaPythonConsumer:
         if not topics:
             return []
         asked = [ConfigResource(ConfigResourceType.TOPIC, topic) for topic in topics]
-        admin = self._asked(lambda: KafkaAdminClient(bootstrap_servers=self._servers.split(","), **self._options))
+        admin = self._asked(lambda: admin_of(self._servers, self._settings))
         try:
             told = admin.describe_configs(asked).get("topic", {})
         except (kafka_errors.KafkaError, AttributeError):
@@ -203,6 +219,13 @@ class KafkaPythonConsumer:
 
     def _translated(self, error: Exception) -> TrueupError:
         return translated(error, self._servers)
+
+
+def admin_of(servers: str, settings: Mapping[str, str]) -> Any:
+    """Raises the client's own errors."""
+    with ending() as connections:
+        told = {"client_id": "trueup", **options(settings, KafkaAdminClient)}
+        return KafkaAdminClient(**{**told, "bootstrap_servers": servers.split(","), "kafka_client": connections})
 
 
 def translated(error: Exception, servers: str) -> TrueupError:

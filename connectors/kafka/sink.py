@@ -14,9 +14,11 @@ import json
 import logging
 from collections.abc import Mapping, Sequence
 from functools import partial
+from time import monotonic
 
 import confluent_kafka as ck
 
+from connectors.kafka.access import Settings, nothing
 from reconciler.letters import TOPIC as DEAD_LETTERS
 from reconciler.letters import raw
 from reconciler.ports import Event
@@ -26,6 +28,7 @@ Headers = list[tuple[str, str | bytes | None]]
 _log = logging.getLogger(__name__)
 _REFUSED = {"_AUTHENTICATION", "SASL_AUTHENTICATION_FAILED", "TOPIC_AUTHORIZATION_FAILED"}
 _NO_TOPIC = {"UNKNOWN_TOPIC_OR_PART", "_UNKNOWN_TOPIC", "_UNKNOWN_PARTITION"}
+_LISTEN_SECONDS = 0.5
 _BYTES_MAX = 64_000_000
 """The broker's limit decides what is too large, not the client's of 1 MB: a dead letter was a message already."""
 _OURS = {"metadata.broker.list", "request.required.acks", "delivery.timeout.ms", "transactional.id"}
@@ -35,46 +38,63 @@ _TOO_LARGE = {"MSG_SIZE_TOO_LARGE", "RECORD_LIST_TOO_LARGE"}
 
 
 class KafkaEventSink:
-    """An `EventSink` for topics `prefix.<topic>`; `settings` are librdkafka's own (security, SASL, SSL). A call waits
-    at most `seconds_max` for confirmations."""
+    """An `EventSink` for topics `prefix.<topic>`; `settings` are asked for anew after a refusal. A call waits at most
+    `seconds_max` for confirmations."""
 
-    def __init__(
-        self, servers: str, prefix: str, settings: Mapping[str, str] | None = None, *, seconds_max: float = 30.0
-    ) -> None:
+    def __init__(self, servers: str, prefix: str, settings: Settings = nothing, *, seconds_max: float = 30.0) -> None:
         self._servers = servers
         self._prefix = prefix
         self._seconds_max = seconds_max
-        self._settings = producer_settings(servers, settings or {}, seconds_max)
-        self._producer = self._made()
+        self._settings = settings
+        self._refused: ck.KafkaError | None = None
+        self._producer: ck.Producer | None = self._made()
 
     def send(self, events: Sequence[Event]) -> Sequence[str]:
         """Ids that the broker confirmed. Only if there is none: Unreachable, Forbidden or Misconfigured (no topic)."""
         confirmed: list[str] = []
         failed: list[tuple[Event, ck.KafkaError]] = []
+        producer = self._producer = self._producer or self._made()
         for event in events:
-            self._produce(event, confirmed, failed)
-        left = self._producer.flush(self._seconds_max)
-        if left:  # not confirmed and not refused: forget them here, the outbox keeps them
-            self._producer.purge()
-            self._producer.flush(1.0)
+            self._produce(producer, event, confirmed, failed)
+        if self._left(producer):  # not confirmed and not refused: forget them here, the outbox keeps them
+            producer.purge()
+            producer.flush(1.0)
         for event, error in failed:
             _log.warning("event %s was not delivered: %s", event.id, error.str())
-        if any(error.fatal() for _, error in failed):
-            self._producer = self._made()
+        if self._refused is not None or any(error.fatal() for _, error in failed):
+            self._producer = None
         if events and not confirmed:
             raise self._translated(failed[0] if failed else None)
         return confirmed
 
     def close(self) -> None:
-        self._producer.flush(self._seconds_max)
+        if self._producer is not None:
+            self._producer.flush(self._seconds_max)
+
+    def _left(self, producer: ck.Producer) -> int:
+        """How many were not confirmed in time, or by when we were refused."""
+        until = monotonic() + self._seconds_max
+        while True:
+            left = producer.flush(max(0.0, min(_LISTEN_SECONDS, until - monotonic())))
+            if not left or self._refused is not None or monotonic() >= until:
+                return left
+
+    def _on_error(self, error: ck.KafkaError) -> None:
+        if error.name() in _REFUSED:
+            self._refused = error
 
     def _made(self) -> ck.Producer:
+        """A new one: it doubles nothing that another one sent, since that is given up for good or was confirmed."""
+        self._refused = None
+        told = producer_settings(self._servers, self._settings(), self._seconds_max)
         try:
-            return ck.Producer(self._settings, logger=_log)
+            return ck.Producer({**told, "error_cb": self._on_error}, logger=_log)
         except ck.KafkaException as error:
             raise Misconfigured(f"kafka client refuses its settings: {error.args[0].str()}") from error
 
-    def _produce(self, event: Event, confirmed: list[str], failed: list[tuple[Event, ck.KafkaError]]) -> None:
+    def _produce(
+        self, producer: ck.Producer, event: Event, confirmed: list[str], failed: list[tuple[Event, ck.KafkaError]]
+    ) -> None:
         def delivered(error: ck.KafkaError | None, _: object) -> None:
             if error is None:
                 confirmed.append(event.id)
@@ -83,18 +103,21 @@ class KafkaEventSink:
 
         key, value, headers = message(event)
         send = partial(
-            self._producer.produce, f"{self._prefix}.{event.topic}", value, key, headers=headers, on_delivery=delivered,
+            producer.produce, f"{self._prefix}.{event.topic}", value, key, headers=headers, on_delivery=delivered,
         )  # fmt: skip
         try:
             send()
         except BufferError:  # the client's queue is full: let it empty, then try once more
-            self._producer.flush(self._seconds_max)
+            producer.flush(self._seconds_max)
             send()
         except ck.KafkaException as error:
             failed.append((event, error.args[0]))
-        self._producer.poll(0)
+        producer.poll(0)
 
     def _translated(self, failure: tuple[Event, ck.KafkaError] | None) -> TrueupError:
+        if self._refused is not None:
+            why = f"kafka at {self._servers} refuses us: {self._refused.str()}"
+            return Forbidden(f"{why}; check user, password and the right to write {self._prefix}.*")
         if failure is None:
             return Unreachable(f"kafka at {self._servers} confirmed nothing within {self._seconds_max:g} s")
         event, error = failure
@@ -118,9 +141,9 @@ def producer_settings(servers: str, settings: Mapping[str, str], seconds_max: fl
         "message.max.bytes": _BYTES_MAX,
         "compression.type": "gzip",  # every client can read it without further packages
         "reconnect.backoff.max.ms": 1000,
+        "client.id": "trueup",
         **{name: value for name, value in settings.items() if name not in _OURS},
         "bootstrap.servers": servers,
-        "client.id": "trueup",
         "enable.idempotence": True,
         "acks": "all",
         "message.timeout.ms": int(seconds_max * 1000),

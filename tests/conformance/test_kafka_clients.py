@@ -15,7 +15,7 @@ from confluent_kafka.admin import AdminClient, NewTopic
 
 from connectors.debezium.pending import Partition
 from connectors.kafka.confluent import ConfluentConsumer
-from connectors.kafka.kafka_python import KafkaPythonConsumer, translated_settings
+from connectors.kafka.kafka_python import KafkaPythonConsumer
 from connectors.kafka.port import Consumer, Polled, Record
 from connectors.kafka.sink import KafkaEventSink, binary
 from connectors.kafka.steady import Steady
@@ -224,12 +224,6 @@ def test_nobody_there_is_unreachable(client: Made) -> None:
 def test_wrong_settings_are_misconfigured(client: Made, kafka_stack: Any) -> None:
     with pytest.raises(Misconfigured, match="refuses its settings"):
         client(kafka_stack.bootstrap, "test", {"no.such.setting": "1"})
-
-
-def test_settings_carry_one_clients_names_for_both() -> None:
-    assert translated_settings({"sasl.username": "u", "security.protocol": "SASL_SSL", "ssl.ca.location": "/x"}) == {
-        "sasl_plain_username": "u", "security_protocol": "SASL_SSL", "ssl_cafile": "/x",
-    }  # fmt: skip
 
 
 def event(number: int) -> Event:

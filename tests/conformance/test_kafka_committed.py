@@ -18,7 +18,7 @@ def test_both_clients_tell_what_was_committed_and_where_partitions_end(client: s
     name = kafka_stack.prefix()
     admin = AdminClient({"bootstrap.servers": kafka_stack.bootstrap})
     admin.create_topics([NewTopic(f"{name}.public.t", 3, 1)])[f"{name}.public.t"].result(30)
-    offsets = GroupOffsets(client, kafka_stack.bootstrap, f"connect-{name}")
+    offsets = GroupOffsets(client, kafka_stack.bootstrap, f"connect-{name}", reader=f"trueup-{name}")
     assert offsets.committed() == {}
     sink = Consumer({"bootstrap.servers": kafka_stack.bootstrap, "group.id": f"connect-{name}"})
     sink.commit(offsets=[TopicPartition(f"{name}.public.t", 1, 7)], asynchronous=False)
@@ -31,6 +31,6 @@ def test_both_clients_tell_what_was_committed_and_where_partitions_end(client: s
 
 def test_a_broker_that_is_not_there_and_a_client_that_there_is_not() -> None:
     with pytest.raises(Misconfigured, match="unknown kafka client 'third'"):
-        GroupOffsets("third", "127.0.0.1:1", "connect-a")
+        GroupOffsets("third", "127.0.0.1:1", "connect-a", reader="trueup-a")
     with pytest.raises(Temporary, match="does not answer"):
-        GroupOffsets("kafka-python", "127.0.0.1:1", "connect-a").ends([("t", 0)])
+        GroupOffsets("kafka-python", "127.0.0.1:1", "connect-a", reader="trueup-a").ends([("t", 0)])

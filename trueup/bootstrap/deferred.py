@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from verifier.change import Batch
-from verifier.errors import Misconfigured
+from verifier.errors import Forbidden, Misconfigured
 from verifier.ports import ChangeStream
 from verifier.position import Position
 
 
 @dataclass(slots=True)
 class Deferred:
-    """A `ChangeStream`. `make` may raise Temporary: the next `start` tries again."""
+    """A `ChangeStream`. `make` may raise Temporary: the next `start` tries again. A stream that its source refused is
+    made anew by the next `start`, with the passwords as they are then."""
 
     make: Callable[[], ChangeStream]
     made: ChangeStream | None = None
@@ -21,10 +23,12 @@ class Deferred:
     def start(self, offsets: Mapping[str, int], read_through: Position | None) -> Position | None:
         if self.made is None:
             self.made = self.make()
-        return self.made.start(offsets, read_through)
+        with self._renewed():
+            return self.made.start(offsets, read_through)
 
     def poll(self, *, changes_max: int, seconds_max: float) -> Batch:
-        return self._stream().poll(changes_max=changes_max, seconds_max=seconds_max)
+        with self._renewed():
+            return self._stream().poll(changes_max=changes_max, seconds_max=seconds_max)
 
     def acknowledge(self, offsets: Mapping[str, int]) -> None:
         self._stream().acknowledge(offsets)
@@ -32,6 +36,15 @@ class Deferred:
     def close(self) -> None:
         if self.made is not None:
             self.made.close()
+
+    @contextmanager
+    def _renewed(self) -> Iterator[None]:
+        try:
+            yield
+        except Forbidden:
+            self.close()
+            self.made = None
+            raise
 
     def _stream(self) -> ChangeStream:
         if self.made is None:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from config.settings import Group
 from config.stream import KafkaStream
 from connectors.remark import Remark
+from trueup.bootstrap.brokers import client_settings, readers_of
 from trueup.bootstrap.doctoring_fed import fed
 from trueup.bootstrap.doctoring_watermark import watermark
 from trueup.bootstrap.engines import Endpoints, open_group_endpoints
@@ -152,7 +153,9 @@ def _topics(kafka: KafkaStream, group: str) -> Iterator[Remark]:
     from connectors.kafka.clients import consumer_of
 
     try:
-        consumer = consumer_of(kafka.client, kafka.bootstrap_servers, f"trueup-{group}")
+        consumer = consumer_of(
+            kafka.client, kafka.bootstrap_servers, readers_of(group), settings=client_settings(kafka)
+        )
     except (Temporary, Permanent) as problem:
         yield Remark("error", str(problem))
         return

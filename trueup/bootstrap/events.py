@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from config.settings import Group
 from reconciler.ports import EventSink
+from trueup.bootstrap.brokers import events_to
 from verifier.errors import Misconfigured
 
 
 def event_sink(group: Group) -> EventSink | None:
-    """The configured sink; None: nobody is told. Misconfigured if it lacks its file or servers."""
+    """The configured sink; None: nobody is told. Misconfigured if it lacks its file, servers or a secret."""
     prefix = group.events.topic_prefix or f"trueup.{group.name}"
     if group.events.kind == "jsonl":
         from connectors.files.events import JsonLinesSink
@@ -17,12 +18,11 @@ def event_sink(group: Group) -> EventSink | None:
             raise Misconfigured(f"group {group.name!r}: events.kind is jsonl, but events.path names no file")
         return JsonLinesSink(group.events.path, prefix=prefix, one_file=True)
     if group.events.kind == "kafka":
-        from connectors.kafka.sink import KafkaEventSink
+        from connectors.kafka.clients import sink_of
 
-        servers = group.events.bootstrap_servers
-        if servers is None and group.stream is not None and group.stream.kafka is not None:
-            servers = group.stream.kafka.bootstrap_servers
-        if servers is None:
+        reached = events_to(group)
+        if reached is None:
             raise Misconfigured(f"group {group.name!r}: events.kind is kafka, but no bootstrap_servers are named")
-        return KafkaEventSink(servers, prefix=prefix)
+        servers, settings = reached
+        return sink_of(servers, prefix, settings)
     return None

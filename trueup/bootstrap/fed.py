@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING
 
+from trueup.bootstrap.brokers import offsets_of
 from verifier.errors import Misconfigured, Permanent, Temporary
 from verifier.fed import FedFollower
 from verifier.lag import HopLag, LagState
@@ -37,9 +38,8 @@ def with_fed(
                 "be told beside a stream of the same topics: set stream.kind: kafka"
             )
         from connectors.debezium.naming import topic_of
-        from connectors.kafka.committed import GroupOffsets
 
-        sink = GroupOffsets(kafka.client, kafka.bootstrap_servers, one.fed_by.group)
+        sink = offsets_of(group.name, kafka, one.fed_by.group)
         found[one.name] = FedFollower(found[one.name], leader, sink, index, kafka.topic_prefix, topic_of)
     return found
 
@@ -59,9 +59,7 @@ def fed_lag(group: Group) -> dict[str, HopLag]:
     for one in group.followers:
         if one.fed_by is None or kafka is None:
             continue
-        from connectors.kafka.committed import GroupOffsets
-
-        sink = GroupOffsets(kafka.client, kafka.bootstrap_servers, one.fed_by.group)
+        sink = offsets_of(group.name, kafka, one.fed_by.group)
         try:
             committed = {
                 place: at for place, at in sink.committed().items() if place[0].startswith(f"{kafka.topic_prefix}.")

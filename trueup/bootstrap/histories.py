@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from config.settings import Group
+from trueup.bootstrap.brokers import readers_of
 from trueup.bootstrap.stream import Described, kafka_reading
 from trueup.services.group import TableBook
 from verifier.errors import Misconfigured
@@ -59,7 +60,7 @@ def _kafka(group: Group, settings: KafkaStream, book: TableBook, reach: Reach) -
     from connectors.kafka.history import KafkaHistory, Limits
 
     connector = settings.connector or group.name
-    consumer, decoder = kafka_reading(f"trueup-trace-{group.name}", connector, settings, Described(book))
+    consumer, decoder = kafka_reading(readers_of(group.name), connector, settings, Described(book))
     history = KafkaHistory(consumer, decoder, settings.topic_prefix, Limits(reach.messages, reach.seconds))
     return OpenHistory("kafka", history.changes, history.close)
 

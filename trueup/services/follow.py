@@ -18,7 +18,7 @@ from trueup.services.group import GroupWorld
 from trueup.services.letters import DeadLetters
 from verifier.change import Batch, Blindness, Cause, DeadLetter
 from verifier.dirty import Bulk
-from verifier.errors import TrueupError
+from verifier.errors import Forbidden, TrueupError
 from verifier.journal import ScanJournal, StreamJournal, StreamState
 from verifier.ports import ChangeStream
 from verifier.position import Position
@@ -101,7 +101,11 @@ class FollowService:
         if not self._started:
             self._start()
         wait = self.poll_seconds if not self._touched else min(self.poll_seconds, self._due(now))
-        batch = self.stream.poll(changes_max=self.changes_max, seconds_max=wait)
+        try:
+            batch = self.stream.poll(changes_max=self.changes_max, seconds_max=wait)
+        except Forbidden:
+            self._started = False  # whoever is let in again begins anew, and needs no offsets but the journal's
+            raise
         now = self.world.clock.now()
         try:
             self._take(batch, now)

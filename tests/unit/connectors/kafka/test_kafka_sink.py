@@ -41,7 +41,7 @@ def test_the_producer_is_idempotent_and_waits_for_all(settings: dict[str, str]) 
 def test_the_client_itself_says_so(settings: dict[str, str]) -> None:
     """librdkafka accepts `enable.gapless.guarantee` from idempotent producers alone."""
     gapless = {"enable.gapless.guarantee": "true", "log_level": "0"}
-    KafkaEventSink(NOWHERE, "p", {**settings, **gapless}, seconds_max=0.1).close()
+    KafkaEventSink(NOWHERE, "p", lambda: {**settings, **gapless}, seconds_max=0.1).close()
     with pytest.raises(ck.KafkaException, match=r"requires `enable\.idempotence`"):
         ck.Producer({**gapless, "bootstrap.servers": NOWHERE})
 
@@ -52,4 +52,4 @@ def test_the_client_itself_says_so(settings: dict[str, str]) -> None:
 )
 def test_what_cannot_be_had_beside_it_is_refused(name: str, value: str) -> None:
     with pytest.raises(Misconfigured, match="kafka client refuses its settings"):
-        KafkaEventSink(NOWHERE, "p", {name: value})
+        KafkaEventSink(NOWHERE, "p", lambda: {name: value})
