@@ -84,12 +84,24 @@ def plan_repairs(
 def approve(casebook: Casebook, repair_ids: Iterable[str], *, actor: str, now: float, note: str = "") -> list[Repair]:
     """Approve planned repairs; returns those that were. Permanent if there is no such repair, Unsound if one is past
     approval."""
-    return _decide(casebook, repair_ids, State.APPROVED, actor, now, note)
+    return decide(casebook, _found(casebook, repair_ids), State.APPROVED, actor=actor, now=now, note=note)
 
 
 def reject(casebook: Casebook, repair_ids: Iterable[str], *, actor: str, now: float, note: str = "") -> list[Repair]:
     """Reject planned or approved repairs; as `approve`."""
-    return _decide(casebook, repair_ids, State.REJECTED, actor, now, note)
+    return decide(casebook, _found(casebook, repair_ids), State.REJECTED, actor=actor, now=now, note=note)
+
+
+def decide(
+    casebook: Casebook, records: Iterable[RepairRecord], state: State, *, actor: str, now: float, note: str = ""
+) -> list[Repair]:
+    """Move these there, but for those that are there already or that somebody else moves first; returns those that
+    were. Unsound if one must not go there, Permanent if its table cannot be compared."""
+    return [
+        record.repair
+        for record in records
+        if record.state is not state and casebook.move(record, state, actor=actor, now=now, note=note)
+    ]
 
 
 def verify_applied(casebook: Casebook, sighting: Sighting, *, actor: str, now: float) -> list[RepairRecord]:
@@ -184,17 +196,12 @@ class _Planner:
         self._casebook.move(waiting, State.SUPERSEDED, actor=self._actor, now=self._now, note=note)
 
 
-def _decide(
-    casebook: Casebook, repair_ids: Iterable[str], state: State, actor: str, now: float, note: str
-) -> list[Repair]:
-    decided = []
+def _found(casebook: Casebook, repair_ids: Iterable[str]) -> Iterator[RepairRecord]:
     for repair_id_ in repair_ids:
         record = casebook.journal.find(repair_id_)
         if record is None:
             raise Permanent(f"no repair {repair_id_}; list them with: trueup repairs")
-        if record.state is not state and casebook.move(record, state, actor=actor, now=now, note=note):
-            decided.append(record.repair)
-    return decided
+        yield record
 
 
 def _batches(drifts: Iterable[Drift]) -> Iterator[Sequence[Drift]]:

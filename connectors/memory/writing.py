@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from threading import RLock
 
 from connectors.memory.follower import Follower
 from connectors.memory.replica import nothing
 from reconciler.ports import Applied, Outcome
 from reconciler.repair import Action, Repair
+from reconciler.rows import changed_columns, plain
+from verifier.errors import Permanent, Unsound
 from verifier.look import Role
-from verifier.table import Table
+from verifier.table import Table, Value
 
 
 class MemoryRepairSink:
@@ -23,19 +25,19 @@ class MemoryRepairSink:
         self.written = 0
 
     def apply(self, table: Table, repair: Repair) -> Applied:
+        """Permanent on a standby; Unsound where it leads by now, or if the repair changes nothing."""
         with self._lock:
             self._happen()
+            if self._follower.promoted is not None:
+                raise Unsound("the follower is the leader by now: nothing was written")
             if self._follower.role is Role.STANDBY:
-                return Applied(Outcome.FAILED, "cannot write: recovery is in progress")
-            row = self._follower.shelves.row(table, repair.key)
-            if (None if row is None else dict(row.values)) != (
-                None if repair.expected is None else dict(repair.expected)
-            ):
+                raise Permanent("a physical standby cannot be written")
+            if repair.action is Action.UPDATE and not changed_columns(table, repair):
+                raise Unsound(f"repair {repair.id} changes no column")
+            found = self._follower.shelves.row(plain(table), repair.key)
+            if (None if found is None else dict(found.values)) != _row(repair.expected):
                 return Applied(Outcome.STALE)
-            if repair.action is Action.DELETE or repair.wanted is None:
-                self._follower.drop(table.name, repair.key)
-            else:
-                self._follower.put(table.name, repair.key, repair.wanted)
+            self._write(table, repair)
             self.written += 1
             return Applied(Outcome.APPLIED)
 
@@ -44,3 +46,15 @@ class MemoryRepairSink:
 
     def close(self) -> None:
         """Nothing is held open."""
+
+    def _write(self, table: Table, repair: Repair) -> None:
+        if repair.wanted is None:
+            self._follower.drop(table.name, repair.key)
+            return
+        written = {column.name: repair.wanted[column.name] for column in changed_columns(table, repair)}
+        before = self._follower.shelves.get(table.name, repair.key)
+        self._follower.put(table.name, repair.key, repair.wanted if before is None else {**before, **written})
+
+
+def _row(values: Mapping[str, Value] | None) -> dict[str, Value] | None:
+    return None if values is None else dict(values)

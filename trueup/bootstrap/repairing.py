@@ -15,10 +15,8 @@ from reconciler.applying import Step, Taken
 from reconciler.events import Announcer
 from reconciler.policy import Mode
 from reconciler.ports import RepairRecord
-from reconciler.repair import Repair, State
-from reconciler.repairing import Planned
-from reconciler.repairing import approve as approve_repairs
-from reconciler.repairing import reject as reject_repairs
+from reconciler.repair import State
+from reconciler.repairing import Planned, decide
 from trueup.bootstrap import lease
 from trueup.bootstrap.group import announced_by, book_of, repair_policy
 from trueup.bootstrap.groups import chosen
@@ -27,7 +25,7 @@ from trueup.clock import SystemClock
 from trueup.pool import Pool
 from trueup.services.group import GroupWorld
 from trueup.services.repair import RepairService
-from trueup.services.verify import VerifyService
+from trueup.services.verify import Verified, VerifyService
 from verifier.errors import Misconfigured, Permanent
 from verifier.look import Role
 from verifier.policy import SettlePolicy
@@ -35,6 +33,7 @@ from verifier.policy import SettlePolicy
 _LOOK_SECONDS = 30.0
 _APPLY = "apply"
 _APPLY_SECONDS = 600.0
+_PAGE = 500
 
 
 @dataclass(slots=True)
@@ -58,22 +57,34 @@ class Repairing:
             raise Misconfigured(f"no follower {only!r}; there are {', '.join(self.servers.followers)}")
         return [only]
 
-    def plan(self, follower: str, *, actor: str) -> Planned:
-        planned = self._service(follower).plan(time.time(), actor=actor)
-        return planned or Planned((), 0, ())
+    def plan(self, follower: str, *, actor: str) -> Iterator[Planned]:
+        """Plans for all open drift of the follower, page by page."""
+        service = self._service(follower)
+        while (planned := service.plan(time.time(), actor=actor)) is not None:
+            yield planned
 
-    def decide(self, verb: str, ids: Sequence[str] | None, *, actor: str, note: str, now: float) -> list[Repair]:
-        """Approve or reject these, or all that are planned."""
-        wanted = list(ids) if ids else [one.repair.id for one in self.journal.repairs.listed(State.PLANNED)]
-        decided: list[Repair] = []
+    def decide(self, state: State, ids: Sequence[str], *, actor: str, note: str, now: float) -> int:
+        """Approve or reject these; returns how many were not so before. Misconfigured, and nothing is decided, if one
+        is unknown or its follower is not configured; Permanent if its table cannot be compared."""
+        found = [self._record(one) for one in ids]
+        books = {follower: self._service(follower).casebook() for follower in {one.repair.follower for one in found}}
+        return sum(
+            len(decide(books[one.repair.follower], [one], state, actor=actor, now=now, note=note)) for one in found
+        )
+
+    def decide_all(self, state: State, *, actor: str, note: str, now: float) -> tuple[int, int]:
+        """Approve or reject all that are planned, however many; returns how many were decided, and how many were left
+        because their table cannot be compared now."""
+        decided = left = 0
         for follower in self.servers.followers:
-            mine = [one for one in wanted if self._of(one, follower)]
-            act = approve_repairs if verb == "approve" else reject_repairs
-            decided += act(self._service(follower).casebook(), mine, actor=actor, now=now, note=note)
-        strangers = [one for one in wanted if self.journal.repairs.find(one) is None]
-        if strangers:
-            raise Misconfigured(f"no repair {strangers[0]!r} (see: trueup repairs)")
-        return decided
+            book = self._service(follower).casebook()
+            after: str | None = None
+            while page := self.journal.repairs.listed(State.PLANNED, follower=follower, after=after, limit=_PAGE):
+                possible = [one for one in page if book.compared(one.repair.table) is not None]
+                decided += len(decide(book, possible, state, actor=actor, now=now, note=note))
+                left += len(page) - len(possible)
+                after = page[-1].repair.id
+        return decided, left
 
     def daemon(self) -> str | None:
         """The daemon that applies what is approved, for people; None if none runs, or if it only proposes."""
@@ -83,7 +94,7 @@ class Repairing:
     def watch(self, followers: Sequence[str]) -> list[RepairRecord]:
         """Wait while the daemon applies what is approved, and return what became of it, or where it stands."""
         under_way = (State.APPROVED, State.APPLYING, State.APPLIED)
-        waiting = [one for one in self.journal.repairs.listed(*under_way) if one.repair.follower in followers]
+        waiting = [one for name in followers for one in self.journal.repairs.listed(*under_way, follower=name)]
         until = time.time() + _LOOK_SECONDS
         while True:
             found = [record for one in waiting if (record := self.journal.repairs.find(one.repair.id)) is not None]
@@ -144,9 +155,13 @@ class Repairing:
         record = self.journal.repairs.find(repair)
         return "unknown" if record is None else record.state.value
 
-    def _of(self, repair: str, follower: str) -> bool:
-        record = self.journal.repairs.find(repair)
-        return record is not None and record.repair.follower == follower
+    def _record(self, repair: str) -> RepairRecord:
+        found = self.journal.repairs.find(repair)
+        if found is None:
+            raise Misconfigured(f"no repair {repair!r} (see: trueup repairs)")
+        if found.repair.follower not in self.servers.followers:
+            raise Misconfigured(f"repair {repair} is for {found.repair.follower!r}, which is no follower any more")
+        return found
 
     def _service(self, follower: str) -> RepairService:
         known = self._services.get(follower)
@@ -155,7 +170,9 @@ class Repairing:
         sink = None
         if self.servers.followers[follower].identity().role is Role.SUBSCRIBER:
             address = next(one for one in self.group.followers if one.name == follower).repair_address()
-            sink = PostgresRepairSink(address, leader_system=self.servers.leader.identity().system)
+            triggers = repair_policy(self.group).fire_triggers
+            system = self.servers.leader.identity().system
+            sink = PostgresRepairSink(address, leader_system=system, fire_triggers=triggers)
         service = RepairService(
             self.world,
             follower,
@@ -171,10 +188,7 @@ class Repairing:
         return service
 
 
-def _judged(service: RepairService, verified: object) -> None:
-    from trueup.services.verify import Verified
-
-    assert isinstance(verified, Verified)
+def _judged(service: RepairService, verified: Verified) -> None:
     service.judged(verified.table, verified.since, verified.equal, verified.drifts)
 
 

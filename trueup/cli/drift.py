@@ -10,7 +10,7 @@ import typer
 from trueup import exits
 from trueup.audit.progress import moment
 from trueup.cli.known import ConfigOption, FormatOption, GroupOption, JournalOption
-from trueup.cli.listing import stream_json, stream_table
+from trueup.cli.listing import Counted, stream_json, stream_table
 from trueup.cli.output import Listing, say, target
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def drift(
         findings = Findings(book.store)
         run_id = None if run is None else named(run, book.runs).id
         total = findings.count_open(chosen) if run_id is None else findings.count_of_run(run_id, chosen)
-        pages = _Pages(_entries(findings, run_id, chosen, after, limit))
+        pages = Counted(_entries(findings, run_id, chosen, after, limit))
         with target(None) as out:
             if how is Listing.JSON:
                 head = {"version": 1, "total": total, **({} if run_id is None else {"run": run_id})}
@@ -53,20 +53,6 @@ def drift(
     if how is Listing.TABLE and pages.count == limit < total:
         say(f"{pages.count:,} of {total:,} shown; go on with --after {pages.last}, or give a larger --limit")
     return exits.DRIFT if total else exits.EQUAL
-
-
-class _Pages:
-    """The entries, counted as they pass."""
-
-    def __init__(self, entries: Iterator[dict[str, Any]]) -> None:
-        self._entries = entries
-        self.count = 0
-        self.last: str | None = None
-
-    def __iter__(self) -> Iterator[dict[str, Any]]:
-        for entry in self._entries:
-            self.count, self.last = self.count + 1, entry["id"]
-            yield entry
 
 
 def _entries(

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from trueup import exits
 from trueup.audit.progress import moment
-from trueup.cli.listing import listed
-from trueup.cli.output import Listing, say, write
+from trueup.cli.listing import Counted, stream_json, stream_table
+from trueup.cli.output import Listing, say, target
+from verifier.errors import Misconfigured
+
+if TYPE_CHECKING:
+    from reconciler.ports import RepairJournal
+    from reconciler.repair import State
+
+_PAGE = 500
 
 ConfigOption = Annotated[Path | None, typer.Option("--config", help="Configuration file.")]
 GroupOption = Annotated[str | None, typer.Option(help="Group of the configuration (default: its only one).")]
@@ -38,10 +46,10 @@ def repairs(
     how: FormatOption = Listing.TABLE,
     state: Annotated[list[str] | None, typer.Option(help="Only in this state; repeatable.")] = None,
     limit: LimitOption = 1000,
+    after: Annotated[str | None, typer.Option(help="Go on behind this repair, the last of the page before.")] = None,
 ) -> int:
-    """Repairs, oldest first."""
+    """Repairs, oldest first. Memory does not grow with their number."""
     from reconciler.repair import State
-    from trueup.audit.report import iso
     from trueup.bootstrap.journal import opened
 
     try:
@@ -49,8 +57,36 @@ def repairs(
     except ValueError:
         raise typer.BadParameter(f"--state must be one of {', '.join(one.value for one in State)}") from None
     with opened(config, group, journal) as book:
-        found = [
-            {
+        if after is not None and book.repairs.find(after) is None:
+            raise Misconfigured(f"no repair {after!r} to go on behind; --after takes the whole id")
+        counted = book.repairs.counts()
+        total = sum(counted[one] for one in counted if not states or one in states)
+        broken = book.repairs.audit_broken_at()
+        pages = Counted(_entries(book.repairs, states, after, limit))
+        with target(None) as out:
+            if how is Listing.JSON:
+                stream_json(
+                    {"version": 1, "total": total, "audit_broken_at": broken}, "repairs", pages,
+                    lambda: {"next": pages.last if pages.count == limit else None}, out,
+                )  # fmt: skip
+            else:
+                stream_table(({**one, "changed_at": moment(one["changed_at"])} for one in pages), "no repairs", out)
+    if how is Listing.TABLE and pages.count == limit < total:
+        say(f"{pages.count:,} of {total:,} shown; go on with --after {pages.last}, or give a larger --limit")
+    if broken is not None:
+        say(f"the audit chain does not hold from line {broken} on: somebody changed it")
+        return exits.UNVERIFIED
+    return exits.EQUAL
+
+
+def _entries(
+    journal: RepairJournal, states: Sequence[State], after: str | None, limit: int
+) -> Iterator[dict[str, Any]]:
+    from trueup.audit.report import iso
+
+    while limit and (page := journal.listed(*states, after=after, limit=min(limit, _PAGE))):
+        for record in page:
+            yield {
                 "id": record.repair.id,
                 "state": record.state.value,
                 "follower": record.repair.follower,
@@ -61,12 +97,4 @@ def repairs(
                 "actor": record.actor,
                 "note": record.note,
             }
-            for record in book.repairs.listed(*states, limit=limit)
-        ]
-        broken = book.repairs.audit_broken_at()
-    shown = ({**one, "changed_at": moment(one["changed_at"])} for one in found)
-    write({"version": 1, "repairs": found, "audit_broken_at": broken}, how, None, listed(shown, "no repairs"))
-    if broken is not None:
-        say(f"the audit chain does not hold from line {broken} on: somebody changed it")
-        return exits.UNVERIFIED
-    return exits.EQUAL
+        after, limit = page[-1].repair.id, limit - len(page)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import islice
 from shutil import get_terminal_size
 from typing import Any, TextIO
@@ -11,6 +11,20 @@ from trueup.audit.progress import visible
 from trueup.cli.output import json_text
 
 _BLOCK = 500
+
+
+class Counted:
+    """Entries, counted as they pass; `last` is the id of the latest."""
+
+    def __init__(self, entries: Iterator[dict[str, Any]]) -> None:
+        self._entries = entries
+        self.count = 0
+        self.last: str | None = None
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        for entry in self._entries:
+            self.count, self.last = self.count + 1, entry["id"]
+            yield entry
 
 
 def stream_json(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import getpass
 import time
+from collections.abc import Iterator
+from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,12 +14,13 @@ import typer
 from trueup import exits
 from trueup.audit.progress import visible
 from trueup.cli.known import ConfigOption, FormatOption, GroupOption
-from trueup.cli.listing import listed
-from trueup.cli.output import Listing, say, write
+from trueup.cli.listing import stream_json, stream_table
+from trueup.cli.output import Listing, say, target, write
 
 if TYPE_CHECKING:
     from reconciler.repair import Repair
     from trueup.bootstrap.repairing import Repairing
+    from verifier.table import Key, TableName
 
 FollowerOption = Annotated[str | None, typer.Option(help="Only this follower.")]
 ReasonOption = Annotated[str, typer.Option("--reason", help="Why; kept in the audit table.")]
@@ -38,30 +41,32 @@ def plan(
     follower: FollowerOption = None,
     how: FormatOption = Listing.TABLE,
 ) -> int:
-    """A repair or a refusal with its reason for every open drift."""
+    """A repair or a refusal with its reason for every open drift. Memory does not grow with their number."""
     from trueup.bootstrap.repairing import open_repairing
 
     with open_repairing(config, group) as repairing:
-        rows: list[dict[str, Any]] = []
-        for name in repairing.followers(follower):
-            planned = repairing.plan(name, actor=_actor())
-            rows += [
-                {
-                    "id": one.id,
-                    "decision": one.action.value,
-                    "follower": name,
-                    "table": str(one.table),
-                    "key": ", ".join(map(str, one.key)),
-                    "why": "",
-                }
-                for one in planned.repairs
-            ]
-            rows += [
-                {"id": one.drift_id, "decision": "refused", "follower": name, "table": "", "key": "", "why": one.advice}
-                for one in planned.refusals
-            ]
-    write({"version": 1, "plan": rows}, how, None, listed(rows, "no drift to repair"))
+        rows = _planned(repairing, repairing.followers(follower))
+        first = list(islice(rows, 1))  # who cannot be asked is told of before anything is written
+        with target(None) as out:
+            if how is Listing.JSON:
+                stream_json({"version": 1}, "plan", chain(first, rows), dict, out)
+            else:
+                stream_table(chain(first, rows), "no drift to repair", out)
     return exits.EQUAL
+
+
+def _planned(repairing: Repairing, followers: list[str]) -> Iterator[dict[str, Any]]:
+    for name in followers:
+        for planned in repairing.plan(name, actor=_actor()):
+            for one in planned.repairs:
+                yield _plan_row(one.id, one.action.value, name, one.table, one.key, "")
+            for refused in planned.refusals:
+                yield _plan_row(refused.drift_id, "refused", name, refused.table, refused.key, refused.advice)
+
+
+def _plan_row(id_: str, decision: str, follower: str, table: TableName, key: Key, why: str) -> dict[str, Any]:
+    shown = ", ".join(map(str, key))
+    return {"id": id_, "decision": decision, "follower": follower, "table": str(table), "key": shown, "why": why}
 
 
 def approve(
@@ -101,41 +106,50 @@ def apply(
         daemon = repairing.daemon() if yes else None
         if daemon is not None:
             say(f"the daemon ({daemon}) applies what is approved; waiting for it")
-            rows, failed = _watched(repairing, names)
+            rows, ended = _watched(repairing, names)
         elif yes:
             with repairing.writing(_actor()):
-                rows, failed = _applied(repairing, names, dry_run=False)
+                rows, ended = _applied(repairing, names, dry_run=False)
         else:
-            rows, failed = _applied(repairing, names, dry_run=True)
+            rows, ended = _applied(repairing, names, dry_run=True)
     write({"version": 1, "dry_run": not yes, "repairs": rows}, how, None, lambda out: _statements(rows, out))
     if rows and not yes:
         say("nothing was written; with --yes it will be")
-    return exits.DRIFT if failed else exits.EQUAL
+    return ended
 
 
-def _applied(repairing: Repairing, followers: list[str], *, dry_run: bool) -> tuple[list[dict[str, Any]], bool]:
-    """Apply here; the rows to show, and whether anything did not go well."""
+def _applied(repairing: Repairing, followers: list[str], *, dry_run: bool) -> tuple[list[dict[str, Any]], int]:
+    """Apply here; the rows to show, and the exit code: 1 if something was not repaired, 4 if no look has told yet."""
     from reconciler.applying import Step
 
     rows: list[dict[str, Any]] = []
-    failed = False
+    failed = unseen = False
     for name in followers:
         taken = repairing.apply(name, dry_run=dry_run, actor=_actor())
         outcomes = {} if dry_run else repairing.look_again(name, taken)
         for one in taken:
             state = outcomes.get(one.repair.id, one.step.value)
             failed = failed or one.step in (Step.FAILED, Step.HELD, Step.WAITING) or state == "failed"
+            unseen = unseen or state == "applied"
             rows.append(_row(one.repair, state, one.note, one.statement))
-    return rows, failed
+    return rows, _code(failed, unseen)
 
 
-def _watched(repairing: Repairing, followers: list[str]) -> tuple[list[dict[str, Any]], bool]:
+def _code(failed: bool, unseen: bool) -> int:
+    if not failed and unseen:
+        say("what was written could not be judged in time; it will be, by the daemon (see: trueup repairs)")
+    return exits.DRIFT if failed else exits.UNVERIFIED if unseen else exits.EQUAL
+
+
+def _watched(repairing: Repairing, followers: list[str]) -> tuple[list[dict[str, Any]], int]:
     """Let the daemon apply; as `_applied`."""
     from reconciler.repair import State
 
     found = repairing.watch(followers)
     rows = [_row(record.repair, record.state.value, record.note, "") for record in found]
-    return rows, any(record.state not in (State.VERIFIED, State.SUPERSEDED, State.REJECTED) for record in found)
+    ended = (State.VERIFIED, State.SUPERSEDED, State.REJECTED, State.APPLIED)
+    failed = any(record.state not in ended for record in found)
+    return rows, _code(failed, any(record.state is State.APPLIED for record in found))
 
 
 def _row(repair: Repair, result: str, note: str, statement: str) -> dict[str, Any]:
@@ -147,13 +161,21 @@ def _row(repair: Repair, result: str, note: str, statement: str) -> dict[str, An
 def _decide(
     verb: str, ids: list[str] | None, everything: bool, reason: str, config: Path | None, group: str | None
 ) -> int:
+    from reconciler.repair import State
     from trueup.bootstrap.repairing import open_repairing
 
     if bool(ids) == everything:
         raise typer.BadParameter(f"name the repairs to {verb}, or say --all (see: trueup repairs)")
     with open_repairing(config, group) as repairing:
-        done = repairing.decide(verb, ids, actor=_actor(), note=reason, now=time.time())
-    say(f"{verb}: {len(done)} repair(s)")
+        state = State.APPROVED if verb == "approve" else State.REJECTED
+        actor, now, left = _actor(), time.time(), 0
+        if ids:
+            done = repairing.decide(state, ids, actor=actor, note=reason, now=now)
+        else:
+            done, left = repairing.decide_all(state, actor=actor, note=reason, now=now)
+    say(f"{verb}: {done} repair(s)")
+    if left:
+        say(f"{left} more belong to tables that cannot be compared now; see: trueup explain TABLE")
     return exits.EQUAL
 
 

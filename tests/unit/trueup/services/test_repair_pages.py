@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -18,10 +21,13 @@ from reconciler.applying import Step
 from reconciler.events import Announcer
 from reconciler.policy import Mode, RepairPolicy
 from reconciler.repair import RefusalReason, State
+from trueup.bootstrap import repairing
+from trueup.bootstrap.repairing import Repairing
 from trueup.services.group import GroupWorld, TableBook
 from trueup.services.repair import RepairService
 from trueup.services.sweep import PAGE_DRIFTS, DriftSweep
 from verifier.drift import Certainty, Difference, Drift, Evidence, Kind, Method
+from verifier.errors import Misconfigured
 from verifier.identity import drift_id
 from verifier.look import Role
 from verifier.ports import in_turn
@@ -105,6 +111,18 @@ class Shop:
 
     def right(self, table: TableName, key: int) -> bool:
         return self.follower.shelves.get(table, (key,)) == {"id": str(key), "v": "x"}
+
+    def open_ids(self) -> list[str]:
+        return [record.repair.id for record in self.journal.repairs.listed(State.APPROVED)]
+
+    def by_hand(self) -> Repairing:
+        """What a command works with, over these servers."""
+        world = self.service.world
+        servers: Any = SimpleNamespace(leader=world.leader, followers=world.followers)
+        nothing: Any = None
+        return Repairing(
+            nothing, nothing, servers, self.journal, nothing, world, self.service.announcer, {"one": self.service}
+        )
 
     def _happen(self) -> None:
         self.asked += 1
@@ -200,3 +218,29 @@ def test_a_table_of_which_too_much_differs_holds_its_own_repairs_alone(shop: Sho
     assert shop.asked == before, "what is held anyway costs nobody a read"
     (held, *_) = shop.service.apply(shop.clock.now(), policy=RepairPolicy(mode=Mode.APPROVE, share_floor=5))
     assert (held.step, held.statement.startswith("update public.a")) == (Step.HELD, True), "a dry run tells it as well"
+
+
+def test_all_that_is_planned_is_decided_by_hand(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(repairing, "_PAGE", 3)
+    shop.service = shop.made(RepairPolicy(mode=Mode.PROPOSE, share_floor=100))
+    shop.insert(A, range(10))
+    shop.damage(A, range(10))
+    shop.find(A, range(10))
+    shop.turns(1)
+    stray = next(iter(shop.journal.repairs.listed(limit=1))).repair
+    shop.journal.repairs.record(
+        [replace(stray, id="lost", table=GONE, drift_id="gone")], actor="test", at=shop.clock.at
+    )
+    by_hand = shop.by_hand()
+    assert by_hand.decide_all(State.APPROVED, actor="ann", note="seen", now=shop.clock.at) == (10, 1)
+    assert shop.states() == {State.APPROVED: 10, State.PLANNED: 1}
+    assert by_hand.decide(State.REJECTED, [stray.id, stray.id], actor="bob", note="no", now=shop.clock.at) == 1
+    with pytest.raises(Misconfigured, match="no repair 'nope'"):
+        by_hand.decide(State.REJECTED, [next(reversed(shop.open_ids())), "nope"], actor="bob", note="", now=1.0)
+    assert shop.states() == {State.APPROVED: 9, State.REJECTED: 1, State.PLANNED: 1}, "nothing of it was decided"
+
+
+def test_plans_by_hand_are_told_page_by_page(shop: Shop) -> None:
+    shop.find(A, range(PAGE_DRIFTS + 1), Certainty.PROBABLE)
+    told = [len(planned.refusals) for planned in shop.by_hand().plan("one", actor="ann")]
+    assert told == [PAGE_DRIFTS, 1]
