@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 from connectors.debezium.types import Type
-from verifier.table import Column, Table
+from verifier.table import Column, Scheme, Table
 
 _SCHEMAS_MAX = 64
 
@@ -17,7 +18,8 @@ class Shape:
     def __init__(self, table: Table, of_column: Callable[[Column, Mapping[str, object] | None], Type]) -> None:
         self.table = table
         self._of_column = of_column
-        self._plain = {column.name: of_column(column, None) for column in table.columns}
+        self._widened = table.scheme is not Scheme.NATIVE
+        self._plain = {column.name: self._type(column, None) for column in table.columns}
         self._by_schema: dict[str, Mapping[str, Type]] = {}
         self._by_identity: dict[int, tuple[object, Mapping[str, Type]]] = {}
 
@@ -34,9 +36,13 @@ class Shape:
             if len(self._by_schema) >= _SCHEMAS_MAX:
                 self._by_schema.clear()
             by_name = {str(field.get("field")): field for field in fields if isinstance(field, dict)}
-            known = {column.name: self._of_column(column, by_name.get(column.name)) for column in self.table.columns}
+            known = {column.name: self._type(column, by_name.get(column.name)) for column in self.table.columns}
             self._by_schema[fingerprint] = known
         if len(self._by_identity) >= _SCHEMAS_MAX:
             self._by_identity.clear()
         self._by_identity[id(fields)] = fields, known  # which keeps the list, and so its identity
         return known
+
+    def _type(self, column: Column, schema: Mapping[str, object] | None) -> Type:
+        found = self._of_column(column, schema)
+        return replace(found, widened=True) if self._widened else found

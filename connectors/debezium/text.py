@@ -104,6 +104,11 @@ def float4(value: float) -> str:
     return _float(value, repr(value), 6)
 
 
+def widened(value: float) -> str:
+    """The double that a single-precision number is."""
+    return float8(struct.unpack("<f", struct.pack("<f", value))[0])
+
+
 def _float(value: float, shortest: str, widest: int) -> str:
     if value != value:
         return "NaN"

@@ -93,7 +93,8 @@ class Type:
 
     `spelling` is what the message schema says about this column (`ms`, `us`, `ns`, `iso`, `days`, `unscaled`,
     `variable`, `bits`), empty if there is none; `scale` the decimal scale that goes with `unscaled`.
-    `whole` marks columns of the integer family, whose keys are Python ints. Of MySQL and MariaDB alone: `base` is the
+    `whole` marks columns of the integer family, whose keys are Python ints. `widened`: a real is told as the double
+    that it widens to, as rows spell it that meet another engine's. Of MySQL and MariaDB alone: `base` is the
     server's short name, `unsigned`, `nullable`, the `labels` of an enum as declared, and
     whether values come as the server spells them (`spelled`; else only as one that is equal).
     """
@@ -104,13 +105,14 @@ class Type:
     spelling: str = ""
     scale: int | None = None
     whole: bool = False
+    widened: bool = False
     unsigned: bool = False
     nullable: bool = True
     labels: tuple[str, ...] = ()
     spelled: bool = True
 
     def element(self) -> Type:
-        return replace(self, array=False, whole=False)
+        return replace(self, array=False, whole=False, widened=False)
 
 
 def of_column(column: Column, schema: Mapping[str, object] | None = None) -> Type:

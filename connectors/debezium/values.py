@@ -136,6 +136,8 @@ def _float(single: bool) -> _Rule:
         if isinstance(value, bool) or not isinstance(value, (int, str)):
             raise TypeError(f"expected a number, the event holds a {type(value).__name__}")
         number = float(value)
+        if single and kind.widened:
+            return text.widened(number)
         return text.float4(number) if single else text.float8(number)
 
     return rule

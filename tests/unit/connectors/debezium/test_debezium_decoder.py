@@ -228,3 +228,17 @@ def test_fields_of_later_versions_change_nothing() -> None:
     boundary = {"status": "END", "id": "7:5", "event_count": 0, "data_collections": [], "ts_ms": 3}
     assert decode(boundary | later, topic="p.transaction") == decode(boundary, topic="p.transaction")
     assert decode({"ts_ms": 5000} | later, topic="__debezium-heartbeat.p") == Aside(5.0)
+
+
+@pytest.mark.parametrize(
+    ("scheme", "real", "reals"),
+    [(Scheme.NATIVE, "1.1", "{1.1,NULL}"), (Scheme.CANONICAL, "1.100000023841858", "{1.1,NULL}")],
+)
+def test_a_real_is_told_as_rows_are_spelled_that_it_is_held_against(scheme: Scheme, real: str, reals: str) -> None:
+    columns = (Column("f", Family.FLOAT, "real"), Column("fs", Family.ARRAY, "real[]"))
+    table = replace(TABLE, columns=(*TABLE.columns, *columns), scheme=scheme)
+    told = decode(event(after={**AFTER, "f": 1.1, "fs": [1.1, None]}), table=table)
+    assert isinstance(told, RowEvent)
+    assert told.change is not None
+    assert told.change.after is not None
+    assert (told.change.after["f"], told.change.after["fs"]) == (real, reals)
