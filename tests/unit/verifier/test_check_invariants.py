@@ -206,6 +206,21 @@ def test_the_rows_that_stayed_are_counted_and_no_others() -> None:
     assert [row["sum"] for row in found.sample] == ["-3", "-4"]
 
 
+def test_what_counted_during_a_check_is_told_though_it_is_gone_at_its_end() -> None:
+    clock = VirtualClock()
+    began = clock.now()
+
+    def rows() -> list[tuple[Any, ...]]:
+        passed = clock.now() - began
+        return [("lasting", "-1")] * (passed < 6.0) + [("busy", f"-{passed}")] * (passed < 8.0)
+
+    stock = Violations("stock", "leader", "q", 5.0, key=("account",))
+    endpoints: Any = {"leader": Endpoint({"q": rows})}
+    found = Checker(stock, endpoints, "leader", clock, CheckPolicy(wait_max_seconds=5.0)).settled()
+    assert (found.standing, found.sample) == (Standing.VIOLATED, ({"account": "lasting", "sum": "-1"},))
+    assert clock.now() - began == 8.0
+
+
 def test_a_look_that_fails_in_between_lets_the_young_begin_anew() -> None:
     leader = Endpoint({"q": lambda: [("7", "-1")]})
     checking = checker(Violations("stock", "leader", "q", 5.0, key=("account",)), leader=leader)

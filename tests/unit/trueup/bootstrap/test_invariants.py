@@ -8,16 +8,27 @@ from pathlib import Path
 
 import pytest
 
+import config
 from config.invariant import EqualByKey, NonNegative, Violations
 from connectors.memory.clock import VirtualClock
-from trueup.bootstrap.engines import open_replica
-from trueup.bootstrap.invariants import invariant
+from trueup.bootstrap.engines import open_group_endpoints, open_replica
+from trueup.bootstrap.invariants import checkers, invariant
 from trueup.bootstrap.servers import Address
 from verifier import invariant as core
 from verifier.check import Checker
 from verifier.policy import Limits
 from verifier.ports import Replica
 
+GROUP = """\
+groups:
+  - name: shop
+    leader: {name: main, url: postgresql://t@h/shop}
+    followers: [{name: eu, url: mariadb://t@h2/shop}]
+    scan: {statement_timeout: 7s}
+    invariants:
+      - {name: stock, kind: non_negative, endpoint: eu, table: a.b, columns: [n], key: [k], sample: 3}
+      - {name: rows, kind: violations, endpoint: main, sql: select 1}
+"""
 TABLE, COLUMN = 'a"`.b"`%', 'n"`%s'
 
 
@@ -57,6 +68,18 @@ def test_the_others_are_passed_on() -> None:
     )
     told = {"name": "rows", "kind": "violations", "endpoint": "eu", "sql": "select 1", "key": ("id",), "grace": "2s"}
     assert invariant(Violations.model_validate(told), {}) == core.Violations("rows", "eu", "select 1", 2.0, ("id",))
+
+
+def test_each_gets_its_own_sample_and_the_statements_time_limit(tmp_path: Path) -> None:
+    (group,) = config.parse(GROUP, folder=tmp_path).groups
+    with closing(open_group_endpoints(group)) as servers:
+        found = checkers(group, servers)
+    assert {name: (one.policy.sample_max, one.policy.seconds_max) for name, one in found.items()} == {
+        "stock": (3, 7.0),
+        "rows": (10, 7.0),
+    }
+    assert {one.leader for one in found.values()} == {"main"}
+    assert set(found["rows"].endpoints) == {"main", "eu"}
 
 
 def test_a_database_that_is_not_open_is_named_by_the_checker() -> None:
