@@ -1,0 +1,95 @@
+"""What waits in memory while a backlog is read stays within bounds, however much the broker has and in whatever order
+its partitions come."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import pytest
+from fixtures.debezium_broker import MemoryBroker, MemoryConsumer, Source
+
+from connectors.debezium.decoder import Decoder
+from connectors.debezium.modes import RECOMMENDED
+from connectors.kafka import stream as kafka_stream
+from connectors.kafka.port import Polled
+from connectors.kafka.pressure import ENDS_MAX
+from connectors.kafka.stream import KafkaStream
+from verifier.change import Change
+from verifier.position import Lsn
+from verifier.table import Column, Family, Table, TableName
+
+NAMES = [TableName("public", name) for name in ("a", "b", "ein Tisch")]
+TABLES = {name: Table(name, (Column("id", Family.INTEGER, "integer"),), ("id",)) for name in NAMES}
+TOPICS = ("p.public.a", "p.public.b", "p.public.ein_Tisch")
+READ_AT_ONCE, KEPT_MAX, TRANSACTIONS = 40, 100, 1_500
+
+
+@dataclass
+class Watched(MemoryConsumer):
+    """Sees what waits whenever something is read."""
+
+    see: Callable[[], None] = lambda: None
+
+    def poll(self, records_max: int, seconds_max: float) -> Polled:
+        self.see()
+        return super().poll(records_max, seconds_max)
+
+
+@pytest.fixture(autouse=True)
+def few_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kafka_stream, "_RECORDS", READ_AT_ONCE)
+
+
+def reading(broker: MemoryBroker) -> tuple[KafkaStream, list[tuple[int, int]]]:
+    """From the beginning; and how many rows and how many ENDs waited each time that more was read."""
+    waiting: list[tuple[int, int]] = []
+    consumer = Watched(broker)
+    stream = KafkaStream(
+        consumer, Decoder("p", RECOMMENDED, TABLES.get), "p", keep_max=KEPT_MAX, seconds=lambda: consumer.waited
+    )
+    consumer.see = lambda: waiting.append((stream._assembler.kept, len(stream._assembler)))
+    places = {f"{topic}:0": 0 for topic in ("p.transaction", *TOPICS)}
+    stream.start(places, Lsn(5))
+    return stream, waiting
+
+
+@pytest.mark.parametrize("first", ["p.transaction", *TOPICS])
+def test_the_rows_that_wait_are_bounded_whatever_is_read_first(first: str) -> None:
+    broker = MemoryBroker()
+    for topic in (first, "p.transaction", *TOPICS):  # the client reads them in this order
+        broker.topic(topic)
+    source = Source(broker)
+    for number in range(TRANSACTIONS):
+        source.transaction(number, number + 1, table=("a", "b", "ein Tisch")[number % 3])
+    broker.logs["p.public.ein_Tisch", 0] += broker.logs.pop(("p.public.ein Tisch", 0))
+    stream, waiting = reading(broker)
+    found: list[Change] = []
+    while len(found) < 2 * TRANSACTIONS:
+        batch = stream.poll(changes_max=50, seconds_max=1.0)
+        assert batch.blind == ()
+        found += [change for transaction in batch.transactions for change in transaction.changes]
+    assert [change.key[0] for change in found] == [key for n in range(TRANSACTIONS) for key in (n, n + 1)]
+    rows, ends = map(max, zip(*waiting, strict=True))
+    assert KEPT_MAX < rows <= KEPT_MAX + 2 * READ_AT_ONCE, "it waited, and not for ever"
+    assert ends <= ENDS_MAX + READ_AT_ONCE
+
+
+def test_the_ends_that_wait_for_a_row_are_bounded() -> None:
+    broker = MemoryBroker()
+    for topic in ("p.transaction", *TOPICS):
+        broker.topic(topic)
+    source = Source(broker)
+    source.transaction(1, table="a")
+    held, broker.logs["p.public.a", 0] = broker.logs["p.public.a", 0], []
+    for _ in range(ENDS_MAX + 2_000):
+        source.transaction()
+    stream, waiting = reading(broker)
+    for _ in range(10):
+        assert stream.poll(changes_max=50, seconds_max=2.0).transactions == ()
+    most = max(ends for _, ends in waiting)
+    assert ENDS_MAX < most <= ENDS_MAX + READ_AT_ONCE
+    broker.logs["p.public.a", 0] = held
+    taken = 0
+    while taken < ENDS_MAX + 2_001:
+        taken += len(stream.poll(changes_max=5_000, seconds_max=1.0).transactions)
