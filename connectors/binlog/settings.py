@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from verifier.errors import Misconfigured, Permanent, Temporary
 from verifier.gtid import Binlog, DomainGtids, GtidSet
 from verifier.table import TableName
 
+_log = logging.getLogger(__name__)
 _VARIABLES: Final = (
     "log_bin", "binlog_format", "binlog_row_image", "binlog_row_metadata", "lower_case_table_names", "gtid_mode",
     "binlog_order_commits", "binlog_transaction_compression", "log_bin_compress", "gtid_strict_mode",
@@ -92,6 +94,20 @@ class Settings:
                 "set global binlog_transaction_compression = OFF",
                 False,
             )
+        if options := self.values.get("binlog_row_value_options"):
+            yield Fault(
+                f"binlog_row_value_options is {options}: of a changed document only the change is logged, which is no "
+                "row; such an update blinds its table",
+                "set global binlog_row_value_options = ''; sessions that are open keep the old one",
+                False,
+            )
+        if self.values.get("binlog_order_commits", "ON").upper() in ("OFF", "0"):
+            yield Fault(
+                "binlog_order_commits is off: commits are shown in another order than they are logged; each is "
+                "asked for by its own id, so nothing is misjudged, and more keys are in flight",
+                "set global binlog_order_commits = ON, if nothing speaks against it",
+                False,
+            )
 
     def _mariadb_faults(self) -> Iterator[Fault]:
         if not self._on("gtid_strict_mode"):
@@ -122,6 +138,12 @@ def require(found: Settings, where: str, *, replica: bool = False) -> None:
     for fault in found.replica_faults() if replica else found.faults():
         if fault.fatal:
             raise Misconfigured(f"{where}: {fault.what}; {fault.cure}")
+
+
+def told_of(found: Settings, where: str) -> None:
+    """Log what the stream will lack."""
+    for fault in found.faults():
+        _log.warning("%s: %s", where, fault.what, extra={"action": "binlog_setting", "cure": fault.cure})
 
 
 def granted(session: Session) -> Iterator[Fault]:

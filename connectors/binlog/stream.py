@@ -20,7 +20,7 @@ import pymysql
 from connectors.binlog.assemble import Assembler, Ended, OriginOf
 from connectors.binlog.events import Idle
 from connectors.binlog.reader import Reader
-from connectors.binlog.settings import present, require, settings
+from connectors.binlog.settings import present, require, settings, told_of
 from connectors.binlog.shape import TableOf
 from connectors.mysql.errors import numbered, translated
 from connectors.mysql.session import Sessions
@@ -123,6 +123,7 @@ class BinlogStream:
             with self._sessions.borrow("asking the settings of the binlog") as session:
                 found = settings(session, mariadb=self._mariadb)
             require(found, self._sessions.where, replica=self._origin_of is not None)
+            told_of(found, self._sessions.where)
             self._assembler = Assembler(
                 self._table_of,
                 mariadb=self._mariadb,

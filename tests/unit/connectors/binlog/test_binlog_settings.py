@@ -6,14 +6,17 @@ from typing import Any
 
 import pytest
 
-from connectors.binlog.settings import Settings, granted, require
+from connectors.binlog.settings import Settings, granted, require, told_of
 from verifier.errors import Misconfigured
 
 MARIADB = {
     "log_bin": "ON", "binlog_format": "ROW", "binlog_row_image": "FULL", "binlog_row_metadata": "FULL",
     "gtid_strict_mode": "ON", "log_bin_compress": "OFF", "lower_case_table_names": "0",
 }  # fmt: skip
-MYSQL = {**MARIADB, "gtid_mode": "ON", "binlog_transaction_compression": "OFF"}
+MYSQL = {
+    **MARIADB, "gtid_mode": "ON", "binlog_transaction_compression": "OFF", "binlog_row_value_options": "",
+    "binlog_order_commits": "ON",
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("good", [Settings(True, MARIADB), Settings(False, MYSQL)])
@@ -36,14 +39,23 @@ def test_good_settings_have_no_fault(good: Settings) -> None:
         (True, "log_bin_compress", "ON", False),
         (False, "gtid_mode", "ON_PERMISSIVE", True),
         (False, "binlog_transaction_compression", "ON", False),
+        (False, "binlog_row_value_options", "PARTIAL_JSON", False),
+        (False, "binlog_order_commits", "OFF", False),
     ],
 )
-def test_each_bad_setting_is_named_with_its_cure(mariadb: bool, name: str, value: str, fatal: bool) -> None:
+def test_each_bad_setting_is_named_with_its_cure(
+    mariadb: bool, name: str, value: str, fatal: bool, caplog: pytest.LogCaptureFixture
+) -> None:
     found = Settings(mariadb, {**(MARIADB if mariadb else MYSQL), name: value})
     (fault,) = found.faults()
     assert name in fault.what
     assert name in fault.cure
     assert fault.fatal is fatal
+    caplog.clear()
+    if not fatal:
+        require(found, "the leader")
+        told_of(found, "the leader")
+        assert [record.getMessage() for record in caplog.records] == [f"the leader: {fault.what}"]
     if fatal:
         with pytest.raises(Misconfigured, match=name):
             require(found, "the leader")
