@@ -53,9 +53,10 @@ class Lagging:
         clock, pool = SystemClock(), Pool(2)
         book = TableBook(servers.leader, servers.followers, patterns_of(group), clock)
         world = GroupWorld(group.name, servers.leader, servers.followers, book, clock, pool.gather, None)
-        tracker = LagTracker(interval_seconds=2.0, lagging_above=group.lag.warn)
+        tracker = LagTracker(interval_seconds=2.0, lagging_above=group.lag.warn, stalled_after=group.lag.stalled)
         watch = WatchService(world, SharedLag(tracker), hindrances=hindered(group, hindrances(servers)))
-        watch.lagging_above, watch.watermark_seconds = group.lag.warn, _WATERMARK_SECONDS
+        watch.lagging_above, watch.stalled_after = group.lag.warn, group.lag.stalled
+        watch.watermark_seconds = _WATERMARK_SECONDS
         watch.beats = open_beats(group, servers.leader, servers.followers)
         marks = None
         if (policy := watermark_of(group)) is not None:
