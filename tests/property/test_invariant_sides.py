@@ -24,7 +24,7 @@ from verifier.ports import Answer
 from verifier.position import Tick
 from verifier.sides import CheckPolicy
 
-SEEDS = 150
+SEEDS = 80
 ACCOUNTS = 3
 PAIRS = list(permutations(("leader", "standby", "subscriber", "replica"), 2))
 
