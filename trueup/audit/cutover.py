@@ -285,7 +285,11 @@ def _invariants(found: Sequence[Json], on: str) -> Iterator[Check]:
     if not found:
         return
     what = "every invariant holds"
-    told = [f"{one['name']}: {one['verdict']}" for one in found if one["verdict"] != "holds"]
+    told = [
+        f"{one['name']}: {one['verdict']}" + (f" ({one['reason']})" if one.get("reason") else "")
+        for one in found
+        if one["verdict"] != "holds"
+    ]
     result = Result.FAIL if any(one["verdict"] == "violated" for one in found) else Result.UNKNOWN
     if told:
         yield Check("invariants", on, what, result, "; ".join(told), "trueup check tells the rows")
