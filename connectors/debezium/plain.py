@@ -32,9 +32,8 @@ _PROBES: Mapping[type, tuple[int | str, ...]] = {
     int: (0, 1, -1, 2**31, 2**63 - 1, -(2**63), 2**64 - 1),
     str: ("", "a ", "0", "é\\\"'", "2024-02-29", "NAN", "true"),
 }
-_ANEW = b'"sequence":"[null,'
-"""In an event whose connector knows of no commit before it: `decoder` asks its source. In a column's value each `"`
-would have a backslash before it."""
+_ANEW = b'"[null,'
+"""How `source.sequence` begins where the connector knows of no commit before: `decoder` asks its source."""
 _KEYS_KEPT = 10_000
 _TOPICS_KEPT = 500
 _NOT_PLAIN = (msgspec.MsgspecError, UnicodeError, ValueError, TypeError, KeyError, RecursionError)
@@ -49,6 +48,7 @@ class _Source(msgspec.Struct, gc=False, kw_only=True):
     """Its fields and the envelope's stand as in messages: the parser looks for the next one first."""
 
     db: str = ""
+    sequence: msgspec.Raw = msgspec.Raw(b"")
     schema: str = ""
     table: str
     file: str | None = None
@@ -89,6 +89,7 @@ def _parser_of(source: _Source, *, placed: bool) -> Callable[[bytes], _Envelope]
         (one, Literal[name]) if (name := getattr(source, one)) else (one, Literal[""], "")
         for one in ("db", "schema", "table")
     ]
+    fields.insert(1, ("sequence", msgspec.Raw, msgspec.Raw(b"")))
     if placed:
         fields += [("file", str | None, None), ("pos", int | None, None)]
     exact = msgspec.defstruct("Exact", fields, gc=False, kw_only=True)
@@ -149,8 +150,6 @@ class PlainRows:
             if fields is None or (columns is None and self._shape_of(name) is not None):
                 return None
             parts = self._parts(name, envelopes, columns, fields)
-            if self._begins_anew(parts, messages):
-                return None
             handled_at = self._sent(messages[-1]).ts_ms / 1000
         except _NOT_PLAIN:
             return None
@@ -159,27 +158,20 @@ class PlainRows:
     def _parts(
         self, name: TableName, envelopes: Sequence[_Envelope], columns: Columns | None, fields: tuple[str, ...]
     ) -> list[tuple[TransactionId, Stretch]]:
-        """By transaction, as they follow each other."""
+        """By transaction, as they follow each other. ValueError if the connector began anew with one of them."""
         transactions = [one.transaction for one in envelopes]
         orders = [one.total_order for one in transactions]
         parts = []
         start = 0
         for xid, count in self._source.runs([one.id for one in transactions]):
+            if bytes(envelopes[start].source.sequence).startswith(_ANEW):  # all rows of a transaction say the same
+                raise ValueError("the connector knows of no commit before")
             end = start + count
             told = None if columns is None else columns.between(start, end)
             place = self._place(envelopes[start].source) if self._placed else None
             parts.append((xid, Stretch(name, orders[start:end], told, fields, None, place)))
             start = end
         return parts
-
-    def _begins_anew(self, parts: Sequence[tuple[TransactionId, Stretch]], messages: Sequence[bytes]) -> bool:
-        """All rows of one transaction say the same."""
-        start = 0
-        for _, stretch in parts:
-            if _ANEW in messages[start]:
-                return True
-            start += len(stretch.orders)
-        return False
 
     def _place(self, source: _Source) -> Binlog | None:
         return None if source.file is None else self._source.place({"file": source.file, "pos": source.pos})
