@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from connectors.debezium.naming import topic_of
 from connectors.memory.clock import VirtualClock
 from connectors.memory.leader import Leader
 from connectors.memory.replica import MemoryReplica
@@ -101,6 +102,19 @@ def test_nothing_is_certain_of_a_table_without_a_topic_or_while_the_reader_is_in
     assert stranger.proviso is not None
     assert (stranger.low, stranger.proviso.refused()) == (NOWHERE, "no topic of public.other is known")
     assert world.follower.digest(T, ALL).low == NOWHERE
+
+
+def test_a_table_whose_topic_is_spelled_otherwise_is_looked_for_there() -> None:
+    world, place = World(), ("c.public.ein_Tisch", 0)
+    odd = Table(TableName("public", "ein Tisch"), T.columns, T.key)
+    world.copy.create(odd)
+    world.follower.topic_of = topic_of
+    world.broker.offsets[place] = 0
+    world.broker.high = {place: 0, ENDS: 0}
+    world.index.read({place: 0, ENDS: 0}, Tick(0))
+    refused = world.follower.rows(odd, [(1,)]).proviso
+    assert refused is not None
+    assert refused.refused().startswith("what was sent again"), "and not that it has no topic"
 
 
 def test_a_group_without_offsets_is_named() -> None:
