@@ -18,7 +18,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 
 from reconciler.casebook import Casebook
-from reconciler.guard import HOUR_SECONDS, Admission, Held, Spent, admit, within_share
+from reconciler.guard import HOUR_SECONDS, Admission, Brake, Held, Spent, admit, within_share
 from reconciler.order import ordered
 from reconciler.policy import Mode, RepairPolicy
 from reconciler.ports import Outcome, RepairRecord, RepairSink
@@ -57,12 +57,14 @@ class Step(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """`statement` is the SQL, for people to read, of a repair that was or would be applied; it shows values."""
+    """`statement` is the SQL, for people to read, of a repair that was or would be applied; it shows values. `brake` is
+    what holds one that is held by the policy."""
 
     repair: Repair
     step: Step
     note: str = ""
     statement: str = ""
+    brake: Brake | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,7 +211,7 @@ class _Applier:
 
     def _held(self, table: Table, repair: Repair, held: Held) -> Taken:
         shown = self._target.sink.statement(table, repair) if self._policy.dry_run else ""
-        return Taken(repair, Step.HELD, held.note, shown)
+        return Taken(repair, Step.HELD, held.note, shown, held.brake)
 
     def _admission(self, table: Table) -> Admission:
         """As if it were no dry run, which shall tell what would be held."""

@@ -53,7 +53,8 @@ class Casebook:
         not allowed."""
         progress.check(record.repair.id, record.state, state)
         repair = record.repair
-        events = [] if state is progress.UNDECIDED else [self._event(repair, state, actor, now, note)]
+        silent = state in progress.UNDECIDED or (record.state is State.UNDOING and state is State.VERIFIED)
+        events = [] if silent else [self._event(repair, state, actor, now, note)]
         moved = self.journal.move(
             repair.id, state, expected=record.state, actor=actor, at=now, note=note, events=events
         )

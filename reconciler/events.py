@@ -35,6 +35,7 @@ _REPAIR_STEPS: Mapping[State, str] = {
     State.FAILED: "failed",
     State.REJECTED: "rejected",
     State.SUPERSEDED: "superseded",
+    State.UNDONE: "undone",
 }
 
 
@@ -104,7 +105,7 @@ def repair_event(
     note: str = "",
 ) -> Event:
     """The repair came to `state`; `set_columns` are those that an UPDATE sets (`rows.changed_columns`). Unsound for
-    `applying`, which is trueup's own note and no news."""
+    `applying` and `undoing`, which are trueup's own notes and no news."""
     if state not in _REPAIR_STEPS:
         raise Unsound(f"repair {repair.id}: the state {state.value} is not announced")
     hidden = announcer.masking

@@ -3,8 +3,8 @@
 Everything that changes a repair's state asks here first, so that the journal can only hold lives that make sense:
 nothing is applied that nobody approved, nothing is verified that was not applied, and what has ended stays ended.
 
-`applying` is the one state in which a killed process, or a connection lost at commit, leaves doubt. Nothing leads back
-from it: it ends by what the follower's row turns out to be. `UNDECIDED` names it.
+`applying` and `undoing` are the states in which a killed process, or a connection lost at commit, leaves doubt: they
+end by what the follower's row turns out to be. `UNDECIDED` names them.
 """
 
 from __future__ import annotations
@@ -19,15 +19,18 @@ MOVES: Mapping[State, frozenset[State]] = {
     State.APPROVED: frozenset({State.APPLYING, State.REJECTED, State.SUPERSEDED}),
     State.APPLYING: frozenset({State.APPLIED, State.SUPERSEDED, State.FAILED}),
     State.APPLIED: frozenset({State.VERIFIED, State.FAILED}),
-    State.VERIFIED: frozenset(),
+    State.VERIFIED: frozenset({State.UNDOING}),
+    State.UNDOING: frozenset({State.UNDONE, State.VERIFIED}),
+    State.UNDONE: frozenset(),
     State.FAILED: frozenset(),
     State.REJECTED: frozenset(),
     State.SUPERSEDED: frozenset(),
 }
 
-UNDECIDED = State.APPLYING
-LIVE: frozenset[State] = frozenset(state for state, onwards in MOVES.items() if onwards)
-ENDED: frozenset[State] = frozenset(MOVES) - LIVE
+UNDECIDED = frozenset({State.APPLYING, State.UNDOING})
+ENDED = frozenset({State.VERIFIED, State.UNDONE, State.FAILED, State.REJECTED, State.SUPERSEDED})
+"""Nothing comes of these by itself; a person may have a verified one undone."""
+LIVE: frozenset[State] = frozenset(MOVES) - ENDED
 
 
 def check(repair_id: str, before: State, after: State) -> None:

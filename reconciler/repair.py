@@ -8,17 +8,22 @@ must still be what the plan saw (`expected`), and the leader's row must still be
        ├── reject ──> rejected<┤                    │
        └── stale ───> superseded<───────────────────┘
 
-`applying` is the intention, written before the follower is: whoever is killed between the two finds it again and
-asks the follower what became of it (`reconciler.repairing`). `reconciler.progress` is the table of these moves.
+    verified ── undo ──> undoing ──> undone
+        ^───────────────────┘ the row is no longer what the repair wrote
+
+`applying` and `undoing` are intentions, written before the follower is: whoever is killed between the two finds it
+again and asks the follower what became of it (`reconciler.applying`, `reconciler.undoing`). `reconciler.progress` is
+the table of these moves.
 """
 
 from __future__ import annotations
 
 import enum
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from verifier.drift import Kind
+from verifier.identity import stable_id
 from verifier.table import Key, TableName, Value
 
 
@@ -39,6 +44,8 @@ class State(enum.Enum):
     FAILED = "failed"
     REJECTED = "rejected"
     SUPERSEDED = "superseded"
+    UNDOING = "undoing"
+    UNDONE = "undone"
 
 
 class RefusalReason(enum.Enum):
@@ -71,6 +78,20 @@ class Repair:
     wanted: Mapping[str, Value] | None
     expected: Mapping[str, Value] | None
     planned_at: float
+
+
+_INVERSE = {Action.INSERT: Action.DELETE, Action.UPDATE: Action.UPDATE, Action.DELETE: Action.INSERT}
+
+
+def inverse(repair: Repair) -> Repair:
+    """What brings the follower's row back to what it was before the repair, while it is what the repair wrote."""
+    return replace(
+        repair,
+        id=stable_id("undo", repair.id),
+        action=_INVERSE[repair.action],
+        wanted=repair.expected,
+        expected=repair.wanted,
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,8 @@
 
 Planning reads both rows afresh and asks `plan`. What was planned for the same drift before and no longer fits is
 superseded in passing. A repair that ended is planned again, under another id, if the same damage is there again; not
-so if a person rejected it, nor once it has failed `FAILURES_MAX` times with the same rows: trueup does not insist.
+so if a person rejected or undid it, nor once it has failed `FAILURES_MAX` times with the same rows: trueup does not
+insist.
 """
 
 from __future__ import annotations
@@ -151,7 +152,7 @@ class _Planner:
         self.refusals += [refusal(drift, RefusalReason.NOT_COMPARED, f"{where(drift)}: {why}") for drift in drifts]
 
     def plan(self, drift: Drift, leader: Row | None, follower: Row | None, waiting: RepairRecord | None) -> None:
-        if waiting is not None and waiting.state in (State.APPLYING, State.APPLIED):
+        if waiting is not None and waiting.state in (State.APPLYING, State.APPLIED, State.UNDOING):
             self.repairs.append(waiting.repair)  # written, or about to be: a later look decides
             return
         table = self._casebook.comparison(drift.table).follower
@@ -185,7 +186,7 @@ class _Planner:
             if known.state not in ENDED:
                 return known.repair
             failures += known.state is State.FAILED
-            if known.state is State.REJECTED or failures >= FAILURES_MAX:
+            if known.state in (State.REJECTED, State.UNDONE) or failures >= FAILURES_MAX:
                 advice = f"{where(drift)}: repair {name} was {known.state.value}: {known.note or 'no reason was given'}"
                 return refusal(drift, RefusalReason.ALREADY_TRIED, advice)
         advice = f"{where(drift)}: repaired {_ATTEMPTS_MAX} times already; find out who damages this row"

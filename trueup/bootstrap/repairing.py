@@ -131,6 +131,17 @@ class Repairing:
             raise Misconfigured(f"group {self.group.name!r}: repair.mode is off; nothing is ever written")
         return service.apply(time.time(), policy=replace(policy, mode=Mode.APPROVE), actor=actor)
 
+    def undo(self, ids: Sequence[str], *, dry_run: bool, actor: str, note: str) -> list[Taken]:
+        """Bring the rows of these verified repairs back to what they were, or say why not. Misconfigured as `decide`,
+        and where nothing is ever written; Permanent where nothing can be."""
+        if repair_policy(self.group).mode is Mode.OFF:
+            raise Misconfigured(f"group {self.group.name!r}: repair.mode is off; nothing is ever written")
+        records = [self._record(one) for one in dict.fromkeys(ids)]
+        return [
+            self._service(record.repair.follower).undo(record, dry_run=dry_run, actor=actor, note=note)
+            for record in records
+        ]
+
     def look_again(self, follower: str, taken: Sequence[Taken]) -> dict[str, str]:
         """Have the repaired rows judged, and return each repair's state afterwards."""
         written = [one.repair for one in taken if one.step in (Step.APPLIED, Step.FOUND_APPLIED)]

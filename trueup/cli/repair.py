@@ -1,10 +1,11 @@
-"""`trueup repair plan|approve|reject|apply`: a dry run unless told otherwise."""
+"""`trueup repair plan|approve|reject|apply|undo`: a dry run unless told otherwise."""
 
 from __future__ import annotations
 
 import getpass
 import time
 from collections.abc import Iterator
+from contextlib import nullcontext
 from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -27,11 +28,14 @@ ReasonOption = Annotated[str, typer.Option("--reason", help="Why; kept in the au
 
 
 def register(app: typer.Typer) -> None:
-    group = typer.Typer(help="Plan, approve, reject and apply repairs.", no_args_is_help=True, rich_markup_mode=None)
+    group = typer.Typer(
+        help="Plan, approve, reject, apply and undo repairs.", no_args_is_help=True, rich_markup_mode=None
+    )
     group.command(help="Plan repairs for open drift on freshly read rows; writes to no database.")(plan)
     group.command(help="Approve planned repairs.")(approve)
     group.command(help="Reject planned or approved repairs.")(reject)
     group.command(help="Show what would be written; with --yes write it, and look again afterwards.")(apply)
+    group.command(help="Show what would bring repaired rows back to what they were; with --yes write it.")(undo)
     app.add_typer(group, name="repair")
 
 
@@ -116,6 +120,31 @@ def apply(
     if rows and not yes:
         say("nothing was written; with --yes it will be")
     return ended
+
+
+def undo(
+    repair: Annotated[
+        list[str], typer.Argument(help="Ids of verified repairs (trueup repairs --state verified).")
+    ],
+    reason: ReasonOption = "",
+    config: ConfigOption = None,
+    group: GroupOption = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Really write.")] = False,
+    how: FormatOption = Listing.TABLE,
+) -> int:
+    """Bring rows back to what they were before their repair, as compare-and-set. They are drift again; the same repair
+    is not planned again."""
+    from reconciler.applying import Step
+    from trueup.bootstrap.repairing import open_repairing
+
+    with open_repairing(config, group) as repairing, repairing.writing(_actor()) if yes else nullcontext():
+        taken = repairing.undo(repair, dry_run=not yes, actor=_actor(), note=reason)
+    good = {Step.PREVIEW: "would be undone", Step.APPLIED: "undone", Step.FOUND_APPLIED: "undone"}
+    rows = [_row(one.repair, good.get(one.step, "not undone"), one.note, one.statement) for one in taken]
+    write({"version": 1, "dry_run": not yes, "repairs": rows}, how, None, lambda out: _statements(rows, out))
+    if not yes:
+        say("nothing was written; with --yes it will be")
+    return exits.EQUAL if all(one.step in good for one in taken) else exits.DRIFT
 
 
 def _applied(repairing: Repairing, followers: list[str], *, dry_run: bool) -> tuple[list[dict[str, Any]], int]:

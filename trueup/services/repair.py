@@ -9,10 +9,12 @@ from dataclasses import dataclass, field
 from reconciler.applying import Step, Taken, Target, apply_approved, within
 from reconciler.casebook import Casebook
 from reconciler.events import Announcer
+from reconciler.guard import Brake
 from reconciler.policy import Mode, RepairPolicy
-from reconciler.ports import RepairJournal, RepairSink
+from reconciler.ports import RepairJournal, RepairRecord, RepairSink
 from reconciler.repair import RefusalReason, Repair, State
 from reconciler.repairing import Planned, Sighting, plan_repairs, verify_applied
+from reconciler.undoing import undo
 from trueup.services.group import GroupWorld
 from trueup.services.sweep import DriftSweep
 from verifier.compare import Comparison
@@ -27,6 +29,9 @@ ACTOR = "trueup"
 _EVERY_SECONDS = 1.0
 _WAIT_SECONDS = 2.0
 _REMIND_SECONDS = 15.0
+_OVER_BUDGET_SECONDS = 900.0
+_BUDGETS = (Brake.HOUR_BUDGET, Brake.TABLE_SHARE)
+"""What an operator has to know of. That of one run is spent anew a second later."""
 
 
 class Comparisons(Mapping[TableName, Comparison]):
@@ -68,6 +73,7 @@ class RepairService:
     _sweep: DriftSweep | None = None
     _waiting: dict[str, str] = field(default_factory=dict)
     _remind_at: float = 0.0
+    _over_budget_at: float = 0.0
 
     @property
     def name(self) -> str:
@@ -114,13 +120,9 @@ class RepairService:
 
     def apply(self, now: float, *, policy: RepairPolicy | None = None, actor: str = ACTOR) -> list[Taken]:
         """Apply what is approved, then have the rows looked at again by the rules of evidence."""
-        if not self.writable():
-            raise Permanent(f"nothing may be written to {self.follower}: repair.mode is {self.policy.mode.value}")
-        assert self.sink is not None
-        target = Target(self.world.leader, self.world.followers[self.follower], self.sink, self.references)
         taken = apply_approved(
             self.casebook(),
-            target,
+            self._target(),
             self.drifts,
             policy or self.policy,
             actor=actor,
@@ -136,6 +138,22 @@ class RepairService:
             self.moved(State.APPLIED, len(written))
             self._look_again([one.repair for one in written])
         return taken
+
+    def undo(self, record: RepairRecord, *, dry_run: bool, actor: str, note: str) -> Taken:
+        """Undo one verified repair, then have the row looked at again, for it is drift once more."""
+        now = self.world.clock.now
+        taken = undo(self.casebook(), self._target(), record, actor=actor, note=note, dry_run=dry_run, time=now)
+        if taken.step in (Step.APPLIED, Step.FOUND_APPLIED):
+            self.moved(State.UNDONE, 1)
+            self._look_again([record.repair])
+        return taken
+
+    def _target(self) -> Target:
+        if not self.writable():
+            why = f"repair.mode is {self.policy.mode.value}, or it is no logical subscriber"
+            raise Permanent(f"nothing may be written to {self.follower}: {why}")
+        assert self.sink is not None
+        return Target(self.world.leader, self.world.followers[self.follower], self.sink, self.references)
 
     def _remind(self, now: float) -> None:
         """Have applied repairs looked at that nobody may be going to look at: a process can be killed between the write
@@ -160,10 +178,23 @@ class RepairService:
         for repair, why in held.items():
             if self._waiting.get(repair) != why:
                 logger.warning("repair waits", extra={"action": "repair_waits", "repair": repair, "why": why})
+        self._count_over_budget(taken)
         self._waiting = held
         for one in taken:
             if one.step is Step.FAILED:
                 logger.warning("repair failed", extra={"action": "repair_failed", "repair": one.repair.id})
+
+    def _count_over_budget(self, taken: Collection[Taken]) -> None:
+        """Each once, and while that lasts one more now and then, so that whoever watches the hour sees it."""
+        held = [one.repair.id for one in taken if one.brake in _BUDGETS]
+        now = self.world.clock.now()
+        new = sum(repair not in self._waiting for repair in held)
+        if held and not new and now >= self._over_budget_at:
+            new = 1
+        if new:
+            self._over_budget_at = now + _OVER_BUDGET_SECONDS
+        for _ in range(new):
+            self.refused(RefusalReason.OVER_BUDGET)
 
     def writable(self) -> bool:
         """Whether the follower can be written. Temporary while that cannot be asked."""

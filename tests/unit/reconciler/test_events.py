@@ -18,6 +18,7 @@ from reconciler.events import Announcer, DriftNews, drift_event, repair_event, r
 from reconciler.letters import dead_letter_event, raw
 from reconciler.masking import Masking
 from reconciler.ports import Event
+from reconciler.progress import UNDECIDED
 from reconciler.repair import Action, Repair, State
 from verifier.change import DeadLetter
 from verifier.drift import Certainty, Difference, Drift, Evidence, Kind, Method
@@ -72,7 +73,7 @@ def all_events(announcer: Announcer) -> list[Event]:
     repairs = [
         repair_event(announcer, each, state, key_columns=KEY, set_columns=("amount",), actor="anna", now=9.0, note="n")
         for state in State
-        if state is not State.APPLYING
+        if state not in UNDECIDED
         for each in (
             REPAIR,
             replace(REPAIR, action=Action.INSERT, expected=None),
@@ -131,7 +132,7 @@ def test_ids_are_deterministic_and_tell_steps_and_findings_apart() -> None:
     first, again = all_events(PLAIN), all_events(PLAIN)
     assert [event.id for event in first] == [event.id for event in again]
     # The three shapes of the repair share one repair id, so each step is one event.
-    assert len({event.id for event in first}) == len(DriftNews) + len(State) - 1 + 1 + 1
+    assert len({event.id for event in first}) == len(DriftNews) + len(State) - len(UNDECIDED) + 1 + 1
     later = replace(DRIFT, found_at=DRIFT.found_at + 1)
     one, two = (drift_event(PLAIN, each, DriftNews.OPENED, key_columns=KEY, now=0.0) for each in (DRIFT, later))
     assert one.id != two.id
@@ -225,8 +226,9 @@ def test_the_row_digest_is_injective() -> None:
 
 
 def test_what_is_no_news_is_not_announced() -> None:
-    with pytest.raises(Unsound, match="applying is not announced"):
-        repair_event(PLAIN, REPAIR, State.APPLYING, key_columns=KEY, actor="a", now=0.0)
+    for state in UNDECIDED:
+        with pytest.raises(Unsound, match=f"{state.value} is not announced"):
+            repair_event(PLAIN, REPAIR, state, key_columns=KEY, actor="a", now=0.0)
     with pytest.raises(Unsound, match="holds is not a violation"):
         violation_event(PLAIN, replace(FINDING, standing=Standing.HOLDS), since=1.0, now=1.0)
 

@@ -22,6 +22,9 @@ ALLOWED = {
     ("applying", "superseded"),
     ("applied", "verified"),
     ("applied", "failed"),
+    ("verified", "undoing"),
+    ("undoing", "undone"),
+    ("undoing", "verified"),
 }
 
 
@@ -37,11 +40,20 @@ def test_every_move(before: State, after: State) -> None:
 def test_every_state_is_reached_and_can_end() -> None:
     assert set(MOVES) == set(State)
     assert {after for onwards in MOVES.values() for after in onwards} == set(State) - {State.PLANNED}
-    assert {State.PLANNED, State.APPROVED, UNDECIDED, State.APPLIED} == LIVE
+    assert {State.PLANNED, State.APPROVED, State.APPLIED, *UNDECIDED} == LIVE
+    assert {State.APPLYING, State.UNDOING} == UNDECIDED
     assert set(State) - LIVE == ENDED
 
 
+def test_only_what_is_verified_is_undone() -> None:
+    assert {before for before, onwards in MOVES.items() if State.UNDONE in onwards} == {State.UNDOING}
+    assert {before for before, onwards in MOVES.items() if State.UNDOING in onwards} == {State.VERIFIED}
+
+
 def test_nothing_is_verified_without_having_been_applied_nor_applied_without_approval() -> None:
-    assert {before for before, onwards in MOVES.items() if State.VERIFIED in onwards} == {State.APPLIED}
+    assert {before for before, onwards in MOVES.items() if State.VERIFIED in onwards} == {
+        State.APPLIED,
+        State.UNDOING,
+    }
     assert {before for before, onwards in MOVES.items() if State.APPLIED in onwards} == {State.APPLYING}
     assert {before for before, onwards in MOVES.items() if State.APPLYING in onwards} == {State.APPROVED}

@@ -2,130 +2,21 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
 
 import pytest
+from fixtures.mending import GONE, A, B, Shop
 
-from connectors.journal.opening import Journal, open_journal
-from connectors.memory.clock import VirtualClock
-from connectors.memory.follower import Follower
-from connectors.memory.leader import Leader
-from connectors.memory.replica import MemoryReplica
-from connectors.memory.writing import MemoryRepairSink
 from reconciler.applying import Step
-from reconciler.events import Announcer
 from reconciler.policy import Mode, RepairPolicy
 from reconciler.repair import RefusalReason, State
 from trueup.bootstrap import repairing
-from trueup.bootstrap.repairing import Repairing
-from trueup.services.group import GroupWorld, TableBook
-from trueup.services.repair import RepairService
 from trueup.services.sweep import PAGE_DRIFTS, DriftSweep
-from verifier.drift import Certainty, Difference, Drift, Evidence, Kind, Method
+from verifier.drift import Certainty
 from verifier.errors import Misconfigured
 from verifier.identity import drift_id
-from verifier.look import Role
-from verifier.ports import in_turn
-from verifier.table import Column, Family, Table, TableName
-
-A, B, GONE = (TableName("public", name) for name in ("a", "b", "gone"))
-WRONG = {"id": "1", "v": "wrong"}
-
-
-def described(name: TableName) -> Table:
-    return Table(name, (Column("id", Family.INTEGER, "bigint", False), Column("v", Family.TEXT, "text")), ("id",))
-
-
-class Shop:
-    """Two tables on a leader and a subscriber, a journal of drift, and the service that mends it."""
-
-    def __init__(self, folder: Path) -> None:
-        self.clock = VirtualClock()
-        self.leader = Leader(self.clock.now)
-        self.follower = Follower(self.leader, Role.SUBSCRIBER)
-        for name in (A, B):
-            self.leader.create(described(name))
-            self.follower.shelves.create(described(name))
-        self.asked = 0
-        self.journal: Journal = open_journal(folder / "journal.db", "shop")
-        self.refused: Counter[RefusalReason] = Counter()
-        self.service = self.made()
-
-    def made(self, policy: RepairPolicy | None = None) -> RepairService:
-        """The service of a new process."""
-        leader = MemoryReplica("leader", self.leader, happen=self._happen)
-        one = MemoryReplica("one", self.follower, happen=self._happen)
-        book = TableBook(leader, {"one": one}, ["*"], self.clock)
-        world = GroupWorld("shop", leader, {"one": one}, book, self.clock, in_turn, None)
-        service = RepairService(
-            world, "one", self.journal.drifts, self.journal.repairs, self.journal.stream, Announcer("test", "shop"),
-            policy or RepairPolicy(mode=Mode.APPLY, dry_run=False, share_floor=9_999), MemoryRepairSink(self.follower),
-        )  # fmt: skip
-        service.refused = lambda reason: self.refused.update([reason])
-        return service
-
-    def insert(self, table: TableName, keys: Iterable[int]) -> None:
-        writing = self.leader.begin()
-        for key in keys:
-            writing.insert(table, {"id": str(key), "v": "x"})
-        writing.commit()
-        self.follower.catch_up()
-
-    def damage(self, table: TableName, keys: Iterable[int]) -> None:
-        for key in keys:
-            self.follower.put(table, (key,), {"id": str(key), "v": "wrong"})
-
-    def find(self, table: TableName, keys: Iterable[int], certainty: Certainty = Certainty.PROVEN) -> None:
-        """A rule of evidence finds these rows to differ, a second after whatever it found before."""
-        self.clock.at += 1.0
-        evidence = Evidence(certainty, Method.VISIBILITY)
-        self.journal.drifts.record(
-            [
-                Drift(
-                    drift_id("shop", "one", table, (key,)),
-                    "shop",
-                    "one",
-                    table,
-                    (key,),
-                    Kind.MISMATCHED,
-                    {"v": Difference("x", "wrong")},
-                    evidence,
-                    self.clock.at,
-                )
-                for key in keys
-            ]
-        )
-
-    def turns(self, count: int) -> None:
-        for _ in range(count):
-            self.clock.at += 1.0
-            self.service.tick(self.clock.now())
-
-    def states(self) -> Counter[State]:
-        return Counter(record.state for record in self.journal.repairs.listed(limit=100_000))
-
-    def right(self, table: TableName, key: int) -> bool:
-        return self.follower.shelves.get(table, (key,)) == {"id": str(key), "v": "x"}
-
-    def open_ids(self) -> list[str]:
-        return [record.repair.id for record in self.journal.repairs.listed(State.APPROVED)]
-
-    def by_hand(self) -> Repairing:
-        """What a command works with, over these servers."""
-        world = self.service.world
-        servers: Any = SimpleNamespace(leader=world.leader, followers=world.followers)
-        nothing: Any = None
-        return Repairing(
-            nothing, nothing, servers, self.journal, nothing, world, self.service.announcer, {"one": self.service}
-        )
-
-    def _happen(self) -> None:
-        self.asked += 1
 
 
 @pytest.fixture
@@ -214,10 +105,29 @@ def test_a_table_of_which_too_much_differs_holds_its_own_repairs_alone(shop: Sho
     before = shop.asked
     taken = shop.service.apply(shop.clock.now())
     assert {one.step for one in taken} == {Step.HELD}
+    assert shop.refused == {RefusalReason.OVER_BUDGET: 100}, "those that are spoken of, once"
     assert taken[0].note.startswith("public.a: 150 rows differ, at most 5 are repaired row by row")
     assert shop.asked == before, "what is held anyway costs nobody a read"
     (held, *_) = shop.service.apply(shop.clock.now(), policy=RepairPolicy(mode=Mode.APPROVE, share_floor=5))
     assert (held.step, held.statement.startswith("update public.a")) == (Step.HELD, True), "a dry run tells it as well"
+
+
+def test_a_spent_hour_is_counted_as_long_as_it_lasts(shop: Shop) -> None:
+    shop.service = shop.made(RepairPolicy(mode=Mode.APPLY, dry_run=False, per_hour=2))
+    shop.insert(A, range(5))
+    shop.damage(A, range(5))
+    shop.find(A, range(5))
+    shop.turns(1)
+    assert shop.states() == {State.APPLIED: 2, State.APPROVED: 3}
+    assert shop.refused == {RefusalReason.OVER_BUDGET: 3}
+    shop.turns(20)
+    assert shop.refused == {RefusalReason.OVER_BUDGET: 3}
+    shop.clock.at += 900.0
+    shop.turns(1)
+    assert shop.refused == {RefusalReason.OVER_BUDGET: 4}
+    shop.clock.at += 3000.0
+    shop.turns(1)
+    assert shop.states() == {State.APPLIED: 4, State.APPROVED: 1}
 
 
 def test_all_that_is_planned_is_decided_by_hand(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:

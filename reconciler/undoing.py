@@ -1,0 +1,94 @@
+"""The flow that takes a verified repair back: the follower's row becomes again what it was before.
+
+A person's wish, never trueup's own: what is undone is drift once more. The repair is turned round (`repair.inverse`)
+and written as any other, compare-and-set: only while the row is still what the repair wrote, and no later repair wrote
+it too. What was undone is not planned again for the same rows (`reconciler.repairing`). A deleted row is put back only
+while the leader has none of its key: its own, on the way, would meet ours and stop the follower's apply.
+
+Killed between the intention and its end, the repair is found `undoing` and undone again the same way: if the row is
+what it was before, it is recorded ("found undone"), else written, or, if somebody else wrote it, left as `verified`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from reconciler.applying import Step, Taken, Target
+from reconciler.casebook import Casebook
+from reconciler.ports import Outcome, RepairRecord
+from reconciler.repair import Action, Repair, State, inverse
+from reconciler.rows import equal_rows, plain
+from verifier.errors import Temporary
+from verifier.table import Table
+
+FOUND_UNDONE = "found undone: the follower's row was already what it was before"
+MOVED = "the follower's row is no longer what the repair wrote"
+
+
+def undo(
+    casebook: Casebook,
+    target: Target,
+    record: RepairRecord,
+    *,
+    actor: str,
+    note: str,
+    dry_run: bool,
+    time: Callable[[], float],
+) -> Taken:
+    """Undo one repair of `target.follower`, or say why not; with `dry_run` only say what would be done.
+
+    Temporary, Permanent, Unsound as `RepairSink.apply` and `Replica.rows`; the repair then stays `undoing`, and is
+    resolved by asking again.
+    """
+    repair, table = record.repair, casebook.comparison(record.repair.table).follower
+    refused = _refused(casebook, table, record)
+    if refused is not None:
+        return Taken(repair, Step.HELD, refused)
+    found = target.follower.rows(table, (repair.key,)).value.get(repair.key)
+    values = None if found is None else found.values
+    interrupted = record.state is State.UNDOING
+    back = inverse(repair)
+    if not equal_rows(table, back.expected, values):
+        before = equal_rows(table, back.wanted, values)
+        if interrupted and not dry_run:
+            state, why = (State.UNDONE, FOUND_UNDONE) if before else (State.VERIFIED, f"not undone: {MOVED}")
+            casebook.move(record, state, actor=actor, now=time(), note=why)
+            return Taken(repair, Step.FOUND_APPLIED if before else Step.HELD, why)
+        return Taken(repair, Step.HELD, FOUND_UNDONE if before else MOVED)
+    if back.action is Action.INSERT and _led(casebook, target, repair):
+        return Taken(repair, Step.HELD, "the leader has a row of that key by now")
+    if dry_run:
+        return Taken(repair, Step.PREVIEW, "a dry run", target.sink.statement(table, back))
+    begun = record if interrupted else casebook.move(record, State.UNDOING, actor=actor, now=time(), note=note)
+    if begun is None:
+        return Taken(repair, Step.HELD, "somebody else moved it first")
+    try:
+        applied = target.sink.apply(table, back)
+    except Temporary as error:
+        return Taken(repair, Step.WAITING, str(error))
+    if applied.outcome is not Outcome.APPLIED:
+        why = applied.note if applied.outcome is Outcome.FAILED else MOVED
+        casebook.move(begun, State.VERIFIED, actor=actor, now=time(), note=f"not undone: {why}")
+        return Taken(repair, Step.FAILED, why)
+    casebook.move(begun, State.UNDONE, actor=actor, now=time(), note=note)
+    return Taken(repair, Step.APPLIED, applied.note, target.sink.statement(table, back))
+
+
+def _led(casebook: Casebook, target: Target, repair: Repair) -> bool:
+    table = casebook.comparison(repair.table).leader
+    return bool(target.leader.rows(table, (repair.key,)).value)
+
+
+def _refused(casebook: Casebook, table: Table, record: RepairRecord) -> str | None:
+    """Why it is not even looked at."""
+    repair = record.repair
+    if record.state not in (State.VERIFIED, State.UNDOING):
+        return f"only a verified repair can be undone; it is {record.state.value}"
+    held = {name for row in (repair.wanted, repair.expected) if row is not None for name in row}
+    if held != {column.name for column in plain(table).columns}:
+        return f"{table.name} has other columns by now than when it was repaired"
+    written = (State.APPLYING, State.APPLIED, State.VERIFIED, State.UNDOING)
+    *_, last = casebook.journal.of_drifts([repair.drift_id], *written)
+    if last.repair.id != repair.id:
+        return f"repair {last.repair.id} has written the row since; undo that one first"
+    return None
