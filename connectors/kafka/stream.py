@@ -10,8 +10,9 @@ BEGIN belongs to the past: its commit is where the present starts. Where ids say
 **A restart** reads from the journaled cut (see `assembly`). A partition that the cut does not name came later and is
 read from its beginning. If the broker no longer holds an offset of the cut (retention), a log was cut back or rewritten
 when an unclean leader was elected (`steady`), or a topic was made anew, what was lost is unknown: the stream says so (a
-GAP for all tables) and goes on at the present. Holes in the offsets mean nothing; rows that a compacted topic has lost
-are a gap in their table.
+GAP for all tables) and goes on at the present. A topic that the broker does not know at all is asked for again before
+that, for some seconds. Holes in the offsets mean nothing; rows that a compacted topic has lost are a gap in their
+table.
 
 **Dead letters.** A message that cannot be understood is handed out whole in the batch whose offsets lie behind it, so
 that whoever journals the offsets keeps it in the same transaction.
