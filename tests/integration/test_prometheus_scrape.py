@@ -62,7 +62,7 @@ def test_no_rule_fails_and_what_should_fire_fires(scraping: Prometheus) -> None:
         if alert["state"] == "firing"
     }
     # Those without `for`; the others are pending by now at most.
-    assert set(firing) == {"TrueupDriftConfirmed", "TrueupInvariantViolated", "TrueupDeadLetters"}
+    assert set(firing) == {"TrueupDriftConfirmed", "TrueupInvariantViolated", "TrueupDeadLetters", "TrueupRogueWrites"}
     assert firing["TrueupDriftConfirmed"]["annotations"]["summary"] == "eu-2 differs from its leader in 2 rows"
 
 
