@@ -212,7 +212,12 @@ class Assembler:
         if found.kind is Kind.XA_COMMIT and prepared is None:
             half.blinded(Blindness(Cause.UNREADABLE, None, "an XA transaction was prepared before it was followed"))
         elif found.kind is Kind.XA_COMMIT and prepared is not None:
-            half.changes, half.gathered = prepared.changes, prepared.gathered
+            # Rows beside the decision should not be, but are not lost for that.
+            half.changes = [*prepared.changes, *half.changes]
+            half.blinded(
+                *(Blindness(Cause.GAP, one, TOO_LARGE) for one in half.gathered.keys() & prepared.gathered.keys())
+            )
+            half.gathered = {**half.gathered, **prepared.gathered}
             half.blind.update(prepared.blind)
             if self._mariadb and not half.origin.leader:
                 tables = {change.table for change in half.changes} | half.gathered.keys()
