@@ -63,18 +63,18 @@ class Repairing:
         while (planned := service.plan(time.time(), actor=actor)) is not None:
             yield planned
 
-    def decide(self, state: State, ids: Sequence[str], *, actor: str, note: str, now: float) -> int:
-        """Approve or reject these; returns how many were not so before. Misconfigured, and nothing is decided, if one
-        is unknown or its follower is not configured; Permanent if its table cannot be compared."""
+    def decide(self, state: State, ids: Sequence[str] | None, *, actor: str, note: str, now: float) -> tuple[int, int]:
+        """Approve or reject these (None: all that are planned, however many); returns how many were not so before, and
+        how many of all were left because their table cannot be compared now. Of those that are named Misconfigured, and
+        nothing is decided, if one is unknown or its follower is not configured; Permanent if it cannot be compared."""
+        if ids is None:
+            return self._decide_all(state, actor, note, now)
         found = [self._record(one) for one in ids]
         books = {follower: self._service(follower).casebook() for follower in {one.repair.follower for one in found}}
-        return sum(
-            len(decide(books[one.repair.follower], [one], state, actor=actor, now=now, note=note)) for one in found
-        )
+        decided = [decide(books[one.repair.follower], [one], state, actor=actor, now=now, note=note) for one in found]
+        return sum(map(len, decided)), 0
 
-    def decide_all(self, state: State, *, actor: str, note: str, now: float) -> tuple[int, int]:
-        """Approve or reject all that are planned, however many; returns how many were decided, and how many were left
-        because their table cannot be compared now."""
+    def _decide_all(self, state: State, actor: str, note: str, now: float) -> tuple[int, int]:
         decided = left = 0
         for follower in self.servers.followers:
             book = self._service(follower).casebook()

@@ -123,9 +123,7 @@ def apply(
 
 
 def undo(
-    repair: Annotated[
-        list[str], typer.Argument(help="Ids of verified repairs (trueup repairs --state verified).")
-    ],
+    repair: Annotated[list[str], typer.Argument(help="Ids of verified repairs (trueup repairs --state verified).")],
     reason: ReasonOption = "",
     config: ConfigOption = None,
     group: GroupOption = None,
@@ -197,11 +195,7 @@ def _decide(
         raise typer.BadParameter(f"name the repairs to {verb}, or say --all (see: trueup repairs)")
     with open_repairing(config, group) as repairing:
         state = State.APPROVED if verb == "approve" else State.REJECTED
-        actor, now, left = _actor(), time.time(), 0
-        if ids:
-            done = repairing.decide(state, ids, actor=actor, note=reason, now=now)
-        else:
-            done, left = repairing.decide_all(state, actor=actor, note=reason, now=now)
+        done, left = repairing.decide(state, ids or None, actor=_actor(), note=reason, now=time.time())
     say(f"{verb}: {done} repair(s)")
     if left:
         say(f"{left} more belong to tables that cannot be compared now; see: trueup explain TABLE")

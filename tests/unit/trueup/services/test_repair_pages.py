@@ -142,9 +142,9 @@ def test_all_that_is_planned_is_decided_by_hand(shop: Shop, monkeypatch: pytest.
         [replace(stray, id="lost", table=GONE, drift_id="gone")], actor="test", at=shop.clock.at
     )
     by_hand = shop.by_hand()
-    assert by_hand.decide_all(State.APPROVED, actor="ann", note="seen", now=shop.clock.at) == (10, 1)
+    assert by_hand.decide(State.APPROVED, None, actor="ann", note="seen", now=shop.clock.at) == (10, 1)
     assert shop.states() == {State.APPROVED: 10, State.PLANNED: 1}
-    assert by_hand.decide(State.REJECTED, [stray.id, stray.id], actor="bob", note="no", now=shop.clock.at) == 1
+    assert by_hand.decide(State.REJECTED, [stray.id, stray.id], actor="bob", note="no", now=shop.clock.at) == (1, 0)
     with pytest.raises(Misconfigured, match="no repair 'nope'"):
         by_hand.decide(State.REJECTED, [next(reversed(shop.open_ids())), "nope"], actor="bob", note="", now=1.0)
     assert shop.states() == {State.APPROVED: 9, State.REJECTED: 1, State.PLANNED: 1}, "nothing of it was decided"
