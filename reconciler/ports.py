@@ -121,6 +121,10 @@ class RepairJournal(Protocol):
         """Those of these drifts in any of these states (none given: all), oldest first."""
         ...
 
+    def settled(self, follower: str, *states: State, limit: int = 1000) -> Sequence[RepairRecord]:
+        """Those of this follower in any of these states whose drift is open no more, oldest first."""
+        ...
+
     def counts(self) -> Mapping[State, int]:
         """How many there are in each state; those of which there is none are absent."""
         ...

@@ -26,6 +26,8 @@ from verifier.table import Key, TableName
 
 BATCH_KEYS = 500
 FAILURES_MAX = 3
+SETTLED_MAX = 500
+"""Repairs that one call supersedes; the others wait for the next."""
 _ATTEMPTS_MAX = 10_000
 
 
@@ -103,6 +105,14 @@ def decide(
         for record in records
         if record.state is not state and casebook.move(record, state, actor=actor, now=now, note=note)
     ]
+
+
+def supersede_settled(casebook: Casebook, follower: str, *, actor: str, now: float) -> int:
+    """Planned and approved repairs of drift that was found equal by now wait for nobody any more; returns how many."""
+    waiting = casebook.journal.settled(follower, State.PLANNED, State.APPROVED, limit=SETTLED_MAX)
+    possible = [one for one in waiting if casebook.compared(one.repair.table) is not None]
+    note = "a later look found both sides equal"
+    return len(decide(casebook, possible, State.SUPERSEDED, actor=actor, now=now, note=note))
 
 
 def verify_applied(casebook: Casebook, sighting: Sighting, *, actor: str, now: float) -> list[RepairRecord]:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, Select, and_, func, insert, not_, select, tuple_, update
+from sqlalchemy import ColumnElement, Row, Select, and_, exists, func, insert, not_, select, tuple_, update
 
 from connectors.journal import audit, tables
 from connectors.journal.outbox import put
@@ -107,6 +107,14 @@ class SqlRepairs:
             for some in paged(drift_ids):
                 found += connection.execute(self._in(states).where(_COLUMNS.drift_id.in_(some)))
         return [_record(row) for row in sorted(found, key=lambda row: row.sequence)]
+
+    def settled(self, follower: str, *states: State, limit: int = 1000) -> Sequence[RepairRecord]:
+        """Those of this follower in any of these states whose drift is open no more, oldest first."""
+        drift = tables.drifts.c
+        open_ = and_(drift.group_name == _COLUMNS.group_name, drift.id == _COLUMNS.drift_id, drift.state == "open")
+        query = self._in(states).where(_COLUMNS.follower == follower, not_(exists().where(open_)))
+        with self._store.read() as connection:
+            return [_record(row) for row in connection.execute(query.order_by(_COLUMNS.sequence).limit(limit))]
 
     def counts(self) -> Mapping[State, int]:
         """How many there are in each state; those of which there is none are absent."""

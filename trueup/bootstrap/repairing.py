@@ -60,6 +60,7 @@ class Repairing:
     def plan(self, follower: str, *, actor: str) -> Iterator[Planned]:
         """Plans for all open drift of the follower, page by page."""
         service = self._service(follower)
+        service.forget_settled(time.time(), actor=actor)
         while (planned := service.plan(time.time(), actor=actor)) is not None:
             yield planned
 

@@ -13,7 +13,7 @@ from reconciler.guard import Brake
 from reconciler.policy import Mode, RepairPolicy
 from reconciler.ports import RepairJournal, RepairRecord, RepairSink
 from reconciler.repair import RefusalReason, Repair, State
-from reconciler.repairing import Planned, Sighting, plan_repairs, verify_applied
+from reconciler.repairing import Planned, Sighting, plan_repairs, supersede_settled, verify_applied
 from reconciler.undoing import undo
 from trueup.services.group import GroupWorld
 from trueup.services.sweep import DriftSweep
@@ -91,6 +91,10 @@ class RepairService:
             self.apply(now)
         return _EVERY_SECONDS
 
+    def forget_settled(self, now: float, *, actor: str = ACTOR) -> None:
+        """Nobody has to decide about repairs of what is equal by now."""
+        self.moved(State.SUPERSEDED, supersede_settled(self.casebook(), self.follower, actor=actor, now=now))
+
     def plan(self, now: float, *, actor: str = ACTOR) -> Planned | None:
         """Plans for the next page of the follower's open drift; None once all of it has been planned for, until more is
         found, or some of it again."""
@@ -157,7 +161,8 @@ class RepairService:
 
     def _remind(self, now: float) -> None:
         """Have applied repairs looked at that nobody may be going to look at: a process can be killed between the write
-        and the note that asks for the look, and between the look and its verdict on the repair."""
+        and the note that asks for the look, and between the look and its verdict on the repair. And let go of repairs
+        that nobody needs any more."""
         if now < self._remind_at:
             return
         began = self._remind_at == 0.0
@@ -165,6 +170,7 @@ class RepairService:
         late = [one.repair for one in applied if began or one.changed_at <= now - _REMIND_SECONDS]
         if late:
             self._look_again(late)
+        self.forget_settled(now)
         self._remind_at = now + _REMIND_SECONDS
 
     def _look_again(self, repairs: Collection[Repair]) -> None:

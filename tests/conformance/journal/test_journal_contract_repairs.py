@@ -86,6 +86,20 @@ def test_repairs_are_listed_by_follower_table_and_place_and_counted(journal: Jou
     assert opened("other").repairs.of_drifts(ids) == []
 
 
+def test_repairs_whose_drift_is_open_no_more(journal: Journal) -> None:
+    """Cleared, or cleared and forgotten."""
+    made = [a_repair((n,)) for n in range(4)]
+    journal.repairs.record([*made, replace(a_repair((9,)), follower="us")], actor="ann", at=20.0)
+    journal.drifts.record([a_drift((n,)) for n in range(3)])
+    journal.drifts.clear("eu", ORDERS, [(1,), (2,)], 30.0)
+    journal.repairs.move(made[2].id, State.APPROVED, expected=State.PLANNED, actor="ann", at=31.0)
+    settled = journal.repairs.settled
+    assert [one.repair for one in settled("eu", State.PLANNED, State.APPROVED)] == made[1:]
+    assert [one.repair for one in settled("eu", State.PLANNED, limit=1)] == [made[1]]
+    journal.drifts.record([a_drift((1,), at=40.0)])
+    assert [one.repair for one in settled("eu", State.PLANNED)] == [made[3]]
+
+
 @pytest.mark.parametrize("change", ["UPDATE trueup_audit SET actor = 'x'", "DELETE FROM trueup_audit"])
 def test_the_audit_chain_refuses_change(journal: Journal, change: str) -> None:
     journal.repairs.record([a_repair()], actor="ann", at=20.0)

@@ -112,6 +112,24 @@ def test_a_table_of_which_too_much_differs_holds_its_own_repairs_alone(shop: Sho
     assert (held.step, held.statement.startswith("update public.a")) == (Step.HELD, True), "a dry run tells it as well"
 
 
+@pytest.mark.parametrize("state", [State.PLANNED, State.APPROVED])
+def test_what_was_found_equal_waits_for_nobody(shop: Shop, state: State) -> None:
+    shop.service = shop.made(RepairPolicy(mode=Mode.PROPOSE))
+    shop.insert(A, [1, 2])
+    shop.damage(A, [1, 2])
+    shop.find(A, [1, 2])
+    shop.turns(1)
+    if state is State.APPROVED:
+        shop.by_hand().decide(state, None, actor="ann", note="", now=shop.clock.at)
+    assert shop.states() == {state: 2}
+    shop.clock.at += 1.0
+    assert shop.journal.drifts.clear("one", A, [(1,)], shop.clock.at) == 1, "it mended itself"
+    shop.turns(16)
+    assert shop.states() == {state: 1, State.SUPERSEDED: 1}
+    (left,) = shop.journal.repairs.listed(state)
+    assert left.repair.key == (2,)
+
+
 def test_a_spent_hour_is_counted_as_long_as_it_lasts(shop: Shop) -> None:
     shop.service = shop.made(RepairPolicy(mode=Mode.APPLY, dry_run=False, per_hour=2))
     shop.insert(A, range(5))
