@@ -25,7 +25,7 @@ from reconciler.ports import Outcome, RepairRecord, RepairSink
 from reconciler.repair import Repair, State
 from reconciler.repairing import approve
 from reconciler.rows import equal_rows
-from verifier.errors import Temporary
+from verifier.errors import Forbidden, Permanent, Temporary
 from verifier.journal import DriftJournal
 from verifier.look import Row
 from verifier.ports import Clock, Replica
@@ -110,8 +110,9 @@ def apply_approved(
     """Apply what is approved for `target.follower`, within the policy; with `dry_run` only say what would be done.
 
     Interrupted repairs are resolved first. In mode `apply`, planned repairs are approved by the policy here. A failure
-    ends the call if the policy says so, and so does a server that is busy or away. Raises Permanent where trying on
-    is useless for every repair (a right is missing, the follower is not writable), Unsound if it is the leader.
+    ends the call if the policy says so, and so does a server that is busy or away. A table that cannot be read or may
+    not be written holds its own repairs alone, and is raised (Permanent, Forbidden) only if nothing was applied. Raises
+    Permanent where trying on is useless for every repair (the follower is not writable), Unsound if it is the leader.
 
     `now` dates the budgets; `time` (seconds since the epoch; without it `now`) is asked behind each write.
     """
@@ -139,6 +140,8 @@ def apply_approved(
         taken.append(applier.take(records[repair.id]))
         if taken[-1].step is Step.WAITING or (taken[-1].step is Step.FAILED and policy.stop_on_failure):
             break
+    if applier.barred and not applier.applied:
+        raise next(iter(applier.barred.values()))
     return taken
 
 
@@ -178,7 +181,8 @@ class _Applier:
     ) -> None:
         self._casebook, self._target, self._policy, self._reached = casebook, target, policy, reached
         self._actor, self._time, self._drifted = actor, time, drifted
-        self._applied = 0
+        self.applied = 0
+        self.barred: dict[TableName, Permanent] = {}
         self._in_hour = casebook.journal.applied_since(now - HOUR_SECONDS)
 
     def take(self, record: RepairRecord) -> Taken:
@@ -187,6 +191,8 @@ class _Applier:
         compared = self._casebook.compared(repair.table)
         if compared is None:
             return Taken(repair, Step.HELD, f"{repair.table} cannot be compared now")
+        if (barred := self.barred.get(repair.table)) is not None:
+            return Taken(repair, Step.HELD, str(barred))
         table = compared.follower
         if record.state is not State.APPLYING and isinstance(admission := self._admission(table), Held):
             return self._held(table, repair, admission)  # what is held anyway costs nobody a read
@@ -194,6 +200,9 @@ class _Applier:
             rows = self._fresh(repair)
         except Temporary as error:
             return Taken(repair, Step.WAITING, str(error))
+        except Permanent as error:
+            self.barred[repair.table] = error
+            return Taken(repair, Step.HELD, str(error))
         if rows is None:
             behind = f"{self._target.follower.name} has not applied the leader's position yet"
             return Taken(repair, Step.WAITING, behind)
@@ -205,7 +214,7 @@ class _Applier:
         if isinstance(admission := self._admission(table), Held):
             return self._held(table, repair, admission)
         if self._policy.dry_run:
-            self._applied += 1  # so that the budgets hold back what they would
+            self.applied += 1  # so that the budgets hold back what they would
             return Taken(repair, Step.PREVIEW, "a dry run", self._target.sink.statement(table, repair))
         return self._write(record, table)
 
@@ -215,7 +224,7 @@ class _Applier:
 
     def _admission(self, table: Table) -> Admission:
         """As if it were no dry run, which shall tell what would be held."""
-        spent = Spent(self._applied, self._in_hour + self._applied, self._drifted.get(table.name, 0))
+        spent = Spent(self.applied, self._in_hour + self.applied, self._drifted.get(table.name, 0))
         return admit(table, spent, replace(self._policy, dry_run=False))
 
     def _fresh(self, repair: Repair) -> _Rows | None:
@@ -251,11 +260,14 @@ class _Applier:
             applied = self._target.sink.apply(table, record.repair)
         except Temporary as error:
             return Taken(record.repair, Step.WAITING, str(error))
+        except Forbidden as error:
+            self.barred[record.repair.table] = error
+            return Taken(record.repair, Step.HELD, str(error))
         if applied.outcome is Outcome.FAILED:
             return self._end(begun, State.FAILED, Step.FAILED, applied.note)
         if applied.outcome is Outcome.STALE:
             return self._end(begun, State.SUPERSEDED, Step.SUPERSEDED, "the follower's row changed as it was written")
-        self._applied += 1
+        self.applied += 1
         taken = self._end(begun, State.APPLIED, Step.APPLIED, applied.note)
         return replace(taken, statement=self._target.sink.statement(table, record.repair))
 

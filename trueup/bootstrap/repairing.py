@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -26,7 +26,7 @@ from trueup.pool import Pool
 from trueup.services.group import GroupWorld
 from trueup.services.repair import RepairService
 from trueup.services.verify import Verified, VerifyService
-from verifier.errors import Misconfigured, Permanent
+from verifier.errors import Misconfigured, Permanent, Temporary
 from verifier.look import Role
 from verifier.policy import SettlePolicy
 
@@ -144,7 +144,8 @@ class Repairing:
         ]
 
     def look_again(self, follower: str, taken: Sequence[Taken]) -> dict[str, str]:
-        """Have the repaired rows judged, and return each repair's state afterwards."""
+        """Have the repaired rows judged, and return each repair's state afterwards: `applied` if nobody could tell in
+        time, a server that is away included."""
         written = [one.repair for one in taken if one.step in (Step.APPLIED, Step.FOUND_APPLIED)]
         service = self._service(follower)
         verify = VerifyService(self.world, follower, self.journal.stream, SettlePolicy(give_up_seconds=_LOOK_SECONDS))
@@ -152,7 +153,9 @@ class Repairing:
         until = time.time() + _LOOK_SECONDS
         waiting = {one.id for one in written}
         while waiting and time.time() < until:
-            time.sleep(min(0.1, verify.tick(time.time())))
+            with suppress(Temporary):
+                verify.tick(time.time())
+            time.sleep(0.05)
             waiting = {one for one in waiting if self._state(one) == "applied"}
         return {one.id: self._state(one.id) for one in written}
 

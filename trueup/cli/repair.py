@@ -148,11 +148,19 @@ def undo(
 def _applied(repairing: Repairing, followers: list[str], *, dry_run: bool) -> tuple[list[dict[str, Any]], int]:
     """Apply here; the rows to show, and the exit code: 1 if something was not repaired, 4 if no look has told yet."""
     from reconciler.applying import Step
+    from verifier.errors import Permanent, Temporary
 
     rows: list[dict[str, Any]] = []
     failed = unseen = False
     for name in followers:
-        taken = repairing.apply(name, dry_run=dry_run, actor=_actor())
+        try:
+            taken = repairing.apply(name, dry_run=dry_run, actor=_actor())
+        except (Temporary, Permanent) as problem:
+            if not rows:
+                raise
+            say(str(problem))  # what was written to others must be told all the same
+            failed = True
+            continue
         outcomes = {} if dry_run else repairing.look_again(name, taken)
         for one in taken:
             state = outcomes.get(one.repair.id, one.step.value)

@@ -9,14 +9,17 @@ from pathlib import Path
 import pytest
 from fixtures.mending import GONE, A, B, Shop
 
+from connectors.memory.writing import MemoryRepairSink
 from reconciler.applying import Step
 from reconciler.policy import Mode, RepairPolicy
-from reconciler.repair import RefusalReason, State
+from reconciler.ports import Applied
+from reconciler.repair import RefusalReason, Repair, State
 from trueup.bootstrap import repairing
 from trueup.services.sweep import PAGE_DRIFTS, DriftSweep
 from verifier.drift import Certainty
-from verifier.errors import Misconfigured
+from verifier.errors import Forbidden, Misconfigured
 from verifier.identity import drift_id
+from verifier.table import Table
 
 
 @pytest.fixture
@@ -110,6 +113,36 @@ def test_a_table_of_which_too_much_differs_holds_its_own_repairs_alone(shop: Sho
     assert shop.asked == before, "what is held anyway costs nobody a read"
     (held, *_) = shop.service.apply(shop.clock.now(), policy=RepairPolicy(mode=Mode.APPROVE, share_floor=5))
     assert (held.step, held.statement.startswith("update public.a")) == (Step.HELD, True), "a dry run tells it as well"
+
+
+class MayNotWriteA(MemoryRepairSink):
+    """Its login lacks a right on one table."""
+
+    tried = 0
+
+    def apply(self, table: Table, repair: Repair) -> Applied:
+        if table.name == A:
+            self.tried += 1
+            raise Forbidden("grant insert on public.a")
+        return super().apply(table, repair)
+
+
+def test_a_table_that_may_not_be_written_holds_its_own_repairs_alone(shop: Shop) -> None:
+    sink = MayNotWriteA(shop.follower)
+    shop.service.sink = sink
+    for table in (A, B):
+        shop.insert(table, range(3))
+        shop.damage(table, range(3))
+        shop.find(table, range(3))
+    shop.turns(1)
+    assert shop.states() == {State.APPLYING: 1, State.APPROVED: 2, State.APPLIED: 3}
+    assert [shop.right(B, key) for key in range(3)] == [True] * 3
+    with pytest.raises(Forbidden, match="grant insert on public\\.a"):  # once nothing else is left it is said aloud
+        shop.turns(1)
+    assert sink.tried == 2, "once in a turn"
+    shop.service.sink = MemoryRepairSink(shop.follower)
+    shop.turns(1)
+    assert shop.states() == {State.APPLIED: 6}
 
 
 @pytest.mark.parametrize("state", [State.PLANNED, State.APPROVED])
