@@ -1,0 +1,91 @@
+"""A restored copy that lost its primary key and holds a key twice is not proven, although its leader stands still."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Collection, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from worlds.memory import MemoryWorld
+
+from connectors.journal.opening import open_journal
+from connectors.memory.clock import VirtualClock
+from trueup.audit.drill import TableDrill
+from trueup.audit.progress import Silent
+from trueup.audit.tools import Tools
+from verifier.bracketing import BracketJudging
+from verifier.compare import comparison
+from verifier.digest import Digest
+from verifier.errors import Permanent
+from verifier.journal import Run
+from verifier.keyrange import KeyRange
+from verifier.look import Look, Role
+from verifier.packed import PackedDigests
+from verifier.policy import ScanPolicy, SettlePolicy
+from verifier.ports import in_turn
+from verifier.recorded import Recorded
+from verifier.table import Family, Key, Table
+
+
+class _Packed:
+    """A server in memory that packs what it read, with these rows besides; it names no row of a key that is doubled."""
+
+    def __init__(self, inner: Any, besides: tuple[tuple[int, int], ...] = ()) -> None:
+        self.inner, self.besides = inner, besides
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.inner, name)
+
+    def row_digests(self, table: Table, within: KeyRange) -> Look[Mapping[Key, int]]:
+        look: Look[Mapping[Key, int]] = self.inner.row_digests(table, within)
+        rows = [*self.besides, *((int(key[0]), value) for key, value in look.value.items())]
+        return replace(look, value=PackedDigests.whole(b"".join(struct.pack(">qQ", *row) for row in rows)))
+
+    def digest(self, table: Table, within: KeyRange) -> Look[Digest]:
+        look = self.row_digests(table, within)
+        assert isinstance(look.value, PackedDigests)
+        return Look(look.value.digest(), look.low, look.high, look.view)
+
+    def rows(self, table: Table, keys: Collection[Key]) -> Any:
+        if any((key,) in keys for key, _ in self.besides):
+            raise Permanent(f"several rows of {table.name} share their key (id); name a key that is unique")
+        return self.inner.rows(table, keys)
+
+
+@pytest.mark.parametrize("besides", [(), ((3, 99),), ((8, 1), (0, 2))])
+def test_rows_beside_those_of_the_leader_are_no_rows_that_were_deleted_since(
+    tmp_path: Path, besides: tuple[tuple[int, int], ...]
+) -> None:
+    world = MemoryWorld(Role.STANDBY)
+    name = world.create("t", (("id", Family.INTEGER), ("v", Family.TEXT)), ("id",))
+    world.insert(name, [{"id": str(i), "v": f"v{i}"} for i in range(10)])
+    world.applied()
+    leader: Any = _Packed(world.leader)
+    restored: Any = _Packed(world.follower, besides)
+    journal, table = open_journal(tmp_path / "j.db", "g"), world.leader.table(name)
+    journal.runs.begin(Run("run", "audit", 0.0, "{}"))
+    tools = Tools(
+        group="g",
+        run_id="run",
+        leader=leader,
+        journal=journal.runs,
+        clock=VirtualClock(),
+        gather=in_turn,
+        judge=lambda replica, compared, keys: BracketJudging(leader, replica, compared, keys),
+        watcher=Silent(),
+        scan=ScanPolicy(),
+        settle=SettlePolicy(),
+    )
+    moment = Recorded("s", 1, world.leader.position(), world.leader.mark(), None, quiet=True)
+    drill = TableDrill(tools, restored, comparison(table, table), moment, None)
+    if besides:
+        with pytest.raises(Permanent, match="share their key"):
+            drill.run()
+        assert (drill.tally.match, drill.counted.proven) == (0, 0)
+    else:
+        drill.run()
+        assert (drill.tally.match, drill.counted.proven, drill.problem) == (1, 10, None)
+    journal.close()
