@@ -13,6 +13,7 @@ from verifier.encoding import NULL, TEXTS
 from verifier.table import Column, Family, Verbatim
 
 BYTES_TO_NUMBER_SINCE = 180000
+_ARGUMENTS_MAX = 100
 _NAN = "7ff8000000000000"
 _UUID = r"^(\\x[0-9a-f]{32}|\{?[0-9a-f]{8}(-?[0-9a-f]{4}){3}-?[0-9a-f]{12}\}?)$"
 
@@ -44,14 +45,29 @@ def row_text(columns: Sequence[Column], quote: Quote, *, of: str = "") -> str:
     lengths = [f"coalesce(octet_length({text})::text, '{NULL}')" for text in texts]
     if texts:
         lengths[-1] = f"({texts[-1]} is null)::int"
-    return f"concat_ws(',', {', '.join((*fixed, *lengths, *texts))})"
+    return _joined([*fixed, *lengths], texts)
 
 
 def fixed_text(columns: Sequence[Column], quote: Quote, *, of: str) -> str:
     """The fields of fixed alphabet as they begin X, as SQL of type text."""
     fixed = [column for column in columns if column.meets_as not in TEXTS]
-    written = [f"coalesce({canonical_sql(c, f'{of}.{quote(c.stored)}')}, '{NULL}')" for c in fixed]
-    return f"concat_ws(',', {', '.join(written)})"
+    return _joined([f"coalesce({canonical_sql(c, f'{of}.{quote(c.stored)}')}, '{NULL}')" for c in fixed])
+
+
+def _joined(always: Sequence[str], perhaps: Sequence[str] = ()) -> str:
+    """All that are not NULL, separated by commas; `always` never are. A function takes a hundred arguments."""
+    if len(always) + len(perhaps) < _ARGUMENTS_MAX:
+        return f"concat_ws(',', {', '.join((*always, *perhaps))})"
+    groups = [f"concat_ws(',', {', '.join(group)})" for group in _groups(always)]
+    for group in _groups(perhaps):  # of nothing but NULL there is nothing to separate
+        some = ", ".join(group)
+        groups.append(f"case when num_nonnulls({some}) > 0 then concat_ws(',', {some}) end")
+    return f"concat_ws(',', {', '.join(groups)})"
+
+
+def _groups(written: Sequence[str]) -> list[Sequence[str]]:
+    size = _ARGUMENTS_MAX - 1
+    return [written[at : at + size] for at in range(0, len(written), size)]
 
 
 def hash_of(text: str, version: int) -> str:
