@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from confluent_kafka import Consumer as Subscriber
 from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient, NewTopic
 
@@ -163,6 +164,37 @@ def test_an_offset_that_the_broker_does_not_hold_is_lost(consumer: Consumer, top
         polled = consumer.poll(100, 0.2)
         assert time.monotonic() < deadline
     assert list(polled.lost) == [(topic, 0)]
+
+
+def test_other_members_of_the_consumer_group_change_nothing(client: Made, topic: str, kafka_stack: Any) -> None:
+    """Partitions are assigned by us and offsets are the journal's: who joins our group takes nothing away, be it a tool
+    that subscribes or another trueup, and a broker that refuses our commits then stops nobody."""
+    places = [(topic, 0), (topic, 1)]
+    ours, twin = (client(kafka_stack.bootstrap, topic) for _ in range(2))
+    for one in (ours, twin):
+        one.assign(dict.fromkeys(places, 0))
+        read(one, lambda records, _: len(records) == 2)
+    member = Subscriber({"bootstrap.servers": kafka_stack.bootstrap, "group.id": topic, "auto.offset.reset": "latest"})
+    producer, deadline = Producer({"bootstrap.servers": kafka_stack.bootstrap}), time.monotonic() + 60
+    member.subscribe([topic])
+    while len(member.assignment()) < 2:
+        member.poll(0.1)
+        assert time.monotonic() < deadline, "nobody gave the other member its partitions"
+    for left in (False, True):
+        if left:
+            member.close()
+        for place in places:
+            producer.produce(topic, b"later", b"k", place[1])
+        assert producer.flush(20) == 0
+        for one in (ours, twin):
+            one.commit({(topic, 0): 6})
+            found = read(one, lambda records, _: len(records) == 2)
+            assert [(record.place, record.value) for record in sorted(found, key=lambda record: record.place)] == [
+                (place, b"later") for place in places
+            ]
+    ours.close()
+    twin.close()
+    close_dropped_sockets()
 
 
 def test_a_topic_made_anew_has_another_number_and_a_compacted_one_is_known(client: Made, kafka_stack: Any) -> None:
