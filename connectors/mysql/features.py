@@ -1,10 +1,17 @@
-"""What a table has beside its columns: indexes, constraints, defaults and counters."""
+"""What a table has beside its columns: indexes, constraints, defaults, and the counter of an AUTO_INCREMENT column.
+
+MariaDB's sequences are not told of: a default that takes the next value of one is compared as text.
+"""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from decimal import Decimal
 
+import pymysql
+
+from connectors.mysql.errors import numbered
 from connectors.mysql.expressions import Quote
 from connectors.mysql.session import Session
 from verifier.features import Feature
@@ -21,26 +28,30 @@ from information_schema.key_column_usage k join information_schema.referential_c
 where k.table_schema = %s and k.table_name = %s and k.referenced_table_name is not null
 order by k.constraint_name, k.ordinal_position
 """
+# By all columns that both have: on MariaDB, where two tables may use one name, the table's is among them.
 _CHECKS = """
-select c.constraint_name, c.check_clause from information_schema.check_constraints c
-join information_schema.table_constraints t
-  on t.constraint_schema = c.constraint_schema and t.constraint_name = c.constraint_name
-where t.table_schema = %s and t.table_name = %s and t.constraint_type = 'CHECK' order by c.constraint_name
+select constraint_name, check_clause
+from information_schema.check_constraints natural join information_schema.table_constraints
+where table_schema = %s and table_name = %s and constraint_type = 'CHECK' order by constraint_name
 """
 _DEFAULTS = """
-select column_name, column_default, extra, generation_expression from information_schema.columns
+select column_name, column_default, extra, generation_expression, column_type from information_schema.columns
 where table_schema = %s and table_name = %s order by ordinal_position
 """
+# The table's options follow its columns. The catalogue's counter may be a day old (information_schema_stats_expiry).
+_COUNTER = re.compile(r"^\)(?: /\*.*?\*/)? ENGINE=\w+ AUTO_INCREMENT=(\d+)", re.MULTILINE)
+_BITS = {"tinyint": 8, "smallint": 16, "mediumint": 24, "int": 32, "bigint": 64}
+_NOT_ALLOWED = (1142, 1143)
 
 
 def features_of(session: Session, name: TableName, quote: Quote) -> tuple[Feature, ...]:
-    """Indexes, constraints, defaults and sequences of a table; none of a table that is not there."""
+    """Indexes, constraints, defaults and counters of a table; none of a table that is not there."""
     place = (name.schema, name.name)
     return (
         *_indexes(session, place),
         *_foreign(session, place),
         *(Feature(constraint, "check", f"check {clause}") for constraint, clause in session.all(_CHECKS, place)),
-        *_defaults(session, place),
+        *_defaults(session, place, quote),
     )
 
 
@@ -75,20 +86,46 @@ def _foreign(session: Session, place: tuple[str, str]) -> Iterator[Feature]:
         )
 
 
-def _defaults(session: Session, place: tuple[str, str]) -> Iterator[Feature]:
-    for column, default, extra, generated in session.all(_DEFAULTS, place):
+def _defaults(session: Session, place: tuple[str, str], quote: Quote) -> Iterator[Feature]:
+    for column, default, extra, generated, declared in session.all(_DEFAULTS, place):
         if "auto_increment" in (extra or "").lower():
-            yield Feature(column, "default", "auto_increment", "sequence")
+            problem = _behind(session, ".".join(map(quote, place)), quote(column), declared)
+            yield Feature(column, "default", "auto_increment", "sequence", problem)
         elif generated:
             yield Feature(column, "default", f"generated as {generated}")
         elif default is not None and default != "NULL":
             yield Feature(column, "default", default, portable_default(default, extra or ""))
 
 
+def _behind(session: Session, table: str, column: str, declared: str) -> str | None:
+    """Whether the counter will give a value that the column has already, or that it cannot hold. The rows are read
+    first: each moved the counter before it could be seen. Nothing where the login may not look."""
+    try:
+        ((held,),) = session.all(f"select max({column}) from {table}")
+        ((_, created),) = session.all(f"show create table {table}")
+    except pymysql.OperationalError as error:
+        if numbered(error)[0] in _NOT_ALLOWED:
+            return None
+        raise
+    counter = _COUNTER.search(created)
+    return counter_problem(int(counter[1]) if counter else 1, declared, None if held is None else int(Decimal(held)))
+
+
+def counter_problem(following: int, declared: str, held: int | None) -> str | None:
+    """What is wrong with a counter that gives `following` next while the column, `declared` so, holds `held` at most;
+    None if nothing is."""
+    bits = _BITS.get(re.split(r"\W", declared, maxsplit=1)[0])
+    if bits is not None and following >= 2 ** (bits if "unsigned" in declared else bits - 1):
+        return f"it is used up: the next value would be {following}"
+    if held is not None and following <= held:
+        return f"its next value {following} is not beyond {held}, which the column holds already"
+    return None
+
+
 def portable_default(default: str, extra: str) -> str | None:
     """A default as any engine can say it: a constant, or `now`; None for the rest. MariaDB quotes text, MySQL marks
     what is an expression."""
-    if re.fullmatch(r"(?i)(current_timestamp|now)(\(\d*\))?", default):
+    if re.fullmatch(r"(?i)current_timestamp(\(\d*\))?|now\(\d*\)", default):
         return "now"
     if re.fullmatch(r"'(?:[^']|'')*'", default):
         return default[1:-1].replace("''", "'")

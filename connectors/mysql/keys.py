@@ -73,8 +73,13 @@ class KeyColumn:
         return value_text(self.column, self.name)
 
     def bound(self, value: KeyValue) -> Term:
-        """What `ordered` is held against."""
+        """What `ordered` is held against. Permanent if the server cannot say where the value belongs."""
         if not self._bytes_of_it:
+            if not self.holds(value):
+                raise Permanent(
+                    f"a key that ends a chunk has a value in {self.column.name} that {self.column.declared} cannot "
+                    "hold; name another key, or exclude such rows with a condition"
+                )
             return self._directly(value)
         text = str(value)
         if self.scheme is not Scheme.NATIVE and self.column.meets_as is not Family.TEXT:

@@ -6,7 +6,7 @@ Every question reads one snapshot, placed in the leader's log by what is asked a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
@@ -19,7 +19,8 @@ from connectors.mysql.expressions import TOO_LARGE
 from connectors.mysql.features import features_of
 from connectors.mysql.positions import Log, MariaDbLog, MySqlLog
 from connectors.mysql.probing import distrusted
-from connectors.mysql.session import Record, Session, Sessions
+from connectors.mysql.reading import hashed_here, packed_there, rows_read, texts_of, too_large
+from connectors.mysql.session import Session, Sessions
 from connectors.mysql.statements import Statements
 from verifier.digest import MODULUS, Digest
 from verifier.errors import Forbidden, Permanent
@@ -27,11 +28,10 @@ from verifier.features import Feature
 from verifier.keyrange import ALL, KeyRange
 from verifier.look import Look, Publishes, Role, Row
 from verifier.multiset import MULTISET_MAX, HashCounts
-from verifier.packed import PackedDigests
 from verifier.policy import Limits
 from verifier.ports import Answer, Explanation, Identity
 from verifier.position import Position
-from verifier.table import Column, Family, Key, Scheme, Table, TableName, Value
+from verifier.table import Column, Family, Key, Scheme, Table, TableName
 
 T = TypeVar("T")
 
@@ -129,8 +129,8 @@ class MysqlReplica:
 
         def read(session: Session) -> Digest:
             if table.scheme is Scheme.CLIENT:
-                rows = self._texts(session, statements, table, within, joined=joined)
-                return hashing.summed(map(hashing.hasher(table, joined=joined), rows))
+                with rows_read(session, statements, within, joined=joined) as read_here:
+                    return hashing.summed(map(hashing.hasher(table, joined=joined), read_here))
             rows, total = session.one(*statements.digest(within))
             return Digest(int(rows), _whole(table, int(total or 0)) % MODULUS)
 
@@ -141,7 +141,8 @@ class MysqlReplica:
 
         def read(session: Session) -> Mapping[int, int]:
             if table.scheme is Scheme.CLIENT:
-                return hashing.counted(table, map(hashing.hasher(table), self._texts(session, statements, table, ALL)))
+                with rows_read(session, statements, ALL) as rows:
+                    return hashing.counted(table, map(hashing.hasher(table), rows))
             found = session.all(*statements.multiset())
             if len(found) > MULTISET_MAX:
                 raise Permanent(f"{table.name} has more than {MULTISET_MAX:,} different rows, too many to count each")
@@ -153,17 +154,8 @@ class MysqlReplica:
         statements = self.statements(table)
 
         def read(session: Session) -> Mapping[Key, int]:
-            if table.scheme is Scheme.CLIENT:
-                return self._hashed_here(session, statements, table, within)
-            count, packed = session.one(*statements.packed(within))
-            rows, data = int(count), bytes(packed or b"")
-            if statements.whole:
-                _complete(table, rows, len(data) // 16, len(data) % 16)
-                return PackedDigests.whole(data)
-            texts, hashes = statements.unpack(data)
-            _complete(table, rows, len(texts))
-            keys = [statements.key_of(one) for one in texts]
-            return _beside(table, keys, hashes)
+            read_by = hashed_here if table.scheme is Scheme.CLIENT else packed_there
+            return read_by(session, statements, table, within)
 
         return self._look(f"reading row digests of {table.name}", read)
 
@@ -260,43 +252,10 @@ class MysqlReplica:
                     raise Permanent(
                         f"several rows of {table.name} share their key ({named}); name a key that is unique"
                     )
-                texts = _texts_of(record[width if here else width + 1 :])
+                texts = texts_of(record[width if here else width + 1 :])
                 number = here(texts) if here else int.from_bytes(_hash_bytes(table, record[width]))
                 found[asked] = Row(dict(zip(names, texts, strict=False)), number, None)
         return found
-
-    def _texts(
-        self, session: Session, statements: Statements, table: Table, within: KeyRange, *, joined: bool = False
-    ) -> Iterable[tuple[Value, ...]]:
-        rows = session.all(*statements.texts(within, joined=joined))
-        if len(rows) > hashing.ROWS_MAX:
-            raise Permanent(f"a chunk of {table.name} has more than {hashing.ROWS_MAX} rows; use smaller chunks")
-        return map(_texts_of, rows)
-
-    def _hashed_here(self, session: Session, statements: Statements, table: Table, within: KeyRange) -> PackedDigests:
-        hash_of = hashing.hasher(table)
-        names = [column.name for column in table.columns]
-        places = [names.index(name) for name in table.key]
-
-        def key_of(row: Sequence[Value]) -> Key:
-            texts = [text for place in places if (text := row[place]) is not None]
-            if len(texts) != len(places):
-                raise _without_key(table)
-            return statements.key_of(texts)
-
-        rows = self._texts(session, statements, table, within)
-        found = ((key_of(row), hash_of(row)) for row in rows)
-        if statements.whole:
-            return hashing.packed(table, found)
-        keys, hashes = [], bytearray()
-        for key, value in found:
-            keys.append(key)
-            hashes += value.to_bytes(8)
-        return _beside(table, keys, bytes(hashes))
-
-
-def _beside(table: Table, keys: Sequence[Key], hashes: bytes) -> PackedDigests:
-    return PackedDigests.beside(list(zip(*keys, strict=True)) or [()] * len(table.key), hashes)
 
 
 def _system(session: Session) -> str:
@@ -310,40 +269,13 @@ def _system(session: Session) -> str:
     )
 
 
-def _texts_of(record: Record) -> tuple[Value, ...]:
-    return tuple(value.decode() if isinstance(value, bytes) else value for value in record)
-
-
 def _hash_bytes(table: Table, hexadecimal: str | bytes | None) -> bytes:
     if hexadecimal is None:
-        raise _too_large(table)
+        raise too_large(table)
     return bytes.fromhex(hexadecimal.decode() if isinstance(hexadecimal, bytes) else hexadecimal)
 
 
 def _whole(table: Table, total: int) -> int:
     if total >= TOO_LARGE:
-        raise _too_large(table)
+        raise too_large(table)
     return total
-
-
-def _complete(table: Table, rows: int, answered: int, rest: int = 0) -> None:
-    """The server only warns when it cuts a packed value off, and leaves out what has no hash or no key."""
-    if rows != answered or rest:
-        if any(column.nullable for column in table.key_columns()):
-            raise _without_key(table)
-        raise Permanent(
-            f"only {answered} of {rows} row digests of a chunk of {table.name} came back: a row is larger than the "
-            "server's max_allowed_packet, or the chunk is; raise it, or use smaller chunks"
-        )
-
-
-def _without_key(table: Table) -> Permanent:
-    named = ", ".join(table.key)
-    return Permanent(f"rows of {table.name} have NULL in their key ({named}); name a key that is never NULL")
-
-
-def _too_large(table: Table) -> Permanent:
-    return Permanent(
-        f"a row of {table.name} has no hash: its text is larger than the server's max_allowed_packet; raise it, or "
-        "exclude the large column"
-    )

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import pymysql
 from pymysql import converters
-from pymysql.cursors import Cursor
+from pymysql.cursors import Cursor, SSCursor
 from sqlalchemy import event
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import DisconnectionError
@@ -47,9 +47,18 @@ class PatientConnection(_Connection):
         self._read_timeout = seconds
 
     def close(self) -> None:
-        """Again is harmless: the driver closes by itself when the connection is lost, and the pool closes too."""
+        """Again is harmless: the driver closes by itself when the connection is lost, and the pool closes too. An
+        answer that was not read to its end is forgotten: reading the rest would be the driver's way."""
+        if (answer := self._answer()) is not None:
+            answer.unbuffered_active = False
         if self.open:
             super().close()
+
+    @property
+    def answering(self) -> bool:
+        """An answer that is read as it comes has not ended."""
+        answer = self._answer()
+        return answer is not None and bool(answer.unbuffered_active)
 
     @property
     def number(self) -> int:
@@ -62,6 +71,10 @@ class PatientConnection(_Connection):
         """The version with which the server greeted."""
         untyped: Any = self
         return str(untyped.server_version)
+
+    def _answer(self) -> Any:
+        """The driver's latest result, whose type its stubs do not have; None before the first."""
+        return getattr(self, "_result", None)
 
 
 class Sessions:
@@ -176,6 +189,16 @@ class Session:
             cursor.execute(sql, tuple(parameters))
             return list(cursor.fetchall())
 
+    @contextmanager
+    def stream(self, sql: str, parameters: Sequence[object] = ()) -> Iterator[Iterator[Record]]:
+        """The rows of `all` as they come, one at a time: the server waits for whoever takes them. Whoever stops before
+        the last one ends the connection, and so the statement and its snapshot."""
+        with self._open(SSCursor) as cursor:
+            cursor.execute(sql, tuple(parameters))
+            yield iter(cursor.fetchone, None)
+            if self._driver.answering:
+                self._drop()
+
     def named(self, sql: str) -> list[dict[str, Any]]:
         """Rows by column name in lower case, of statements whose columns differ between versions."""
         with self._open() as cursor:
@@ -216,9 +239,9 @@ class Session:
         self.run("commit")
 
     @contextmanager
-    def _open(self) -> Iterator[Cursor]:
+    def _open(self, kind: type[Cursor] = Cursor) -> Iterator[Cursor]:
         """A cursor. After a failure in the middle of an answer the connection cannot be used again."""
-        cursor = self._driver.cursor()
+        cursor = self._driver.cursor(kind)
         try:
             yield cursor
         except (pymysql.ProgrammingError, pymysql.IntegrityError, pymysql.DataError, pymysql.NotSupportedError):

@@ -6,17 +6,15 @@ Ranges are tuple comparisons written out (`connectors.mysql.keys`). A chunk's di
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
-from connectors.client.hashing import ROWS_MAX
 from connectors.mysql import keys as by_key
 from connectors.mysql.canonical import fixed_text, row_text
 from connectors.mysql.expressions import Quote, number_of, row_hash, value_text
 from verifier.encoding import TEXTS
-from verifier.errors import Permanent
 from verifier.keyrange import ALL, KeyRange
 from verifier.multiset import MULTISET_MAX
-from verifier.table import Column, Family, Key, Scheme, Table
+from verifier.table import Family, Key, Scheme, Table
 
 Statement = tuple[str, list[object]]
 
@@ -64,11 +62,12 @@ class Statements:
         counted = f"select {self._hash()} as h, count(*) as n from {self._source()}{where} group by h"
         return f"{counted} order by h limit {MULTISET_MAX + 1}", values
 
-    def texts(self, within: KeyRange, *, joined: bool = False) -> Statement:
+    def texts(self, within: KeyRange, *, joined: bool = False, rows_max: int | None = None) -> Statement:
         """Every row of the range, each column as text, or the fields of fixed alphabet as one (`joined`:
-        `connectors.client.hashing.joinable`); at most one more row than may be."""
+        `connectors.client.hashing.joinable`); at most `rows_max`."""
         where, values = self._range(within, nulls=True)
-        return f"select {self._texts(joined=joined)} from {self._source()}{where} limit {ROWS_MAX + 1}", values
+        limit = "" if rows_max is None else f" limit {int(rows_max)}"
+        return f"select {self._texts(joined=joined)} from {self._source()}{where}{limit}", values
 
     def boundary(self, after: Key | None, rows: int) -> Statement:
         """At most one row: the texts of the key columns of the row `rows` rows on."""
@@ -93,8 +92,9 @@ class Statements:
                 values,
             )
 
-    def unpack(self, packed: bytes) -> tuple[list[tuple[str, ...]], bytes]:
-        """The texts of keys and the hashes, in one order, of a packed value that is not whole."""
+    def unpack(self, packed: bytes) -> tuple[list[tuple[str, ...]], bytes] | None:
+        """The texts of keys and the hashes, in one order, of a packed value that is not `whole`; None if it was cut
+        off inside a record."""
         found: list[tuple[str, ...]] = []
         hashes = bytearray()
         at = 0
@@ -105,9 +105,7 @@ class Statements:
             for _ in self._keys:
                 end = at + 4 + int.from_bytes(packed[at : at + 4])
                 if end > len(packed):
-                    raise Permanent(
-                        f"the packed digests of a chunk of {self._table.name} were cut off; use smaller chunks"
-                    )
+                    return None
                 texts.append(packed[at + 4 : end].decode())
                 at = end
             found.append(tuple(texts))
@@ -159,15 +157,11 @@ class Statements:
         """The table. A user's condition knows columns by their names on the leader."""
         stored = self._table.stored
         table = f"{self._quote(stored.schema)}.{self._quote(stored.name)}"
-        renamed = [c for c in self._table.columns if c.stored != c.name] if self._table.where is not None else []
+        if self._table.where is None:
+            return f"{table} as walked"
+        # Case counts in no column's name here, and two of one name would be refused.
+        renamed = [c for c in self._table.columns if c.stored.lower() != c.name.lower()]
         if not renamed:
             return f"{table} as walked"
-        names = [
-            *_distinct(self._table.columns, self._quote),
-            *(f"t.{self._quote(c.stored)} as {self._quote(c.name)}" for c in renamed),
-        ]
-        return f"(select {', '.join(names)} from {table} as t) as walked"
-
-
-def _distinct(columns: Collection[Column], quote: Quote) -> list[str]:
-    return [f"t.{quote(c.stored)}" for c in columns]
+        names = ", ".join(f"t.{self._quote(c.stored)} as {self._quote(c.name)}" for c in renamed)
+        return f"(select t.*, {names} from {table} as t) as walked"
