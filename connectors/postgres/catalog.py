@@ -39,6 +39,10 @@ _FAMILIES = {
 }
 _KINDS = {"e": Family.ENUM, "r": Family.RANGE, "m": Family.RANGE, "c": Family.COMPOSITE}  # pg_type.typtype
 
+# From version 18 on `attnotnull` is also true of a constraint that is not valid yet, beside rows that hold NULL.
+NEVER_NULL = """(a.attnotnull and not exists (select from pg_constraint nn where nn.conrelid = a.attrelid
+    and nn.contype = 'n' and nn.conkey = array[a.attnum] and not nn.convalidated))"""
+
 _TABLES = """
 select n.nspname, c.relname, c.relkind in ('r', 'p') from pg_class c join pg_namespace n on n.oid = c.relnamespace
 where c.relkind in ('r', 'p', 'v', 'm', 'f') and not c.relispartition and c.relpersistence <> 't'
@@ -67,7 +71,7 @@ where c.relkind in ('r', 'p', 'v', 'm', 'f')
 """
 
 # A domain is followed down to the type it rests on; its own modifier stays, as numeric(12,2) under a domain.
-_COLUMNS = """
+_COLUMNS = f"""
 with recursive base(rel, attnum, typ, modifier) as (
     select attrelid, attnum, atttypid, atttypmod from pg_attribute
     where attrelid = any(%s::oid[]) and attnum > 0 and not attisdropped
@@ -76,7 +80,7 @@ with recursive base(rel, attnum, typ, modifier) as (
     from base b join pg_type t on t.oid = b.typ where t.typtype = 'd'
 )
 select b.rel::bigint, a.attname, t.typname, t.typnamespace = 'pg_catalog'::regnamespace, t.typtype::text,
-       t.typcategory::text, format_type(t.oid, b.modifier), not a.attnotnull, a.attgenerated::text,
+       t.typcategory::text, format_type(t.oid, b.modifier), not {NEVER_NULL}, a.attgenerated::text,
        case when l.collname <> 'default' then l.collname || case when l.collisdeterministic then '' else
             ' (nondeterministic)' end end
 from base b join pg_type t on t.oid = b.typ and t.typtype <> 'd'
@@ -86,7 +90,7 @@ order by b.rel, a.attnum
 """
 
 # The primary key, else the unique index over not-null columns with the fewest columns, the oldest of those.
-_KEYS = """
+_KEYS = f"""
 select distinct on (i.indrelid) i.indrelid::bigint,
        array(select a.attname::text from unnest(i.indkey::int2[]) with ordinality as k(attnum, place)
              join pg_attribute a on a.attrelid = i.indrelid and a.attnum = k.attnum
@@ -96,7 +100,7 @@ where i.indrelid = any(%s::oid[]) and i.indisunique and i.indisvalid and i.indim
   and i.indexprs is null
   and not exists (select from unnest(i.indkey::int2[]) with ordinality as k(attnum, place)
                   join pg_attribute a on a.attrelid = i.indrelid and a.attnum = k.attnum
-                  where k.place <= i.indnkeyatts and not a.attnotnull)
+                  where k.place <= i.indnkeyatts and not {NEVER_NULL})
 order by i.indrelid, i.indisprimary desc, i.indnkeyatts, i.indexrelid
 """
 

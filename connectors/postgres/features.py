@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from connectors.postgres.expressions import Quote
@@ -70,6 +71,13 @@ join pg_attribute a on a.attrelid = f.adrelid and a.attnum = f.adnum
 order by 1, 2, 3
 """
 
+# A text, or a number that may stand in brackets, and nothing after it but its type.
+_CONSTANT = re.compile(
+    r"""(?:'([^']*)'|\((-?\d+(?:\.\d+)?)\)|(-?\d+(?:\.\d+)?))"""
+    r"""(?:::(?:\w+|"[^"]+")(?:\.(?:\w+|"[^"]+"))?(?: (?:precision|varying))?(?:\(\d+(?:,-?\d+)?\))?"""
+    r"""(?: with(?:out)? time zone)?(?:\[\])*)*"""
+)
+
 # The largest value comes from an index or is not asked for.
 _SEQUENCE = """
 select n.nspname, c.relname, s.seqincrement, s.seqmin, s.seqmax, s.seqcycle,
@@ -134,13 +142,9 @@ def portable_default(expression: str | None) -> str | None:
     if expression is None or expression == "sequence":
         return expression
     text = expression.strip()
-    if text.startswith("'"):
-        end = text.find("'", 1)
-        quoted, rest = text[1:end], text[end + 1 :]
-        return quoted if rest == "" or rest.startswith("::") else None
     if text in ("true", "false"):
         return "1" if text == "true" else "0"
     if text in ("now()", "CURRENT_TIMESTAMP"):
         return "now"
-    bare = text.partition("::")[0].strip("()")
-    return bare if bare.removeprefix("-").replace(".", "", 1).isdigit() else None
+    constant = _CONSTANT.fullmatch(text)
+    return None if constant is None else next(found for found in constant.groups() if found is not None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from connectors.postgres.catalog import family
+from connectors.postgres.catalog import NEVER_NULL, family
 from connectors.postgres.keys import ORDERED_BY_COLLATION
 from connectors.postgres.session import Session
 from verifier.table import Column, Family, Table, TableName
@@ -17,7 +17,7 @@ _BY_BYTES = ("C", "POSIX")
 _ABSENT: Order = ("no such column",)
 
 # As `catalog` chooses a table's key, for all tables that may be read; domains are followed down to their type.
-_KEYS = """
+_KEYS = f"""
 with recursive rests_on(typ, base) as (
     select oid, oid from pg_type where typtype <> 'd'
     union all select t.oid, r.base from pg_type t join rests_on r on r.typ = t.typbasetype where t.typtype = 'd'
@@ -27,7 +27,7 @@ with recursive rests_on(typ, base) as (
     where i.indisunique and i.indisvalid and i.indimmediate and i.indpred is null and i.indexprs is null
       and not exists (select from unnest(i.indkey::int2[]) with ordinality as k(attnum, place)
                       join pg_attribute a on a.attrelid = i.indrelid and a.attnum = k.attnum
-                      where k.place <= i.indnkeyatts and not a.attnotnull)
+                      where k.place <= i.indnkeyatts and not {NEVER_NULL})
     order by i.indrelid, i.indisprimary desc, i.indnkeyatts, i.indexrelid
 )
 select n.nspname, c.relname, a.attname, t.typname, t.typnamespace = 'pg_catalog'::regnamespace, t.typtype::text,

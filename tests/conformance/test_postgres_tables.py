@@ -4,13 +4,16 @@ their columns. On one server, with exact answers."""
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 
 import pytest
-from fixtures.databases import Database
+from fixtures.databases import Database, fresh_name
+from fixtures.servers import Servers
 
 from connectors.postgres.expressions import RowForm
 from connectors.postgres.features import portable_default, sequence_problem
+from connectors.postgres.keyorders import all_keyed
 from connectors.postgres.replica import Options, PostgresReplica
 from verifier.digest import EMPTY, Digest
 from verifier.errors import Forbidden, Permanent
@@ -118,6 +121,12 @@ def test_every_statement_keeps_to_the_condition(database: Database, replica: Pos
     columns = tuple(replace(c, name="v", source="remark") if c.name == "remark" else c for c in stored.columns)
     for condition, wanted in CONDITIONS:
         keeps_to(replica, replace(stored, columns=columns, where=condition), {(number,) for number in wanted})
+    kept = columns[:2]  # the others are left out of the comparison, and still known to a condition
+    keeps_to(
+        replica, replace(stored, columns=kept, where="v like '1%' and trueup_k > 11"), {(n,) for n in range(12, 20)}
+    )
+    database.sql("alter table c add column v text")  # and the leader's name is another column's here
+    keeps_to(replica, replace(stored, columns=kept, where="v = '7'"), {(7,)})
 
 
 def keeps_to(replica: PostgresReplica, table: Table, keys: set[tuple[int]]) -> None:
@@ -172,6 +181,30 @@ def test_a_named_key_that_is_null_somewhere_hides_no_row(database: Database, rep
             replica.row_digests(table, ALL)
 
 
+def test_a_constraint_that_is_not_valid_yet_makes_no_key(postgres_server: Servers) -> None:
+    """PostgreSQL 18: NOT NULL ... NOT VALID, beside rows that hold NULL. No range has them."""
+    database = Database(postgres_server(18), fresh_name())
+    database.cluster.sql(f'create database "{database.name}"')
+    database.sql(
+        "create table loose (u text unique, n int, v int); insert into loose values (null, 1, 1), ('b', 2, 2);"
+        "alter table loose add constraint told not null u not valid; alter table loose alter n set not null"
+    )
+    with closing(PostgresReplica("leader", database.url, Options(role=Role.LEADER))) as replica:
+        loose = replica.table(named("loose"))
+        assert (loose.key, loose.column("u").nullable, loose.column("n").nullable) == ((), True, False)
+        assert replica.digest(replace(loose, key=("u",)), ALL).value.rows == 2
+        upper = KeyRange(("a",), None)
+        assert replica.digest(replace(loose, key=("u",)), upper).value.rows == 1
+        assert replica.digest(replace(loose, key=("u",)), KeyRange(None, ("a",))).value.rows == 1
+        with replica.sessions.borrow("listing keys") as session:
+            assert all_keyed(session) == []
+            database.sql("delete from loose where u is null; alter table loose validate constraint told")
+            assert [one.name for one in all_keyed(session)] == [named("loose")]
+        loose = replica.table(named("loose"))
+        assert (loose.key, loose.column("u").nullable) == (("u",), False)
+    database.cluster.sql(f'drop database "{database.name}"')
+
+
 def keys_of(table: Table) -> list[tuple[int | str, ...]]:
     return [(i,) if table.key == ("id",) else (str(i), i) for i in range(1, 10)]
 
@@ -181,7 +214,7 @@ create schema other; create table other.ref (a int, b int, primary key (a, b));
 create table t (
   id bigserial primary key, a int default 5, b int default -1, s text default 'it''s', u text default 'x' not null,
   n numeric(4,2) default 1.50, at timestamptz default now(), e int generated always as (a + 1) stored,
-  ok bool default true,
+  ok bool default true, mixed float8 default 5::float8 + random(),
   constraint refers foreign key (a, b) references other.ref (a, b) deferrable, constraint positive check (a > 0)
 );
 create unique index whole on t (s, u) include (a); create index part on t (a desc) where b > 0;
@@ -209,6 +242,7 @@ def test_indexes_constraints_defaults_and_sequences_are_told(database: Database,
         Feature("at", "default", "now()", "now"),
         Feature("e", "default", "generated as (a + 1)"),
         Feature("ok", "default", "true", "1"),
+        Feature("mixed", "default", "((5)::double precision + random())"),
         Feature("id", "sequence", "bigint by 1 from 1 to 9223372036854775807"),
     }
     assert replica.features(named("nowhere")) == ()
@@ -261,6 +295,10 @@ def test_what_may_not_be_read_is_not_told_and_breaks_nothing(database: Database)
         (None, None), ("sequence", "sequence"), ("'a'::text", "a"), ("'a''b'::text", None), ("'{}'::jsonb", "{}"),
         ("(-5)", "-5"), ("0.5::double precision", "0.5"), ("false", "0"), ("CURRENT_TIMESTAMP", "now"),
         ("lower('x'::text)", None), ("('now'::text)::date", None), ("ARRAY[1]", None), ("1 + 1", None),
+        ("'a'::text || x", None), ("((5)::double precision + random())", None), ("'1'::text = x", None),
+        ("'a'::character varying(20)", "a"), ("(5)::numeric(10,2)", "5"), ("'{}'::integer[]", "{}"),
+        ("'2024-01-01'::timestamp(3) without time zone", "2024-01-01"), ("'x'::\"My\".\"Kind\"", "x"), ("''", ""),
+        ("'a'::text AND true", None), ("-0.5", "-0.5"), ("('-1'::integer)::bigint", None), ("5 - now()", None),
     ],
 )  # fmt: skip
 def test_defaults_as_any_engine_says_them(expression: str | None, said: str | None) -> None:
