@@ -237,6 +237,27 @@ def test_a_named_key_that_is_not_unique_is_no_match(shop: TrioDatabase, trueup: 
     assert "share their key" in run.report["tables"][0]["reason"]
 
 
+def test_a_subscriber_that_lost_its_key_and_holds_rows_twice_is_no_match(shop: TrioDatabase, trueup: Program) -> None:
+    """Read as they lie, the sides come in another order: no row may hide behind the other one of its key."""
+    shop.leader.sql("create table copied (id int primary key, v text)")
+    shop.leader.sql("insert into copied values (2, 'b'), (1, 'a'), (3, 'c')")
+    shop.leader.sql("create table twice (like copied including all); insert into twice table copied")
+    shop.subscriber.sql("create table copied (id int, v text); create table twice (like copied)")
+    shop.subscriber.sql("insert into copied values (1, 'wrong'), (2, 'b'), (3, 'c'), (1, 'a')")
+    shop.subscriber.sql("insert into twice values (1, 'a'), (2, 'b'), (3, 'c'), (3, 'c'), (1, 'a'), (2, 'b')")
+    run = trueup("audit", *servers(shop, "subscriber"), "--format", "json")
+    assert run.code == 4, run.out
+    found = by_table(run.report)
+    for table, rows in (("copied", 4), ("twice", 6)):
+        entry = found[table, "subscriber"]
+        assert (entry["verdict"], entry["rows"]) == ("unverified", {"leader": 3, "follower": rows})
+        assert "share their key" in entry["reason"]
+        assert {"object": "key", "what": "key", "leader": "id", "follower": None}.items() <= next(
+            one for one in entry["schema"] if one["what"] == "key"
+        ).items()
+    assert found["orders", "subscriber"]["verdict"] == found["items", "subscriber"]["verdict"] == "match"
+
+
 def test_a_password_in_a_url_is_seen_nowhere(shop: TrioDatabase, trueup: Program) -> None:
     words = servers(shop, "subscriber")
     secrets = [shop.trio.leader.password, shop.trio.subscriber.password]
