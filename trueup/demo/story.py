@@ -5,14 +5,16 @@ from __future__ import annotations
 
 import json
 import time
+from collections import Counter
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from config.settings import Settings
 from dashboards.report.html import page
 from reconciler.applying import Step
+from reconciler.policy import Mode
 from reconciler.repair import State
 from reconciler.repairing import approve
 from trueup.audit.inline import shown
@@ -27,6 +29,7 @@ from trueup.demo.workload import Shop
 from verifier.drift import Drift
 from verifier.errors import TrueupError
 from verifier.invariant import Standing
+from verifier.lag import HopLag
 from verifier.table import Key, TableName
 
 _PATIENCE_SECONDS = 40.0
@@ -85,11 +88,16 @@ class Demo:
             self._until(lambda: all(group.journal.scans.oldest(names).values()), "the first scan")
             rate = (shop.changes - before) / max(0.1, time.monotonic() - at)
             note(f"{len(names)} tables compared on 2 followers; the shop changes {rate:,.0f} rows/s")
-        self._until(lambda: group.lag.told(time.time())[0] != (), "the first look at lag")
-        followers, hops = group.lag.told(time.time())
-        for lag in (*hops, *followers):
-            seconds = "?" if lag.seconds is None else f"{lag.seconds:.2f} s"
-            self.tell.line(f"lag of {lag.hop:<11} {seconds:>8}   {lag.state.value}")
+        told: list[HopLag] = []
+
+        def known() -> bool:
+            followers, hops = group.lag.told(time.time())
+            told[:] = [*hops, *followers]
+            return len(followers) == len(group.world.followers) and all(lag.seconds is not None for lag in told)
+
+        self._until(known, "the first look at lag")
+        for lag in told:
+            self.tell.line(f"lag of {lag.hop:<11} {lag.seconds:>6.2f} s   {lag.state.value}")
         self._nothing_else(group, set())
 
     def _damage(self, servers: Servers, group: GroupRuntime) -> dict[tuple[TableName, Key], Drift]:
@@ -136,8 +144,10 @@ class Demo:
         with self.tell.step("planning repairs: compare-and-set on fresh rows, nothing is written yet") as note:
             self._until(lambda: len(repairs.listed(State.PLANNED)) >= len(planted), "the plans")
             ids = [record.repair.id for record in repairs.listed(State.PLANNED)]
+            # Before they are approved, for then the daemon applies them at once: as if the policy were to approve them.
+            dry = replace(repair_policy(group.settings, dry_run=True), mode=Mode.APPLY)
+            preview = service.apply(time.time(), policy=dry, actor=ACTOR)
             approve(service.casebook(), ids, actor=ACTOR, now=time.time(), note="approved by the demo")
-            preview = service.apply(time.time(), policy=repair_policy(group.settings, dry_run=True), actor=ACTOR)
             note(f"{len(ids)} repairs approved")
         for taken in preview:
             if taken.step is Step.PREVIEW:
@@ -164,14 +174,20 @@ class Demo:
         self._nothing_else(group, set())
 
     def _events(self, group: GroupRuntime) -> None:
+        path = self.folder / "events.jsonl"
+        kinds: Counter[str] = Counter()
+
+        def sent() -> bool:
+            """All of them: the last, of the broken invariant, is noted a moment after it was found."""
+            if group.journal.outbox.pending_count() or not path.exists():
+                return False
+            kinds.clear()
+            kinds.update(json.loads(line)["type"] for line in path.read_text().splitlines())
+            return any(".invariant." in kind for kind in kinds)
+
         with self.tell.step("sending the events") as note:
-            self._until(lambda: group.journal.outbox.pending_count() == 0, "the outbox to be empty")
-            path = self.folder / "events.jsonl"
-            kinds: dict[str, int] = {}
-            for line in path.read_text().splitlines():
-                kind = json.loads(line)["type"]
-                kinds[kind] = kinds.get(kind, 0) + 1
-            note(f"{sum(kinds.values())} CloudEvents in {path}")
+            self._until(sent, "the events to be sent")
+            note(f"{kinds.total()} CloudEvents in {path}")
         for kind, count in sorted(kinds.items()):
             self.tell.line(f"{count:3}  {kind}")
 
