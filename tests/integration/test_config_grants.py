@@ -1,20 +1,18 @@
-"""The rights that `trueup init` writes down, given on real servers: enough to read, not enough to write."""
+"""The rights that `trueup init` writes down, given on a real server: enough to read, not enough to write.
+
+Those of MariaDB and MySQL: `test_stream_credentials`.
+"""
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Iterator
 
 import psycopg
-import pymysql
 import pytest
 from fixtures.databases import Database
-from fixtures.mysql_servers import PairDatabase
 
-from connectors.mysql.replica import MysqlReplica, Options
 from connectors.postgres.rights import identifier
 from trueup.bootstrap.granting import granted
-from verifier.look import Role
 
 PASSWORD = "only4tests"
 
@@ -65,32 +63,3 @@ def test_the_granted_rights_are_enough_and_not_more(database: Database, role: st
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
             writer.execute("truncate before")
     assert database.sql("select id from before union all select id from sales.t") == [(1,), (5,), (6,)]
-
-
-def test_of_mariadb_and_mysql_as_well(pair_database: PairDatabase) -> None:
-    name, pair = pair_database.name, pair_database.pair
-    user = f"r_{name}"[:32]
-    url = pair.leader.url(name, user=user, password="unused")
-    pair_database.sql("create table t (id int primary key)", "insert into t values (1)")
-    rights = granted(url, {"f": url}, [f"{name}.*"], decodes=True)
-    try:
-        for line in rights.splitlines():
-            if line and not line.startswith("--"):
-                pair.leader.sql(line.partition(";  --")[0])
-        pair.leader.sql(f"alter user {user}@'%' {pair.leader.identified} account unlock")
-        pair.caught_up()
-        for server, role in ((pair.leader, Role.LEADER), (pair.replica, None)):
-            replica = MysqlReplica("it", server.url(name, user=user), Options(role=role))
-            try:
-                assert [str(one) for one in replica.tables(["*"])] == [f"{name}.t"]
-                replica.position()
-                assert replica.identity().engine == server.engine
-            finally:
-                replica.close()
-        login = {"host": "127.0.0.1", "port": pair.leader.port, "user": user, "password": pair.leader.password}
-        with contextlib.closing(pymysql.connect(**login, database=name)) as reader, reader.cursor() as cursor:
-            with pytest.raises(pymysql.err.OperationalError, match="denied"):
-                cursor.execute("delete from t")
-            cursor.execute("show master status")
-    finally:
-        pair.leader.sql(f"drop user {user}@'%'")

@@ -140,6 +140,8 @@ def test_an_idle_leader_is_caught_up_and_stays_so(served: Served) -> None:
             assert daemon.metric("trueup_replication_state", follower=follower, state="caught_up") == 1
             assert daemon.metric("trueup_replication_lag_seconds", follower=follower) == 0
         assert daemon.metric("trueup_stream_state", state="caught_up") == 1
+        served.leader.sql("insert into orders values (6000, 'new', 1, null)")
+        served.world.caught_up()
         served.subscription.pause()
         for order in (6001, 6002, 6003):
             served.leader.sql("insert into orders values (%s, 'new', 1, null)", (order,))

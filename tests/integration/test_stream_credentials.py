@@ -3,10 +3,12 @@ nothing is lost once that was done."""
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable, Iterator
 from urllib.parse import urlsplit
 
+import pymysql
 import pytest
 from fixtures.databases import Database
 from fixtures.following import stream_of
@@ -15,6 +17,7 @@ from fixtures.mysql_servers import PairDatabase
 from connectors.binlog.stream import BinlogStream
 from connectors.mysql.replica import MysqlReplica, Options
 from connectors.pgoutput.stream import PgoutputStream
+from trueup.bootstrap.granting import granted
 from verifier.change import Batch, Cause
 from verifier.errors import Forbidden, Permanent, Temporary, TrueupError
 from verifier.look import Role
@@ -144,3 +147,33 @@ def test_a_password_of_a_binlog_reader_that_was_changed_and_a_log_that_was_purge
     stream.close()
     leader.close()
     server.sql(f"drop user {login}")
+
+
+@pytest.mark.mysql
+def test_the_rights_that_init_prints_are_enough_to_read_and_no_more(pair_database: PairDatabase) -> None:
+    name, pair = pair_database.name, pair_database.pair
+    user = f"r_{name}"[:32]
+    url = pair.leader.url(name, user=user, password="unused")
+    pair_database.sql("create table t (id int primary key)", "insert into t values (1)")
+    rights = granted(url, {"f": url}, [f"{name}.*"], decodes=True)
+    try:
+        for line in rights.splitlines():
+            if line and not line.startswith("--"):
+                pair.leader.sql(line.partition(";  --")[0])
+        pair.leader.sql(f"alter user {user}@'%' {pair.leader.identified} account unlock")
+        pair.caught_up()
+        for server, role in ((pair.leader, Role.LEADER), (pair.replica, None)):
+            replica = MysqlReplica("it", server.url(name, user=user), Options(role=role))
+            try:
+                assert [str(one) for one in replica.tables(["*"])] == [f"{name}.t"]
+                replica.position()
+                assert replica.identity().engine == server.engine
+            finally:
+                replica.close()
+        login = {"host": "127.0.0.1", "port": pair.leader.port, "user": user, "password": pair.leader.password}
+        with contextlib.closing(pymysql.connect(**login, database=name)) as reader, reader.cursor() as cursor:
+            with pytest.raises(pymysql.err.OperationalError, match="denied"):
+                cursor.execute("delete from t")
+            cursor.execute("show master status")
+    finally:
+        pair.leader.sql(f"drop user {user}@'%'")
