@@ -1,5 +1,5 @@
-"""A key that rows share, as on a follower that lost its primary key: no packed value, point or row of any engine hides one
-of them, whichever side has the row more, and in whatever order it walks its heap."""
+"""A key that rows share, as on a follower that lost its primary key: no packed value, point or row of any engine hides
+one of them, whichever side has the row more, and in whatever order it walks its heap."""
 
 from __future__ import annotations
 
