@@ -32,6 +32,9 @@ _BASES = {
     "decimal": "numeric",
 }
 
+_OF_EXTENSIONS = frozenset({"citext", "hstore", "ltree"})
+"""The catalog names their schema, too, which may be any."""
+
 _FAMILIES = {
     Family.INTEGER: "integer",
     Family.BOOLEAN: "boolean",
@@ -122,6 +125,8 @@ def of_column(column: Column, schema: Mapping[str, object] | None = None) -> Typ
         return Type("")
     base = (found["base"] + found["rest"]).strip().lower()
     known = _BASES.get(base, base)
+    if (unqualified := base.rpartition(".")[2]) in _OF_EXTENSIONS:
+        known = unqualified
     modifiers = tuple(int(number) for number in (found["modifiers"] or "").split(",") if number.strip())
     array = bool(found["array"])
     if not array and known not in KNOWN and column.family in _FAMILIES:

@@ -171,3 +171,17 @@ def test_postgresql(declared: str, value: object, modes: Modes, told: object) ->
             postgres(declared, value, modes)
     else:
         assert postgres(declared, value, modes) == told
+
+
+@pytest.mark.parametrize(
+    ("declared", "value", "told"),
+    [
+        ("public.citext", "CiText", "CiText"),
+        ('"Own".ltree', "a.b", "a.b"),
+        ("ext.hstore", {"k": "v", "n": None}, '"k"=>"v", "n"=>NULL'),
+        ("public.citext[]", ["a"], "{a}"),
+        ("shop.mood", "sad", UNKNOWN),
+    ],
+)
+def test_types_of_extensions_are_known_in_whatever_schema_they_are(declared: str, value: object, told: object) -> None:
+    assert postgres(declared, value, Modes(hstore="map")) == told
