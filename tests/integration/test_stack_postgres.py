@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
-from fixtures.databases import Database, TrioDatabase
+from fixtures.audit_program import valid
+from fixtures.databases import Database, TrioDatabase, fresh_name
 from fixtures.servers import VERSIONS, Servers, binaries_of
 
 from connectors.embedded import Cluster, Workspace, pause_replay, resume_replay, standby_of
+from trueup.audit.progress import Silent
+from trueup.audit.request import Request
+from trueup.bootstrap.auditing import Plan, open_audit
+from trueup.bootstrap.servers import Address
 
 pytestmark = pytest.mark.postgres
 
@@ -15,6 +22,40 @@ def test_every_supported_version_starts_and_says_so(versioned_server: Cluster) -
     (number,) = versioned_server.sql("select current_setting('server_version_num')::int / 10000")[0]
     assert number == versioned_server.binaries.version
     assert number in VERSIONS
+
+
+def test_an_audit_of_every_supported_version_names_the_planted_row_alone(
+    versioned_database: Database, tmp_path: Path
+) -> None:
+    leader, copy = versioned_database, Database(versioned_database.cluster, fresh_name())
+    leader.cluster.sql(f'create database "{copy.name}"')
+    try:
+        for one in (leader, copy):
+            one.sql("create table equal (id int primary key, v numeric(8, 2), at timestamptz, doc jsonb)")
+            one.sql("create table other (name text, n bigint, v text, primary key (name, n))")
+            one.sql("insert into equal select g, g / 3.0, 'epoch', '{\"a\": 1}' from generate_series(1, 500) g")
+            one.sql("insert into other select 'k' || g % 7, g, 'v' || g from generate_series(1, 500) g")
+        copy.sql("update other set v = 'planted' where n = 77")
+        plan = Plan("g", Address("leader", leader.url), (Address("copy", copy.url),), Request(), tmp_path / "j.db")
+        opened = open_audit(plan, run=None, watcher=Silent(), stop=lambda: False)
+        try:
+            report = valid(opened.audit.run(opened.audit.begin(None)))
+        finally:
+            opened.close()
+    finally:
+        leader.cluster.sql(f'drop database "{copy.name}" with (force)')
+    assert report["leader"]["server_version"].partition(".")[0] == str(leader.cluster.binaries.version)
+    equal, other = sorted(report["tables"], key=lambda entry: str(entry["table"]))
+    assert (equal["verdict"], equal["scheme"], equal["rows"]) == ("match", "native", {"leader": 500, "follower": 500})
+    assert (other["verdict"], other["scheme"]) == ("drift", "native")
+    (row,) = other["rows_drifted"]
+    assert (row["kind"], row["key"], row["columns"], row["evidence"], row["method"]) == (
+        "mismatched",
+        {"name": "k0", "n": 77},
+        {"v": {"leader": "v77", "follower": "planted"}},
+        "proven",
+        "snapshot",
+    )
 
 
 @pytest.mark.parametrize("version", [13, 17])
