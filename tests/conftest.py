@@ -20,8 +20,9 @@ _TESTS = Path(__file__).parent
 pytest_plugins = [
     "fixtures.servers",  # pg_trio, postgres_server, versioned_server: PostgreSQL, started once per session
     "fixtures.databases",  # database, trio_database: a fresh database for one test
+    "fixtures.parallel_apply",  # parallel_database: PostgreSQL 18, whose subscriber applies in parallel
     "fixtures.mysql_servers",  # mariadb_pair, mysql_pair: a leader with a replica each, started once per session
-    "fixtures.typed_servers",  # typed_servers: a table with a column of every type, on every engine that hashes in SQL
+    "fixtures.typed_servers",  # typed_servers: a table with a column of every type, on every engine
     "fixtures.network",  # proxy: a TCP proxy that stops, hangs, cuts and delays
     "fixtures.connect_server",  # connect_server: answers as Kafka Connect does
     "fixtures.kafka",  # kafka_stack, schema_registry: broker, Kafka Connect with Debezium, started once per session
