@@ -1,4 +1,5 @@
-"""Rows of every column type through the connectors of MariaDB and MySQL: what is told is what the server prints.
+"""Rows of every column type through the connectors of MariaDB and MySQL: what is told is what the server prints
+and hashes.
 
 MariaDB with the settings that `trueup connector` gives, in JSON; MySQL with the connector's own defaults, in Avro with
 a schema registry.
@@ -6,11 +7,11 @@ a schema registry.
 
 from __future__ import annotations
 
-import time
 from contextlib import closing
 
 import pytest
 from fixtures.databases import fresh_name
+from fixtures.debezium_values import Rows, present, told_by, untold
 from stack.debezium import avro
 from stack.mysql_servers import ADMIN, MysqlPair
 from stack.native import KafkaStack
@@ -27,10 +28,8 @@ from connectors.debezium.template_binlog import binlog_connector, server_id
 from connectors.kafka.confluent import ConfluentConsumer
 from connectors.kafka.stream import KafkaStream
 from connectors.mysql.replica import MysqlReplica, Options
-from verifier.canonical import differing_columns
-from verifier.change import Transaction
 from verifier.look import Role
-from verifier.table import Family, Key, TableName
+from verifier.table import Key, TableName
 
 pytestmark = [pytest.mark.kafka, pytest.mark.mysql]
 
@@ -71,9 +70,7 @@ def database(pair: MysqlPair) -> tuple[str, TableName]:
     return name, TableName(name, "t")
 
 
-def told(
-    pair: MysqlPair, stack: KafkaStack, name: str, prefix: str, read: Read | None
-) -> dict[Key, dict[str, str | None]]:
+def told(pair: MysqlPair, stack: KafkaStack, name: str, prefix: str, read: Read | None) -> Rows:
     """The rows as inserts of a running connector tell them."""
     leader = MysqlReplica("leader", pair.leader.url(name), Options(role=Role.LEADER))
     table = leader.table(TableName(name, "t"))
@@ -81,42 +78,22 @@ def told(
     source = BinlogSource(pair.leader.engine == "mariadb", leader.position, lambda: (leader.position(),) * 2)
     decoder = Decoder(prefix, modes, {table.name: table}.get, source, read)
     stream = KafkaStream(ConfluentConsumer(stack.bootstrap, "values"), decoder, prefix)
-    stream.start({}, None)
-    beats, deadline = 0, time.monotonic() + 60
-    while stream.poll(changes_max=1000, seconds_max=0.2).read_through is None:
-        beats += 1
-        pair.leader.sql(f"insert into beat values ({beats})", database=name)
-        assert time.monotonic() < deadline, "the connector tells nothing"
+    present(stream, lambda beats: pair.leader.sql(f"insert into beat values ({beats})", database=name))
     with pair.leader.session(name) as cursor:
         cursor.execute("set time_zone = '+00:00'")
         for row in ROWS:
             cursor.execute(f"insert into t values {row}")
-    found: list[Transaction] = []
-    while len(found) < len(ROWS):
-        batch = stream.poll(changes_max=1000, seconds_max=0.5)
-        found += [one for one in batch.transactions if one.changes or one.blind]
-        assert time.monotonic() < deadline, found
-    stream.close()
+    found = told_by(stream, len(ROWS))
     leader.close()
-    assert [one.blind for one in found] == [()] * len(ROWS)
-    return {change.key: dict(change.after or {}) for one in found for change in one.changes}
+    return found
 
 
-def check(pair: MysqlPair, name: str, rows: dict[Key, dict[str, str | None]]) -> dict[Key, set[str]]:
-    """What was told differs from what the server prints in no column; which columns were not told, by key."""
+def check(pair: MysqlPair, name: str, rows: Rows) -> dict[Key, set[str]]:
+    """Which columns were not told, by key; all others as the server prints and hashes them."""
     leader = MysqlReplica("leader", pair.leader.url(name), Options(role=Role.LEADER))
-    table = leader.table(TableName(name, "t"))
-    looked = leader.rows(table, list(rows)).value
+    found = untold(leader, leader.table(TableName(name, "t")), rows)
     leader.close()
-    assert looked.keys() == rows.keys()
-    untold = {}
-    for key, row in rows.items():
-        seen = {column: looked[key].values[column] for column in row}
-        assert dict(differing_columns(table, seen, row)) == {}
-        exact = {column.name for column in table.columns if column.family not in (Family.FLOAT, Family.JSON)}
-        assert {c: v for c, v in row.items() if c in exact} == {c: v for c, v in seen.items() if c in exact}
-        untold[key] = {column.name for column in table.columns} - row.keys()
-    return untold
+    return found
 
 
 MOMENTS = {"da", "dt", "dt3", "dt6", "ts", "ts3", "ts6"}
