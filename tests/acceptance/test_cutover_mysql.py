@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +36,25 @@ def cutover(trueup: Program, shop: PairDatabase) -> Ended:
     return trueup("audit", "--cutover", *servers, *words)
 
 
+@contextmanager
+def writing(shop: PairDatabase) -> Iterator[None]:
+    """Somebody goes on writing on the leader until the block ends."""
+    stop = threading.Event()
+
+    def go_on() -> None:
+        with shop.pair.leader.session(shop.name) as cursor:
+            while not stop.wait(0.03):
+                cursor.execute("update orders set amount = amount + 1 where id = 1")
+
+    thread = threading.Thread(target=go_on)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join(10)
+
+
 def checks(run: Ended, on: str = "replica") -> dict[str, dict[str, Any]]:
     return {check["id"]: check for check in run.report["cutover"]["checks"] if check["on"] == on}
 
@@ -55,16 +77,30 @@ def test_go_and_each_trap(shop: PairDatabase, tmp_path: Path) -> None:
     shop.sql("insert into customers (name) values ('d')", "delete from customers where name = 'd'")
     shop.pair.caught_up()
     shop.plant("alter table customers auto_increment = 4")
-    run = cutover(trueup, shop)
+    shop.pair.hold()
+    try:
+        run = cutover(trueup, shop)
+    finally:
+        shop.pair.release()
     assert run.code == 1, (run.out, run.err)
     found = checks(run)
     failed = {name for name, check in found.items() if check["result"] == "fail"}
-    assert failed >= {"rows", "row-counts", "indexes", "constraints", "triggers", "views", "sequences"}
+    assert failed >= {"rows", "row-counts", "indexes", "constraints", "triggers", "views", "sequences", "replication"}
     assert {name for name, check in found.items() if check["result"] == "unknown"} == set()
     assert f"alter table `{shop.name}`.`customers` auto_increment = 5" in found["sequences"]["todo"]
+    assert "the sql thread does not run" in found["replication"]["detail"]
 
 
-def test_a_leader_that_moves_and_a_replica_that_failed(shop: PairDatabase, tmp_path: Path) -> None:
+def test_a_leader_that_moves_proves_nothing(shop: PairDatabase, tmp_path: Path) -> None:
+    with writing(shop):
+        run = cutover(Program(tmp_path, {}), shop)
+    assert run.code == 4, (run.out, run.err)
+    assert run.report["cutover"]["verdict"] == "no-go"
+    assert checks(run, "leader")["leader-still"]["result"] == "unknown"
+    assert {check["result"] for check in checks(run).values()} == {"pass"}, "nothing is amiss on the replica"
+
+
+def test_a_restore_drill_against_a_leader_that_stands_and_one_that_moved_on(shop: PairDatabase, tmp_path: Path) -> None:
     trueup = Program(tmp_path, {})
     at = trueup("position", "--leader", shop.leader_url).out.split()[-1]
     words = ["--leader", shop.leader_url, "--follower", f"backup={shop.replica_url}", "--table", f"{shop.name}.*"]
