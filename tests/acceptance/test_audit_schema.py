@@ -303,16 +303,21 @@ def test_views_parts_and_parents_are_compared_as_what_they_are(bare: Pair) -> No
             "create table parts (id int primary key, v text) partition by range (id);"
             "create table low partition of parts for values from (0) to (5);"
             "create table high partition of parts for values from (5) to (10);"
-            "insert into parts select i, 'v' from generate_series(1, 9) i"
+            "insert into parts select i, 'v' from generate_series(1, 9) i;"
+            "create extension file_fdw; create server files foreign data wrapper file_fdw;"
+            "create foreign table f (id int, v text) server files "
+            "options (program 'printf \"1,x\\n2,y\\n\"', format 'csv')"
         )
     bare.follower.sql(
         "update t set v = 'x' where id = 3; refresh materialized view kept;"
+        "alter foreign table f options (set program 'printf \"1,x\\n2,z\\n\"');"
         "update parts set v = 'x' where id in (2, 7); update child set v = 'x'"
     )
-    words = ("--table", "*", "--table", "public.seen", "--table", "kept")
-    found = bare.entries(*words, "--key", "public.seen=id", "--key", "public.kept=id", code=1)
+    words = ("--table", "*", "--table", "public.seen", "--table", "kept", "--table", "f")
+    keys = ("--key", "public.seen=id", "--key", "public.kept=id", "--key", "public.f=id")
+    found = bare.entries(*words, *keys, code=1)
     assert {name: sorted(row["key"]["id"] for row in entry["rows_drifted"]) for name, entry in found.items()} == {
-        "t": [3], "seen": [3], "kept": [3], "parent": [], "child": [1], "parts": [2, 7],
+        "t": [3], "seen": [3], "kept": [3], "parent": [], "child": [1], "parts": [2, 7], "f": [2],
     }  # fmt: skip
     assert {row["method"] for row in found["seen"]["rows_drifted"]} == {"snapshot"}
     assert found["seen"]["remarks"] == [
