@@ -11,6 +11,7 @@ from pathlib import Path
 from config.settings import Group, Settings
 from connectors.journal.opening import Journal, open_journal
 from connectors.postgres.apply import PostgresRepairSink
+from connectors.postgres.replica import PostgresReplica
 from reconciler.applying import Step, Taken
 from reconciler.events import Announcer
 from reconciler.policy import Mode
@@ -20,7 +21,7 @@ from reconciler.repairing import Planned, decide
 from trueup.bootstrap import lease
 from trueup.bootstrap.group import announced_by, book_of, repair_policy
 from trueup.bootstrap.groups import chosen
-from trueup.bootstrap.servers import Servers, open_group_servers
+from trueup.bootstrap.watching import Watched, open_watched, settled
 from trueup.clock import SystemClock
 from trueup.pool import Pool
 from trueup.services.group import GroupWorld
@@ -34,6 +35,7 @@ _LOOK_SECONDS = 30.0
 _APPLY = "apply"
 _APPLY_SECONDS = 600.0
 _PAGE = 500
+_NOT_WRITTEN = "trueup writes to logical subscribers of PostgreSQL alone; the repair's event tells what to write"
 
 
 @dataclass(slots=True)
@@ -42,7 +44,7 @@ class Repairing:
 
     settings: Settings
     group: Group
-    servers: Servers
+    servers: Watched
     journal: Journal
     pool: Pool
     world: GroupWorld
@@ -124,12 +126,13 @@ class Repairing:
 
     def apply(self, follower: str, *, dry_run: bool, actor: str) -> list[Taken]:
         """What is approved, within the policy's budgets. A person applies: modes below `approve` do not forbid it."""
-        if self.servers.followers[follower].identity().role is not Role.SUBSCRIBER:
-            return []
         service = self._service(follower)
         policy = repair_policy(self.group, dry_run=dry_run)
         if policy.mode is Mode.OFF:
             raise Misconfigured(f"group {self.group.name!r}: repair.mode is off; nothing is ever written")
+        if not service.writable():
+            approved = self.journal.repairs.listed(State.APPROVED, follower=follower, limit=_PAGE)
+            return [Taken(one.repair, Step.HELD, _NOT_WRITTEN) for one in approved]
         return service.apply(time.time(), policy=replace(policy, mode=Mode.APPROVE), actor=actor)
 
     def undo(self, ids: Sequence[str], *, dry_run: bool, actor: str, note: str) -> list[Taken]:
@@ -183,7 +186,8 @@ class Repairing:
         if known is not None:
             return known
         sink = None
-        if self.servers.followers[follower].identity().role is Role.SUBSCRIBER:
+        replica = self.servers.followers[follower]
+        if isinstance(replica, PostgresReplica) and replica.identity().role is Role.SUBSCRIBER:
             address = next(one for one in self.group.followers if one.name == follower).repair_address()
             triggers = repair_policy(self.group).fire_triggers
             system = self.servers.leader.identity().system
@@ -211,11 +215,12 @@ def _judged(service: RepairService, verified: Verified) -> None:
 def open_repairing(config: Path | None, group: str | None) -> Iterator[Repairing]:
     """Open the group for the block. Misconfigured, Unreachable, Forbidden as for any command."""
     settings, wanted = chosen(config, group)
-    servers = open_group_servers(wanted)
+    servers = open_watched(wanted)
     pool = Pool(4)
     announcer = Announcer(settings.instance, wanted.name)
-    book = book_of(wanted, servers)
     try:
+        settled(wanted, servers)
+        book = book_of(wanted, servers)
         journal = open_journal(settings.journal.address(), wanted.name, announce_drift=announced_by(announcer, book))
     except BaseException:
         servers.close()
