@@ -11,6 +11,7 @@ import warnings
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from threading import Lock
+from time import monotonic, sleep
 from typing import Any
 
 from connectors.debezium.pending import Partition
@@ -106,7 +107,10 @@ def _confluent(servers: str, group: str, settings: Mapping[str, str]) -> Callabl
         try:
             wanted = [ck.ConsumerGroupTopicPartitions(group)]
             (asked,) = admin.list_consumer_group_offsets(wanted, request_timeout=_SECONDS).values()
-            told = asked.result(_SECONDS)
+            until = monotonic() + _SECONDS
+            while not asked.done() and told_by(admin, refusals, servers) is None and monotonic() < until:
+                sleep(0.02)
+            told = asked.result(0)
         except ck.KafkaException as error:
             if error.args[0].name() == "GROUP_ID_NOT_FOUND":
                 return {}

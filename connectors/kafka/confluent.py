@@ -71,7 +71,7 @@ class ConfluentConsumer:
         self._told = False
         self._extra = dict(settings or {})
         self._asking: AdminClient | None = None
-        self._assigned = False
+        self._assigned = self._met = self._ending = self._barred = False
         try:
             self._consumer = ck.Consumer(
                 {**configured(servers, group, self._extra), "error_cb": self._on_error}, logger=_log
@@ -80,22 +80,26 @@ class ConfluentConsumer:
             raise Misconfigured(f"kafka client refuses its settings: {error.args[0].str()}") from error
 
     def _on_error(self, error: ck.KafkaError) -> None:
+        if self._ending:
+            return
         if error.name() in _REFUSED:
             raise translated(error, self._servers)
-        if error.name() == "_ALL_BROKERS_DOWN":
+        self._barred = error.name() == "_SSL"
+        if self._barred or (error.name() == "_ALL_BROKERS_DOWN" and self._outage is None):
             self._outage = error.str()
 
     def partitions(self) -> Mapping[str, Sequence[int]]:
-        until, seconds = monotonic() + self._seconds_max, _ASKING_SECONDS
+        until, seconds, self._barred = monotonic() + self._seconds_max, _ASKING_SECONDS, False
         while True:
             try:
                 topics = self._consumer.list_topics(timeout=min(seconds, self._seconds_max)).topics
                 break
             except ck.KafkaException as error:
                 self._hear()
-                if error.args[0].name() not in _AWAY or monotonic() + seconds > until:
-                    raise translated(error.args[0], self._servers) from error
+                if error.args[0].name() not in _AWAY or self._barred or monotonic() + seconds > until:
+                    raise translated(error.args[0], self._servers, self._outage) from error
                 seconds *= 2
+        self._met = True
         return {name: sorted(topic.partitions) for name, topic in topics.items() if topic.error is None}
 
     def _hear(self) -> None:
@@ -105,6 +109,8 @@ class ConfluentConsumer:
             self._consumer.poll(0)
 
     def bounds(self, partitions: Collection[Partition]) -> Mapping[Partition, tuple[int, int]]:
+        if partitions and not self._met:
+            self.partitions()  # which notices that we are refused
         found = {}
         until = monotonic() + self._seconds_max
         for place in partitions:
@@ -209,6 +215,7 @@ class ConfluentConsumer:
             _log.warning("kafka: offsets for exporters not committed: %s", error.args[0].str())
 
     def close(self) -> None:
+        self._ending = True  # being refused is no hindrance
         self._consumer.close()
         self._asking = None
 
@@ -265,10 +272,10 @@ def told_by(admin: AdminClient, noted: Sequence[ck.KafkaError], servers: str) ->
     return next((translated(error, servers) for error in noted if error.name() in _REFUSED), None)
 
 
-def translated(error: ck.KafkaError, servers: str) -> Exception:
-    """The client's error as one of ours."""
+def translated(error: ck.KafkaError, servers: str, why: str | None = None) -> Exception:
+    """The client's error as one of ours; `why` says more of an outage."""
     if error.name() in _REFUSED:
         return Forbidden(f"kafka at {servers} refuses us: {error.str()}; check user, password and topic rights")
     if error.name() in _AWAY:
-        return Unreachable(f"kafka at {servers} does not answer ({error.str()}): is it running")
+        return Unreachable(f"kafka at {servers} does not answer ({why or error.str()}): is it running")
     return Temporary(f"kafka at {servers}: {error.str()}")

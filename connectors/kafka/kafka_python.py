@@ -7,9 +7,9 @@ for, and nobody answering is an outage.
 from __future__ import annotations
 
 import socket
+import ssl
 import warnings
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Mapping, Sequence
 from time import monotonic, sleep
 from typing import Any, TypeVar
 
@@ -27,6 +27,7 @@ with warnings.catch_warnings():  # the client reads its own schemas by a way tha
     from kafka.structs import OffsetAndMetadata
 
 _IDLE_SECONDS = 2.0
+_MEETING_SECONDS, _SECONDS = 1.0, 10.0
 _KNOWN = {**KafkaProducer.DEFAULT_CONFIG, **KafkaAdminClient.DEFAULT_CONFIG, **KafkaConsumer.DEFAULT_CONFIG}
 _REFUSED = (
     kafka_errors.SaslAuthenticationFailedError,
@@ -43,21 +44,81 @@ def options(settings: Mapping[str, str], client: type[Any]) -> dict[str, object]
     return {name: value for name, value in found.items() if name in client.DEFAULT_CONFIG or name not in _KNOWN}
 
 
-@contextmanager
-def ending() -> Iterator[Callable[..., Any]]:
-    """Makes the connections of a client, and ends them if it cannot be made: else each refusal left a thread behind."""
-    made: list[Any] = []
+class Connections:
+    """Makes the connections of a client, and notes why one was refused, which the client only logs. There is no public
+    way: without it a refusal is an outage."""
 
-    def connections(**settings: Any) -> Any:
-        made.append(KafkaNetClient(**settings))
-        return made[0]
+    def __init__(self, *, login: bool) -> None:
+        self._login = login
+        self._made: list[Any] = []
+        self._noted: list[Exception] = []
 
-    try:
-        yield connections
-    except BaseException:
-        for one in made:
+    def __call__(self, **settings: Any) -> Any:
+        client = KafkaNetClient(**settings)
+        self._made.append(client)
+        manager = getattr(client, "_manager", None)
+        get = getattr(manager, "get_connection", None)
+
+        def noting(*args: Any, **more: Any) -> Any:
+            assert get is not None
+            connection = get(*args, **more)
+            if hasattr(connection, "init_future"):
+                connection.init_future.add_errback(self._noted.append)
+            return connection
+
+        if manager is not None and get is not None:
+            manager.get_connection = noting
+        return client
+
+    def refusal(self) -> Exception | None:
+        """The latest one since the last call."""
+        found = [one for one in self._noted if isinstance(one, _REFUSED)]
+        hung_up = [one for one in self._noted if str(one).endswith("socket disconnected")]
+        self._noted.clear()
+        if not found and self._login and len(hung_up) > 1:
+            # Over TLS the client does not read what the broker said before it hung up.
+            found.append(kafka_errors.SaslAuthenticationFailedError("it hangs up while we log in"))
+        return found[-1] if found else None
+
+    def end(self) -> None:
+        """A client that could not be made would leave its thread behind."""
+        for one in self._made:
             one.close()
-        raise
+
+
+def made(client: Any, told: Mapping[str, object], seconds_max: float) -> tuple[Any, Connections]:
+    """Raises the client's own errors. Whoever is refused is told so soon, and not only when all patience is over."""
+    until, seconds = monotonic() + seconds_max, min(_MEETING_SECONDS, seconds_max)
+    while True:
+        connections = Connections(login=str(told.get("security_protocol", "")).startswith("SASL"))
+        try:
+            waits = {"bootstrap_timeout_ms": int(seconds * 1000), "kafka_client": connections}
+            return client(**{**told, **waits}), connections
+        except BaseException as error:
+            connections.end()
+            refusal = connections.refusal()
+            if refusal is not None:
+                raise refusal from error
+            if not isinstance(error, kafka_errors.KafkaTimeoutError) or monotonic() + seconds > until:
+                raise
+            seconds *= 2
+
+
+def _encryption(told: Mapping[str, object]) -> ssl.SSLContext | None:
+    """As the client makes it. Misconfigured if a file cannot be read."""
+    if told.get("security_protocol") not in ("SSL", "SASL_SSL"):
+        return None
+    files = {name: str(told[name]) if name in told else None for name in ("ssl_cafile", "ssl_certfile", "ssl_keyfile")}
+    try:
+        context = ssl.create_default_context(cafile=files["ssl_cafile"])
+        context.check_hostname = bool(told.get("ssl_check_hostname", True))
+        if files["ssl_certfile"] is not None:
+            password = str(told["ssl_password"]) if "ssl_password" in told else None
+            context.load_cert_chain(files["ssl_certfile"], files["ssl_keyfile"], password)
+    except OSError as error:  # wrong passwords and what is no PEM, too
+        named = ", ".join(name for name in files.values() if name is not None)
+        raise Misconfigured(f"kafka client cannot use {named}: {error.strerror or type(error).__name__}") from error
+    return context
 
 
 class KafkaPythonConsumer:
@@ -75,14 +136,13 @@ class KafkaPythonConsumer:
         self._settings = dict(settings or {})
         self._knock()
         try:
-            with ending() as connections:
-                self._consumer = KafkaConsumer(**self._configured(group, connections))
+            self._consumer, self._connections = made(KafkaConsumer, self._configured(group), seconds_max)
         except (TypeError, ValueError, AssertionError, OSError, kafka_errors.KafkaConfigurationError) as error:
             raise Misconfigured(f"kafka client refuses its settings: {error}") from error
         except kafka_errors.KafkaError as error:
             raise self._translated(error) from error
 
-    def _configured(self, group: str, connections: Callable[..., Any]) -> dict[str, object]:
+    def _configured(self, group: str) -> dict[str, object]:
         """What it was told, and what the stream needs, which wins."""
         return {
             "fetch_max_wait_ms": 100,
@@ -94,17 +154,20 @@ class KafkaPythonConsumer:
             "auto_offset_reset": "none",
             "isolation_level": "read_committed",
             "allow_auto_create_topics": False,
-            "bootstrap_timeout_ms": int(self._seconds_max * 1000),
-            "kafka_client": connections,
         }
 
     def _knock(self) -> None:
-        """Somebody must be there before the client is made: one whose constructor fails leaves its thread behind."""
-        reasons = []
+        """Somebody must be there before the client is made: it does not tell what kept it from coming in."""
+        reasons: list[str] = []
+        context = _encryption(options(self._settings, KafkaConsumer))
         for server in self._servers.split(","):
             host, _, port = server.strip().rpartition(":")
             try:
-                socket.create_connection((host.strip("[]"), int(port)), self._seconds_max).close()
+                with socket.create_connection((host.strip("[]"), int(port)), self._seconds_max) as door:
+                    if context is not None:
+                        context.wrap_socket(door, server_hostname=host.strip("[]")).close()
+            except ssl.SSLError as error:
+                reasons.append(f"no encrypted connection: {error}; check ssl_ca and security_protocol")
             except OSError as error:
                 reasons.append(str(error))
             except ValueError as error:
@@ -167,6 +230,9 @@ class KafkaPythonConsumer:
         if found:
             self._heard_at, self._told = monotonic(), False
             return Polled([_run((place.topic, place.partition), messages) for place, messages in found.items()])
+        refusal = self._connections.refusal()
+        if refusal is not None:
+            raise self._translated(refusal)
         self._check()
         return Polled((), (), self._ends())
 
@@ -223,9 +289,8 @@ class KafkaPythonConsumer:
 
 def admin_of(servers: str, settings: Mapping[str, str]) -> Any:
     """Raises the client's own errors."""
-    with ending() as connections:
-        told = {"client_id": "trueup", **options(settings, KafkaAdminClient)}
-        return KafkaAdminClient(**{**told, "bootstrap_servers": servers.split(","), "kafka_client": connections})
+    told = {"client_id": "trueup", **options(settings, KafkaAdminClient), "bootstrap_servers": servers.split(",")}
+    return made(KafkaAdminClient, told, _SECONDS)[0]
 
 
 def translated(error: Exception, servers: str) -> TrueupError:

@@ -26,7 +26,12 @@ from verifier.errors import Forbidden, Misconfigured, Permanent, Temporary, True
 
 Headers = list[tuple[str, str | bytes | None]]
 _log = logging.getLogger(__name__)
-_REFUSED = {"_AUTHENTICATION", "SASL_AUTHENTICATION_FAILED", "TOPIC_AUTHORIZATION_FAILED"}
+_REFUSED = {
+    "_AUTHENTICATION",
+    "SASL_AUTHENTICATION_FAILED",
+    "TOPIC_AUTHORIZATION_FAILED",
+    "CLUSTER_AUTHORIZATION_FAILED",  # brokers before 2.8 grant an idempotent producer by itself
+}
 _NO_TOPIC = {"UNKNOWN_TOPIC_OR_PART", "_UNKNOWN_TOPIC", "_UNKNOWN_PARTITION"}
 _LISTEN_SECONDS = 0.5
 _BYTES_MAX = 64_000_000

@@ -13,14 +13,19 @@ from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
 from connectors.embedded.cluster import free_port
+from stack.certificates import Certificates
 from stack.download import Jars
 from stack.java import JavaServer, java
 from stack.rest import ConnectRest
 from verifier.errors import Permanent
 
+PASSWORD = "right word"
+"""Of the user `trueup` at the secured listener."""
+
 
 class Broker:
-    """Listens on 127.0.0.1:`port`. Data and log in `home`."""
+    """Listens on 127.0.0.1:`port`, and on another port for those who log in over an encrypted connection. Data and log
+    in `home`."""
 
     def __init__(self, home: Path, jars: Jars, *, port: int | None = None) -> None:
         self.home = home
@@ -28,12 +33,20 @@ class Broker:
         self._jars = jars
         self._settings = home / "server.properties"
         home.mkdir(parents=True, exist_ok=True)
-        _write(self._settings, self._properties(free_port()))
+        self._secured_port = free_port()
+        self.certificates = Certificates.make(home)
+        _write(self._settings, {**self._properties(free_port()), **self._secured()})
         self.server = JavaServer(home, jars.libs, "kafka.Kafka", [self._settings])
 
     @property
     def bootstrap(self) -> str:
         return f"127.0.0.1:{self.port}"
+
+    @property
+    def secured(self) -> str:
+        """Where PLAIN lets the user `trueup` in, and SCRAM-SHA-256 whomever the broker was told of. A login lasts for a
+        second, then it is asked for anew."""
+        return f"127.0.0.1:{self._secured_port}"
 
     def start(self) -> None:
         """Format the storage the first time, then start; does not wait."""
@@ -68,10 +81,10 @@ class Broker:
             "process.roles": "broker,controller",
             "node.id": 1,
             "controller.quorum.voters": f"1@127.0.0.1:{controller}",
-            "listeners": f"PLAINTEXT://127.0.0.1:{self.port},CONTROLLER://127.0.0.1:{controller}",
-            "advertised.listeners": f"PLAINTEXT://127.0.0.1:{self.port}",
+            "listeners": f"PLAINTEXT://127.0.0.1:{self.port},SECURED://{self.secured},CONTROLLER://127.0.0.1:{controller}",
+            "advertised.listeners": f"PLAINTEXT://127.0.0.1:{self.port},SECURED://{self.secured}",
             "controller.listener.names": "CONTROLLER",
-            "listener.security.protocol.map": "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT",
+            "listener.security.protocol.map": "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,SECURED:SASL_SSL",
             "log.dirs": self.home / "data",
             "offsets.topic.replication.factor": 1,
             "offsets.topic.num.partitions": 1,
@@ -84,6 +97,20 @@ class Broker:
             # With the defaults a broker killed with -9 takes 16 to 18 s to come back, with these 5 s.
             "broker.heartbeat.interval.ms": 500,
             "broker.session.timeout.ms": 2000,
+        }
+
+    def _secured(self) -> dict[str, object]:
+        login, listener = "org.apache.kafka.common.security", "listener.name.secured"
+        return {
+            f"{listener}.sasl.enabled.mechanisms": "PLAIN,SCRAM-SHA-256",
+            f"{listener}.plain.sasl.jaas.config": f'{login}.plain.PlainLoginModule required user_trueup="{PASSWORD}";',
+            f"{listener}.scram-sha-256.sasl.jaas.config": f"{login}.scram.ScramLoginModule required;",
+            f"{listener}.scram-sha-256.connections.max.reauth.ms": 1000,
+            f"{listener}.ssl.keystore.type": "PEM",
+            f"{listener}.ssl.keystore.location": self.certificates.server,
+            f"{listener}.ssl.truststore.type": "PEM",
+            f"{listener}.ssl.truststore.location": self.certificates.ca,
+            f"{listener}.ssl.client.auth": "requested",
         }
 
 
