@@ -153,6 +153,7 @@ class CauseService:
         if through is None or (not asked and self._sampled is not None and self._sampled.covers(through)):
             return
         told: dict[str, tuple[Position, int]] = {}
+        reached: list[Position] = []
         for name, applier in self.appliers.items():
             log = self.logs.get(name)
             if applier.writer is None and log is None:
@@ -167,16 +168,16 @@ class CauseService:
             except Permanent as problem:
                 self._unread(name, problem)
                 continue
+            reached.append(position)
             if place is not None:
                 self._anchors.setdefault(name, Anchors()).add(place, position)
             if isinstance(mark, int) and mark:
                 told[name] = (position, mark)
-        if not told:
-            return
-        written = self.world.leader.position()
-        for name, (position, mark) in told.items():
-            self._samples.setdefault(name, Samples()).add(Sample(mark, position, written))
-        if all(position.covers(through) for position, _ in told.values()):
+        if told:
+            written = self.world.leader.position()
+            for name, (position, mark) in told.items():
+                self._samples.setdefault(name, Samples()).add(Sample(mark, position, written))
+        if reached and all(position.covers(through) for position in reached):
             self._sampled = through
 
     def _look_into(self, follower: str, table: TableName, drifts: list[Drift]) -> None:
