@@ -75,6 +75,10 @@ else:
     _Connection = pymysql.Connection  # generic for the type checker only
 
 
+class PartialJson(Exception):
+    """Of a document only its change was logged (binlog_row_value_options)."""
+
+
 class DumpConnection(_Connection):
     """The connection on which the binlog comes."""
 
@@ -146,7 +150,10 @@ class Reader:
         if got is None:
             raise Temporary("the leader ended the stream")
         self._note(got)
-        return _event(got)
+        try:
+            return _event(got)
+        except Exception as error:
+            return Unreadable(f"an event that cannot be read ({type(error).__name__})")
 
     def close(self) -> None:
         self._stream.close()
@@ -226,12 +233,17 @@ def xid_of(gtrid: bytes, bqual: bytes, format_id: int) -> bytes:
 def _rows(got: Any) -> Rows:
     mapped = got.table_map[got.table_id]
     columns = [_facts(column) for column in mapped.columns] if mapped.column_name_flag else None
-    return Rows(TableName(got.schema, got.table), got.table_id, columns, 1, lambda: _decoded(got))
+    read = _partial if isinstance(got, row_event.PartialUpdateRowsEvent) else lambda: _decoded(got)
+    return Rows(TableName(got.schema, got.table), got.table_id, columns, 1, read)
 
 
 def _facts(column: Any) -> ColumnFacts:
     labels = column.enum_values or column.set_values or ()
     return ColumnFacts(column.name, column.character_set_name, getattr(column, "fsp", 0), tuple(labels))
+
+
+def _partial() -> Sequence[Row]:
+    raise PartialJson
 
 
 def _decoded(got: Any) -> Sequence[Row]:
