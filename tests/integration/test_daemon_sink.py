@@ -32,10 +32,20 @@ groups:
       kafka: {{bootstrap_servers: "{bootstrap}", topic_prefix: {name}, connect_url: "{connect}", connector: {name},
                slot: dbz_{name}, publication: dbz_{name}}}
     scan: {{period: 2s}}
+    lag: {{warn: 2500ms, stalled: 4s}}
     repair: {{mode: approve}}
 """
 _HOT = (1, 2, 3)
-_QUIET = (250, 251, 9001)
+_ALTERED, _LOST = 252, 253
+_WRONG = {250: "mismatched", 251: "missing", 9001: "extra", _ALTERED: "mismatched", _LOST: "mismatched"}
+_TRIGGER = f"""
+create trigger misapply before update on orders for each row case new.id
+  when {_ALTERED} then set new.status = 'bent';
+  when {_LOST} then set new.status = old.status, new.amount = old.amount;
+  else set new.amount = new.amount;
+end case
+"""
+_CAUSES = {250: "rogue", 251: "rogue", 9001: "rogue", _ALTERED: "altered", _LOST: "lost"}
 
 
 @contextmanager
@@ -100,25 +110,24 @@ def test_planted_rows_are_proven_by_visibility_and_no_other_is_ever_named(
         follower.sql("update orders set amount = 0 where id = 250", database=database.name)
         follower.sql("delete from orders where id = 251", database=database.name)
         follower.sql("insert into orders values (9001, 'extra', 1)", database=database.name)
-        daemon.until(lambda: daemon.metric("trueup_drift_rows") == 3, "the planted rows")
-        assert told(file) == {
-            ("mismatched", 250, "proven", "visibility"),
-            ("missing", 251, "proven", "visibility"),
-            ("extra", 9001, "proven", "visibility"),
-        }
+        follower.sql(_TRIGGER, database=database.name)
+        database.sql(f"update orders set status = 'paid' where id in ({_ALTERED}, {_LOST})")
+        daemon.until(lambda: daemon.metric("trueup_drift_rows") == len(_WRONG), "the planted rows")
+        assert told(file) == {(kind, key, "proven", "visibility") for key, kind in _WRONG.items()}
+        daemon.until(lambda: None not in causes(file).values(), "why they drifted")
+        # Such a follower tells neither versions of its rows nor what came with which of the leader's transactions.
+        assert all(cause in (_CAUSES[key], "unknown") for key, cause in causes(file).items()), causes(file)
         for connector in (sink, name):  # the sink puts again what it had not committed, the source sends again
             kafka_stack.connect.rest.call("POST", f"/connectors/{connector}/restart?includeTasks=true")
             before = matched()
             daemon.until(lambda before=before: matched() >= before + 50, f"matches after {connector} was restarted")
-        assert {key for _, key, *_ in told(file)} == set(_QUIET)
-        daemon.until(
-            lambda: daemon.metric("trueup_replication_state", follower="copy", state="caught_up") == 1, "known lag"
-        )
+        assert {key for _, key, *_ in told(file)} == _WRONG.keys()
+        _lags(daemon, kafka_stack, file, sink)
         audited = trueup("audit", "--stream", "config", "--format", "json", "--config", file, seconds=120)
         assert audited.code == 1, audited
         (table,) = audited.json["tables"]
         assert {(one["key"]["id"], one["method"]) for one in table["rows_drifted"]} == {
-            (key, "visibility") for key in _QUIET
+            (key, "visibility") for key in _WRONG
         }
     without = trueup("audit", "--format", "json", "--config", file, seconds=120)
     assert (without.code, "--stream config" in without.json["tables"][0]["reason"]) == (4, True), without
@@ -126,7 +135,31 @@ def test_planted_rows_are_proven_by_visibility_and_no_other_is_ever_named(
     follower.sql(f"drop database {database.name}")
 
 
+def _lags(daemon: DaemonProcess, stack: KafkaStack, file: Path, sink: str) -> None:
+    """A sink that is paused lags, then stands still, and says that it is paused; one that goes on catches up."""
+
+    def is_(state: str) -> bool:
+        return daemon.metric("trueup_replication_state", follower="copy", state=state) == 1
+
+    daemon.until(lambda: is_("caught_up"), "known lag")
+    stack.connect.rest.call("PUT", f"/connectors/{sink}/pause")
+    daemon.until(lambda: is_("lagging"), "a paused sink that lags")
+    daemon.until(lambda: is_("stalled"), "a paused sink that stands still")
+    assert (daemon.metric("trueup_replication_lag_seconds", follower="copy") or 0) >= 4
+    lag = trueup("lag", "--seconds", "1", "--format", "json", "--config", file)
+    (copy,) = [hop for hop in lag.json["hops"] if hop["hop"] == "copy"]
+    assert (lag.code, copy["state"], copy["changes"] > 0) == (1, "lagging", True), lag
+    assert f"sink {sink}: paused" in copy["detail"]
+    stack.connect.rest.call("PUT", f"/connectors/{sink}/resume")
+    daemon.until(lambda: is_("caught_up"), "a sink that goes on")
+
+
 def told(file: Path) -> set[tuple[object, ...]]:
     done = trueup("drift", "--format", "json", "--config", file)
     assert done.code == 1, done
     return {(one["kind"], *map(int, one["key"].values()), one["evidence"], one["method"]) for one in done.json["drift"]}
+
+
+def causes(file: Path) -> dict[int, str | None]:
+    found = trueup("drift", "--format", "json", "--config", file).json["drift"]
+    return {int(next(iter(one["key"].values()))): one["cause"] for one in found}
