@@ -6,19 +6,20 @@ import argparse
 import sys
 from datetime import UTC, datetime
 
-from bench import cost, decode, live, machine, page, scale, since, speed, truth
+from bench import cost, decode, live, machine, page, scale, since, speed, startup, truth
 
 PARTS = (*speed.CONTESTS, "detect")
 
 
 def main(words: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    choices = [*PARTS, "truth", "scale", "decode", "since", "cost", "causes", []]
+    choices = [*PARTS, "truth", "scale", "decode", "since", "cost", "causes", "stack", []]
     parser.add_argument("part", nargs="*", choices=choices, help=f"what to measure (default: {', '.join(PARTS)})")
     parser.add_argument("--rows", type=int, default=3_000_000, help="rows of the audited table")
     parser.add_argument("--rounds", type=int, default=3, help="how often the audited and their rivals take turns")
     parser.add_argument("--seconds", type=float, default=60.0, help="how long the leader is busy, per stream")
     parser.add_argument("--keys", type=int, default=200_000, help="keys judged per method and follower, for truth")
+    parser.add_argument("--through", nargs="*", choices=truth.THROUGH, help="which followers, for truth (default: all)")
     parser.add_argument("--each", type=int, default=25, help="wrong applications of every kind, for causes")
     parser.add_argument("--rate", type=float, default=1_000.0, help="row changes per second beside them, for causes")
     parser.add_argument("--tables", type=int, default=5_000, help="tables of one audit, for scale")
@@ -30,7 +31,7 @@ def main(words: list[str] | None = None) -> int:
         if part in speed.CONTESTS:
             found = {part: _speed(speed.CONTESTS[part], told.rows, told.rounds)}
         elif part == "truth":
-            found = {part: _truth(told.keys)}
+            found = _truth(told.keys, told.through or list(truth.THROUGH))
         elif part == "causes":
             found = {part: _causes(told.each, told.rate)}
         elif part == "scale":
@@ -39,6 +40,8 @@ def main(words: list[str] | None = None) -> int:
             found = {part: _decode(told.events, told.rounds)}
         elif part == "since":
             found = {part: _since(told.rows, told.rounds)}
+        elif part == "stack":
+            found = {part: _stack(told.rounds)}
         elif part == "cost":
             found = {"servers": _cost(told.rows, told.seconds)}
         else:
@@ -72,9 +75,19 @@ def _causes(each: int, rate: float) -> str:
     return f"{page.table(truth.CAUSES, truth.causes(each, rate))}\n\n{_when(before)}"
 
 
-def _truth(keys: int) -> str:
+def _truth(keys: int, through: list[str]) -> dict[str, str]:
+    """A section for each way of following."""
+    found = {}
+    for one in through:
+        before = machine.load()
+        rows = page.table(truth.HEADER, truth.bench(keys, one))
+        found["truth" if one == "log" else f"truth-{one}"] = f"{rows}\n\n{keys:,} keys asked for. {_when(before)}"
+    return found
+
+
+def _stack(rounds: int) -> str:
     before = machine.load()
-    return f"{page.table(truth.HEADER, truth.bench(keys))}\n\n{_when(before)}"
+    return f"{page.table(startup.HEADER, startup.bench(rounds))}\n\n{_when(before)}"
 
 
 def _scale(tables: int, drifted: int) -> str:

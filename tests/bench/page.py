@@ -18,6 +18,10 @@ _TITLES = {
     "since": "What was touched since",
     "servers": "What the servers pay for it",
     "causes": "Why rows drifted",
+    "stack": "The stack's start",
+    "truth-kafka": "Truth, the stream through Kafka",
+    "truth-sink": "Truth on a follower that a sink feeds",
+    "truth-binlog": "Truth on replicas of MariaDB and MySQL",
 }
 """Sections that are written when they are first measured."""
 

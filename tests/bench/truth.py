@@ -17,8 +17,20 @@ HEADER = (
 )  # fmt: skip
 
 
-def bench(keys: int, seconds: float = 60.0) -> list[list[str]]:
-    """Rows of the table; CalledProcessError if a test fails, which says what was false or missed."""
+_TRUTH, _MYSQL = "test_truth.py", "test_truth_mysql.py"
+THROUGH = {
+    "log": f"{_TRUTH}::test_drift_is_exactly_what_differs",
+    "kafka": f"{_TRUTH}::test_through_kafka_while_the_connector_is_restarted",
+    "sink": f"{_TRUTH}::test_a_follower_that_a_sink_feeds",
+    "binlog": f"{_MYSQL}::test_drift_is_exactly_what_differs",
+}
+"""How followers are fed and followed: PostgreSQL's own replication, the same with the stream through Kafka, MariaDB fed
+by a sink, and replicas of MariaDB and MySQL."""
+
+
+def bench(keys: int, through: str, seconds: float = 60.0) -> list[list[str]]:
+    """Rows of the table, of one of `THROUGH`; CalledProcessError if a test fails, which says what was false or
+    missed."""
     with tempfile.TemporaryDirectory() as folder:
         output = Path(folder) / "truth.jsonl"
         wanted = {
@@ -26,7 +38,8 @@ def bench(keys: int, seconds: float = 60.0) -> list[list[str]]:
             "TRUEUP_TRUTH_SECONDS": str(seconds),
             "TRUEUP_TRUTH_OUTPUT": str(output),
         }
-        command = [sys.executable, "-m", "pytest", "-q", "--show-capture=no", str(_TESTS / "integration/test_truth.py")]
+        test = str(_TESTS / "integration" / THROUGH[through])
+        command = [sys.executable, "-m", "pytest", "-q", "-n0", "--show-capture=no", test]
         subprocess.run(command, env=os.environ | wanted, check=True, cwd=_TESTS.parent)
         return [_row(json.loads(line)) for line in output.read_text().splitlines()]
 

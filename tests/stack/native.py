@@ -79,11 +79,12 @@ class KafkaStack:
         follower: Cluster | MysqlServer,
         database: str,
         *,
+        name: str | None = None,
         more: Mapping[str, str] | None = None,
     ) -> str:
         """Register a JDBC sink that applies these topics of a connector `with_schemas()` to `database` of `follower`,
         whose tables exist, and wait until it runs; returns its name. For topics in Avro: `more=avro(registry)`."""
-        name = f"{self.prefix()}-sink"
+        name = name or f"{self.prefix()}-sink"
         self._sources[name] = None
         self.connect.rest.register(name, {**jdbc_sink(topics, follower, database), **(more or {})})
         return name
