@@ -9,7 +9,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
+from fixtures.databases import TrioDatabase
+from fixtures.mysql_servers import PairDatabase, fresh_database
+from fixtures.program import DaemonProcess, ok
 from fixtures.running import Served
+from stack.mysql_servers import MysqlPair, MysqlServer
+from stack.native import KafkaStack
 
 from connectors.embedded import Cluster
 
@@ -21,6 +27,39 @@ _BEAT = {
     "subscriber": "select s.subname, pg_replication_origin_progress(o.roname, false)::text,",
 }
 _SLOTS = "select slot_name::text, slot_type, active, wal_status, case when wal_status <> 'lost' then"
+
+
+_BINLOG_BEAT = {
+    "leader": ("show master status", "select @@global.gtid_binlog_pos"),
+    "replica": ("show all slaves status", "select @@global.gtid_slave_pos"),
+}
+_BINLOGS = ("show binary logs", "select binlog_gtid_pos(", "select @@global.expire")
+"""What the leader keeps is looked at once a minute."""
+_BINLOG = """\
+journal: journal.db
+http: {{listen: 127.0.0.1:0}}
+groups:
+  - name: shop
+    leader: {{url: "{leader}"}}
+    followers: [{{name: replica, url: "{replica}"}}]
+    tables: {{include: ["{database}.*"]}}
+    stream: {{kind: binlog}}
+    scan: {{period: 24h}}
+"""
+_KAFKA = """\
+journal: journal.db
+http: {{listen: 127.0.0.1:0}}
+groups:
+  - name: shop
+    leader: {{url: "{leader}"}}
+    followers: [{{name: standby, url: "{standby}"}}]
+    tables: {{include: [public.orders]}}
+    stream:
+      kind: kafka
+      kafka: {{bootstrap_servers: "{bootstrap}", topic_prefix: {name}, connect_url: "{connect}", connector: {name},
+               slot: dbz_{name}, publication: dbz_{name}}}
+    scan: {{period: 24h}}
+"""
 
 
 @contextmanager
@@ -58,6 +97,105 @@ def test_nothing_but_the_heartbeat_where_nothing_changes(served: Served) -> None
         assert _others(name, statements) == {}, name
         beats = sum(statements.values())
         assert 3 <= beats <= _SECONDS + 2, (name, statements)
+
+
+@pytest.mark.mysql
+def test_nothing_but_the_heartbeat_beside_a_binlog(mariadb_pair: MysqlPair, tmp_path: Path) -> None:
+    database = PairDatabase(mariadb_pair, fresh_database())
+    user = f"rest_{database.name}"
+    database.sql(
+        "create table orders (id int primary key, v int)", "insert into orders values (1, 1), (2, 2), (3, 3)",
+        f"create user {user}@'%' identified by 'x'", f"grant all on *.* to {user}@'%'",
+    )  # fmt: skip
+    mariadb_pair.caught_up()
+    servers = {"leader": mariadb_pair.leader, "replica": mariadb_pair.replica}
+    urls = {name: server.url(database.name, user=user, password="x") for name, server in servers.items()}
+    file = tmp_path / "trueup.yaml"
+    file.write_text(_BINLOG.format(**urls, database=database.name))
+    try:
+        with DaemonProcess(file) as daemon:
+            daemon.until_ready()
+            database.sql("update orders set v = v + 1")
+            daemon.until(lambda: (daemon.metric("trueup_touched_keys_verified_total") or 0) >= 3, "looks")
+            daemon.until_ready()
+            asked = _of_user(servers, user)
+            if any(_beside(name, asked[name]) for name in servers):
+                asked = _of_user(servers, user)  # what had just been changed had some aftermath
+    finally:
+        database.sql(f"drop user {user}@'%'")
+        database.drop()
+    for name, statements in asked.items():
+        assert _beside(name, statements) == {}, name
+        assert 3 <= statements[_BINLOG_BEAT[name][1]] <= _SECONDS + 2, (name, statements)
+
+
+def _of_user(servers: dict[str, MysqlServer], user: str) -> dict[str, Counter[str]]:
+    """Statements of this user while nobody wrote for some seconds."""
+    found: dict[str, Counter[str]] = {}
+    for server in servers.values():
+        server.quietly("set global log_output = 'TABLE'", "truncate mysql.general_log", "set global general_log = ON")
+    time.sleep(_SECONDS)
+    for name, server in servers.items():
+        server.quietly("set global general_log = OFF", "set global log_output = 'FILE'")
+        told = server.sql(
+            "select lower(convert(argument using utf8mb4)) from mysql.general_log "
+            "where command_type = 'Query' and user_host like %s",
+            (f"{user}[%",),
+        )
+        found[name] = Counter(" ".join(text.split()) for (text,) in told)
+    return found
+
+
+def _beside(name: str, asked: Counter[str]) -> dict[str, int]:
+    """Statements other than the heartbeat; what was asked once only is not asked again and again."""
+    found = {one: count for one, count in asked.items() if one not in _BINLOG_BEAT[name]}
+    return {one: count for one, count in found.items() if count > 1 or not one.startswith(_BINLOGS)}
+
+
+@pytest.mark.kafka
+@pytest.mark.postgres
+def test_nothing_but_positions_where_only_the_connector_writes(
+    trio_database: TrioDatabase, kafka_stack: KafkaStack, tmp_path: Path
+) -> None:
+    """The connector's heartbeat moves the leader's log, so it is asked each second what its publication holds; rows are
+    not."""
+    world, name, file = trio_database, kafka_stack.prefix(), tmp_path / "trueup.yaml"
+    world.leader.sql("create table orders (id int primary key, v int)")
+    world.leader.sql("insert into orders select g, g from generate_series(1, 100) g")
+    kafka_stack.adopt(name, world.trio.leader, world.name)
+    file.write_text(
+        _KAFKA.format(
+            leader=world.leader.url,
+            standby=world.standby.url,
+            name=name,
+            bootstrap=kafka_stack.bootstrap,
+            connect=kafka_stack.connect_url,
+        )
+    )
+    ok("connector", "register", "--create-heartbeat", "--wait", "60", "--config", file)
+    world.caught_up()
+    clusters = {"leader": world.trio.leader, "standby": world.trio.standby}
+    world.leader.sql(f"alter database \"{world.name}\" set log_statement = 'all'")
+    world.caught_up()
+    with DaemonProcess(file) as daemon:
+        daemon.until_ready()
+        world.leader.sql("update orders set v = v + 1")
+        daemon.until(lambda: (daemon.metric("trueup_touched_keys_verified_total") or 0) >= 100, "looks")
+        daemon.until_ready()
+        daemon.at_rest("trueup_touched_keys_verified_total")
+        starts = {one: cluster.log.stat().st_size for one, cluster in clusters.items()}
+        time.sleep(_SECONDS)
+        asked = {one: _asked(cluster, starts[one]) for one, cluster in clusters.items()}
+    for one, statements in asked.items():
+        assert not [text for text in statements if "orders" in text], (one, statements)
+        others = {text: count for text, count in statements.items() if not text.startswith(_BEAT[one])}
+        assert all(count <= _SECONDS + 2 for count in others.values()), (one, others)
+        assert len(others) <= (_OTHERS if one == "leader" else 0), (one, others)
+        assert 3 <= max(statements.values()) <= _SECONDS + 2, (one, statements)
+
+
+_OTHERS = 5
+"""Its position with what a look shows, what the publication holds, and its slots."""
 
 
 def _at_rest(served: Served, clusters: dict[str, Cluster]) -> dict[str, Counter[str]]:
