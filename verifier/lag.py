@@ -106,10 +106,16 @@ class LagTracker:
         if len(self._samples) > self._kept_max:
             self._samples = thinned(self._samples)
 
-    def follower_at(self, name: str, position: Position | None, at: float, fault: str = "") -> None:
-        """The follower had applied `position` when it was asked, at `at`; None with the `fault` if it did not say."""
+    def follower_at(
+        self, name: str, position: Position | None, at: float, fault: str = "", *, hindered: bool = False
+    ) -> None:
+        """The follower had applied `position` when it was asked, at `at`; None with the `fault` if it did not say. What
+        is `hindered` in its replication may tell less than before and has not gone back for that."""
         self._followers[name] = Seen(position, at, fault)
         if position is not None:
+            known = self._moves.get(name)
+            if hindered and known is not None and known.last is not None and not position.covers(known.last):
+                del self._moves[name]
             self._moves.setdefault(name, Moves()).at(position, at)
 
     def alive_at(self, at: float, fault: str = "") -> None:

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import psycopg
+from psycopg.pq import TransactionStatus
 from sqlalchemy import event
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import DisconnectionError
@@ -106,6 +107,8 @@ class Sessions:
             finally:
                 if driver.closed or driver.broken:
                     self._lost_at = time.monotonic()
+                    lent.invalidate()
+                elif driver.info.transaction_status == TransactionStatus.ACTIVE:  # Ctrl-C, in the midst of a question
                     lent.invalidate()
                 lent.close()
 

@@ -250,6 +250,25 @@ def test_a_statement_ends_at_its_limit_and_a_lock_is_not_waited_for(database: Da
     replica.close()
 
 
+def test_a_question_that_ctrl_c_ends_takes_its_connection_with_it(
+    database: Database, caplog: pytest.LogCaptureFixture
+) -> None:
+    replica = PostgresReplica("leader", database.url, Options(role=Role.LEADER, limits=Limits(connections=1)))
+    replica.position()
+
+
+    def interrupted() -> None:
+        with replica.sessions.borrow("asking") as session:
+            session._driver.pgconn.send_query(b"select pg_sleep(30)")
+            raise KeyboardInterrupt  # before anybody has begun to wait for the answer
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert replica.position() is not None
+    assert caplog.records == [], "the pool has nothing to complain of"
+    replica.close()
+
+
 def test_nothing_can_be_written_and_no_setting_survives(database: Database) -> None:
     database.sql(SCHEMA)
     replica = PostgresReplica("leader", database.url, Options(role=Role.LEADER, limits=Limits(connections=1)))

@@ -140,7 +140,13 @@ def test_an_idle_leader_is_caught_up_and_stays_so(served: Served) -> None:
             assert daemon.metric("trueup_replication_state", follower=follower, state="caught_up") == 1
             assert daemon.metric("trueup_replication_lag_seconds", follower=follower) == 0
         assert daemon.metric("trueup_stream_state", state="caught_up") == 1
+        # Without its worker a subscriber tells where its last commit was, which is behind what keepalives had told.
+        served.subscription.pause()
         served.leader.sql("insert into orders values (6000, 'new', 1, null)")
+        late = {"follower": "subscriber", "state": "lagging"}
+        daemon.until(lambda: daemon.metric("trueup_replication_state", **late) == 1, "a late subscriber")
+        assert daemon.metric("trueup_replication_state", follower="subscriber", state="rewound") == 0
+        served.subscription.resume()
         served.world.caught_up()
         served.subscription.pause()
         for order in (6001, 6002, 6003):

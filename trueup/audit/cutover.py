@@ -29,7 +29,7 @@ _ASK_EVERY_SECONDS = 2.0
 _POLL_SECONDS = 0.1
 _OF_THEIR_OWN = ("index", "unique", "check", "foreign key", "sequence")
 _STOP = (
-    "stop the application; alter system set default_transaction_read_only = on and reload; revoke what it writes with; "
+    "stop the application; make the leader read-only (the check of that name says how); revoke what it writes with; "
     "end the sessions that are left; then audit again"
 )
 
@@ -148,7 +148,7 @@ class Cutover:
         if first.mark == last.mark:
             detail = f"no transaction began, from {first.position.text()} to {last.position.text()}"
             return Check("leader-still", leader.name, what, Result.PASS, detail)
-        told = f"it went from {first.position.text()} to {last.position.text()} (mark {first.mark} to {last.mark})"
+        told = f"it went from {first.position.text()} to {last.position.text()}, and transactions began"
         written: dict[TableName, tuple[int, Written | None]] = {}
         for entry in entries:
             name = TableName.parse(entry["table"])

@@ -116,6 +116,8 @@ class WatchService:
     beats: Beating | None = None
     """The leader's time in a table, for followers without a position; None: there is none."""
     _standing: dict[str, Moves] = field(default_factory=dict)
+    _told: dict[str, Position | None] = field(default_factory=dict)
+    """By each follower, when it was asked last."""
     _written: Position | None = None
     """By the last tick that asked all that goes with it."""
     _views: int = 0
@@ -174,9 +176,18 @@ class WatchService:
         except (Temporary, Permanent) as problem:
             fault = str(problem)
         at = self.world.clock.now()
-        self.lag.observe(lambda tracker: tracker.follower_at(name, position, at, fault))
+        hindered = self._told_less(name, position)
+        self.lag.observe(lambda tracker: tracker.follower_at(name, position, at, fault, hindered=hindered))
         if position is not None and self.world.sight is not None:
             self.world.sight.latest(applied=(name, position))
+
+    def _told_less(self, name: str, position: Position | None) -> bool:
+        """Whether it tells an earlier position because its replication does not run. A subscriber without its worker
+        tells what its commits noted, and no more what keepalives had told beyond the last of them."""
+        before, self._told[name] = self._told.get(name), position
+        if position is None or before is None or position.covers(before):
+            return False
+        return bool(self.why(name))
 
     def _marked(self, name: str) -> bool:
         """A follower that shows a watermark: the leader's row is read before its own. Ticks that nobody counts up tell

@@ -271,6 +271,21 @@ def test_a_position_that_went_back_is_rewound_until_it_is_there_again() -> None:
     assert _followed(tracker, 5.0, 600, 600).state is CAUGHT_UP
 
 
+def test_a_follower_that_tells_less_because_it_is_hindered_did_not_go_back() -> None:
+    tracker = LagTracker(stalled_after=3.0)
+    _followed(tracker, 1.0, 500, 500)
+    tracker.leader_at(Lsn(600), 2.0)
+    tracker.follower_at("f", Lsn(300), 2.1, hindered=True)
+    (lag,) = tracker.followers(2.1)
+    assert lag.state is LAGGING
+    for second in range(3, 9):
+        tracker.leader_at(Lsn(600 + second), float(second))
+        tracker.follower_at("f", Lsn(300), second + 0.1, hindered=True)
+    assert tracker.followers(8.1)[0].state is STALLED
+    tracker.follower_at("f", Lsn(200), 8.5)
+    assert tracker.followers(8.5)[0].state is REWOUND
+
+
 def test_a_leader_whose_log_went_back_makes_nobody_rewound() -> None:
     tracker = LagTracker()
     _followed(tracker, 1.0, 500, 500)
