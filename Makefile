@@ -22,7 +22,7 @@ PYTEST := TRUEUP_REQUIRE_SERVERS=1 $(BIN)/python -m pytest
 SOME := || [ $$? -eq 5 ] # no test was chosen, which is none of the failures
 
 test: $(VENV)/.test servers check ## install what is missing, check the code, run every test on real servers
-	$(PYTEST) -n 2 --dist loadfile -m 'not slow' $(ARGS) $(SOME)
+	$(PYTEST) -n 2 --dist loadfile --no-loadscope-reorder -m 'not slow' $(ARGS) $(SOME)
 	$(PYTEST) -m slow $(ARGS) $(SOME)
 
 check: $(VENV)/.test ## style, types and import contracts, without tests

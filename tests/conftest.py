@@ -15,6 +15,7 @@ import pytest
 _REAL_SERVERS = ("acceptance", "integration")
 _WAITED = [r"not within \d", r"TimeoutExpired", r"in vain"]
 _NO_SECOND_CHANCE = ("truth", "killed", "live", "evidence", "standby", "apply", "interrupted")
+_LONGEST_FIRST = ("integration", "acceptance", "simulation", "conformance")
 _TESTS = Path(__file__).parent
 
 pytest_plugins = [
@@ -31,6 +32,13 @@ pytest_plugins = [
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files that wait for servers come first: the last files of two workers should be short ones."""
+
+    def place(item: pytest.Item) -> int:
+        folder = item.path.relative_to(_TESTS).parts[0]
+        return _LONGEST_FIRST.index(folder) if folder in _LONGEST_FIRST else len(_LONGEST_FIRST)
+
+    items.sort(key=place)
     for item in items:
         waits = item.path.relative_to(_TESTS).parts[0] in _REAL_SERVERS
         if waits and not any(word in item.path.stem for word in _NO_SECOND_CHANCE):
