@@ -94,7 +94,7 @@ def test_drift_on_a_subscriber_that_applies_in_parallel_is_exactly_what_differs(
     told = run.run()
     assert (told.trouble, told.false, told.missed) == ([], [], [])
     assert told.found == told.planted >= 8
-    assert told.disturbed["applied in parallel"] >= 2
+    assert told.disturbed["applied in parallel"] >= 1
     assert told.disturbed["pauses"] >= 1
     assert told.methods["visibility"] > told.methods.total() / 2
-    assert parallel_database.streamed() >= 2
+    assert parallel_database.streamed() >= 1
