@@ -256,7 +256,6 @@ def test_a_question_that_ctrl_c_ends_takes_its_connection_with_it(
     replica = PostgresReplica("leader", database.url, Options(role=Role.LEADER, limits=Limits(connections=1)))
     replica.position()
 
-
     def interrupted() -> None:
         with replica.sessions.borrow("asking") as session:
             session._driver.pgconn.send_query(b"select pg_sleep(30)")
