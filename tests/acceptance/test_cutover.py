@@ -138,7 +138,7 @@ def test_a_leader_that_moves_proves_nothing(shop: TrioDatabase, trueup: Program)
     still = check(run, "leader-still", "leader")
     assert still["result"] == "unknown"
     assert "public.orders: 1 rows written" in still["detail"]
-    assert "default_transaction_read_only" in still["todo"]
+    assert "make the leader read-only" in still["todo"]
 
 
 def test_what_others_do_is_no_movement(shop: TrioDatabase, trueup: Program) -> None:

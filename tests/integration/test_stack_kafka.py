@@ -117,5 +117,9 @@ def test_release_leaves_no_slot_behind(kafka_stack: KafkaStack, trio_database: T
     name = kafka_stack.capture(leader.cluster, leader.name, ["public.orders"])
     slots = "select slot_name from pg_replication_slots where database = %s"
     assert leader.sql(slots, (leader.name,)) == [(f"dbz_{name}",)]
+    deadline = time.monotonic() + 60  # one that is deleted while it begins makes its slot once more
+    while not leader.sql(f"{slots} and active", (leader.name,)):
+        assert time.monotonic() < deadline, "the connector does not read its slot"
+        time.sleep(0.1)
     kafka_stack.release(name)
     assert leader.sql(slots, (leader.name,)) == []
