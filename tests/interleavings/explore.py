@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Hashable
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Protocol
 
-from interleavings.model import See, World
+from interleavings.model import See, Shape, World
+from verifier.look import Publishes
 
 
 class Rule(Protocol):
@@ -68,6 +70,22 @@ def explore(world: World, rule: Rule, *, begin: int = 0) -> Explored:
                 visited.add(pair)
                 stack.append(pair)
     found.states = len(visited)
+    return found
+
+
+@cache
+def world(publishes: Publishes, chain: int, others: int, early: bool) -> World:
+    """Made once: every rule explores the same one."""
+    return World(Shape(publishes, chain, others, early))
+
+
+def explored(publishes: Publishes, shapes: tuple[tuple[int, int, bool], ...], *rules: Rule) -> Explored:
+    """Each rule in each world (chain, others, early), together."""
+    found = Explored()
+    for chain, others, early in shapes:
+        for rule in rules:
+            found = found + explore(world(publishes, chain, others, early), rule)
+    print(f"{publishes.name.lower()}, {rules[0]}: {found}")
     return found
 
 

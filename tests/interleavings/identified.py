@@ -15,6 +15,8 @@ from collections.abc import Hashable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from interleavings.gathering import Gathered, Gathering, unanswered
+from interleavings.reachable import reachable
 from verifier.change import Batch, Change, Operation, Transaction
 from verifier.gtid import Binlog, DomainGtids, GtidSet, Logged
 from verifier.look import Look, Publishes
@@ -81,16 +83,7 @@ class Servers:
 
     def __post_init__(self) -> None:
         none = (Step.NONE,) * (self.chain + self.others)
-        numbers = {State(none, none): 0}
-        self.states.append(State(none, none))
-        for state in self.states:  # grows while it is walked
-            following = []
-            for after in self._steps(state):
-                if after not in numbers:
-                    numbers[after] = len(self.states)
-                    self.states.append(after)
-                following.append(numbers[after])
-            self.successors.append(following)
+        self.states, self.successors = reachable(State(none, none), self._steps)
         for who in ("leader", "follower"):
             for what in Seen:
                 self.seen[who, what] = [self._see(state, who, what) for state in self.states]
@@ -149,20 +142,7 @@ def _with(steps: tuple[Step, ...], tx: int) -> tuple[Step, ...]:
 
 
 @dataclass(frozen=True, slots=True)
-class Gathered:
-    """Answers by question, sorted."""
-
-    answers: tuple[tuple[str, Held], ...] = ()
-
-    def get(self, name: str) -> Held | None:
-        return dict(self.answers).get(name)
-
-    def __getitem__(self, name: str) -> Held:
-        return dict(self.answers)[name]
-
-
-@dataclass(frozen=True, slots=True)
-class IdentifiedRule:
+class IdentifiedRule(Gathering):
     """DESIGN 3.1 with two positions on each side. Both looks come in any order, then the barrier, then the stream is
     read. `joins`: the stream starts at some moment, not at the beginning. `without` takes one condition away."""
 
@@ -171,16 +151,9 @@ class IdentifiedRule:
     prunes: bool = False
     without: str = ""
 
-    def start(self) -> Gathered:
-        return Gathered()
-
-    def sees(self, state: Hashable) -> tuple[Asked, ...]:
-        assert isinstance(state, Gathered)
-        return tuple(_ASKS[name] for name in self._next(state))
-
     def told(self, state: Hashable, what: Asked, answer: Any) -> Gathered:
         assert isinstance(state, Gathered)
-        name = next(name for name in self._next(state) if _ASKS[name] == what)
+        name = self.named(state, what)
         answers = {**dict(state.answers), name: answer}
         whose, _, told = name.partition(" ")
         if told in ("high", "told") and self.without in ("", "holes"):  # together they say what may be visible by now
@@ -201,11 +174,13 @@ class IdentifiedRule:
             return "undecided"
         return "drift: mismatched" if verdicts.drifted else "equal"
 
-    def _next(self, state: Gathered) -> list[str]:
-        """The next question of each thread that is not through; the last one waits for the others."""
+    def asks(self, name: str) -> Asked:
+        return _ASKS[name]
+
+    def following(self, state: Gathered) -> list[str]:
+        """The last thread waits for the others."""
         *early, late = self._threads()
-        missing = [name for thread in early if (name := next((n for n in thread if state.get(n) is None), None))]
-        return missing or [name for name in late if state.get(name) is None][:1]
+        return unanswered(state, *early) or unanswered(state, late)
 
     def _threads(self) -> tuple[tuple[str, ...], ...]:
         if self._mariadb:

@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cache
 
+from interleavings.reachable import reachable
 from verifier.look import Publishes
 from verifier.view import NoView, Snapshot, View
 
@@ -68,16 +69,7 @@ class World:
     seen: dict[See, list[object]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        numbers = {State(): 0}
-        self.states.append(State())
-        for state in self.states:  # grows while it is walked
-            following = []
-            for after in _steps(state, self.shape):
-                if after not in numbers:
-                    numbers[after] = len(self.states)
-                    self.states.append(after)
-                following.append(numbers[after])
-            self.successors.append(following)
+        self.states, self.successors = reachable(State(), lambda state: _steps(state, self.shape))
         for what in See:
             self.seen[what] = [_see(state, what, self.shape) for state in self.states]
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from interleavings.model import FIRST_ID, See
-from verifier.bracket import Ask, Bracket, Outcome, Rows, Stage
+from verifier.bracket import Ask, Bracket, Finding, Outcome, Rows, Stage
 from verifier.change import Batch, Change, Operation, Transaction
 from verifier.look import Look, Publishes, Row
 from verifier.position import Tick
@@ -171,27 +171,21 @@ class BracketRule:
 
     def verdict(self, state: Hashable) -> str:
         assert isinstance(state, BracketState)
-        finding = state.bracket.findings()[JUDGED]
-        if finding.outcome is Outcome.DRIFT and finding.kind is not None:
-            return f"drift: {finding.kind.value}"
-        return "equal" if finding.outcome is Outcome.EQUAL else "undecided"
+        return said_of(state.bracket.findings()[JUDGED])
 
     def _leader_look(self, bracket: Bracket, version: int, position: int, view: View) -> Look[Rows]:
         if self.without == "second leader read" and bracket.stage is Stage.R2 and bracket.r1 is not None:
             return Look(dict(bracket.r1.value), Tick(position), Tick(position), _ALL_ENDED)
-        return Look(self._rows(version), Tick(position), Tick(position), view)
+        return Look(rows_of(version, self.holds), Tick(position), Tick(position), view)
 
     def _follower_look(self, bracket: Bracket, version: int, view: View) -> Look[Rows]:
         assert bracket.position is not None  # the follower was seen to have applied it, a true lower bound
-        rows = self._rows(version)
+        rows = rows_of(version, self.holds)
         if not isinstance(self.damaged, bool):
             rows = {JUDGED: self.damaged} if self.damaged is not None else {}
         if self.without == "second follower read" and bracket.stage is Stage.F2 and bracket.f1 is not None:
             rows = dict(bracket.f1.value)
         return Look(rows, bracket.position, bracket.position, view)
-
-    def _rows(self, version: int) -> dict[Key, Row]:
-        return {JUDGED: Row({"id": "1", "v": str(version)}, version, str(version))} if self.holds[version] else {}
 
     def _state(self, bracket: Bracket) -> BracketState:
         looks = (bracket.r1, bracket.f1, bracket.r2, bracket.f2)
@@ -299,6 +293,18 @@ class SnapshotRule:
             applied = point.position if self.without == "waiting for the follower" else Tick(state.settled_position)
             settled = Settled(applied, _told(state.settled_mark))
         return unsettled(point, leader, follower, publishes, mark_after=_told(state.after), settled=settled)
+
+
+def rows_of(version: int, holds: tuple[bool, ...]) -> dict[Key, Row]:
+    """What a look shows of the judged row after so many changes of it."""
+    return {JUDGED: Row({"id": "1", "v": str(version)}, version, str(version))} if holds[version] else {}
+
+
+def said_of(finding: Finding) -> str:
+    """A bracket's finding in the explorer's words."""
+    if finding.outcome is Outcome.DRIFT and finding.kind is not None:
+        return f"drift: {finding.kind.value}"
+    return "equal" if finding.outcome is Outcome.EQUAL else "undecided"
 
 
 def _transaction(xid: int, position: int, judged: bool) -> Transaction:

@@ -16,6 +16,8 @@ from typing import Any
 
 from connectors.debezium.assembly import TransactionAssembler
 from connectors.debezium.event import End, RowEvent
+from interleavings.gathering import Gathered, Gathering, unanswered
+from interleavings.reachable import reachable
 from verifier.change import Batch, Change, Operation
 from verifier.look import Look, Publishes
 from verifier.offsets import AfterEnds, OffsetIndex, Place
@@ -63,17 +65,7 @@ class SinkWorld:
     seen: dict[Any, list[object]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        first = State(again=self.again, back=self.back)
-        numbers = {first: 0}
-        self.states.append(first)
-        for state in self.states:  # grows while it is walked
-            following = []
-            for after in self._steps(state):
-                if after not in numbers:
-                    numbers[after] = len(self.states)
-                    self.states.append(after)
-                following.append(numbers[after])
-            self.successors.append(following)
+        self.states, self.successors = reachable(State(again=self.again, back=self.back), self._steps)
         self.seen = {
             "leader look": [(self._version(one.visible), self._view(one)) for one in self.states],
             "log": [one.log for one in self.states],
@@ -119,15 +111,7 @@ class SinkWorld:
 
 
 @dataclass(frozen=True, slots=True)
-class Gathered:
-    answers: tuple[tuple[str, Any], ...] = ()
-
-    def get(self, name: str) -> Any:
-        return dict(self.answers).get(name)
-
-
-@dataclass(frozen=True, slots=True)
-class SinkRule:
+class SinkRule(Gathering):
     """`verifier.offsets` with the visibility rule. `joins`: the reader begins at some moment, behind all that was
     delivered by then, and an earlier look has told a fence. `without` takes one condition away."""
 
@@ -135,35 +119,30 @@ class SinkRule:
     joins: bool = False
     without: str = ""
 
-    def start(self) -> Gathered:
-        return Gathered()
-
-    def sees(self, state: Hashable) -> tuple[str, ...]:
-        assert isinstance(state, Gathered)
-        return tuple(_ASKS[name] for name in self._next(state))
-
     def told(self, state: Hashable, what: str, answer: Any) -> Gathered:
         assert isinstance(state, Gathered)
-        name = next(name for name in self._next(state) if _ASKS[name] == what)
-        return Gathered((*state.answers, (name, answer)))
+        return Gathered((*state.answers, (self.named(state, what), answer)))
 
     def verdict(self, state: Hashable) -> str:
         assert isinstance(state, Gathered)
         found = {self._judged(state, rows_first) for rows_first in (True, False)}
         return next((one for one in found if one.startswith("drift")), "equal" if found == {"equal"} else "undecided")
 
-    def _next(self, state: Gathered) -> list[str]:
-        """The next question of each thread that is not through; the last one waits for the others."""
+    def asks(self, name: str) -> str:
+        return _ASKS[name]
+
+    def following(self, state: Gathered) -> list[str]:
+        """The last thread waits for the others."""
         theirs: tuple[str, ...] = ("lo", "their look", "ends")
         if self.without == "offsets before the look":
             theirs = ("their look", "lo", "ends")
-        threads, last = [("our look",), (*(("begin", "fence") if self.joins else ()), *theirs)], ["barrier", "read"]
+        last: tuple[str, ...]
+        threads, last = [("our look",), (*(("begin", "fence") if self.joins else ()), *theirs)], ("barrier", "read")
         if self.without == "the barrier":
-            threads, last = [*threads, ("read",)], []
+            threads, last = [*threads, ("read",)], ()
         if self.without == "read through the ends":  # the stream was read last before the look
-            threads, last = [threads[0], ("ends", "lo", "their look")], ["barrier"]
-        missing = [name for thread in threads if (name := next((n for n in thread if state.get(n) is None), None))]
-        return missing or [name for name in last if state.get(name) is None][:1]
+            threads, last = [threads[0], ("ends", "lo", "their look")], ("barrier",)
+        return unanswered(state, *threads) or unanswered(state, last)
 
     def _judged(self, state: Gathered, rows_first: bool) -> str:
         version, view = state.get("our look")

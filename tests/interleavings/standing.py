@@ -9,9 +9,9 @@ from collections.abc import Hashable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from interleavings.rules import JUDGED
+from interleavings.rules import JUDGED, said_of
 from interleavings.watermark import See
-from verifier.bracket import Ask, Bracket, Outcome, Rows, Stage
+from verifier.bracket import Ask, Bracket, Rows, Stage
 from verifier.change import Batch, Change, Operation, Transaction
 from verifier.gtid import GtidSet
 from verifier.look import Look, Publishes, Row
@@ -145,9 +145,8 @@ class StandingRule:
         findings = witness.testify(state.bracket, state.bracket.findings(), 0.0)
         assert findings is not None
         finding = findings[JUDGED]
-        if finding.outcome is Outcome.DRIFT and finding.kind is not None:
-            return f"drift: {finding.kind.value}"
-        return "equal" if finding.outcome is Outcome.EQUAL else f"undecided: {finding.outcome.value}"
+        said = said_of(finding)
+        return f"undecided: {finding.outcome.value}" if said == "undecided" else said
 
     def _window(self, log: tuple[bool, ...], barrier: Position) -> TransactionWindow:
         window = TransactionWindow()

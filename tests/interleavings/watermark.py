@@ -14,9 +14,10 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from interleavings.model import FIRST_ID, State, _snapshot, _with
-from interleavings.rules import JUDGED
-from verifier.bracket import Ask, Bracket, Outcome, Rows, Stage
-from verifier.look import Look, Publishes, Row
+from interleavings.reachable import reachable
+from interleavings.rules import JUDGED, rows_of, said_of
+from verifier.bracket import Ask, Bracket, Rows, Stage
+from verifier.look import Look, Publishes
 from verifier.position import NOWHERE, Tick
 from verifier.view import NoView, Shown, View
 
@@ -41,20 +42,12 @@ class TickWorld:
     chain: int
     ticks: int
     logless: bool
-    states: list[State] = field(default_factory=lambda: [State()])
+    states: list[State] = field(default_factory=list)
     successors: list[list[int]] = field(default_factory=list)
     seen: dict[See, list[object]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        numbers = {State(): 0}
-        for state in self.states:  # grows while it is walked
-            following = []
-            for after in self._steps(state):
-                if after not in numbers:
-                    numbers[after] = len(self.states)
-                    self.states.append(after)
-                following.append(numbers[after])
-            self.successors.append(following)
+        self.states, self.successors = reachable(State(), self._steps)
         for what in See:
             self.seen[what] = [self._see(state, what) for state in self.states]
 
@@ -171,16 +164,13 @@ class WatermarkRule:
 
     def verdict(self, state: Hashable) -> str:
         assert isinstance(state, TickState)
-        finding = state.bracket.findings()[JUDGED]
-        if finding.outcome is Outcome.DRIFT and finding.kind is not None:
-            return f"drift: {finding.kind.value}"
-        return "equal" if finding.outcome is Outcome.EQUAL else "undecided"
+        return said_of(state.bracket.findings()[JUDGED])
 
     def _fresh(self, answer: int) -> Tick:
         return Tick(answer + (1 if self.ahead is None else self.ahead))
 
     def _rows(self, version: int) -> Rows:
-        return {JUDGED: Row({"id": "1", "v": str(version)}, version, str(version))} if self.holds[version] else {}
+        return rows_of(version, self.holds)
 
     def _state(self, bracket: Bracket) -> TickState:
         looks = (bracket.r1, bracket.f1, bracket.r2, bracket.f2)

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from pathlib import Path
+
 import pytest
+from simulated.seeding import journals
 
 SEEDS_IN_THE_SUITE = 1_000
 
@@ -28,6 +32,13 @@ def seeds(pytestconfig: pytest.Config) -> range:
 def few_seeds(pytestconfig: pytest.Config) -> range:
     """For the longer histories: a sixteenth in the suite, all of them when somebody asks for a number."""
     return _asked(pytestconfig, SEEDS_IN_THE_SUITE // 16)
+
+
+@pytest.fixture(scope="module")
+def folder() -> Iterator[Path]:
+    """Where the journals of the histories lie; `shop` is the group of all of them."""
+    with journals("shop") as made:
+        yield made
 
 
 def _asked(config: pytest.Config, otherwise: int) -> range:

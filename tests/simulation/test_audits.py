@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -11,17 +11,11 @@ from typing import Any
 import pytest
 from simulated.auditor import Auditor
 from simulated.history import ITEMS, History
-from simulated.seeding import each, journals
+from simulated.seeding import each
 
 from verifier.table import Key, TableName
 
 PARTS = 4
-
-
-@pytest.fixture(scope="module")
-def folder() -> Iterator[Path]:
-    with journals("shop") as made:
-        yield made
 
 
 @pytest.mark.parametrize("part", range(PARTS))

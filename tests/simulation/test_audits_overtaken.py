@@ -4,7 +4,6 @@ one finds exactly what differs."""
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 from random import Random
 
@@ -12,7 +11,7 @@ import pytest
 from simulated.auditor import Auditor
 from simulated.failover import Failover
 from simulated.refusals import Overtaken
-from simulated.seeding import each, journals
+from simulated.seeding import each
 
 from verifier.table import Key, TableName
 
@@ -20,12 +19,6 @@ PARTS = 4
 
 NAMES_IT = ("another server by now", "is a standby, not the leader", "was promoted")
 ABSENT = ("nobody answers", "connection was lost", "the time limit", "in flight for longer")
-
-
-@pytest.fixture(scope="module")
-def folder() -> Iterator[Path]:
-    with journals("shop") as made:
-        yield made
 
 
 @pytest.mark.parametrize("part", range(PARTS))

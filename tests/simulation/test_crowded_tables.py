@@ -4,23 +4,15 @@ comes while a chunk is read is lost."""
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 from random import Random
 
-import pytest
-from simulated.daemon import GROUP, Daemon
+from simulated.daemon import Daemon
 from simulated.history import History
 from simulated.laws import check, settle
-from simulated.seeding import each, journals
+from simulated.seeding import each
 
 SEEDS = 16
-
-
-@pytest.fixture(scope="module")
-def folder() -> Iterator[Path]:
-    with journals(GROUP) as made:
-        yield made
 
 
 def test_crowded_tables_find_exactly_what_differs(folder: Path) -> None:

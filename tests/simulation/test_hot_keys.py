@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 from random import Random
 
-import pytest
-from simulated.daemon import GROUP, Daemon
+from simulated.daemon import Daemon
 from simulated.history import ITEMS, History
 from simulated.laws import check, settle
-from simulated.seeding import each, journals
+from simulated.seeding import each
 
 from verifier.change import Change
 from verifier.drift import Drift
@@ -19,12 +17,6 @@ from verifier.table import Key
 
 HOT: Key = (0,)
 SEEDS = 24
-
-
-@pytest.fixture(scope="module")
-def folder() -> Iterator[Path]:
-    with journals(GROUP) as made:
-        yield made
 
 
 def test_hot_keys_that_go_wrong_are_found_while_they_are_hot(folder: Path) -> None:

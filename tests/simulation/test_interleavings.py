@@ -6,12 +6,10 @@ away, the same search finds flaws, which also shows that the search can find any
 
 from __future__ import annotations
 
-from functools import cache
 from itertools import product
 
 import pytest
-from interleavings.explore import Explored, Rule, explore
-from interleavings.model import Shape, World
+from interleavings.explore import Rule, explore, explored, world
 from interleavings.rules import BracketRule, SnapshotRule, VisibilityRule
 
 from verifier.look import Publishes, Row
@@ -24,20 +22,6 @@ SMALL = ((3, 0, True), (2, 1, False))
 LARGE = ((3, 1, False), (2, 1, True))
 JOINED = ((2, 0, True), (1, 1, True))
 HUGE = ((4, 0, True), (2, 2, False), (3, 1, True))
-
-
-@cache
-def world(publishes: Publishes, chain: int, others: int, early: bool) -> World:
-    return World(Shape(publishes, chain, others, early))
-
-
-def explored(publishes: Publishes, shapes: tuple[tuple[int, int, bool], ...], *rules: Rule) -> Explored:
-    found = Explored()
-    for chain, others, early in shapes:
-        for rule in rules:
-            found = found + explore(world(publishes, chain, others, early), rule)
-    print(f"{publishes.name.lower()}, {rules[0]}: {found}")
-    return found
 
 
 def brackets(publishes: Publishes, chain: int, without: str = "") -> list[Rule]:

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from functools import cache
-
 import pytest
-from interleavings.explore import Explored, Rule, explore
+from interleavings.explore import explored
 from interleavings.images import ImagesRule
-from interleavings.model import Shape, World
 
 from verifier.look import Publishes, Row
 
@@ -17,20 +14,6 @@ SMALL = ((3, 0, True), (2, 1, False))
 HUGE = ((4, 0, False), (2, 2, False))
 COMES_AND_GOES = ((True, False, True), (False, True, False), (True, False, False))
 WRONG = Row({"id": "1", "v": "wrong"}, 99, "damaged")
-
-
-@cache
-def world(publishes: Publishes, chain: int, others: int, early: bool) -> World:
-    return World(Shape(publishes, chain, others, early))
-
-
-def explored(publishes: Publishes, shapes: tuple[tuple[int, int, bool], ...], *rules: Rule) -> Explored:
-    found = Explored()
-    for chain, others, early in shapes:
-        for rule in rules:
-            found = found + explore(world(publishes, chain, others, early), rule)
-    print(f"{publishes.name.lower()}, {rules[0]}: {found}")
-    return found
 
 
 @BOTH

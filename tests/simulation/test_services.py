@@ -8,25 +8,18 @@ acknowledged that the journal does not hold; and once all is quiet, the journal 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 from random import Random
 
 import pytest
-from simulated.daemon import GROUP, Daemon
+from simulated.daemon import Daemon
 from simulated.history import History
 from simulated.laws import check, settle
-from simulated.seeding import each, journals
+from simulated.seeding import each
 
 from reconciler.repair import State
 
 PARTS = 8  # so that several processes can share the work
-
-
-@pytest.fixture(scope="module")
-def folder() -> Iterator[Path]:
-    with journals(GROUP) as made:
-        yield made
 
 
 @pytest.mark.parametrize("part", range(PARTS))

@@ -7,25 +7,18 @@ journal of before names exactly the rows that differ from the new leader.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 from random import Random
 
 import pytest
-from simulated.daemon import GROUP, Daemon
+from simulated.daemon import Daemon
 from simulated.failover import Failover
 from simulated.laws import check, settle
-from simulated.seeding import each, journals
+from simulated.seeding import each
 
 from reconciler.repair import State
 
 PARTS = 4
-
-
-@pytest.fixture(scope="module")
-def folder() -> Iterator[Path]:
-    with journals(GROUP) as made:
-        yield made
 
 
 @pytest.mark.parametrize("part", range(PARTS))
