@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
+from connectors.client.patterns import matcher
 from connectors.postgres.session import Session
 from verifier.errors import Forbidden, Permanent, Temporary
 from verifier.table import Column, Family, Kind, Table, TableName
@@ -180,21 +180,3 @@ def family(type_name: str, builtin: bool, type_kind: str, category: str) -> Fami
     if category == "A":
         return Family.ARRAY
     return _FAMILIES.get(type_name, Family.OTHER) if builtin else Family.OTHER
-
-
-def matcher(patterns: Sequence[str]) -> Callable[[TableName], bool]:
-    """Globs of `Replica.tables`: `*` and `?`, `!` excludes, no dot means any schema; only excludes means all others."""
-    wanted = [_glob(p) for p in patterns if not p.startswith("!")] or [_glob("*")]
-    unwanted = [_glob(p[1:]) for p in patterns if p.startswith("!")]
-
-    def matches(name: TableName) -> bool:
-        text = str(name)
-        return any(p.fullmatch(text) for p in wanted) and not any(p.fullmatch(text) for p in unwanted)
-
-    return matches
-
-
-def _glob(pattern: str) -> re.Pattern[str]:
-    if "." not in pattern:
-        pattern = "*." + pattern
-    return re.compile("".join({"*": ".*", "?": "."}.get(c, re.escape(c)) for c in pattern), re.DOTALL)

@@ -1,4 +1,4 @@
-"""PostgreSQL's pure parts: log positions at page borders, ids that wrap, globs, types to cast to, error classes."""
+"""PostgreSQL's pure parts: log positions at page borders, ids that wrap, types to cast to, error classes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from psycopg import errors
 
-from connectors.postgres.catalog import matcher
 from connectors.postgres.errors import translate
 from connectors.postgres.expressions import cast_type
 from connectors.postgres.positions import LogGeometry
@@ -16,7 +15,7 @@ from connectors.postgres.replica import next_xid
 from connectors.postgres.session import Sessions
 from verifier.errors import Forbidden, Misconfigured, Permanent, Temporary, TrueupError, Unreachable
 from verifier.position import Lsn
-from verifier.table import Column, Family, TableName
+from verifier.table import Column, Family
 
 SHAPE = LogGeometry(page=8192, segment=16 * 2**20)
 
@@ -41,25 +40,6 @@ def test_the_next_id_is_found_across_wraparound(xmax: int, ahead: int) -> None:
     age = (upcoming - 3) & 0xFFFFFFFF
     signed = age - 2**32 if age >= 2**31 else age  # the server answers with 32 signed bits
     assert next_xid(xmax, signed) == upcoming
-
-
-@pytest.mark.parametrize(
-    ("patterns", "found"),
-    [
-        (["*"], ["a.t", "a.t1", "b.t"]),
-        ([], ["a.t", "a.t1", "b.t"]),
-        (["t"], ["a.t", "b.t"]),
-        (["a.*"], ["a.t", "a.t1"]),
-        (["t?"], ["a.t1"]),
-        (["!a.*"], ["b.t"]),
-        (["a.*", "!t1"], ["a.t"]),
-        (["T"], []),
-        (["[at].t"], []),
-    ],
-)
-def test_globs(patterns: list[str], found: list[str]) -> None:
-    matches = matcher(patterns)
-    assert [t for t in ("a.t", "a.t1", "b.t") if matches(TableName.parse(t))] == found
 
 
 @pytest.mark.parametrize(
