@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from trueup import exits
+from trueup.cli import options
 from trueup.cli.asking import Words, planned
 from trueup.cli.audit_words import Narrowing
 from trueup.cli.careful import Careful
@@ -32,19 +33,19 @@ def register(app: typer.Typer) -> None:
 
 
 def audit(
-    config: Annotated[Path | None, typer.Option("--config", help="Configuration file.")] = None,
-    group: Annotated[str | None, typer.Option(help="Group of the configuration (default: its only one).")] = None,
-    leader: Annotated[str | None, typer.Option(help="Leader URL, instead of a configuration.")] = None,
-    follower: Annotated[list[str] | None, typer.Option(help="Follower URL, or NAME=URL; repeatable.")] = None,
+    config: options.Config = None,
+    group: options.Group = None,
+    leader: options.Leader = None,
+    follower: options.Followers = None,
     table: Annotated[list[str] | None, typer.Option(help="Pattern schema.table with * and ?; ! excludes.")] = None,
-    exclude: Annotated[list[str] | None, typer.Option(help="schema.table.column to leave out; repeatable.")] = None,
-    key: Annotated[list[str] | None, typer.Option(help="schema.table=col,col: key where there is none.")] = None,
-    columns: Annotated[list[str] | None, typer.Option(help="schema.table=col,col: only these columns.")] = None,
-    where: Annotated[list[str] | None, typer.Option(help="SQL, or schema.table=SQL: only these rows.")] = None,
-    map_table: Annotated[list[str] | None, typer.Option(help="LEADER=FOLLOWER, 'public.*=archive.*'.")] = None,
-    map_column: Annotated[list[str] | None, typer.Option(help="schema.table.col=FOLLOWERCOL.")] = None,
+    exclude: options.Exclude = None,
+    key: options.Key = None,
+    columns: options.Columns = None,
+    where: options.Where = None,
+    map_table: options.MapTable = None,
+    map_column: options.MapColumn = None,
     how: Annotated[Format, typer.Option("--format", help="How the result is written.")] = Format.TABLE,
-    output: Annotated[Path | None, typer.Option(help="File for the result instead of standard output.")] = None,
+    output: options.Output = None,
     journal: Annotated[str | None, typer.Option(help="Journal path or URL (default: ./trueup.db).")] = None,
     resume: Annotated[str | None, typer.Option(help="Go on with this interrupted run.")] = None,
     stop_after: Annotated[int | None, typer.Option(min=1, help="Stop after about this many rows.")] = None,

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from trueup import exits
+from trueup.cli import options
 from trueup.cli.output import Listing, write
 from verifier.errors import Misconfigured
 
@@ -18,10 +18,10 @@ def register(app: typer.Typer) -> None:
 
 def check(
     name: Annotated[list[str] | None, typer.Argument(help="Invariants (default: all).")] = None,
-    config: Annotated[Path | None, typer.Option("--config", help="Configuration file.")] = None,
-    group: Annotated[str | None, typer.Option(help="Group of the configuration (default: its only one).")] = None,
-    how: Annotated[Listing, typer.Option("--format", help="table or json.")] = Listing.TABLE,
-    output: Annotated[Path | None, typer.Option(help="File for the result instead of standard output.")] = None,
+    config: options.Config = None,
+    group: options.Group = None,
+    how: options.How = Listing.TABLE,
+    output: options.Output = None,
 ) -> int:
     """Evaluate the invariants now, waiting for their grace where something is unequal."""
     from trueup.audit.render import render_invariants

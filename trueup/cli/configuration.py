@@ -9,10 +9,9 @@ from typing import Annotated
 import typer
 
 from trueup import exits
+from trueup.cli import options
 from trueup.cli.output import say
 from verifier.errors import Misconfigured
-
-ConfigOption = Annotated[Path | None, typer.Option("--config", help="Configuration file.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -66,7 +65,7 @@ def init(
     return exits.EQUAL
 
 
-def check(config: ConfigOption = None) -> int:
+def check(config: options.Config = None) -> int:
     """Every problem of the file at once; warnings do not fail."""
     from config.load import check as judge
     from config.load import find
@@ -82,7 +81,7 @@ def check(config: ConfigOption = None) -> int:
     return exits.EQUAL
 
 
-def show(config: ConfigOption = None) -> int:
+def show(config: options.Config = None) -> int:
     """What is in force after defaults and environment, secrets hidden."""
     from config.load import load
     from config.show import show as spelled

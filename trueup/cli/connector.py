@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from trueup import exits
-from trueup.cli.known import ConfigOption, FormatOption, GroupOption
+from trueup.cli import options
 from trueup.cli.listing import listed
 from trueup.cli.output import Listing, say, write
 from verifier.errors import Misconfigured
@@ -42,8 +42,8 @@ def register(app: typer.Typer) -> None:
 
 
 def render(
-    config: ConfigOption = None,
-    group: GroupOption = None,
+    config: options.Config = None,
+    group: options.Group = None,
     reveal: Annotated[bool, typer.Option("--reveal", help="Print passwords in clear.")] = False,
 ) -> int:
     """What `register` would send."""
@@ -57,8 +57,8 @@ def render(
 
 
 def put(
-    config: ConfigOption = None,
-    group: GroupOption = None,
+    config: options.Config = None,
+    group: options.Group = None,
     heartbeat: Annotated[
         bool, typer.Option("--create-heartbeat", help="Create the heartbeat table on the leader (a write).")
     ] = False,
@@ -73,10 +73,10 @@ def put(
 
 
 def status(
-    config: ConfigOption = None,
-    group: GroupOption = None,
+    config: options.Config = None,
+    group: options.Group = None,
     name: NameOption = None,
-    how: FormatOption = Listing.TABLE,
+    how: options.How = Listing.TABLE,
 ) -> int:
     """A connector may be RUNNING with a FAILED task, or run and tell too little: this says so, and what to do."""
     from connectors.debezium.failures import diagnosed
@@ -101,27 +101,27 @@ def status(
     return exits.EQUAL if sound else exits.UNVERIFIED
 
 
-def restart(config: ConfigOption = None, group: GroupOption = None, name: NameOption = None) -> int:
+def restart(config: options.Config = None, group: options.Group = None, name: NameOption = None) -> int:
     """All of it, whether it has failed or not."""
     with _open(config, group, name) as connecting:
         return _said(connecting.name, "runs", connecting.lifecycle.restart())
 
 
-def pause(config: ConfigOption = None, group: GroupOption = None, name: NameOption = None) -> int:
+def pause(config: options.Config = None, group: options.Group = None, name: NameOption = None) -> int:
     """Nothing is lost meanwhile: the leader keeps its log, for as long as its disk and settings allow."""
     with _open(config, group, name) as connecting:
         return _said(connecting.name, "is paused", connecting.lifecycle.pause())
 
 
-def resume(config: ConfigOption = None, group: GroupOption = None, name: NameOption = None) -> int:
+def resume(config: options.Config = None, group: options.Group = None, name: NameOption = None) -> int:
     """It goes on where it was."""
     with _open(config, group, name) as connecting:
         return _said(connecting.name, "runs", connecting.lifecycle.resume())
 
 
 def delete(
-    config: ConfigOption = None,
-    group: GroupOption = None,
+    config: options.Config = None,
+    group: options.Group = None,
     name: NameOption = None,
     forget: Annotated[
         bool,

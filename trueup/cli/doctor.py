@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from trueup import exits
+from trueup.cli import options
 from trueup.cli.output import Listing, write
 
 if TYPE_CHECKING:
@@ -26,9 +26,9 @@ def register(app: typer.Typer) -> None:
 
 
 def doctor(
-    config: Annotated[Path | None, typer.Option("--config", help="Configuration file.")] = None,
-    group: Annotated[str | None, typer.Option(help="Group of the configuration (default: its only one).")] = None,
-    how: Annotated[Listing, typer.Option("--format", help="table or json.")] = Listing.TABLE,
+    config: options.Config = None,
+    group: options.Group = None,
+    how: options.How = Listing.TABLE,
 ) -> int:
     """Ask every server of the group what it allows; nothing is written anywhere but in the journal's own place."""
     from trueup.bootstrap.doctoring import examine

@@ -9,7 +9,7 @@ import typer
 
 from trueup import exits
 from trueup.audit.progress import moment
-from trueup.cli.known import ConfigOption, FormatOption, GroupOption, JournalOption
+from trueup.cli import options
 from trueup.cli.listing import Counted, stream_json, stream_table
 from trueup.cli.output import Listing, say, target
 
@@ -22,10 +22,10 @@ def register(app: typer.Typer) -> None:
 
 
 def drift(
-    config: ConfigOption = None,
-    group: GroupOption = None,
-    journal: JournalOption = None,
-    how: FormatOption = Listing.TABLE,
+    config: options.Config = None,
+    group: options.Group = None,
+    journal: options.Journal = None,
+    how: options.How = Listing.TABLE,
     run: Annotated[str | None, typer.Option(help="What this run found, whatever became of it.")] = None,
     follower: Annotated[str | None, typer.Option(help="Only of this follower.")] = None,
     table: Annotated[str | None, typer.Option(help="Only of this table (schema.table).")] = None,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from shutil import get_terminal_size
 from textwrap import fill
 from typing import Annotated, Any, TextIO
@@ -10,22 +9,10 @@ from typing import Annotated, Any, TextIO
 import typer
 
 from trueup import exits
+from trueup.cli import options
 from trueup.cli.asking import Words, planned
 from trueup.cli.audit_words import Narrowing
 from trueup.cli.discretion import hide_arguments
-from trueup.cli.known import (
-    ColumnsOption,
-    ConfigOption,
-    ExcludeOption,
-    FollowerOption,
-    FormatOption,
-    GroupOption,
-    KeyOption,
-    LeaderOption,
-    MapColumnOption,
-    MapTableOption,
-    WhereOption,
-)
 from trueup.cli.output import Listing, write
 
 
@@ -35,18 +22,18 @@ def register(app: typer.Typer) -> None:
 
 def explain(
     table: Annotated[str, typer.Argument(help="schema.table, as the leader calls it.")],
-    config: ConfigOption = None,
-    group: GroupOption = None,
-    leader: LeaderOption = None,
-    follower: FollowerOption = None,
-    exclude: ExcludeOption = None,
-    key: KeyOption = None,
-    columns: ColumnsOption = None,
-    where: WhereOption = None,
-    map_table: MapTableOption = None,
-    map_column: MapColumnOption = None,
-    how: FormatOption = Listing.TABLE,
-    output: Annotated[Path | None, typer.Option(help="File for the result instead of standard output.")] = None,
+    config: options.Config = None,
+    group: options.Group = None,
+    leader: options.Leader = None,
+    follower: options.Followers = None,
+    exclude: options.Exclude = None,
+    key: options.Key = None,
+    columns: options.Columns = None,
+    where: options.Where = None,
+    map_table: options.MapTable = None,
+    map_column: options.MapColumn = None,
+    how: options.How = Listing.TABLE,
+    output: options.Output = None,
 ) -> int:
     """Only index walks that find the bounds of one chunk are executed; the statements themselves are planned."""
     from trueup.audit.explaining import Explaining

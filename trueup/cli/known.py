@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from trueup import exits
 from trueup.audit.progress import moment
+from trueup.cli import options
 from trueup.cli.listing import Counted, stream_json, stream_table
 from trueup.cli.output import Listing, say, target
 from verifier.errors import Misconfigured
@@ -20,32 +20,18 @@ if TYPE_CHECKING:
 
 _PAGE = 500
 
-ConfigOption = Annotated[Path | None, typer.Option("--config", help="Configuration file.")]
-GroupOption = Annotated[str | None, typer.Option(help="Group of the configuration (default: its only one).")]
-JournalOption = Annotated[str | None, typer.Option(help="Journal path or URL, instead of a configuration.")]
-FormatOption = Annotated[Listing, typer.Option("--format", help="table or json.")]
-LeaderOption = Annotated[str | None, typer.Option(help="Leader URL, instead of a configuration.")]
-FollowerOption = Annotated[list[str] | None, typer.Option(help="Follower URL, or NAME=URL; repeatable.")]
-ExcludeOption = Annotated[list[str] | None, typer.Option(help="schema.table.column to leave out; repeatable.")]
-KeyOption = Annotated[list[str] | None, typer.Option(help="schema.table=col,col: key where there is none.")]
-ColumnsOption = Annotated[list[str] | None, typer.Option(help="schema.table=col,col: only these columns.")]
-WhereOption = Annotated[list[str] | None, typer.Option(help="SQL, or schema.table=SQL: only these rows.")]
-MapTableOption = Annotated[list[str] | None, typer.Option(help="LEADER=FOLLOWER, 'public.*=archive.*'.")]
-MapColumnOption = Annotated[list[str] | None, typer.Option(help="schema.table.col=FOLLOWERCOL.")]
-LimitOption = Annotated[int, typer.Option(min=1, help="At most this many.")]
-
 
 def register(app: typer.Typer) -> None:
     app.command(help="Repairs and their states.")(repairs)
 
 
 def repairs(
-    config: ConfigOption = None,
-    group: GroupOption = None,
-    journal: JournalOption = None,
-    how: FormatOption = Listing.TABLE,
+    config: options.Config = None,
+    group: options.Group = None,
+    journal: options.Journal = None,
+    how: options.How = Listing.TABLE,
     state: Annotated[list[str] | None, typer.Option(help="Only in this state; repeatable.")] = None,
-    limit: LimitOption = 1000,
+    limit: Annotated[int, typer.Option(min=1, help="At most this many.")] = 1000,
     after: Annotated[str | None, typer.Option(help="Go on behind this repair, the last of the page before.")] = None,
 ) -> int:
     """Repairs, oldest first. Memory does not grow with their number."""

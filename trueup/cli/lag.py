@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from trueup import exits
+from trueup.cli import options
 from trueup.cli.output import Listing, write
 
 if TYPE_CHECKING:
@@ -20,9 +20,9 @@ def register(app: typer.Typer) -> None:
 
 
 def lag(
-    config: Annotated[Path | None, typer.Option("--config", help="Configuration file.")] = None,
-    group: Annotated[str | None, typer.Option(help="Group of the configuration (default: its only one).")] = None,
-    how: Annotated[Listing, typer.Option("--format", help="table or json.")] = Listing.TABLE,
+    config: options.Config = None,
+    group: options.Group = None,
+    how: options.How = Listing.TABLE,
     seconds: Annotated[float, typer.Option(min=0.5, help="How long to look.")] = 3.0,
     watch: Annotated[bool, typer.Option("--watch", help="Go on until Ctrl-C.")] = False,
 ) -> int:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from trueup import exits
-from trueup.cli.known import ConfigOption, FormatOption, JournalOption
+from trueup.cli import options
 from trueup.cli.listing import listed
 from trueup.cli.output import Listing, say, write
 
@@ -31,9 +31,9 @@ def register(app: typer.Typer) -> None:
 def pause(
     group: GroupWord = None,
     table: TableWord = None,
-    config: ConfigOption = None,
-    journal: JournalOption = None,
-    how: FormatOption = Listing.TABLE,
+    config: options.Config = None,
+    journal: options.Journal = None,
+    how: options.How = Listing.TABLE,
 ) -> int:
     """The daemon and running audits stop to look. Changes are still followed, so that nothing is lost."""
     import time
@@ -52,9 +52,9 @@ def pause(
 def resume(
     group: GroupWord = None,
     table: TableWord = None,
-    config: ConfigOption = None,
-    journal: JournalOption = None,
-    how: FormatOption = Listing.TABLE,
+    config: options.Config = None,
+    journal: options.Journal = None,
+    how: options.How = Listing.TABLE,
 ) -> int:
     """What was paused is looked at again; a table that was paused is scanned, which makes up for what was missed."""
     with _book(config, group, table, journal) as (book, name):

@@ -10,6 +10,7 @@ from typing import Annotated, Any, TextIO
 import typer
 
 from trueup import exits
+from trueup.cli import options
 from trueup.cli.discretion import hide_arguments
 from trueup.cli.output import Listing, write
 from verifier.errors import Misconfigured
@@ -21,9 +22,9 @@ def register(app: typer.Typer) -> None:
 
 def position(
     leader: Annotated[str | None, typer.Option(help="Leader URL.")] = None,
-    config: Annotated[Path | None, typer.Option("--config", help="Configuration file.")] = None,
-    group: Annotated[str | None, typer.Option(help="Group of the configuration (default: its only one).")] = None,
-    how: Annotated[Listing, typer.Option("--format", help="table or json.")] = Listing.TABLE,
+    config: options.Config = None,
+    group: options.Group = None,
+    how: options.How = Listing.TABLE,
 ) -> int:
     """Ask the leader where it stands, and which of its transactions had ended."""
     from trueup.bootstrap.restore import position_of

@@ -5,28 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from trueup import exits
+from trueup.cli import options
 from trueup.cli.asking import Words, planned
 from trueup.cli.audit_words import Narrowing
 from trueup.cli.discretion import hide_arguments
-from trueup.cli.known import (
-    ColumnsOption,
-    ConfigOption,
-    ExcludeOption,
-    FollowerOption,
-    FormatOption,
-    GroupOption,
-    KeyOption,
-    LeaderOption,
-    MapColumnOption,
-    MapTableOption,
-    WhereOption,
-)
 from trueup.cli.listing import stream_json, stream_table
 from trueup.cli.output import Listing, target
 from trueup.cli.watermark_words import OrderedOption, TableOption, Watermarking, WriteOption
@@ -50,23 +37,23 @@ def recheck(
     drift: Annotated[list[str] | None, typer.Argument(help="Drift by id, or how the id begins.")] = None,
     run: Annotated[str | None, typer.Option(help="All that this run found.")] = None,
     table: Annotated[str | None, typer.Option(help="With --run: only of this table (schema.table).")] = None,
-    config: ConfigOption = None,
-    group: GroupOption = None,
-    leader: LeaderOption = None,
-    follower: FollowerOption = None,
-    exclude: ExcludeOption = None,
-    key: KeyOption = None,
-    columns: ColumnsOption = None,
-    where: WhereOption = None,
-    map_table: MapTableOption = None,
-    map_column: MapColumnOption = None,
+    config: options.Config = None,
+    group: options.Group = None,
+    leader: options.Leader = None,
+    follower: options.Followers = None,
+    exclude: options.Exclude = None,
+    key: options.Key = None,
+    columns: options.Columns = None,
+    where: options.Where = None,
+    map_table: options.MapTable = None,
+    map_column: options.MapColumn = None,
     watermark: TableOption = None,
     watermark_write: WriteOption = False,
     watermark_ordered: OrderedOption = False,
     journal: Annotated[str | None, typer.Option(help="Journal path or URL (default: ./trueup.db).")] = None,
     settle: Annotated[float | None, typer.Option(min=0.1, help="Seconds a row may stay in flight.")] = None,
-    how: FormatOption = Listing.TABLE,
-    output: Annotated[Path | None, typer.Option(help="File for the result instead of standard output.")] = None,
+    how: options.How = Listing.TABLE,
+    output: options.Output = None,
 ) -> int:
     """By the rules of evidence, as an audit looks; the journal is told what became of each."""
     from connectors.journal.findings import Findings

@@ -14,7 +14,7 @@ import typer
 
 from trueup import exits
 from trueup.audit.progress import visible
-from trueup.cli.known import ConfigOption, FormatOption, GroupOption
+from trueup.cli import options
 from trueup.cli.listing import stream_json, stream_table
 from trueup.cli.output import Listing, say, target, write
 
@@ -40,10 +40,10 @@ def register(app: typer.Typer) -> None:
 
 
 def plan(
-    config: ConfigOption = None,
-    group: GroupOption = None,
+    config: options.Config = None,
+    group: options.Group = None,
     follower: FollowerOption = None,
-    how: FormatOption = Listing.TABLE,
+    how: options.How = Listing.TABLE,
 ) -> int:
     """A repair or a refusal with its reason for every open drift. Memory does not grow with their number."""
     from trueup.bootstrap.repairing import open_repairing
@@ -77,8 +77,8 @@ def approve(
     repair: Annotated[list[str] | None, typer.Argument(help="Ids of repairs; none with --all.")] = None,
     everything: Annotated[bool, typer.Option("--all", help="All planned repairs.")] = False,
     reason: ReasonOption = "",
-    config: ConfigOption = None,
-    group: GroupOption = None,
+    config: options.Config = None,
+    group: options.Group = None,
 ) -> int:
     """Approve; nothing is written to a database."""
     return _decide("approve", repair, everything, reason, config, group)
@@ -88,19 +88,19 @@ def reject(
     repair: Annotated[list[str] | None, typer.Argument(help="Ids of repairs; none with --all.")] = None,
     everything: Annotated[bool, typer.Option("--all", help="All planned repairs.")] = False,
     reason: ReasonOption = "",
-    config: ConfigOption = None,
-    group: GroupOption = None,
+    config: options.Config = None,
+    group: options.Group = None,
 ) -> int:
     """Reject; a rejected repair is not planned again until the rows change."""
     return _decide("reject", repair, everything, reason, config, group)
 
 
 def apply(
-    config: ConfigOption = None,
-    group: GroupOption = None,
+    config: options.Config = None,
+    group: options.Group = None,
     follower: FollowerOption = None,
     yes: Annotated[bool, typer.Option("--yes", help="Really write.")] = False,
-    how: FormatOption = Listing.TABLE,
+    how: options.How = Listing.TABLE,
 ) -> int:
     """Apply approved repairs as compare-and-set on freshly read rows, then look again by the rules of evidence."""
     from trueup.bootstrap.repairing import open_repairing
@@ -125,10 +125,10 @@ def apply(
 def undo(
     repair: Annotated[list[str], typer.Argument(help="Ids of verified repairs (trueup repairs --state verified).")],
     reason: ReasonOption = "",
-    config: ConfigOption = None,
-    group: GroupOption = None,
+    config: options.Config = None,
+    group: options.Group = None,
     yes: Annotated[bool, typer.Option("--yes", help="Really write.")] = False,
-    how: FormatOption = Listing.TABLE,
+    how: options.How = Listing.TABLE,
 ) -> int:
     """Bring rows back to what they were before their repair, as compare-and-set. They are drift again; the same repair
     is not planned again."""

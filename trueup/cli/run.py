@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import signal
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from trueup import exits
+from trueup.cli import options
 from trueup.cli.output import say
 
 
@@ -17,7 +17,7 @@ def register(app: typer.Typer) -> None:
 
 
 def run(
-    config: Annotated[Path | None, typer.Option("--config", help="Configuration file.")] = None,
+    config: options.Config = None,
     seconds: Annotated[float | None, typer.Option(min=1, help="Stop by itself after this long.")] = None,
 ) -> int:
     """Run until SIGTERM or Ctrl-C; then every tick in progress ends, and the last positions are recorded."""

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from trueup import exits
-from trueup.cli.known import ConfigOption, GroupOption, JournalOption
+from trueup.cli import options
 from trueup.cli.listing import listed
 from trueup.cli.output import Format, say, write
 from trueup.cli.reports import write_report
@@ -24,11 +23,11 @@ def register(app: typer.Typer) -> None:
 
 def runs(
     run: Annotated[str | None, typer.Argument(help="Show the report of this run (its id, or how it begins).")] = None,
-    config: ConfigOption = None,
-    group: GroupOption = None,
-    journal: JournalOption = None,
+    config: options.Config = None,
+    group: options.Group = None,
+    journal: options.Journal = None,
     how: Annotated[Format, typer.Option("--format", help="table or json; a run also as html or junit.")] = Format.TABLE,
-    output: Annotated[Path | None, typer.Option(help="File for the result instead of standard output.")] = None,
+    output: options.Output = None,
     limit: Annotated[int, typer.Option(min=1, help="At most this many runs.")] = 20,
 ) -> int:
     """Audits with their verdicts. With RUN the exit code is that of the run's verdict."""

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import sys
 from functools import partial
-from pathlib import Path
 from typing import Annotated, Any, TextIO
 
 import typer
 
 from trueup import exits
-from trueup.cli.known import ConfigOption, FormatOption, GroupOption
+from trueup.cli import options
 from trueup.cli.output import Listing, write
 
 _VALUE_WIDTH = 24
@@ -24,10 +23,10 @@ def register(app: typer.Typer) -> None:
 def trace(
     table: Annotated[str, typer.Argument(help="schema.table, as the leader calls it.")],
     key: Annotated[list[str], typer.Argument(help="The row's key, one value for each of its columns.")],
-    config: ConfigOption = None,
-    group: GroupOption = None,
-    how: FormatOption = Listing.TABLE,
-    output: Annotated[Path | None, typer.Option(help="File for the result instead of standard output.")] = None,
+    config: options.Config = None,
+    group: options.Group = None,
+    how: options.How = Listing.TABLE,
+    output: options.Output = None,
     mask: Annotated[list[str] | None, typer.Option(help="Column whose values are not shown; repeatable.")] = None,
     messages: Annotated[int, typer.Option(min=1, help="Newest messages of the topic to look through.")] = 500_000,
     megabytes: Annotated[int, typer.Option(min=1, help="Newest megabytes of the binlog to look through.")] = 512,
