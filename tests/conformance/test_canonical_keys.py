@@ -6,17 +6,17 @@ own orders are.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
 from fixtures.typed_servers import TypedServer, TypedServers
+from fixtures.walking import walk
 
 from verifier.compare import Comparison, comparison, using
 from verifier.digest import EMPTY
-from verifier.keyrange import ALL, KeyRange
-from verifier.ports import Replica
+from verifier.keyrange import ALL
 from verifier.table import Key, Scheme, Table
 
 PAIRS = (("postgresql-15", "mariadb"), ("mariadb", "mysql"), ("mysql", "postgresql-15"))
@@ -89,16 +89,6 @@ def _given(server: TypedServer, kind: str, text: str) -> Any:
     if not server.speaks_postgres and "binary" in kind:
         return bytes.fromhex(text.removeprefix("\\x").replace("-", ""))
     return text.upper() if kind == "varchar(38)" else text
-
-
-def walk(replica: Replica, table: Table, rows: int) -> Iterator[KeyRange]:
-    lower: Key | None = None
-    while True:
-        upper = replica.boundary(table, lower, rows)
-        yield KeyRange(lower, upper)
-        if upper is None:
-            return
-        lower = upper
 
 
 @pytest.mark.parametrize("scheme", SCHEMES, ids=lambda scheme: scheme.value)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 import pytest
 from fixtures.mysql_servers import PairDatabase, fresh_database
+from fixtures.walking import walk
 from stack.mysql_servers import MysqlPair
 
 from connectors.mysql.agreement import agree
@@ -102,25 +103,13 @@ def kinds(engine: str) -> dict[str, list[str]]:
     return {name: values for name, (_, values, only) in KEYS.items() if only in ("", engine)}
 
 
-def walked(replica: MysqlReplica, table: Table, rows: int) -> list[KeyRange]:
-    found: list[KeyRange] = []
-    lower: Key | None = None
-    while True:
-        upper = replica.boundary(table, lower, rows)
-        found.append(KeyRange(lower, upper))
-        if upper is None:
-            return found
-        lower = upper
-        assert len(found) < 99
-
-
 def partitioned(sides: Sides, ours: Table, theirs: Table, count: int, rows: int = 1) -> None:
     """Every way to ask gives the same rows, each once."""
     keys = list(sides.leader.row_digests(ours, ALL).value)
     assert len(set(keys)) == count
     found: list[Key] = []
     total = EMPTY
-    for within in walked(sides.leader, ours, rows):
+    for within in walk(sides.leader, ours, rows):
         left, right = (
             side.row_digests(t, within).value for side, t in ((sides.leader, ours), (sides.follower, theirs))
         )
@@ -186,7 +175,7 @@ def test_a_collation_of_its_own_on_the_replica_is_walked_by_bytes(sides: Sides) 
     agreement = agree([sides.leader, sides.follower], [ours])
     assert agreement.native_order == frozenset()
     assert "follower sorts its key otherwise" in agreement.reasons[0]
-    assert [within.upper for within in walked(sides.leader, ours, 1)][:4] == [("_",), ("a",), ("c",), ("Ü",)]
+    assert [within.upper for within in walk(sides.leader, ours, 1)][:4] == [("_",), ("a",), ("c",), ("Ü",)]
     partitioned(sides, ours, theirs, 5)
 
 
@@ -223,7 +212,7 @@ def test_a_chunk_reads_its_own_rows_and_not_all_that_share_the_first_column(side
         assert "type: range" in plan
         read = int(plan.partition("rows: ")[2].partition(",")[0])
         assert read < (40 if upper[0] == 1 else 2000)
-    first, second, *_ = walked(sides.leader, ours, 1490)
+    first, second, *_ = walk(sides.leader, ours, 1490)
     assert (first.upper, second.lower) == ((1, "x1490", 1490),) * 2
     within = KeyRange(second.lower, (1, "x1500", 1500))
     assert sorted(sides.leader.row_digests(ours, within).value) == [(1, f"x{n:04}", n) for n in range(1490, 1500)]
@@ -262,7 +251,7 @@ def test_rows_with_null_in_a_named_key_are_counted_and_never_left_out_unseen(
     )
     sides.database.pair.caught_up()
     ours, theirs = (replace(one, key=key, scheme=scheme) for one in sides.tables("t"))
-    ranges = walked(sides.leader, ours, 2)
+    ranges = walk(sides.leader, ours, 2)
     for side, table in ((sides.leader, ours), (sides.follower, theirs)):
         digests = [side.digest(table, within).value for within in ranges]
         assert sum(digests, EMPTY) == side.digest(table, ALL).value

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 from fixtures.databases import Database
+from fixtures.walking import walk
 from sqlalchemy.engine import make_url
 
 from connectors.postgres.agreement import agree
@@ -15,7 +16,7 @@ from verifier.digest import EMPTY, Digest
 from verifier.errors import Forbidden, Permanent
 from verifier.keyrange import ALL, KeyRange
 from verifier.look import Role
-from verifier.table import Family, Key, Table, TableName
+from verifier.table import Family, TableName
 
 pytestmark = pytest.mark.postgres
 
@@ -53,15 +54,6 @@ def replica(versioned_database: Database) -> Iterator[PostgresReplica]:
     made = PostgresReplica("leader", versioned_database.url, Options(role=Role.LEADER))
     yield made
     made.close()
-
-
-def walk(replica: PostgresReplica, table: Table, rows: int) -> list[KeyRange]:
-    ranges: list[KeyRange] = []
-    lower: Key | None = None
-    while (upper := replica.boundary(table, lower, rows)) is not None:
-        ranges.append(KeyRange(lower, upper))
-        lower = upper
-    return [*ranges, KeyRange(lower, None)]
 
 
 def test_every_kind_of_key_is_walked_read_and_named(versioned_database: Database, replica: PostgresReplica) -> None:

@@ -5,17 +5,13 @@ from __future__ import annotations
 import itertools
 import re
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
-import worlds.duckdb
-import worlds.memory
-import worlds.mysql
-import worlds.postgresql
-import worlds.sqlite  # noqa: F401 - register their worlds
-from worlds import WORLDS, Capability, World, needs
+from fixtures.walking import walk
+from worlds import Capability, World, needs
 
 from config.invariant import NonNegative
 from trueup.bootstrap.invariants import invariant
@@ -36,17 +32,6 @@ from verifier.view import Seen
 COLUMNS = (("id", Family.INTEGER), ("name", Family.TEXT), ("amount", Family.DECIMAL), ("note", Family.TEXT))
 
 
-@pytest.fixture(scope="module", params=sorted(WORLDS))
-def standing(request: pytest.FixtureRequest) -> Iterator[World]:
-    yield from WORLDS[request.param](request)
-
-
-@pytest.fixture
-def world(standing: World) -> Iterator[World]:
-    yield standing
-    standing.clear()
-
-
 def row(number: int, **values: str | None) -> dict[str, str | None]:
     return {"id": str(number), "name": f"n{number}", "amount": f"{number}.50", "note": None} | values
 
@@ -57,18 +42,6 @@ def filled(world: World, rows: int = 40, name: str = "items") -> tuple[Table, Ta
     world.insert(made, [row(number) for number in range(rows)])
     world.applied()
     return world.leader.table(made), world.follower.table(made)
-
-
-def walk(replica: Replica, table: Table, rows: int) -> list[KeyRange]:
-    """The ranges that a scan would read."""
-    ranges: list[KeyRange] = []
-    lower: Key | None = None
-    while True:
-        upper = replica.boundary(table, lower, rows)
-        ranges.append(KeyRange(lower, upper))
-        if upper is None:
-            return ranges
-        lower = upper
 
 
 def test_tables_are_found_by_patterns(world: World) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fixtures.sqlite_files import write
 
 from connectors.sqlite.replica import SqliteReplica
 from verifier.bracketing import BracketJudging
@@ -55,13 +56,6 @@ def sides(files: tuple[Path, Path]) -> Iterator[tuple[SqliteReplica, SqliteRepli
     yield leader, follower
     leader.close()
     follower.close()
-
-
-def write(path: Path, *statements: str) -> None:
-    with closing(sqlite3.connect(path)) as hand:
-        for statement in statements:
-            hand.execute(statement)
-        hand.commit()
 
 
 def judged(leader: SqliteReplica, follower: Any) -> Mapping[Key, Outcome]:

@@ -12,6 +12,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from fixtures.sqlite_files import write
+from fixtures.walking import walk
 
 from connectors.sqlite.replica import SqliteReplica
 from connectors.sqlite.values import MARK
@@ -38,26 +40,8 @@ def opened(path: Path, *statements: str, role: Role | None = Role.LEADER, **limi
         replica.close()
 
 
-def write(path: Path, *statements: str) -> None:
-    with closing(sqlite3.connect(path)) as hand:
-        for statement in statements:
-            hand.execute(statement)
-        hand.commit()
-
-
 def described(replica: SqliteReplica, name: str, scheme: Scheme = Scheme.NATIVE) -> Table:
     return replace(replica.table(TableName("main", name)), scheme=scheme)
-
-
-def walk(replica: SqliteReplica, table: Table, rows: int) -> list[KeyRange]:
-    ranges: list[KeyRange] = []
-    lower: Key | None = None
-    while True:
-        upper = replica.boundary(table, lower, rows)
-        ranges.append(KeyRange(lower, upper))
-        if upper is None:
-            return ranges
-        lower = upper
 
 
 # Of each column's declared type: what stands in it, all different, whatever a text of it looks like.

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fixtures.sqlite_files import write
 
 from connectors.generic.replica import GenericReplica
 from connectors.generic.watermark import GenericWatermark
@@ -46,13 +47,6 @@ MADE = (
     "create table t (id integer not null primary key, v text);",
     "insert into t values (1, 'a'), (2, 'b'), (3, 'c');",
 )
-
-
-def write(path: Path, *statements: str) -> None:
-    with closing(sqlite3.connect(path)) as hand:
-        for statement in statements:
-            hand.execute(statement)
-        hand.commit()
 
 
 @dataclass
