@@ -51,6 +51,6 @@ def summed(name: str, on: str, what: str, found: Sequence[tuple[Result, str]], f
     return Check(name, on, what, result, listed([words for _, words in told]), todo)
 
 
-def listed(words: Sequence[str]) -> str:
+def listed(words: Sequence[str], between: str = "; ") -> str:
     more = f" and {len(words) - SHOWN} more" if len(words) > SHOWN else ""
-    return "; ".join(words[:SHOWN]) + more
+    return between.join(words[:SHOWN]) + more

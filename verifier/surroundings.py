@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from verifier.checklist import Check, Result, summed
+from verifier.checklist import Check, Result, listed, summed
 from verifier.sequences import SequenceState, sequences
 from verifier.table import Table, TableName
 from verifier.view import Mark
@@ -120,8 +120,6 @@ _TOPICS: Mapping[str, _Topic] = {
         "make sure that the application does not depend on the order of text",
     ),
 }  # fmt: skip
-_SEVERITY = (Result.PASS, Result.WARNING, Result.UNKNOWN, Result.FAIL)
-_SHOWN = 5
 
 
 def compared(
@@ -223,8 +221,7 @@ def _apart(one: Contents | None, other: Contents | None) -> str:
         return ""
     numbers = sorted(number for number in one.named.keys() | other.named.keys()
                      if one.named.get(number) != other.named.get(number))  # fmt: skip
-    more = f" and {len(numbers) - _SHOWN} more" if len(numbers) > _SHOWN else ""
-    return f": {', '.join(map(str, numbers[:_SHOWN]))}{more}" if numbers else ""
+    return f": {listed([str(number) for number in numbers], ', ')}" if numbers else ""
 
 
 def _mapped(table: TableName | None, names: Mapping[TableName, TableName]) -> TableName | None:

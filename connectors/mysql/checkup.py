@@ -6,7 +6,8 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from connectors.mysql.replica import MysqlReplica
 from connectors.mysql.session import Session
-from connectors.remark import Remark
+from connectors.remark import Remark, readable
+from verifier.checklist import listed
 from verifier.errors import Forbidden, Permanent, Temporary
 from verifier.look import Role
 from verifier.table import TableName
@@ -18,6 +19,7 @@ _SETTINGS = (
 _ASK = f"show global variables where variable_name in ({', '.join(['%s'] * len(_SETTINGS))})"
 _DAY_SECONDS = 86_400
 _OFF = ("off", "0", "")
+_GRANT = "grant select on them"
 
 
 def server(replica: MysqlReplica) -> Iterator[Remark]:
@@ -34,25 +36,7 @@ def server(replica: MysqlReplica) -> Iterator[Remark]:
 
 def tables(replica: MysqlReplica, names: Sequence[TableName]) -> Iterator[Remark]:
     """Which of these tables can be read, and which have a key."""
-    keyless, refused = [], []
-    for name in names:
-        try:
-            if not replica.table(name).key:
-                keyless.append(str(name))
-        except (Temporary, Permanent) as problem:
-            refused.append(f"{name} ({problem})")
-    if refused:
-        yield Remark(
-            "error", f"cannot read {len(refused)} of {len(names)} tables: {_some(refused)}", "grant select on them"
-        )
-    if keyless:
-        yield Remark(
-            "warning",
-            f"no primary or unique not-null key: {_some(keyless)}",
-            "add a key, or name one under tables.keys; without it they stay unverified",
-        )
-    if names and not refused and not keyless:
-        yield Remark("ok", f"all {len(names)} tables can be read and have a key")
+    yield from readable(replica, names, _GRANT, _GRANT)
 
 
 def binlog(replica: MysqlReplica) -> Iterator[Remark]:
@@ -141,7 +125,7 @@ def rights(replica: MysqlReplica, names: Collection[TableName]) -> Iterator[Rema
         except (Temporary, Permanent):
             unread.append(str(name))
     if unread:
-        yield Remark("error", f"the connector's login cannot read {_some(unread)}", "grant select on them to it")
+        yield Remark("error", f"the connector's login cannot read {listed(unread, ', ')}", "grant select on them to it")
     if not lacking and not unread:
         yield Remark("ok", "the connector's login may read the binlog and the tables")
 
@@ -154,7 +138,3 @@ def _lacking(session: Session, dialect: str) -> list[str]:
         return []
     wanted = ["REPLICATION SLAVE", "BINLOG MONITOR" if dialect == "mariadb" else "REPLICATION CLIENT"]
     return [one.lower() for one in wanted if one not in everywhere]
-
-
-def _some(names: Sequence[str], shown: int = 5) -> str:
-    return ", ".join(names[:shown]) + (f" and {len(names) - shown} more" if len(names) > shown else "")

@@ -6,8 +6,10 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from connectors.postgres.replica import PostgresReplica
 from connectors.postgres.session import Session
-from connectors.remark import Remark
-from verifier.errors import Forbidden, Permanent, Temporary
+from connectors.postgres.told import WHOLE
+from connectors.remark import Remark, readable
+from verifier.checklist import listed
+from verifier.errors import Permanent, Temporary
 from verifier.look import Role
 from verifier.table import TableName
 
@@ -78,24 +80,7 @@ def _subscriber(replica: PostgresReplica) -> Iterator[Remark]:
 
 def tables(replica: PostgresReplica, names: Sequence[TableName]) -> Iterator[Remark]:
     """Which of these tables can be read, and which have a key."""
-    keyless: list[str] = []
-    refused: list[str] = []
-    forbidden = False
-    for name in names:
-        try:
-            if not replica.table(name).key:
-                keyless.append(str(name))
-        except (Temporary, Permanent) as problem:
-            refused.append(f"{name} ({problem})")
-            forbidden = forbidden or isinstance(problem, Forbidden)
-    if refused:
-        yield Remark("error", f"cannot read {len(refused)} of {len(names)} tables: {_some(refused)}",
-                     "grant select on them, and usage on their schemas" if forbidden else "")  # fmt: skip
-    if keyless:
-        yield Remark("warning", f"no primary or unique not-null key: {_some(keyless)}",
-                     "add a key, or name one under tables.keys; without it they stay unverified")  # fmt: skip
-    if names and not refused and not keyless:
-        yield Remark("ok", f"all {len(names)} tables can be read and have a key")
+    yield from readable(replica, names, "grant select on them, and usage on their schemas")
 
 
 _READS_LOG = """
@@ -127,35 +112,24 @@ def stream(
             level = "ok" if status in ("reserved", "extended") and plugin == "pgoutput" else "error"
             yield Remark(level, f"slot {slot}: {plugin}, {'active' if active else 'not read by anybody'}, {status}")
         if not session.all("select 1 from pg_publication where pubname = %s", (publication,)):
-            listed = _some([str(name) for name in names])
+            wanted = listed([str(name) for name in names], ", ")
             yield Remark("error", f"no publication {publication!r}",
-                         cure or f"create publication {publication} for table {listed}")  # fmt: skip
+                         cure or f"create publication {publication} for table {wanted}")  # fmt: skip
             return
         published = {TableName(schema, name) for schema, name in session.all(_PUBLISHED, (publication,))}
     missing = [str(name) for name in names if name not in published]
     if missing:
-        yield Remark("warning", f"publication {publication!r} lacks {_some(missing)}",
+        yield Remark("warning", f"publication {publication!r} lacks {listed(missing, ', ')}",
                      f"alter publication {publication} add table ...")  # fmt: skip
     else:
         yield Remark("ok", f"publication {publication} tells of all {len(names)} tables")
 
 
-def _some(names: Sequence[str], shown: int = 5) -> str:
-    return ", ".join(names[:shown]) + (f" and {len(names) - shown} more" if len(names) > shown else "")
-
-
-_TELLS = """
+_TELLS = f"""
 select t.schemaname, t.tablename, c.oid::text || '.' || c.relfilenode::text || coalesce((
     select string_agg(l.oid::text || '.' || l.relfilenode::text, ',' order by l.oid)
     from pg_partition_tree(c.oid) part join pg_class l on l.oid = part.relid where c.relkind = 'p'), '')
-from pg_publication p join pg_publication_tables t on t.pubname = p.pubname
-join pg_namespace n on n.nspname = t.schemaname
-join pg_class c on c.relnamespace = n.oid and c.relname = t.tablename
-where p.pubname = %s and p.pubinsert and p.pubupdate and p.pubdelete and p.pubtruncate
-  and to_jsonb(t) ->> 'rowfilter' is null
-  -- a select from a table that others inherit from shows their rows, whose changes are told under their own names
-  and (c.relkind = 'p' or not exists (select from pg_inherits i where i.inhparent = c.oid))
-"""
+{WHOLE}"""
 
 
 def told(replica: PostgresReplica, publication: str) -> Mapping[TableName, str]:

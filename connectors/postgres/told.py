@@ -14,7 +14,16 @@ from verifier.errors import Forbidden, Permanent
 from verifier.position import Lsn
 from verifier.table import TableName
 
-_STANDING = """
+WHOLE = """from pg_publication p join pg_publication_tables t on t.pubname = p.pubname
+join pg_namespace n on n.nspname = t.schemaname
+join pg_class c on c.relnamespace = n.oid and c.relname = t.tablename
+where p.pubname = %s and p.pubinsert and p.pubupdate and p.pubdelete and p.pubtruncate
+  and to_jsonb(t) ->> 'rowfilter' is null
+  -- a select from a table that others inherit from shows their rows, whose changes are told under their own names
+  and (c.relkind = 'p' or not exists (select from pg_inherits i where i.inhparent = c.oid))
+"""
+"Tables `t`, of class `c`, of which the publication `p` with this name tells every change of every row."
+_STANDING = f"""
 select t.schemaname, t.tablename, concat_ws('/',
     c.oid::text || '.' || c.relfilenode::text,
     (select string_agg(l.oid::text || '.' || l.relfilenode::text, ',' order by l.oid)
@@ -24,18 +33,11 @@ select t.schemaname, t.tablename, concat_ws('/',
      where r.prpubid = p.oid and (r.prrelid = c.oid
         or r.prrelid in (select relid from pg_partition_ancestors(c.oid))
         or r.prrelid in (select relid from pg_partition_tree(c.oid)))),
-    {schemas},
+    {{schemas}},
     (select md5(string_agg(concat_ws(' ', a.attnum, a.attname, a.atttypid, a.atttypmod, a.attisdropped, a.attnotnull,
         a.attcollation, a.attgenerated), ',' order by a.attnum)) from pg_attribute a
      where a.attrelid = c.oid and a.attnum > 0))
-from pg_publication p join pg_publication_tables t on t.pubname = p.pubname
-join pg_namespace n on n.nspname = t.schemaname
-join pg_class c on c.relnamespace = n.oid and c.relname = t.tablename
-where p.pubname = %s and p.pubinsert and p.pubupdate and p.pubdelete and p.pubtruncate
-  and to_jsonb(t) ->> 'rowfilter' is null
-  -- a select from a table that others inherit from shows their rows, whose changes are told under their own names
-  and (c.relkind = 'p' or not exists (select from pg_inherits i where i.inhparent = c.oid))
-"""
+{WHOLE}"""
 _READER = """
 select s.active_pid::text, extract(epoch from a.backend_start)::text
 from pg_replication_slots s left join pg_stat_activity a on a.pid = s.active_pid where s.slot_name = %s

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from connectors.remark import Remark
+from verifier.checklist import listed
 from verifier.errors import Permanent, Temporary
 from verifier.ports import Replica
 from verifier.table import TableName
@@ -54,11 +55,10 @@ def binlog_of(leader: Replica, tables: Sequence[TableName]) -> Iterator[Remark]:
         return
     untold = [str(name) for name in tables if name not in known]
     if untold:
-        named = ", ".join(untold[:5]) + (f" and {len(untold) - 5} more" if len(untold) > 5 else "")
         yield Remark(
             "warning",
-            f"the binlog does not tell every change of {named}: a foreign key changes rows there by itself (ON DELETE, "
-            "ON UPDATE), or the leader keeps its database out of the binlog",
+            f"the binlog does not tell every change of {listed(untold, ', ')}: a foreign key changes rows there by "
+            "itself (ON DELETE, ON UPDATE), or the leader keeps its database out of the binlog",
             "they are judged by brackets; nothing else is needed",
         )
     if len(untold) < len(tables):
