@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Callable, Sequence
 from contextlib import closing
@@ -198,6 +199,15 @@ def test_a_file_that_is_not_there_is_exit_code_5(tmp_path: Path) -> None:
     assert list(tmp_path.glob("none*")) == []
 
 
+def test_where_there_is_nothing_to_compare_no_run_begins(tmp_path: Path) -> None:
+    sqlite3.connect(tmp_path / "a.db").close()
+    trueup = Program(tmp_path, {})
+    run = trueup("audit", "--leader", f"sqlite:///{tmp_path}/a.db", "--follower", f"sqlite:///{tmp_path}/a.db")
+    assert (run.code, run.out) == (3, "")
+    assert "no table on leader matches" in run.err
+    assert json.loads(trueup("runs", "--format", "json").out)["runs"] == []
+
+
 @pytest.mark.parametrize(
     ("leader", "follower", "evidence"),
     [("sqlite", "duckdb", ("proven", "snapshot")), ("duckdb", "sqlite", ("probable", "repeated"))],
@@ -213,6 +223,7 @@ def test_rows_without_a_key_are_counted(
     trueup = Program(tmp_path, {})
     run = trueup(*words)
     assert (run.code, run.report["verdict"]) == (0, "match"), run.err
+    assert ".seen: match, 20 rows in " in run.err
     theirs.run([("update seen set n = n + 100 where n in (3, 4)", ()), ("delete from seen where n = 5", ())])
     run = trueup(*words)
     (entry,) = run.report["tables"]

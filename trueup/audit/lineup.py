@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from trueup.audit.mapping import mapped
 from trueup.audit.request import Request
 from verifier.compare import Comparison, SchemaFinding, comparison
-from verifier.errors import Permanent, Temporary
+from verifier.errors import Misconfigured, Permanent, Temporary
 from verifier.features import Lined, differences
 from verifier.ports import Replica
 from verifier.scheme import chosen
@@ -44,6 +44,21 @@ class Lineup:
     followers: Mapping[str, Replica]
     request: Request
     native: Callable[[str], bool] = field(default=lambda follower: True)
+    _keys: dict[TableName, tuple[str, ...]] = field(default_factory=dict)
+    _names: Sequence[TableName] = ()
+
+    def names(self) -> Sequence[TableName]:
+        """The tables to compare, with those that the request names and the leader lacks; asked once. Misconfigured if
+        the leader has none."""
+        if not self._names:
+            found = self.leader.tables(self.request.patterns)
+            if not found:
+                raise Misconfigured(
+                    f"no table on {self.leader.name} matches {', '.join(self.request.patterns)} (patterns are "
+                    "schema.table with * and ?, and the login must be allowed to see the tables)"
+                )
+            self._names = [*found, *self.request.absent(found)]
+        return self._names
 
     def expect(self, names: Sequence[TableName]) -> None:
         """These tables come next, in this order."""
@@ -62,7 +77,13 @@ class Lineup:
                     raise Permanent(
                         f"{name} has no column {column!r}, which {option} names; check its spelling and case"
                     )
-        return self._keyed(table, name)
+        keyed = self._keyed(table, name)
+        self._keys[keyed.name] = keyed.key
+        return keyed
+
+    def known_key(self, name: TableName) -> tuple[str, ...]:
+        """The key's columns of a table that was described before. Asks nobody."""
+        return self._keys[name]
 
     def side(self, table: Table, follower: str) -> Side:
         """How the follower's table compares. Permanent, Temporary, Forbidden as the follower says."""

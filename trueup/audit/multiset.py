@@ -194,7 +194,9 @@ class MultisetAudit:
         self._found(Verdict.DRIFT, self._last.leader, self._last.follower)
 
     def _found(self, verdict: Verdict, ours: Digest, theirs: Digest) -> None:
-        self.tally.add(ChunkResult(Chunk(self.compared.leader.name, ALL, 0), self.follower, verdict, ours, theirs))
+        name = self.compared.leader.name
+        self.tally.add(ChunkResult(Chunk(name, ALL, 0), self.follower, verdict, ours, theirs))
+        self.tools.watcher.rows_read(name, ours.rows, suspects=0, drifted=sum(self.tally.kinds.values()))
 
     def _look(self, deadline: float, *, countable: bool) -> _Pair:
         """Both sides, the follower's look behind everything that the leader's shows."""

@@ -95,7 +95,8 @@ class Audit:
 
     def begin(self, resume: str | None) -> Run:
         """Start the run, or find the one to go on with. Unreachable if the leader or every follower does not answer;
-        Misconfigured if the run to resume is unknown, finished or was about something else."""
+        Misconfigured if there is nothing to compare, or the run to resume is unknown, finished or was about something
+        else."""
         self._identify()
         if self.tools.brakes is not None:
             self.tools.brakes.try_out()
@@ -103,6 +104,7 @@ class Audit:
             self._identities[self.leader.name], {name: self._identities.get(name) for name in self.followers}
         )
         if resume is None:
+            self.lineup.names()  # where there are none, no run begins
             run = Run(self.tools.run_id, "audit", self.tools.clock.now(), fingerprint)
             self.tools.journal.begin(run)
             return run
@@ -120,13 +122,7 @@ class Audit:
     def run(self, run: Run) -> Json:
         """The report; also kept in the journal when the run came to its end."""
         finished = self.tools.journal.finished_tables(run.id)
-        names = self.leader.tables(self.request.patterns)
-        if not names:
-            raise Misconfigured(
-                f"no table on {self.leader.name} matches {', '.join(self.request.patterns)} (patterns are schema.table "
-                "with * and ?, and the login must be allowed to see the tables)"
-            )
-        names = [*names, *self.request.absent(names)]
+        names = self.lineup.names()
         for named in sorted(self.request.named() - set(map(str, names))):
             self.tools.watcher.note(f"note: {named} has options of its own, but is not among the tables")
         entries: dict[TableName, list[Json]] = {name: json.loads(finished[name]) for name in names if name in finished}
