@@ -79,7 +79,7 @@ class Ripening:
     remember_max: int = REMEMBERED
     _ages: dict[Wrong, _Age] = field(default_factory=dict)
     _owed: set[GroupKey] = field(default_factory=set)
-    """Names that the round's first look could not call right, and none has since."""
+    """Names that the round's first look could not call right, and none has since; those that count among them."""
     _owed_all: bool = False
     """There were too many of them: only a look that finds everything right will do."""
     _began: float | None = None
@@ -134,20 +134,21 @@ class Ripening:
         return _Age(age.since, looks, ripe)
 
     def _narrowed(self, sight: Sight, now: float) -> bool:
-        """Take away the names that this look decides; True if any are left. The first look begins the round."""
+        """Take away the names that this look saw right; True if any are left that do not count. The first look begins
+        the round. What counts stays among them: it is not right for that, and counts no more if it changes."""
+        wrong = {one.name for one in sight.wrong}
         doubtful = {one.name for one in sight.wrong if one not in self._ages or not self._ages[one].ripe}
         doubtful.update(sight.undecided)
+        not_right = wrong | doubtful
         if self._began is None:
             self._began, self._made = now, 0
-            self._owed_all = len(doubtful) > self.remember_max
-            self._owed = set() if self._owed_all else doubtful
-        elif sight.complete:
-            self._owed_all = self._owed_all and bool(doubtful)
-            self._owed &= doubtful
-        else:  # what is not shown may be wrong all the same
-            self._owed -= {one.name for one in sight.wrong} - doubtful
+            self._owed_all = len(not_right) > self.remember_max
+            self._owed = set() if self._owed_all else not_right
+        elif sight.complete:  # else what is not shown may be wrong all the same
+            self._owed_all = self._owed_all and bool(not_right)
+            self._owed &= not_right
         self._made += 1
-        return bool(self._owed) or self._owed_all
+        return bool(self._owed - (wrong - doubtful)) or (self._owed_all and (bool(doubtful) or not sight.complete))
 
     def _end(self) -> None:
         self._began, self._owed_all = None, False

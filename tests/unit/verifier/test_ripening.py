@@ -65,3 +65,26 @@ def test_numbers_that_are_spelled_otherwise_are_the_same_difference() -> None:
     assert ripening.take(Sight([Wrong.of(("1",), ("5.00", None))]), 5.0).standing is Standing.VIOLATED
     assert Wrong.of((), ("1_0",)) != Wrong.of((), ("10",))
     assert Wrong.of((), ("1e9999999999999999999",)) != Wrong.of((), ("NaN",))
+
+
+def test_what_counted_and_is_wrong_in_another_way_now_was_not_seen_right() -> None:
+    ripening = Ripening(0.0, 4, 10.0)
+    one, moving = ("1",), {("2",)}
+    for look in range(3):
+        assert ripening.take(Sight([Wrong.of(one, ("5", "6"))], moving), 0.1 * look).standing is Standing.UNVERIFIED
+    assert ripening.take(Sight([Wrong.of(one, ("5", "6"))], moving), 0.3).standing is Standing.VIOLATED
+    judged = ripening.take(Sight([Wrong.of(one, ("5", "7"))]), 0.4)
+    assert (judged.standing, ripening.open) == (Standing.UNVERIFIED, True), "it was wrong at every look of the round"
+    for look in range(2):
+        assert ripening.take(Sight([Wrong.of(one, ("5", "7"))]), 0.5 + look).standing is Standing.UNVERIFIED
+    assert ripening.take(Sight([Wrong.of(one, ("5", "7"))]), 3.0).standing is Standing.VIOLATED
+
+
+def test_what_counts_from_an_earlier_round_is_owed_by_this_one() -> None:
+    ripening = Ripening(5.0, 1, 10.0)
+    ripening.take(Sight([Wrong.of(("1",), ("-1",))]), 0.0)
+    assert ripening.take(Sight([Wrong.of(("1",), ("-1",))]), 5.0).standing is Standing.VIOLATED
+    young = Wrong.of(("2",), ("-1",))
+    assert ripening.take(Sight([Wrong.of(("1",), ("-1",)), young]), 60.0).standing is Standing.VIOLATED
+    assert ripening.take(Sight([Wrong.of(("1",), ("-2",))]), 61.0).standing is Standing.UNVERIFIED
+    assert ripening.take(Sight([]), 62.0).standing is Standing.HOLDS
