@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
-from sqlalchemy import Connection, and_, delete, func, select, union
+from sqlalchemy import Connection, Select, and_, delete, func, select, union
 
 from connectors.journal import tables
 from connectors.journal.store import PAGE, Store
@@ -109,11 +110,7 @@ class SqlMarks:
             query = select(tables.stream).where(tables.stream.c.group_name == self._store.group)
         else:
             query = select(tables.sources).where(_SOURCES.group_name == self._store.group, _SOURCES.source == source)
-        with self._store.read() as connection:
-            row = connection.execute(query).first()
-        if row is None:
-            return StreamState()
-        return StreamState(json.loads(row.offsets), None if row.read_through is None else parse(row.read_through))
+        return state_of(self._store, query)
 
     def advance(
         self,
@@ -131,13 +128,7 @@ class SqlMarks:
             for one in blind:
                 sequence = self._marker.whole(connection, source, one.table, sequence, at)
             touch(self._store, connection, suspects, [source], at)
-            row = {
-                "group_name": self._store.group,
-                "source": source,
-                "offsets": json.dumps(dict(state.offsets), sort_keys=True),
-                "read_through": None if state.read_through is None else state.read_through.text(),
-                "sequence": sequence,
-            }
+            row = {"group_name": self._store.group, "source": source, **state_row(state), "sequence": sequence}
             self._store.upsert(connection, tables.sources, [row])
 
     def note(self, run_id: str, told: Mapping[str, Mapping[TableName, str]]) -> None:
@@ -212,6 +203,21 @@ class SqlMarks:
         ours = and_(_SOURCES.group_name == self._store.group, _SOURCES.source == source)
         found = connection.execute(select(_SOURCES.sequence).where(ours)).scalar()
         return None if found is None else int(found)
+
+
+def state_of(store: Store, query: Select[Any]) -> StreamState:
+    """How far the row that the query finds says that a stream was read; empty if there is none."""
+    with store.read() as connection:
+        row = connection.execute(query).first()
+    if row is None:
+        return StreamState()
+    return StreamState(json.loads(row.offsets), None if row.read_through is None else parse(row.read_through))
+
+
+def state_row(state: StreamState) -> dict[str, str | None]:
+    """The columns from which `state_of` reads it."""
+    through = None if state.read_through is None else state.read_through.text()
+    return {"offsets": json.dumps(dict(state.offsets), sort_keys=True), "read_through": through}
 
 
 def spare(store: Store) -> int:

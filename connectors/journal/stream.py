@@ -7,7 +7,6 @@ the order in which keys are looked at: that of their latest commits, which is th
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Mapping, Sequence
 
 from sqlalchemy import Connection, and_, delete, func, select
@@ -15,7 +14,7 @@ from sqlalchemy import Connection, and_, delete, func, select
 from connectors.journal import tables
 from connectors.journal.dirty import Crowds
 from connectors.journal.drifts import Announce, clear, record
-from connectors.journal.marks import Marker
+from connectors.journal.marks import EVERY, Marker, state_of, state_row
 from connectors.journal.outbox import put
 from connectors.journal.store import Store, paged
 from connectors.journal.touches import number, touch
@@ -31,9 +30,6 @@ from verifier.table import Key, TableName
 
 _STREAM, _TOUCHED, _BLIND, _SIGHTED = tables.stream.c, tables.touched.c, tables.blind.c, tables.sighted.c
 
-EVERY = TableName("", "")
-"""How the rows spell "any table"."""
-
 
 class SqlStream:
     """`verifier.journal.StreamJournal`."""
@@ -47,11 +43,7 @@ class SqlStream:
     def state(self) -> StreamState:
         """Empty if nothing was ever read."""
         query = select(tables.stream).where(_STREAM.group_name == self._store.group)
-        with self._store.read() as connection:
-            row = connection.execute(query).first()
-        if row is None:
-            return StreamState()
-        return StreamState(json.loads(row.offsets), None if row.read_through is None else parse(row.read_through))
+        return state_of(self._store, query)
 
     def advance(
         self,
@@ -85,9 +77,7 @@ class SqlStream:
                 generation = self._marker.whole(connection, LEADER, table, generation, at)
             self._blinded(connection, blind, at)
             put(self._store, connection, events)
-            through = None if state.read_through is None else state.read_through.text()
-            offsets = json.dumps(dict(state.offsets), sort_keys=True)
-            row = {"group_name": group, "offsets": offsets, "read_through": through, "generation": generation}
+            row = {"group_name": group, **state_row(state), "generation": generation}
             self._store.upsert(connection, tables.stream, [row])
 
     def touch(self, keys: Mapping[tuple[TableName, Key], Position], *, followers: Sequence[str], at: float) -> None:
