@@ -8,6 +8,8 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+from fixtures.memory_audit import tools
+
 from connectors.journal.opening import open_journal
 from simulated.faults import Crash, Faults, Faulty
 from simulated.history import History
@@ -15,11 +17,8 @@ from trueup.audit.lineup import Lineup
 from trueup.audit.progress import Silent
 from trueup.audit.request import Request
 from trueup.audit.runner import Audit
-from trueup.audit.tools import Tools
-from verifier.bracketing import BracketJudging
 from verifier.errors import Misconfigured, Temporary
 from verifier.policy import ScanPolicy, SettlePolicy
-from verifier.ports import in_turn
 
 RUN = "run-1"
 
@@ -79,16 +78,14 @@ class Auditor:
         history, faults = self.history, self.faults
         leader: Any = Faulty(self.leader(), faults)
         followers: dict[str, Any] = {name: Faulty(history.replica(name), faults) for name in history.followers}
-        tools = Tools(
+        made = tools(
+            leader,
+            runs,
             group="shop",
             run_id=self.run_id,
-            leader=leader,
-            journal=runs,
             clock=history.clock,
-            gather=in_turn,
-            judge=lambda replica, compared, keys: BracketJudging(leader, replica, compared, keys),
             watcher=_Strict(),
             scan=ScanPolicy(rows_first=3, rows_min=2, rows_max=12, packed_max=4),
             settle=SettlePolicy(wait_first_seconds=0.01, wait_max_seconds=0.2, give_up_seconds=10.0),
         )
-        return Audit(tools, Lineup(leader, followers, Request()))
+        return Audit(made, Lineup(leader, followers, Request()))

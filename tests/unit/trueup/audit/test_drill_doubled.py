@@ -9,14 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fixtures.memory_audit import filled, tools
 from worlds.memory import MemoryWorld
 
 from connectors.journal.opening import open_journal
-from connectors.memory.clock import VirtualClock
 from trueup.audit.drill import TableDrill
-from trueup.audit.progress import Silent
-from trueup.audit.tools import Tools
-from verifier.bracketing import BracketJudging
 from verifier.compare import comparison
 from verifier.digest import Digest
 from verifier.errors import Permanent
@@ -24,10 +21,8 @@ from verifier.journal import Run
 from verifier.keyrange import KeyRange
 from verifier.look import Look, Role
 from verifier.packed import PackedDigests
-from verifier.policy import ScanPolicy, SettlePolicy
-from verifier.ports import in_turn
 from verifier.recorded import Recorded
-from verifier.table import Family, Key, Table
+from verifier.table import Key, Table
 
 
 class _Packed:
@@ -60,27 +55,13 @@ def test_rows_beside_those_of_the_leader_are_no_rows_that_were_deleted_since(
     tmp_path: Path, besides: tuple[tuple[int, int], ...]
 ) -> None:
     world = MemoryWorld(Role.STANDBY)
-    name = world.create("t", (("id", Family.INTEGER), ("v", Family.TEXT)), ("id",))
-    world.insert(name, [{"id": str(i), "v": f"v{i}"} for i in range(10)])
-    world.applied()
+    name = filled(world, "t", 10)
     leader: Any = _Packed(world.leader)
     restored: Any = _Packed(world.follower, besides)
     journal, table = open_journal(tmp_path / "j.db", "g"), world.leader.table(name)
     journal.runs.begin(Run("run", "audit", 0.0, "{}"))
-    tools = Tools(
-        group="g",
-        run_id="run",
-        leader=leader,
-        journal=journal.runs,
-        clock=VirtualClock(),
-        gather=in_turn,
-        judge=lambda replica, compared, keys: BracketJudging(leader, replica, compared, keys),
-        watcher=Silent(),
-        scan=ScanPolicy(),
-        settle=SettlePolicy(),
-    )
     moment = Recorded("s", 1, world.leader.position(), world.leader.mark(), None, quiet=True)
-    drill = TableDrill(tools, restored, comparison(table, table), moment, None)
+    drill = TableDrill(tools(leader, journal.runs), restored, comparison(table, table), moment, None)
     if besides:
         with pytest.raises(Permanent, match="share their key"):
             drill.run()

@@ -8,20 +8,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fixtures.memory_audit import filled, tools
 from worlds.memory import MemoryWorld
 
 from connectors.journal.opening import open_journal
-from connectors.memory.clock import VirtualClock
 from trueup.audit.lineup import Lineup
 from trueup.audit.progress import Silent
 from trueup.audit.request import Request
 from trueup.audit.runner import Audit
-from trueup.audit.tools import Tools
-from verifier.bracketing import BracketJudging
 from verifier.look import Role
 from verifier.policy import ScanPolicy, SettlePolicy
-from verifier.ports import in_turn
-from verifier.table import Family, Table, TableName
+from verifier.table import Table, TableName
 
 SECRET = "4111 1111"
 
@@ -56,11 +53,7 @@ class _Told(Silent):
 def audited(tmp_path: Path, broken: str, verb: str, at_once: int) -> tuple[Mapping[str, Any], list[str]]:
     """The report over tables a, b, c and d (without a key) on followers f, which drifted in b's key 3, and g."""
     world = MemoryWorld(Role.STANDBY)
-    names = [world.create(one, (("id", Family.INTEGER), ("v", Family.TEXT)), ("id",)) for one in "abc"]
-    names.append(world.create("d", (("id", Family.INTEGER), ("v", Family.TEXT)), ()))
-    for name in names:
-        world.insert(name, [{"id": str(i), "v": f"v{i}"} for i in range(8)])
-    world.applied()
+    names = [filled(world, one, 8, key=("id",) if one != "d" else ()) for one in "abcd"]
     rows = world._target.shelves.tables[names[1]].rows
     rows[3,] = ({**rows[3,][0], "v": "wrong"}, *rows[3,][1:])
     told = _Told()
@@ -69,19 +62,9 @@ def audited(tmp_path: Path, broken: str, verb: str, at_once: int) -> tuple[Mappi
     sides[who] = _Broken(sides[who], verb, table)
     journal = open_journal(tmp_path / "j.db", "shop")
     leader, watcher = sides.pop("leader"), sides.pop("watcher")
-    tools = Tools(
-        group="shop",
-        run_id="run",
-        leader=leader,
-        journal=journal.runs,
-        clock=VirtualClock(),
-        gather=in_turn,
-        judge=lambda replica, compared, keys: BracketJudging(leader, replica, compared, keys),
-        watcher=watcher,
-        scan=ScanPolicy(rows_first=4, rows_min=2, rows_max=4),
-        settle=SettlePolicy(wait_first_seconds=0.0),
-    )
-    audit = Audit(tools, Lineup(leader, sides, Request()), tables_at_once=at_once)
+    scan, settle = ScanPolicy(rows_first=4, rows_min=2, rows_max=4), SettlePolicy(wait_first_seconds=0.0)
+    made = tools(leader, journal.runs, group="shop", watcher=watcher, scan=scan, settle=settle)
+    audit = Audit(made, Lineup(leader, sides, Request()), tables_at_once=at_once)
     report = audit.run(audit.begin(None))
     kept = journal.runs.find("run")
     journal.close()

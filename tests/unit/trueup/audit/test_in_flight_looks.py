@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fixtures.memory_audit import tools
 
 from connectors.journal.opening import open_journal
 from connectors.memory.clock import VirtualClock
@@ -15,9 +16,7 @@ from connectors.memory.follower import Follower
 from connectors.memory.leader import Leader
 from connectors.memory.replica import MemoryReplica
 from connectors.memory.stream import MemoryStream
-from trueup.audit.progress import Silent
 from trueup.audit.table import TableAudit
-from trueup.audit.tools import Tools
 from trueup.services.follow import FollowService
 from trueup.services.group import GroupWorld, Sighted, TableBook
 from trueup.services.verify import judging
@@ -27,7 +26,7 @@ from verifier.drift import Kind, Method
 from verifier.journal import Run
 from verifier.look import Look, Role
 from verifier.outcome import Judging
-from verifier.policy import ScanPolicy, SettlePolicy
+from verifier.policy import SettlePolicy
 from verifier.ports import Replica, in_turn
 from verifier.table import Column, Family, Key, Table, TableName
 from verifier.window import TransactionWindow
@@ -107,19 +106,8 @@ def test_a_lost_change_in_flight_is_found_at_most_two_looks_later(
     site.change(PLANTED)
     site.journal.runs.begin(Run("run", "audit", 0.0, "{}"))
     policy = SettlePolicy(wait_first_seconds=0.05)
-    tools = Tools(
-        group="shop",
-        run_id="run",
-        leader=site.leader,
-        journal=site.journal.runs,
-        clock=site.clock,
-        gather=in_turn,
-        judge=site.judge,
-        watcher=Silent(),
-        scan=ScanPolicy(),
-        settle=policy,
-    )
-    audit = TableAudit(tools, TABLE, {"one": (site.follower, comparison(TABLE, TABLE))})
+    made = tools(site.leader, site.journal.runs, group="shop", clock=site.clock, judge=site.judge, settle=policy)
+    audit = TableAudit(made, TABLE, {"one": (site.follower, comparison(TABLE, TABLE))})
     happen = site.clock.happen
 
     def released() -> None:

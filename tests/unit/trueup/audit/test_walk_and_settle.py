@@ -8,15 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fixtures.memory_audit import filled, tools
 from worlds.memory import MemoryWorld
 
 from connectors.journal.opening import open_journal
-from trueup.audit.progress import Silent
 from trueup.audit.table import TableAudit
-from trueup.audit.tools import Tools
 from trueup.clock import SystemClock
 from trueup.pool import Pool, Postponed
-from verifier.bracketing import BracketJudging
 from verifier.compare import comparison
 from verifier.digest import Digest
 from verifier.drift import Drift
@@ -24,8 +22,8 @@ from verifier.errors import Permanent
 from verifier.journal import ChunkResult, Run
 from verifier.keyrange import KeyRange
 from verifier.look import Look, Role
-from verifier.policy import ScanPolicy, SettlePolicy
-from verifier.table import Family, Table
+from verifier.policy import ScanPolicy
+from verifier.table import Table
 
 
 class _Gated:
@@ -75,29 +73,23 @@ def pool() -> Iterator[Pool]:
 def audited(tmp_path: Path, pool: Pool, refusal: Permanent | None = None) -> TableAudit:
     """Four chunks of ten rows; a row of the first differs, so the third is read only once that has settled."""
     world = MemoryWorld(Role.STANDBY)
-    name = world.create("t", (("id", Family.INTEGER), ("v", Family.TEXT)), ("id",))
-    world.insert(name, [{"id": str(i), "v": f"v{i}"} for i in range(40)])
-    world.applied()
+    name = filled(world, "t", 40)
     del world._target.shelves.tables[name].rows[3,]
     gate = threading.Event()
     follower: Any = _Gated(world.follower, gate, refusal)
     table = world.leader.table(name)
     journal = open_journal(tmp_path / "j.db", "g")
     journal.runs.begin(Run("run", "audit", 0.0, "{}"))
-    tools = Tools(
-        group="g",
-        run_id="run",
-        leader=world.leader,
-        journal=_Watched(journal.runs, gate),  # type: ignore[arg-type]
+    watched: Any = _Watched(journal.runs, gate)
+    made = tools(
+        world.leader,
+        watched,
         clock=SystemClock(),
         gather=pool.gather,
-        judge=lambda replica, compared, keys: BracketJudging(world.leader, replica, compared, keys),
-        watcher=Silent(),
         scan=ScanPolicy(rows_first=10, rows_min=10, rows_max=10),
-        settle=SettlePolicy(),
         beside=pool.beside,
     )
-    audit = TableAudit(tools, table, {"f": (follower, comparison(table, table))})
+    audit = TableAudit(made, table, {"f": (follower, comparison(table, table))})
     try:
         audit.run()
     finally:

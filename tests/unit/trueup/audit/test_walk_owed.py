@@ -5,14 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from fixtures.memory_audit import filled, tools
 from worlds.memory import MemoryWorld
 
 from connectors.journal.opening import open_journal
-from connectors.memory.clock import VirtualClock
 from trueup.audit.progress import Silent
 from trueup.audit.table import TableAudit
-from trueup.audit.tools import Tools
-from verifier.bracketing import BracketJudging
 from verifier.compare import comparison
 from verifier.digest import Digest
 from verifier.errors import Temporary
@@ -20,8 +18,7 @@ from verifier.journal import Run
 from verifier.keyrange import KeyRange
 from verifier.look import Look, Role
 from verifier.policy import ScanPolicy, SettlePolicy
-from verifier.ports import in_turn
-from verifier.table import Family, Table, TableName
+from verifier.table import Table, TableName
 
 ROWS = 60
 PACKED = 8
@@ -55,28 +52,21 @@ class _Watching(Silent):
 
 def test_an_owed_chunk_that_differs_everywhere(tmp_path: Path) -> None:
     world = MemoryWorld(Role.STANDBY)
-    name = world.create("t", (("id", Family.INTEGER), ("v", Family.TEXT)), ("id",))
-    world.insert(name, [{"id": str(i), "v": f"v{i}"} for i in range(ROWS)])
-    world.applied()
+    name = filled(world, "t", ROWS)
     rows = world._target.shelves.tables[name].rows
     for key in range(ROWS):
         rows[key,] = ({**rows[key,][0], "v": "wrong"}, *rows[key,][1:])
     follower: Any = _Away(world.follower, 1)
     table, journal, watcher = world.leader.table(name), open_journal(tmp_path / "j.db", "g"), _Watching()
     journal.runs.begin(Run("run", "audit", 0.0, "{}"))
-    tools = Tools(
-        group="g",
-        run_id="run",
-        leader=world.leader,
-        journal=journal.runs,
-        clock=VirtualClock(),
-        gather=in_turn,
-        judge=lambda replica, compared, keys: BracketJudging(world.leader, replica, compared, keys),
+    made = tools(
+        world.leader,
+        journal.runs,
         watcher=watcher,
         scan=ScanPolicy(rows_first=40, rows_min=2, rows_max=40, packed_max=PACKED, suspects_max=PACKED),
         settle=SettlePolicy(wait_first_seconds=0.0),
     )
-    audit = TableAudit(tools, table, {"f": (follower, comparison(table, table))})
+    audit = TableAudit(made, table, {"f": (follower, comparison(table, table))})
     audit.run()
     results = journal.runs.results("run", name)
     assert journal.runs.drift_counts("run", name) == {("f", "mismatched"): ROWS}
