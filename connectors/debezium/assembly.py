@@ -137,17 +137,18 @@ class TransactionAssembler:
 
     def statement(self, partition: Partition, offset: int, event: Statement) -> None:
         """A statement that stands by itself. One that is told too late, or without an id, blinds from here on."""
+        delivered = self.delivered
+        if event.snapshot and delivered is not None:
+            self._noticed.extend(self._beginnings.snapshot(event, partition, offset, delivered))  # or not read
         self.passed(partition, offset)
         self.noted.again()  # a truncate lies among the rows of its table, and no transaction counts it
-        if self.delivered is None:  # the present will begin behind it
+        if delivered is None or event.snapshot:  # the present will begin behind it
             return
         if event.lasting:
             self._apart.update(one.table for one in event.blind if one.table is not None)
-        if event.snapshot:
-            self._noticed.extend(self._beginnings.snapshot(event, self.delivered))
-        elif event.commit is None:
+        if event.commit is None:
             self._noticed.extend(one for one in event.blind if one not in self._noticed)
-        elif not self.delivered.covers(event.commit):
+        elif not delivered.covers(event.commit):
             self._statements.add(partition, offset, event)
         elif not self._statements.told(event):
             self._noticed.extend(event.blind)
@@ -241,7 +242,7 @@ class TransactionAssembler:
                 cut[partition] = min(cut[partition], self._pending[next(iter(waiting))].parts[partition].first)
         if self._transactions is not None and self._ends:
             cut[self._transactions] = self._ends[0].offset
-        for partition, offset in self._statements.first():
+        for partition, offset in (*self._statements.first(), *self._beginnings.seen_at):
             cut[partition] = min(cut[partition], offset)
         return cut
 

@@ -12,6 +12,7 @@ from connectors.debezium.event import TOOK_A_SNAPSHOT, End, RowEvent, Statement
 from connectors.debezium.modes import Modes
 from connectors.debezium.source_binlog import BinlogSource
 from verifier.change import Blindness, Cause, Change, Operation
+from verifier.errors import Temporary
 from verifier.gtid import Binlog, DomainGtids, GtidSet, Logged
 from verifier.position import Position
 from verifier.table import TableName
@@ -224,6 +225,18 @@ def test_behind_a_snapshot_the_gap_ends_with_the_first_transaction_that_the_lead
     feed.statement(11, A)
     feed.take()
     assert feed.assembler.noticed() == (TOOK_A_SNAPSHOT,), "a statement that stands by itself ends it, too"
+
+
+def test_a_snapshot_that_the_leader_could_not_be_asked_about_is_read_again() -> None:
+    def ask() -> Position:
+        raise Temporary("the leader is away")
+
+    feed = Feed()
+    feed.assembler = TransactionAssembler(GtidSet.parse(f"{UUID}:1-5"), source=BinlogSource(mariadb=False, present=ask))
+    feed.assembler.begin_at({ORDER: 0, SCHEMA: 4, ROWS: 0}, ORDER)
+    with pytest.raises(Temporary):
+        feed.assembler.statement(SCHEMA, 4, Statement(None, None, 1.0, (TOOK_A_SNAPSHOT,), snapshot=True))
+    assert feed.assembler.cut()[SCHEMA] == 4
 
 
 def test_the_columns_that_a_statement_changed_are_told_once() -> None:

@@ -130,6 +130,22 @@ def test_rows_of_a_snapshot_that_were_not_read_before_a_restart_are_a_gap(bench:
     assert bench.told() == ([3], (), Lsn(80)), "its hole had ended"
 
 
+def test_the_hole_behind_a_snapshot_that_was_told_is_told_behind_a_restart_too(bench: Bench) -> None:
+    """Looks may stand where nobody told anything until the first transaction from behind the hole has come."""
+    bench.snapshot(60, 1, 2)
+    bench.snapshot(60, 3, 4, table="late")
+    batch = bench.poll()
+    assert (batch.blind, batch.read_through) == ((TOOK_A_SNAPSHOT,), Lsn(10))
+    bench.open(batch.offsets, batch.read_through)
+    bench.transaction(70, 5)
+    keys, blind, through = bench.told()
+    assert (keys, set(blind), through) == ([5], {TOOK_A_SNAPSHOT}, Lsn(70))
+    batch = bench.poll()
+    bench.open(batch.offsets, batch.read_through)
+    bench.transaction(80, 6)
+    assert bench.told() == ([6], (), Lsn(80)), "the hole has ended"
+
+
 @pytest.mark.parametrize("plain", [True, False])
 def test_a_transaction_before_which_the_connector_knows_of_none_is_a_gap(bench: Bench, plain: bool) -> None:
     """Its offsets are gone, and it took no snapshot (`no_data`), perhaps while nobody read the stream."""
