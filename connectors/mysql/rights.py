@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from connectors.rights import Login, is_glob
+from connectors.sql.quoting import backticked
 
 
 def rights(login: Login, *, mariadb: bool) -> list[str]:
@@ -51,4 +52,4 @@ def _database(schema: str) -> str:
         return "*.*"
     if is_glob(schema):
         schema = schema.replace("_", "\\_").replace("*", "%").replace("?", "_")
-    return f"`{schema.replace('`', '``')}`.*"
+    return f"{backticked(schema)}.*"

@@ -24,6 +24,7 @@ from sqlalchemy.pool import QueuePool
 
 from connectors.mysql.dialects import Dialect, dialect_of
 from connectors.mysql.errors import translated
+from connectors.sql.quoting import backticked
 from verifier.errors import Misconfigured
 from verifier.policy import Limits
 
@@ -121,7 +122,7 @@ class Sessions:
 
     def quote(self, name: str) -> str:
         """The identifier, always in quotes, ready for a statement with parameters."""
-        return "`" + name.replace("`", "``").replace("%", "%%") + "`"
+        return backticked(name).replace("%", "%%")
 
     def pin(self, session: Session) -> None:
         """Set every pinned setting (again)."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from connectors.rights import Login, is_glob
+from connectors.sql.quoting import quoted
 
 
 def rights(login: Login) -> list[str]:
@@ -13,13 +14,13 @@ def rights(login: Login) -> list[str]:
     A login that only reads is read-only by default too. One that `decodes` may replicate, and the publication is made
     here, because that takes its owner's rights.
     """
-    role = identifier(login.user)
+    role = quoted(login.user)
     found = [
         f"-- {_duty(login)} Set the password with psql's \\password {role}.",
         f"CREATE ROLE {role} LOGIN{' REPLICATION' if login.decodes else ''};",
     ]
     if login.database:
-        found.append(f"GRANT CONNECT ON DATABASE {identifier(login.database)} TO {role};")
+        found.append(f"GRANT CONNECT ON DATABASE {quoted(login.database)} TO {role};")
     if not login.writes:
         found += [
             f"GRANT pg_monitor TO {role};  -- replication state: positions, lag, slots",
@@ -47,10 +48,6 @@ def rights(login: Login) -> list[str]:
     return found
 
 
-def identifier(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
-
-
 def literal(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
@@ -71,7 +68,7 @@ def _statements(role: str, schema: str, login: Login) -> tuple[str, str, str]:
 
 
 def _named(schema: str, login: Login) -> Iterator[str]:
-    usage, present, to_come = _statements(identifier(login.user), identifier(schema), login)
+    usage, present, to_come = _statements(quoted(login.user), quoted(schema), login)
     yield from (f"{usage};", f"{present};", f"{to_come};  -- tables to come, by you")
 
 

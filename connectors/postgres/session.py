@@ -21,6 +21,7 @@ from sqlalchemy.pool import QueuePool
 
 from connectors.postgres.errors import translated
 from connectors.postgres.patience import GRACE_SECONDS, PatientConnection
+from connectors.sql.quoting import quoted
 from verifier.errors import Misconfigured
 from verifier.policy import Limits
 
@@ -114,7 +115,7 @@ class Sessions:
 
     def quote(self, name: str) -> str:
         """The identifier, always in quotes, ready for a statement with parameters."""
-        return '"' + name.replace('"', '""').replace("%", "%%") + '"'
+        return quoted(name).replace("%", "%%")
 
     def pin(self, session: Session) -> None:
         """Set every pinned setting (again)."""

@@ -20,6 +20,7 @@ from urllib.parse import quote
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.pool import QueuePool
 
+from connectors.sql.quoting import quoted
 from connectors.sqlite.errors import translated
 from verifier.errors import Forbidden, Misconfigured, Permanent
 from verifier.policy import Limits
@@ -116,7 +117,7 @@ class Sessions:
             return Session(self._open())
 
     def quote(self, name: str) -> str:
-        return '"' + name.replace('"', '""') + '"'
+        return quoted(name)
 
     def close(self) -> None:
         self._pool.dispose()

@@ -10,6 +10,7 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
+from connectors.sql.quoting import quoted
 from connectors.sqlite.errors import translated
 from connectors.sqlite.session import Files
 from verifier.policy import Limits
@@ -24,7 +25,7 @@ class SqliteWatermark:
     def __init__(self, url: str, table: TableName, limits: Limits | None = None) -> None:
         self._files, self._table = Files.of(url), table
         self._lock_seconds = (limits or Limits()).lock_seconds
-        self._sql = f"update {_quoted(table.name)} set tick = tick + 1 where id = 1 returning tick"
+        self._sql = f"update {quoted(table.name)} set tick = tick + 1 where id = 1 returning tick"
 
     def advance(self) -> Tick:
         with translated(f"advancing the watermark {self._table}", self._files.where):
@@ -38,7 +39,3 @@ class SqliteWatermark:
 
     def close(self) -> None:
         """Nothing is held."""
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'

@@ -11,7 +11,7 @@ import psycopg
 import pytest
 from fixtures.databases import Database
 
-from connectors.postgres.rights import identifier
+from connectors.sql.quoting import quoted
 from trueup.bootstrap.granting import granted
 
 PASSWORD = "only4tests"
@@ -22,8 +22,8 @@ def role(database: Database) -> Iterator[str]:
     name = f"reader {database.name}"
     yield name
     for one in (name, f"{name} fixer"):
-        database.sql(f"drop owned by {identifier(one)}")
-        database.sql(f"drop role {identifier(one)}")
+        database.sql(f"drop owned by {quoted(one)}")
+        database.sql(f"drop role {quoted(one)}")
 
 
 @pytest.mark.postgres
@@ -40,7 +40,7 @@ def test_the_granted_rights_are_enough_and_not_more(database: Database, role: st
     database.sql("create table after (id int primary key); insert into after values (2)")
 
     def login(name: str) -> str:
-        database.sql(f"alter role {identifier(name)} password '{PASSWORD}'")
+        database.sql(f"alter role {quoted(name)} password '{PASSWORD}'")
         parts = psycopg.conninfo.conninfo_to_dict(database.dsn)
         return psycopg.conninfo.make_conninfo(**{**parts, "user": name, "password": PASSWORD})
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from config.invariant import EqualByKey as EqualByKeySettings
 from config.invariant import Invariant as InvariantSettings
 from config.invariant import NonNegative as NonNegativeSettings
 from config.settings import Group
+from connectors.sql.invariants import non_negative
+from connectors.sql.quoting import Quote, backticked, quoted
 from trueup.bootstrap.engines import Endpoints
 from trueup.bootstrap.servers import Servers
 from trueup.clock import SystemClock
@@ -17,9 +19,7 @@ from verifier.ports import Replica
 from verifier.sides import CheckPolicy
 from verifier.table import TableName
 
-Writing = Callable[[Replica, TableName, Sequence[str], Sequence[str]], str]
-"""The SELECT of the rows of a table in which one of the columns (the first names) is negative, and their key (the
-second ones)."""
+_QUOTING: Mapping[str, Quote] = {"postgresql": quoted, "mysql": backticked, "mariadb": backticked, "sqlite": quoted}
 
 
 def checkers(group: Group, servers: Servers | Endpoints) -> dict[str, Checker]:
@@ -50,38 +50,16 @@ def invariant(settings: InvariantSettings, endpoints: Mapping[str, Replica]) -> 
     if isinstance(settings, NonNegativeSettings):
         replica, sql = endpoints.get(settings.endpoint), ""  # the checker says who is missing
         if replica is not None:
-            table = TableName.parse(settings.table)
-            sql = _WRITING.get(replica.dialect, _generic)(replica, table, settings.columns, settings.key)
+            sql = _non_negative(replica, TableName.parse(settings.table), settings.columns, settings.key)
         return Violations(settings.name, settings.endpoint, sql, settings.grace, settings.key)
     return Violations(settings.name, settings.endpoint, settings.sql, settings.grace, settings.key)
 
 
-def _postgres(_replica: Replica, table: TableName, columns: Sequence[str], key: Sequence[str]) -> str:
-    from connectors.postgres.invariants import non_negative
-
-    return non_negative(table, columns, key)
-
-
-def _mysql(_replica: Replica, table: TableName, columns: Sequence[str], key: Sequence[str]) -> str:
-    from connectors.mysql.invariants import non_negative
-
-    return non_negative(table, columns, key)
-
-
-def _sqlite(_replica: Replica, table: TableName, columns: Sequence[str], key: Sequence[str]) -> str:
-    from connectors.sqlite.invariants import non_negative
-
-    return non_negative(table, columns, key)
-
-
-def _generic(replica: Replica, table: TableName, columns: Sequence[str], key: Sequence[str]) -> str:
-    from connectors.generic.invariants import non_negative
+def _non_negative(replica: Replica, table: TableName, columns: Sequence[str], key: Sequence[str]) -> str:
+    if (quote := _QUOTING.get(replica.dialect)) is not None:
+        return non_negative(table, columns, key, quote)
+    from connectors.generic import invariants
     from connectors.generic.replica import GenericReplica
 
     assert isinstance(replica, GenericReplica)
-    return non_negative(table, columns, key, replica.sessions.engine.dialect)
-
-
-_WRITING: Mapping[str, Writing] = {
-    "postgresql": _postgres, "mysql": _mysql, "mariadb": _mysql, "sqlite": _sqlite,
-}  # fmt: skip
+    return invariants.non_negative(table, columns, key, replica.sessions.engine.dialect)

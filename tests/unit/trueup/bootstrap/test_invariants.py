@@ -51,9 +51,9 @@ def test_non_negative_is_written_in_the_endpoints_own_dialect(replica: Replica) 
     assert (
         " ".join(made.sql.split()).lower()
         == {
-            "postgresql": 'select "k", "n""`%s" from "a""`"."b""`%" where "n""`%s" < 0 or "k" < 0',
-            "mariadb": 'select `k`, `n"``%s` from `a"```.`b"``%` where `n"``%s` < 0 or `k` < 0',
-            "mysql": 'select `k`, `n"``%s` from `a"```.`b"``%` where `n"``%s` < 0 or `k` < 0',
+            "postgresql": 'select t."k", t."n""`%s" from "a""`"."b""`%" as t where t."n""`%s" < 0 or t."k" < 0',
+            "mariadb": 'select t.`k`, t.`n"``%s` from `a"```.`b"``%` as t where t.`n"``%s` < 0 or t.`k` < 0',
+            "mysql": 'select t.`k`, t.`n"``%s` from `a"```.`b"``%` as t where t.`n"``%s` < 0 or t.`k` < 0',
             "sqlite": 'select t."k", t."n""`%s" from "a""`"."b""`%" as t where t."n""`%s" < 0 or t."k" < 0',
             "duckdb": 'select t."k", t."n""`%s" from "a""`"."b""`%" as t where t."n""`%s" < 0 or t."k" < 0',
         }[replica.dialect]
