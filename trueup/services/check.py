@@ -38,6 +38,8 @@ class CheckService:
     findings: dict[str, Finding] = field(default_factory=dict)
     since: dict[str, float] = field(default_factory=dict)
     answered_at: dict[str, float] = field(default_factory=dict)
+    _told: set[str] = field(default_factory=set)
+    """Invariants whose violation is in the outbox."""
 
     @property
     def name(self) -> str:
@@ -70,12 +72,15 @@ class CheckService:
         if finding.standing is Standing.VIOLATED:
             began = self.since.setdefault(name, finding.at)
             if before is None or before.standing is not Standing.VIOLATED:
-                self.outbox.add([violation_event(self.announcer, finding, since=began, now=finding.at)])
                 logger.warning(
                     "invariant violated",
                     extra={"action": "invariant_violated", "invariant": name, "violations": finding.violations},
                 )
+            if name not in self._told:  # also where the journal could not be written at the look that found it
+                self.outbox.add([violation_event(self.announcer, finding, since=began, now=finding.at)])
+                self._told.add(name)
         elif finding.standing is Standing.HOLDS:
+            self._told.discard(name)
             if self.since.pop(name, None) is not None:
                 logger.info("invariant holds again", extra={"action": "invariant_holds", "invariant": name})
         elif told and (before is None or before.reason != finding.reason):

@@ -12,6 +12,7 @@ import pytest
 from reconciler.events import Announcer
 from reconciler.ports import Event
 from trueup.services.check import CheckService, Scheduled
+from verifier.errors import Temporary
 from verifier.invariant import Finding, Standing
 
 HOLDS, VIOLATED, UNVERIFIED = Standing.HOLDS, Standing.VIOLATED, Standing.UNVERIFIED
@@ -38,8 +39,11 @@ class Script:
 @dataclass
 class Outbox:
     events: list[Event] = field(default_factory=list)
+    full: bool = False
 
     def add(self, events: Sequence[Event]) -> None:
+        if self.full:
+            raise Temporary("disk full")
         self.events.extend(events)
 
 
@@ -98,6 +102,18 @@ def test_a_violation_is_told_once_and_its_end() -> None:
     assert len({event.id for event in outbox.events}) == 1
     ticks(made, script, 180.0)
     assert made.since == {}
+
+
+def test_a_violation_is_told_once_the_journal_can_be_written_again() -> None:
+    made, script, outbox = service((VIOLATED, False), (VIOLATED, False), (VIOLATED, False))
+    outbox.full = True
+    with pytest.raises(Temporary, match="disk full"):
+        ticks(made, script, 0.0)
+    assert made.findings["books"].standing is VIOLATED, "who asks is told all the same"
+    outbox.full = False
+    ticks(made, script, 60.0, 120.0)
+    assert len(outbox.events) == 1
+    assert made.since == {"books": 0.0}, "it began when it was found first"
 
 
 def test_while_it_is_paused_nothing_grows_old() -> None:
