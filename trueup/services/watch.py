@@ -116,8 +116,8 @@ class WatchService:
     beats: Beating | None = None
     """The leader's time in a table, for followers without a position; None: there is none."""
     _standing: dict[str, Moves] = field(default_factory=dict)
-    _told: dict[str, Position | None] = field(default_factory=dict)
-    """By each follower, when it was asked last."""
+    _told: dict[str, Position] = field(default_factory=dict)
+    """By each follower, when it answered last."""
     _written: Position | None = None
     """By the last tick that asked all that goes with it."""
     _views: int = 0
@@ -184,8 +184,10 @@ class WatchService:
     def _told_less(self, name: str, position: Position | None) -> bool:
         """Whether it tells an earlier position because its replication does not run. A subscriber without its worker
         tells what its commits noted, and no more what keepalives had told beyond the last of them."""
+        if position is None:
+            return False  # a server that is started anew first does not answer, and then has no worker for a while
         before, self._told[name] = self._told.get(name), position
-        if position is None or before is None or position.covers(before):
+        if before is None or position.covers(before):
             return False
         return bool(self.why(name))
 
