@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,10 +28,13 @@ from verifier.watermark import WatermarkPolicy
 if TYPE_CHECKING:  # an audit of plain URLs starts in half the time without the settings' libraries
     from config.settings import Group
     from connectors.journal.opening import Journal
+    from reconciler.ports import Event
     from trueup.audit.brake import Braking
+    from trueup.audit.lineup import Lineup
     from trueup.audit.runner import Audit
     from trueup.audit.since import Source
     from trueup.audit.streamed import Streamed
+    from verifier.drift import Drift
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +62,8 @@ class Plan:
     """The group whose invariants are checked after the tables."""
     followed: Group | None = None
     """The group whose change streams a daemon may follow into this journal."""
+    told_by: str | None = None
+    """The instance that tells of drift in that group's events; None: nobody is told."""
 
 
 @dataclass(slots=True)
@@ -73,6 +79,8 @@ class OpenAudit:
     streamed: Streamed | None = None
     sources: Mapping[str, Source] | None = None
     """The change streams that a daemon follows, as `trueup.bootstrap.since` has asked about them."""
+    tell: Callable[[Callable[[str], None]], None] = lambda note: None
+    """Sends the events that wait in the journal where nobody else does, and notes what keeps it from that."""
 
     def close(self) -> None:
         if self.streamed is not None:
@@ -132,7 +140,8 @@ def open_audit(plan: Plan, *, run: str | None, watcher: Watcher, stop: Callable[
             from trueup.bootstrap.streaming import open_streamed
 
             streamed = open_streamed(plan, servers, pool, run_id, watcher)
-        journal = open_journal(plan.journal, plan.group)
+        lineup = Lineup(servers.leader, servers.followers, plan.request, servers.agreed.__contains__)
+        journal = open_journal(plan.journal, plan.group, announce_drift=_announced(plan, lineup))
     except BaseException:
         for one in (streamed, marks, servers, pool):
             if one is not None:
@@ -156,10 +165,24 @@ def open_audit(plan: Plan, *, run: str | None, watcher: Watcher, stop: Callable[
         placed=placed,
         brakes=_braking(plan, servers, watcher, stop, Pauses(journal.pauses, clock).why, marks),
     )
-    lineup = Lineup(servers.leader, servers.followers, plan.request, servers.agreed.__contains__)
     audit = Audit(tools, lineup, _invariants(plan.checked, servers))
     audit.tables_at_once = at_once
-    return OpenAudit(audit, servers, journal, pool, remarks, marks, streamed)
+    opened = OpenAudit(audit, servers, journal, pool, remarks, marks, streamed)
+    if plan.told_by is not None and plan.followed is not None:
+        from trueup.bootstrap.announcing import sent
+
+        opened.tell = partial(sent, plan.followed, journal, clock)
+    return opened
+
+
+def _announced(plan: Plan, lineup: Lineup) -> Callable[[Drift, str], Event] | None:
+    """What shapes the events of drift; None where nobody is told."""
+    if plan.told_by is None:
+        return None
+    from reconciler.events import Announcer
+    from trueup.bootstrap.announcing import announced_by
+
+    return announced_by(Announcer(plan.told_by, plan.group), lineup.known_key)
 
 
 def _braking(

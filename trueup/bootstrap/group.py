@@ -11,10 +11,10 @@ from config.settings import Group, Settings
 from connectors.journal.opening import Journal, open_journal
 from connectors.postgres.apply import PostgresRepairSink
 from connectors.postgres.replica import PostgresReplica
-from reconciler.events import Announcer, DriftNews, drift_event
+from reconciler.events import Announcer
 from reconciler.policy import Mode, RepairPolicy
-from reconciler.ports import Event
 from trueup.audit.brake import Braking
+from trueup.bootstrap.announcing import announced_by
 from trueup.bootstrap.backlog import Backlog
 from trueup.bootstrap.beating import open_beats
 from trueup.bootstrap.engines import Endpoints
@@ -45,7 +45,6 @@ from trueup.services.throttle import Logged, Throttle
 from trueup.services.verify import VerifyService
 from trueup.services.watch import SharedLag, WatchService
 from verifier.brake import Brakes, small_enough
-from verifier.drift import Drift
 from verifier.errors import Misconfigured
 from verifier.lag import LagTracker
 from verifier.look import Role
@@ -130,7 +129,9 @@ def open_group(settings: Settings, group: Group) -> GroupRuntime:
             logger.warning("digests", extra={"action": "agreement", "why": remark})
         book = book_of(group, servers)
         announcer = Announcer(settings.instance, group.name)
-        journal = open_journal(settings.journal.address(), group.name, announce_drift=announced_by(announcer, book))
+        journal = open_journal(
+            settings.journal.address(), group.name, announce_drift=announced_by(announcer, book.cached_key)
+        )
         closing.append(journal.close)
         pool = Pool(workers=4 + 2 * len(servers.followers))
         closing.append(pool.close)
@@ -304,14 +305,3 @@ def _repair(
         world, follower, journal.drifts, journal.repairs, journal.stream, announcer, policy, None,
         opening=opening if writes else None,
     )  # fmt: skip
-
-
-def announced_by(announcer: Announcer, book: TableBook) -> Callable[[Drift, str], Event]:
-    """What the journal calls when drift is opened, changed or cleared."""
-    return partial(_announced, announcer, book)
-
-
-def _announced(announcer: Announcer, book: TableBook, drift: Drift, what: str) -> Event:
-    """The event of a drift; the journal's transaction is open, so nothing is asked of any server here."""
-    key = book.cached_key(drift.table)
-    return drift_event(announcer, drift, DriftNews(what), key_columns=key, now=SystemClock().now())

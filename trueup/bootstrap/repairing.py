@@ -19,7 +19,8 @@ from reconciler.ports import RepairRecord
 from reconciler.repair import State
 from reconciler.repairing import Planned, decide
 from trueup.bootstrap import lease
-from trueup.bootstrap.group import announced_by, book_of, repair_policy
+from trueup.bootstrap.announcing import announced_by
+from trueup.bootstrap.group import book_of, repair_policy
 from trueup.bootstrap.groups import chosen
 from trueup.bootstrap.watching import Watched, open_watched, settled
 from trueup.clock import SystemClock
@@ -221,7 +222,9 @@ def open_repairing(config: Path | None, group: str | None) -> Iterator[Repairing
     try:
         settled(wanted, servers)
         book = book_of(wanted, servers)
-        journal = open_journal(settings.journal.address(), wanted.name, announce_drift=announced_by(announcer, book))
+        journal = open_journal(
+            settings.journal.address(), wanted.name, announce_drift=announced_by(announcer, book.cached_key)
+        )
     except BaseException:
         servers.close()
         pool.close()

@@ -57,6 +57,8 @@ def planned(words: Words) -> Plan:
     )
     request = words.narrowing.applied(request, group.tables)
     plan = plan_of(group, words.journal or settings.journal.address(), request)
+    if words.journal is None and group.events.kind != "none":  # another journal does not know what was told already
+        plan = replace(plan, told_by=settings.instance)
     return plan if words.tables else replace(plan, checked=group)
 
 

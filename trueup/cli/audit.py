@@ -97,6 +97,7 @@ def audit(
                     note_baseline(opened, plan.followed, run, watcher)
                 watcher.note(f"run {run.id}")
                 report = opened.audit.run(run)
+                opened.tell(watcher.note)
             except JournalLost:
                 say(f"go on with: trueup audit {_again(sys.argv[2:])} --resume {resume or opened.audit.tools.run_id}")
                 raise

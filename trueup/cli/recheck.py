@@ -15,7 +15,7 @@ from trueup.cli.asking import Words, planned
 from trueup.cli.audit_words import Narrowing
 from trueup.cli.discretion import hide_arguments
 from trueup.cli.listing import stream_json, stream_table
-from trueup.cli.output import Listing, target
+from trueup.cli.output import Listing, say, target
 from trueup.cli.watermark_words import OrderedOption, TableOption, Watermarking, WriteOption
 from verifier.errors import Misconfigured
 
@@ -93,6 +93,7 @@ def recheck(
             else:
                 stream_table(map(_line, found), "nothing to look at again: no drift was found", out)
                 out.write(_summary(looking))
+        audit.tell(say)
     finally:
         audit.close()
     return exits.of_verdict(looking.verdict().value)
