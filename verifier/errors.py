@@ -2,7 +2,8 @@
 
     TrueupError
     ├── Temporary            try again later: connection lost, lock timeout, follower away
-    │   └── Unreachable      nobody answers at all (command line: exit code 5)
+    │   ├── Unreachable      nobody answers at all (command line: exit code 5)
+    │   └── Oversized        an answer is larger than may be held at once: ask for less
     ├── Permanent            a human must change something: no key, incomparable type
     │   ├── Forbidden        a right is missing (command line: exit code 5)
     │   └── Misconfigured    the configuration is wrong (command line: exit code 3)
@@ -29,6 +30,15 @@ class Temporary(TrueupError):
 
 class Unreachable(Temporary):
     """The server cannot be reached, or refuses the connection."""
+
+
+class Oversized(Temporary):
+    """An answer is larger than is held at once, and nothing of it was kept: ask for less at a time. `rows` is how many
+    rows would have fitted, as far as is known: at least 1, and fewer than there are. Never raised of a single row."""
+
+    def __init__(self, message: str, *, rows: int) -> None:
+        super().__init__(message, delay_seconds=0.1)
+        self.rows = rows
 
 
 class Permanent(TrueupError):

@@ -17,6 +17,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from verifier.digest import MODULUS, Digest
 from verifier.errors import Permanent
 from verifier.table import Key, KeyValue
+from verifier.weight import sampled_bytes
 
 _RECORD = 16
 _KEY = struct.Struct(">q")
@@ -29,23 +30,26 @@ _STEP = 16 * _RECORD
 class PackedDigests(Mapping[Key, int]):
     """Keys and unsigned 64-bit row hashes. Integer keys stay packed until somebody looks one up."""
 
-    __slots__ = ("_by_key", "_packed")
+    __slots__ = ("_by_key", "_packed", "key_bytes")
 
-    def __init__(self, packed: bytes | None, by_key: dict[Key, int] | None) -> None:
+    def __init__(self, packed: bytes | None, by_key: dict[Key, int] | None, key_bytes: float) -> None:
         self._packed = packed
         self._by_key = by_key
+        self.key_bytes = key_bytes
+        """Of a key, in the mean, by a sample; 0 if there are no rows."""
 
     @classmethod
     def whole(cls, packed: bytes) -> PackedDigests:
         """From records of 16 bytes: the key as a signed and the hash as an unsigned 64-bit big-endian number."""
-        return cls(packed, None)
+        return cls(packed, None, _KEY.size if packed else 0)
 
     @classmethod
     def beside(cls, keys: Sequence[Sequence[KeyValue] | None], hashes: bytes) -> PackedDigests:
         """From one sequence per key column (None: no rows) and the hashes, 8 bytes each, in the same order."""
         numbers = struct.unpack(f">{len(hashes) // 8}Q", hashes)
         columns = [column or () for column in keys]
-        return cls(None, _unique(dict(zip(zip(*columns, strict=True), numbers, strict=True)), len(numbers)))
+        found = _unique(dict(zip(zip(*columns, strict=True), numbers, strict=True)), len(numbers))
+        return cls(None, found, sampled_bytes(columns))
 
     def compare(self, other: PackedDigests) -> tuple[Sequence[Key], Sequence[Key], Sequence[Key]] | None:
         """Keys whose hashes differ, keys of which more rows are here, keys of which more rows are there; None if either

@@ -141,7 +141,8 @@ class Replica(Protocol):
         ...
 
     def row_digests(self, table: Table, within: KeyRange) -> Look[Mapping[Key, int]]:
-        """Every key in the range with its row hash (unsigned 64 bits), as one packed value."""
+        """Every key in the range with its row hash (unsigned 64 bits), as one packed value. Oversized if the keys are
+        longer together than is held at once."""
         ...
 
     def point_digests(self, table: Table, keys: Collection[Key]) -> Look[Mapping[Key, int]]:
@@ -149,7 +150,7 @@ class Replica(Protocol):
         ...
 
     def rows(self, table: Table, keys: Collection[Key]) -> Look[Mapping[Key, Row]]:
-        """Those of `keys` that exist."""
+        """Those of `keys` that exist. Oversized if they are larger together than is held at once."""
         ...
 
     def explain(self, table: Table, within: KeyRange) -> Explanation:

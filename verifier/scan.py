@@ -7,25 +7,31 @@ does too: then the row digests are asked for at once, which costs a quarter more
 is added up from them. While nothing differs a chunk may have more rows than memory should hold the digests of: if it
 then does differ only its beginning is read by rows, and the walk goes on from there in smaller chunks. Nothing is
 judged here: a scan without a single suspect has proven equality of what was read, everything else is for the rules of
-evidence.
+evidence. The beginning is one of fewer rows where their keys are long, and is cut again where an answer would be larger
+than is held at once.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from verifier.chunk import ChunkSize
 from verifier.compare import Comparison
 from verifier.digest import Digest
-from verifier.drift import Kind, digest_of, told_apart
+from verifier.drift import Kind, told_apart
 from verifier.errors import Permanent, Temporary, TrueupError, Unsound
 from verifier.keyrange import Chunk, KeyRange
+from verifier.looks import Looks, SideRead, TooMuch, alike_of, caught, row_digests, timed
 from verifier.ports import Clock, Gather, Replica
 from verifier.table import Key, Table
+from verifier.weight import mean_key_bytes
 
 _DIVISIONS_MAX = 8
 """Times that a range is made smaller: by the side with the most rows, so nearly always once."""
+_REFUSALS_MAX = 64
+"""Answers that are too large before a range is given up; each leaves fewer rows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +102,16 @@ class TableScan:
 
     def read(self, index: int, within: KeyRange, *, ahead: bool = False) -> ChunkRead:
         """Read this range, or its beginning (see the chunk's range) if it differs and has too many rows to tell which;
-        with `ahead` also find the end of the chunk after it. The walk stays where it is."""
+        with `ahead` also find the end of the chunk after it. The walk stays where it is. Permanent if an answer is too
+        large and the range cannot be made smaller."""
+        for _ in range(_REFUSALS_MAX):
+            try:
+                return self._read(index, within, ahead)
+            except TooMuch as found:
+                within, ahead = KeyRange(within.lower, self._beginning(within, found)), False
+        raise Permanent(f"the row digests from {within} on do not come in any size")
+
+    def _read(self, index: int, within: KeyRange, ahead: bool) -> ChunkRead:
         looks = self._looks(within, ahead)
         for _ in range(_DIVISIONS_MAX):
             upper = self._division(within, looks)
@@ -106,7 +121,7 @@ class TableScan:
             looks = self._looks(within, ahead=False)
         return self._compared(index, within, looks)
 
-    def _compared(self, index: int, within: KeyRange, looks: _Looks) -> ChunkRead:
+    def _compared(self, index: int, within: KeyRange, looks: Looks) -> ChunkRead:
         """Which rows differ: from the row digests if they were asked for, else asked for now."""
         troubles: dict[str, TrueupError] = dict(looks.troubles)
         found: dict[str, FollowerChunk] = {}
@@ -126,11 +141,11 @@ class TableScan:
         failed = {name: str(problem) for name, problem in troubles.items()}
         return ChunkRead(chunk, looks.leader, found, failed, looks.seconds, refused)
 
-    def _division(self, within: KeyRange, looks: _Looks) -> Key | None:
+    def _division(self, within: KeyRange, looks: Looks) -> Key | None:
         """Where to end a range that differs and has too many rows on some side; None if it can be read by rows. That
         side says where, so that also rows which only a follower has come in pieces."""
-        rows, side, table, who = self.size.policy.rows_packed, self.leader, None, ""
-        most = rows
+        most = rows = self.size.packed(within.lower, within.upper)
+        side, table, who = self.leader, None, ""
         for name, (replica, compared) in self.sides.items():
             if name in looks.troubles:
                 continue
@@ -145,13 +160,25 @@ class TableScan:
         self._differed.add(who)
         self.size.calm_down()
         self._crowded = None if side is self.leader else (side, table)
-        return self._cut(side, table, within.lower)
+        return self._cut(side, table, within.lower, rows)
 
-    def _cut(self, side: Replica, table: Table, lower: Key | None) -> Key | None:
-        """Where that side has had as many rows as one packed answer may hold. A follower's trouble is none here: it
-        shows when it is read."""
+    def _beginning(self, within: KeyRange, found: TooMuch) -> Key:
+        """The end of a part of the range of which that side's answer will not be too large."""
+        rows = min(found.rows, self.size.packed(within.lower, within.upper))
+        self.size.overfull(rows)
+        self.size.calm_down()
+        self._next_upper = None
+        self._crowded = None if found.side is self.leader else (found.side, found.table)
+        upper = self._cut(found.side, found.table, within.lower, rows)
+        if upper is None or upper == within.upper:
+            raise Permanent(str(found)) from found
+        return upper
+
+    def _cut(self, side: Replica, table: Table, lower: Key | None, rows: int) -> Key | None:
+        """Where that side has had so many rows: as many as one packed answer may hold. A follower's trouble is none
+        here: it shows when it is read."""
         try:
-            upper = side.boundary(table, lower, self.size.policy.rows_packed)
+            upper = side.boundary(table, lower, rows)
         except (Temporary, Permanent):
             if side is self.leader:
                 raise
@@ -169,11 +196,11 @@ class TableScan:
             return remaining.upper
         if self._next_upper is not None:
             lower, upper, rows = self._next_upper
-            if lower == remaining.lower and (not self._differing or rows <= self.size.policy.rows_packed):
+            if lower == remaining.lower and (not self._differing or rows <= self.size.packed(lower, upper)):
                 return upper
         if self._crowded is not None:
             replica, theirs = self._crowded
-            upper = self._cut(replica, theirs, remaining.lower)
+            upper = self._cut(replica, theirs, remaining.lower, self.size.packed(remaining.lower))
             if upper is not None:
                 return upper
             self._crowded = None
@@ -187,111 +214,62 @@ class TableScan:
             )
         return upper
 
-    def _looks(self, within: KeyRange, ahead: bool) -> _Looks:
+    def _looks(self, within: KeyRange, ahead: bool) -> Looks:
         """Every side's digest at once, and the boundary after this chunk."""
         wanted: dict[tuple[str | None, object], Callable[[], object]] = {}
-        rows_too = {_alike(self.sides[name][1]) for name in self._differing}
+        rows_too = {alike_of(self.sides[name][1]) for name in self._differing}
         for name, (replica, compared) in self.sides.items():
-            alike = _alike(compared)
-            reading = _timed(self.clock, self.leader, compared.leader, within, alike in rows_too)
+            alike = alike_of(compared)
+            reading = timed(self.clock, self.leader, compared.leader, within, alike in rows_too)
             wanted.setdefault((None, alike), reading)
-            wanted[name, alike] = _timed(self.clock, replica, compared.follower, within, name in self._differed)
-        calls = [_caught(call) for call in wanted.values()]
+            wanted[name, alike] = timed(self.clock, replica, compared.follower, within, name in self._differed)
+        calls = [caught(call) for call in wanted.values()]
         rows = self.size.rows
         if ahead:
             table = next(iter(self.sides.values()))[1].leader
-            calls.append(_caught(lambda: self.leader.boundary(table, within.upper, rows)))
+            calls.append(caught(lambda: self.leader.boundary(table, within.upper, rows)))
         answers: Sequence[object] = self.gather(calls)
         if ahead and not isinstance(answers[-1], Temporary | Permanent):
             self._next_upper = (within.upper, answers[-1], rows)  # type: ignore[assignment]
-        looks = _Looks({}, {})
+        looks = Looks({}, {})
         for (side, columns), answer in zip(wanted, answers, strict=False):
             if isinstance(answer, Temporary | Permanent):
                 if side is None:
                     raise answer
                 looks.troubles[side] = answer
                 continue
-            assert isinstance(answer, _Read)
+            assert isinstance(answer, SideRead)
             looks.reads[side, columns] = answer
+        self._weigh(*(read.rows for read in looks.reads.values()))
         return looks
 
+    def _weigh(self, *answers: Mapping[Key, int] | None) -> None:
+        """Learn how long keys are from answers of row digests."""
+        if weights := [mean_key_bytes(rows) for rows in answers if rows]:
+            self.size.weigh(max(weights))
+
     def _suspects(
-        self, replica: Replica, compared: Comparison, within: KeyRange, ours: _Read, theirs: _Read
+        self, replica: Replica, compared: Comparison, within: KeyRange, ours: SideRead, theirs: SideRead
     ) -> Mapping[Key, Kind]:
         if ours.rows is not None and theirs.rows is not None:
             return told_apart(ours.rows, theirs.rows)
         if ours.digest == theirs.digest:
             return {}
+        mine: Any
+        others: Any
         mine, others = self.gather(
             [
-                lambda: self.leader.row_digests(compared.leader, within).value,
-                lambda: replica.row_digests(compared.follower, within).value,
+                lambda: row_digests(self.leader, compared.leader, within),
+                lambda: row_digests(replica, compared.follower, within),
             ]
         )
-        return told_apart(mine, others)  # type: ignore[arg-type]
+        self._weigh(mine, others)
+        return told_apart(mine, others)
 
     def _advance(self, index: int, remaining: KeyRange, within: KeyRange) -> None:
         self.todo.pop(0)
         if within.upper != remaining.upper:
             self.todo.insert(0, (index + 1, KeyRange(within.upper, remaining.upper)))
-
-
-@dataclass(frozen=True, slots=True)
-class _Read:
-    """One side's chunk: its digest, and its row digests if they were asked for."""
-
-    digest: Digest
-    seconds: float
-    rows: Mapping[Key, int] | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class _Looks:
-    """All sides' reads of one range, by side (None: the leader) and columns; `troubles` of followers instead."""
-
-    reads: dict[tuple[str | None, object], _Read]
-    troubles: dict[str, Temporary | Permanent]
-
-    def pair(self, name: str, compared: Comparison) -> tuple[_Read, _Read]:
-        alike = _alike(compared)
-        return self.reads[None, alike], self.reads[name, alike]
-
-    @property
-    def leader(self) -> Digest:
-        return next(read.digest for (side, _), read in self.reads.items() if side is None)
-
-    @property
-    def seconds(self) -> float:
-        return max((read.seconds for read in self.reads.values()), default=0.0)
-
-
-def _alike(compared: Comparison) -> tuple[object, ...]:
-    """What two followers' comparisons must share so that one look at the leader serves both."""
-    return compared.leader.columns, compared.leader.scheme
-
-
-def _timed(clock: Clock, replica: Replica, table: Table, within: KeyRange, rows_too: bool) -> Callable[[], object]:
-    def call() -> object:
-        began = clock.now()
-        if not rows_too:
-            return _Read(replica.digest(table, within).value, clock.now() - began)
-        rows = replica.row_digests(table, within).value
-        seconds = clock.now() - began
-        return _Read(digest_of(rows), seconds, rows)
-
-    return call
-
-
-def _caught(call: Callable[[], object]) -> Callable[[], object]:
-    """Run for its answer or its error: one side's trouble must not discard the others' answers."""
-
-    def caught() -> object:
-        try:
-            return call()
-        except (Temporary, Permanent) as problem:
-            return problem
-
-    return caught
 
 
 def remaining(read: Sequence[Chunk]) -> list[tuple[int, KeyRange]]:

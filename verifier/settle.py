@@ -3,7 +3,8 @@
 Keys are admitted with a tag (a chunk's index, a touched key's generation: whatever the caller must know when they
 leave). A key leaves as equal, as drift, or, when it has been in flight for too long, as unsettled with the last
 reason. The room holds suspects of one table on one follower. Batches follow each other; where looks must wait for long
-before they can be judged, the next batches are looked at meanwhile.
+before they can be judged, the next batches are looked at meanwhile. Where rows are wide, batches have as few keys as an
+answer may hold rows of, and few are looked at meanwhile.
 """
 
 from __future__ import annotations
@@ -15,13 +16,16 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import Generic, TypeVar
 
-from verifier.errors import Temporary
+from verifier.errors import Oversized, Temporary
 from verifier.outcome import Again, Holding, Judging, Moving, Outcome
 from verifier.policy import SettlePolicy
 from verifier.table import Key
+from verifier.weight import Batch
 
 Tag = TypeVar("Tag")
 _ATTEMPTS_MAX = 8
+_ATTEMPTS_WIDE = 2
+"""Of batches that were made smaller because their rows are wide: each holds as much as an answer may."""
 _ASIDE_SECONDS = 0.2
 
 
@@ -66,6 +70,10 @@ class Room(Generic[Tag]):
     _due: list[tuple[float, int, Key]] = field(default_factory=list)
     _attempts: list[_Attempt] = field(default_factory=list)
     _ticket: Iterator[int] = field(default_factory=count)
+    _batch: Batch = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._batch = Batch(self.policy.batch_keys)
 
     def __len__(self) -> int:
         return len(self._waiting)
@@ -99,7 +107,7 @@ class Room(Generic[Tag]):
     def upcoming(self, now: float) -> list[Key]:
         """The keys of the next batch, as far as they are due now."""
         latest = min(now, self.until)
-        due = heapq.nsmallest(self.policy.batch_keys, (one for one in self._due if one[0] <= latest))
+        due = heapq.nsmallest(self._batch.keys, (one for one in self._due if one[0] <= latest))
         return [key for _, _, key in due if key in self._waiting]
 
     def advance(self, now: float) -> list[Leaving[Tag]]:
@@ -134,20 +142,34 @@ class Room(Generic[Tag]):
         queue behind one of them."""
         if not self._attempts:
             return 0.0
-        if len(self._attempts) >= _ATTEMPTS_MAX:
+        if len(self._attempts) >= (_ATTEMPTS_WIDE if self._batch.smaller else _ATTEMPTS_MAX):
             return None
         return max(attempt.began for attempt in self._attempts) + _ASIDE_SECONDS
 
     def _continue(self, attempt: _Attempt, now: float) -> list[Leaving[Tag]]:
         try:
             answer = attempt.judging.advance(now)
+        except Oversized as problem:
+            if self._batch.refused(len(attempt.keys), problem.rows):
+                self._part(attempt, now)
+                return []
+            answer = dict.fromkeys(attempt.keys, Moving(str(problem)))
         except Temporary as problem:
             answer = dict.fromkeys(attempt.keys, Moving(str(problem)))
         if isinstance(answer, Again):
             attempt.due = answer.at
             return []
         self._attempts.remove(attempt)
+        self._batch.fitted(len(attempt.keys))
         return self._close(answer, attempt.began, now)
+
+    def _part(self, attempt: _Attempt, now: float) -> None:
+        """Its rows were too large together: nobody was judged, and all are due again, fewer at a time."""
+        self._attempts.remove(attempt)
+        if isinstance(attempt.judging, Holding):
+            attempt.judging.abandon()
+        for key in attempt.keys:
+            self._push(now, key)
 
     def forgive(self, seconds: float) -> None:
         """Nobody looked for so long: it counts against no key's patience."""
@@ -168,7 +190,7 @@ class Room(Generic[Tag]):
     def _take_due(self, now: float) -> list[Key]:
         keys: list[Key] = []
         latest = min(now, self.until)
-        while self._due and self._due[0][0] <= latest and len(keys) < self.policy.batch_keys:
+        while self._due and self._due[0][0] <= latest and len(keys) < self._batch.keys:
             _, _, key = heapq.heappop(self._due)
             if key in self._waiting:
                 keys.append(key)

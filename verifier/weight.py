@@ -1,0 +1,124 @@
+"""How much is held at once, in bytes: keys may be thousands of bytes long, and values millions.
+
+Rows are counted where a number of rows says how much work or time they are; where it is memory that counts, bytes are.
+An answer of rows is read as it comes and given up beyond `ROWS_BYTES`; whoever asked learns how many rows would have
+fitted and asks for fewer (`verifier.errors.Oversized`). One row is always held, however large it is: the evidence of a
+difference is the row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import TypeVar
+
+from verifier.errors import Oversized
+from verifier.table import Key, Value
+
+T = TypeVar("T")
+
+ROWS_BYTES = 8 << 20
+"""Text of rows in one answer. A thousand rows of 8 kB fit, so ordinary tables never meet it."""
+_SAMPLED = 256
+_NUMBER = 8
+_PATIENCE = 8
+_PATIENCE_MAX = 512
+
+
+def bounded(
+    rows: Iterable[T], size: Callable[[T], int], what: str, most: int = ROWS_BYTES, *, asked: int | None = None
+) -> Iterator[T]:
+    """The rows, as they come. Oversized (`what` begins its message) when a row beyond the first makes them larger than
+    `most` bytes. `asked`: rows that were asked for, where it is known; one alone is not measured."""
+    if asked is not None and asked <= 1:
+        yield from rows
+        return
+    held = 0
+    for before, row in enumerate(rows):
+        held += size(row)
+        if held > most and before:
+            raise Oversized(f"{what}: {before + 1} rows are larger than {most:,} bytes together", rows=before)
+        yield row
+
+
+def text_bytes(values: Iterable[Value]) -> int:
+    """Characters of the values, which are bytes of all but a few."""
+    return sum(map(len, filter(None, values)))
+
+
+def key_bytes(key: Key) -> int:
+    """Of one key: a number counts as eight."""
+    return sum(len(part) if isinstance(part, str) else _NUMBER for part in key)
+
+
+def mean_key_bytes(rows: Mapping[Key, object]) -> float:
+    """Of a key among these, by a sample; 0 if there are none."""
+    sampled = getattr(rows, "key_bytes", None)
+    if sampled is not None:
+        return float(sampled)
+    sample = [key_bytes(key) for key in islice(rows, _SAMPLED)]
+    return sum(sample) / len(sample) if sample else 0.0
+
+
+def sampled_bytes(columns: Sequence[Sequence[object]]) -> float:
+    """Of a key whose parts stand in these columns, by a sample from all over them; 0 if there are none."""
+    rows = len(columns[0]) if columns else 0
+    if not rows:
+        return 0.0
+    step = max(1, rows // _SAMPLED)
+    taken = -(-rows // step)
+    parts = (part for column in columns for part in column[::step])
+    return sum(len(part) if isinstance(part, str) else _NUMBER for part in parts) / taken
+
+
+@dataclass(slots=True)
+class Batch:
+    """How many keys are asked for at a time: `most`, and fewer while their rows are wide. Grows again, to twice as many
+    after `_PATIENCE` batches that fitted, and more seldom the more often it was too soon."""
+
+    most: int
+    keys: int = 0
+    _fits: int = 0
+    _patience: int = 0
+
+    def __post_init__(self) -> None:
+        self.keys = self.keys or self.most
+
+    @property
+    def smaller(self) -> bool:
+        """Rows are wide."""
+        return self.keys < self.most
+
+    def refused(self, asked: int, fitting: int) -> bool:
+        """The rows of so many keys were too large together, and `fitting` of them would have done; false if there is
+        nothing less to ask for."""
+        if asked <= 1:
+            return False
+        self._patience = min(max(_PATIENCE, 2 * self._patience), _PATIENCE_MAX)
+        self._fits = 0
+        self.keys = max(1, min(fitting, asked - 1, self.keys))
+        return True
+
+    def fitted(self, asked: int) -> None:
+        """The rows of so many keys were held."""
+        if not self.smaller or asked < self.keys:
+            return
+        self._fits += 1
+        if self._fits >= self._patience:
+            self._fits, self.keys = 0, min(2 * self.keys, self.most)
+
+    def parts(self, keys: Sequence[Key], ask: Callable[[Sequence[Key]], T]) -> Iterator[T]:
+        """What `ask` answers of the keys, part by part."""
+        start = 0
+        while start < len(keys):
+            part = keys[start : start + self.keys]
+            try:
+                answer = ask(part)
+            except Oversized as problem:
+                if not self.refused(len(part), problem.rows):
+                    raise
+                continue
+            self.fitted(len(part))
+            yield answer
+            start += len(part)
