@@ -7,52 +7,33 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from fixtures.memory_group import MemoryServers, T, described
 
 from connectors.journal.opening import Journal, open_journal
-from connectors.memory.clock import VirtualClock
-from connectors.memory.follower import Follower
-from connectors.memory.leader import Leader
 from connectors.memory.replica import MemoryReplica
 from trueup.services.dirty import DirtyScan
-from trueup.services.group import GroupWorld, Sighted, TableBook
 from verifier.errors import Temporary
 from verifier.journal import StreamState
 from verifier.keyrange import ALL
-from verifier.look import Role
 from verifier.policy import ScanPolicy
-from verifier.ports import in_turn
-from verifier.table import Column, Family, Table, TableName
-from verifier.window import TransactionWindow
-
-T = TableName("public", "t")
-TABLE = Table(T, (Column("id", Family.INTEGER, "bigint", False), Column("v", Family.TEXT, "text")), ("id",))
 
 
-class Shop:
+class Shop(MemoryServers):
     """Ten rows on a leader and a follower, which applies only when told to; every table that is touched is crowded."""
 
     def __init__(self, folder: Path) -> None:
-        self.clock = VirtualClock()
-        self.server = Leader(self.clock.now)
-        self.server.create(TABLE)
-        self.follower = Follower(self.server, Role.STANDBY)
-        self.follower.shelves.create(TABLE)
+        super().__init__(described(T))
+        self.follower = self.followers["one"]
         self.journal: Journal = open_journal(folder / "journal.db", "shop")
         self.journal.stream.crowds.limit = -1
-        leader, replicas = MemoryReplica("leader", self.server), {"one": MemoryReplica("one", self.follower)}
-        book = TableBook(leader, replicas, ["*"], self.clock)
-        sight = Sighted(TransactionWindow(), ["one"])
-        self.world = GroupWorld("shop", leader, replicas, book, self.clock, in_turn, sight)
+        self.world = self.grouped()
         self.scan = DirtyScan(self.world, self.journal.dirty, self.journal.stream, ScanPolicy(rows_first=4, rows_min=2))
         self.write(*range(10))
         self.follower.catch_up()
 
     def write(self, *keys: int) -> None:
         """Insert rows, and let the stream tell of it."""
-        writing = self.server.begin()
-        for key in keys:
-            writing.insert(T, {"id": str(key), "v": "x"})
-        writing.commit()
+        self.insert(T, keys)
         touched = {(T, (key,)): self.server.tick() for key in keys}
         state = StreamState({"records": len(self.server.log)}, self.server.tick())
         self.journal.stream.advance(state, touched, [], followers=["one"], at=self.clock.now())

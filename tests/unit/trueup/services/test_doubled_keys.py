@@ -9,15 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fixtures.memory_group import MemoryServers, T, described
 
 from connectors.journal.opening import open_journal
-from connectors.memory.clock import VirtualClock
-from connectors.memory.follower import Follower
-from connectors.memory.leader import Leader
 from connectors.memory.replica import MemoryReplica
 from connectors.memory.stream import MemoryStream
 from trueup.services.follow import FollowService
-from trueup.services.group import GroupWorld, Sighted, TableBook
 from trueup.services.rounds import Rounds
 from trueup.services.scan import Pace, ScanService
 from trueup.services.verify import Verified, VerifyService
@@ -25,15 +22,11 @@ from verifier.digest import Digest
 from verifier.drift import Verdict
 from verifier.errors import Permanent
 from verifier.keyrange import KeyRange
-from verifier.look import Look, Role
+from verifier.look import Look
 from verifier.packed import PackedDigests
 from verifier.policy import ScanPolicy, SettlePolicy
-from verifier.ports import in_turn
-from verifier.table import Column, Family, Key, Table, TableName
-from verifier.window import TransactionWindow
+from verifier.table import Key, Table
 
-T = TableName("public", "t")
-TABLE = Table(T, (Column("id", Family.INTEGER, "bigint", False), Column("v", Family.TEXT, "text")), ("id",))
 DOUBLED: Key = (3,)
 
 
@@ -72,22 +65,14 @@ class _Heap:
 @pytest.mark.parametrize("doubled", [7, None])
 def test_neither_the_chunk_nor_the_key_is_called_equal(tmp_path: Path, doubled: int | None, touched: bool) -> None:
     """`touched`: a change of the very key brings it to verification before the scan does."""
-    clock = VirtualClock()
-    server = Leader(clock.now)
-    server.create(TABLE)
-    target = Follower(server, Role.STANDBY)
-    target.shelves.create(TABLE)
-    first = server.begin()
-    for number in range(10):
-        first.insert(T, {"id": str(number), "v": "x"})
-    first.commit()
-    target.catch_up()
-    leader: Any = _Heap(MemoryReplica("leader", server), None)
-    one: Any = _Heap(MemoryReplica("one", target), doubled)
+    servers = MemoryServers(described(T))
+    clock, server = servers.clock, servers.server
+    servers.insert(T, range(10))
+    servers.catch_up()
+    leader = _Heap(MemoryReplica("leader", server), None)
+    one = _Heap(MemoryReplica("one", servers.followers["one"]), doubled)
     journal = open_journal(tmp_path / "journal.db", "shop")
-    sight = Sighted(TransactionWindow(), ["one"])
-    book = TableBook(leader, {"one": one}, ["*"], clock)
-    world = GroupWorld("shop", leader, {"one": one}, book, clock, in_turn, sight)
+    world = servers.grouped(leader, {"one": one})
     verified: list[Verified] = []
     follow = FollowService(world, MemoryStream(server), journal.stream, poll_seconds=0.0, gather_seconds=0.0)
     verify = VerifyService(world, "one", journal.stream, SettlePolicy(), settled=verified.append, rounds=Rounds(1.0))
@@ -97,7 +82,7 @@ def test_neither_the_chunk_nor_the_key_is_called_equal(tmp_path: Path, doubled: 
         writing = server.begin()
         assert writing.update(T, DOUBLED, {"v": "y"})
         writing.commit()
-        target.catch_up()
+        servers.catch_up()
     for _ in range(40):
         follow.tick(clock.now())
         verify.tick(clock.now())

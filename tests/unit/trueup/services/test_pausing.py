@@ -6,49 +6,30 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from fixtures.memory_group import MemoryServers, described
 
 from connectors.journal.opening import Journal, open_journal
-from connectors.memory.clock import VirtualClock
-from connectors.memory.follower import Follower
-from connectors.memory.leader import Leader
-from connectors.memory.replica import MemoryReplica
 from trueup.pausing import Pauses, said
-from trueup.services.group import GroupWorld, TableBook
 from trueup.services.scan import Pace, ScanService
 from trueup.services.verify import Verified, VerifyService
 from verifier.errors import Temporary
 from verifier.journal import Pause
-from verifier.look import Role
 from verifier.policy import ScanPolicy, SettlePolicy
-from verifier.ports import in_turn
-from verifier.table import Column, Family, Table, TableName
+from verifier.table import TableName
 
 A, B = TableName("public", "a"), TableName("public", "b")
 
 
-def described(name: TableName) -> Table:
-    return Table(name, (Column("id", Family.INTEGER, "bigint", False), Column("v", Family.TEXT, "text")), ("id",))
-
-
-class Shop:
+class Shop(MemoryServers):
     """Two tables of ten rows on a leader and a standby; a journal through which they can be paused."""
 
     def __init__(self, folder: Path) -> None:
-        self.clock = VirtualClock()
-        self.server = Leader(self.clock.now)
-        self.target = Follower(self.server, Role.STANDBY)
+        super().__init__(described(A), described(B))
         for name in (A, B):
-            self.server.create(described(name))
-            self.target.shelves.create(described(name))
-            writing = self.server.begin()
-            for key in range(10):
-                writing.insert(name, {"id": str(key), "v": "x"})
-            writing.commit()
-        self.target.catch_up()
+            self.insert(name, range(10))
+        self.catch_up()
         self.journal: Journal = open_journal(folder / "journal.db", "shop")
-        self.leader, one = MemoryReplica("leader", self.server), MemoryReplica("one", self.target)
-        book = TableBook(self.leader, {"one": one}, ["*"], self.clock)
-        self.world = GroupWorld("shop", self.leader, {"one": one}, book, self.clock, in_turn, None)
+        self.world = self.grouped(sighted=False)
         self.world.pauses = Pauses(self.journal.pauses, self.clock)
         policy = ScanPolicy(rows_first=4, rows_min=2, rows_max=4)
         self.scan = ScanService(self.world, self.journal.scans, self.journal.stream, policy, Pace(1_000.0, rest=0.0))
@@ -75,10 +56,10 @@ class Shop:
         return seen
 
     def touch(self, table: TableName, *keys: int) -> None:
-        position = self.leader.position()
+        position = self.world.leader.position()
         touched = {(table, (key,)): position for key in keys}
         self.journal.stream.touch(touched, followers=["one"], at=self.clock.now())
-        self.target.catch_up()
+        self.catch_up()
 
     def turns(self, number: int = 20) -> None:
         for _ in range(number):

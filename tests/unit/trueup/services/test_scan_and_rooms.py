@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from fixtures.memory_group import MemoryServers, T, described
 
 from connectors.journal.opening import Journal, open_journal
 from connectors.memory.address import Address
-from connectors.memory.clock import VirtualClock
-from connectors.memory.follower import Follower
-from connectors.memory.leader import Leader
 from connectors.memory.replica import MemoryReplica
 from connectors.memory.stream import MemoryStream
 from trueup.services.follow import FollowService
-from trueup.services.group import GroupWorld, Sighted, TableBook
+from trueup.services.group import TableBook
 from trueup.services.scan import Pace, ScanService
 from trueup.services.verify import VerifyService
 from verifier.change import Blindness, Cause
@@ -25,41 +22,24 @@ from verifier.journal import StreamState
 from verifier.look import Role
 from verifier.outcome import Again, Equal, Judging
 from verifier.policy import ScanPolicy, SettlePolicy
-from verifier.ports import in_turn
 from verifier.position import Tick
 from verifier.settle import Room
-from verifier.table import Column, Family, Key, Table, TableName
-from verifier.window import TransactionWindow
-
-T = TableName("public", "t")
-TABLE = Table(T, (Column("id", Family.INTEGER, "bigint", False), Column("v", Family.TEXT, "text")), ("id",))
+from verifier.table import Key, TableName
 
 
-class Shop:
+class Shop(MemoryServers):
     """A leader with ten rows in one table, two followers that lag behind nothing, a journal."""
 
     def __init__(self, folder: Path) -> None:
-        self.clock = VirtualClock()
-        self.server = Leader(self.clock.now)
-        self.server.create(TABLE)
-        self.followers = {name: Follower(self.server, Role.STANDBY) for name in ("one", "two")}
-        for follower in self.followers.values():
-            follower.shelves.create(TABLE)
+        super().__init__(described(T), followers=("one", "two"))
         self.write(*range(10))
         self.journal: Journal = open_journal(folder / "journal.db", "shop")
-        self.leader = MemoryReplica("leader", self.server)
-        replicas = {name: MemoryReplica(name, follower) for name, follower in self.followers.items()}
-        self.book = TableBook(self.leader, replicas, ["*"], self.clock, fresh_seconds=0.0)
-        sight = Sighted(TransactionWindow(), list(replicas))
-        self.world = GroupWorld("shop", self.leader, replicas, self.book, self.clock, in_turn, sight)
+        self.world = self.grouped(fresh_seconds=0.0)
+        self.leader, self.book = self.world.leader, self.world.book
 
     def write(self, *keys: int) -> None:
-        writing = self.server.begin()
-        for key in keys:
-            writing.insert(T, {"id": str(key), "v": "x"})
-        writing.commit()
-        for follower in self.followers.values():
-            follower.catch_up()
+        self.insert(T, keys)
+        self.catch_up()
 
     def scan(self) -> ScanService:
         policy = ScanPolicy(rows_first=4, rows_min=2, rows_max=4)
@@ -116,7 +96,7 @@ def test_the_table_whose_chunk_was_seen_longest_ago_is_read_first(shop: Shop) ->
     scan.finished = lambda table, at: finished.append(table.name)
     shop.ticks(scan)
     for name in ("a", "z"):
-        made = replace(TABLE, name=TableName("public", name))
+        made = described(TableName("public", name))
         for server in (shop.server, *(one.shelves for one in shop.followers.values())):
             server.create(made)
         shop.ticks(scan)

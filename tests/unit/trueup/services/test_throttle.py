@@ -8,24 +8,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from fixtures.memory_group import MemoryServers, T, described
 
 from connectors.journal.opening import Journal, open_journal
-from connectors.memory.clock import VirtualClock
-from connectors.memory.follower import Follower
-from connectors.memory.leader import Leader
 from connectors.memory.replica import MemoryReplica
 from trueup.audit.brake import Braking
-from trueup.services.group import GroupWorld, TableBook
 from trueup.services.scan import Pace, ScanService
 from trueup.services.throttle import Logged, Throttle
 from verifier.brake import Brakes
-from verifier.look import Role
 from verifier.policy import ScanPolicy
-from verifier.ports import in_turn
-from verifier.table import Column, Family, Table, TableName
-
-T = TableName("public", "t")
-TABLE = Table(T, (Column("id", Family.INTEGER, "bigint", False), Column("v", Family.TEXT, "text")), ("id",))
 
 
 class Loaded(MemoryReplica):
@@ -37,25 +28,17 @@ class Loaded(MemoryReplica):
         return self.load
 
 
-class Shop:
+class Shop(MemoryServers):
     """Twenty rows on a leader and a follower, and their scan, four rows at a time."""
 
     def __init__(self, folder: Path) -> None:
-        self.clock = VirtualClock()
-        self.server = Leader(self.clock.now)
-        self.server.create(TABLE)
-        self.target = Follower(self.server, Role.STANDBY)
-        self.target.shelves.create(TABLE)
-        writing = self.server.begin()
-        for key in range(20):
-            writing.insert(T, {"id": str(key), "v": "x"})
-        writing.commit()
-        self.target.catch_up()
+        super().__init__(described(T), followers=["eu"])
+        self.target = self.followers["eu"]
+        self.insert(T, range(20))
+        self.catch_up()
         self.leader, self.follower = Loaded("leader", self.server), Loaded("eu", self.target)
-        followers = {"eu": self.follower}
         self.journal: Journal = open_journal(folder / "journal.db", "shop")
-        book = TableBook(self.leader, followers, ["*"], self.clock)
-        self.world = GroupWorld("shop", self.leader, followers, book, self.clock, in_turn, None)
+        self.world = self.grouped(self.leader, {"eu": self.follower}, sighted=False)
         self.seconds: Counter[str] = Counter()
         self.chunks = 0
 

@@ -8,27 +8,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fixtures.memory_group import MemoryServers, T, described
 
 from connectors.journal.opening import open_journal
-from connectors.memory.clock import VirtualClock
-from connectors.memory.follower import Follower
-from connectors.memory.leader import Leader
 from connectors.memory.replica import MemoryReplica
 from connectors.memory.stream import MemoryStream
 from trueup.services.follow import FollowService
-from trueup.services.group import GroupWorld, Sighted, TableBook
 from trueup.services.rounds import Rounds
 from trueup.services.verify import Verified, VerifyService
 from trueup.services.watch import SharedLag, WatchService
 from verifier.lag import LagTracker
-from verifier.look import Role
 from verifier.policy import SettlePolicy
-from verifier.ports import in_turn
-from verifier.table import Column, Family, Table, TableName
-from verifier.window import TransactionWindow
-
-T = TableName("public", "t")
-TABLE = Table(T, (Column("id", Family.INTEGER, "bigint", False), Column("v", Family.TEXT, "text")), ("id",))
 
 
 class Counted:
@@ -44,23 +34,18 @@ class Counted:
         return getattr(self.real, name)
 
 
-class Busy:
+class Busy(MemoryServers):
     """A leader and a follower that applies at once, followed and verified in rounds of a second."""
 
     def __init__(self, folder: Path) -> None:
-        self.clock = VirtualClock()
-        self.server = Leader(self.clock.now)
-        self.server.create(TABLE)
-        self.target = Follower(self.server, Role.STANDBY)
-        self.target.shelves.create(TABLE)
-        self.write(insert=True)
+        super().__init__(described(T))
+        self.target = self.followers["one"]
+        self.insert(T, [1])
+        self.catch_up()
         self.journal = open_journal(folder / "journal.db", "shop")
-        leader: Any = Counted(MemoryReplica("leader", self.server))
-        one: Any = Counted(MemoryReplica("one", self.target))
-        self.leader, self.one = leader, one
-        book = TableBook(leader, {"one": one}, ["*"], self.clock)
-        sight = Sighted(TransactionWindow(), ["one"])
-        self.world = GroupWorld("shop", leader, {"one": one}, book, self.clock, in_turn, sight)
+        self.leader = Counted(MemoryReplica("leader", self.server))
+        self.one = Counted(MemoryReplica("one", self.target))
+        self.world = self.grouped(self.leader, {"one": self.one})
         self.verified: list[Verified] = []
         stream = self.journal.stream
         self.follow = FollowService(self.world, MemoryStream(self.server), stream, poll_seconds=0.0, gather_seconds=0.0)
@@ -69,12 +54,9 @@ class Busy:
         )
         self.run(2.0)
 
-    def write(self, *, insert: bool = False, applied: bool = True) -> None:
+    def write(self, *, applied: bool = True) -> None:
         writing = self.server.begin()
-        if insert:
-            writing.insert(T, {"id": "1", "v": "x"})
-        else:
-            writing.update(T, (1,), {"v": str(self.clock.now())})
+        writing.update(T, (1,), {"v": str(self.clock.now())})
         writing.commit()
         if applied:
             self.target.catch_up()
