@@ -6,7 +6,7 @@ import hashlib
 import json
 from functools import lru_cache
 
-from verifier.table import Key, TableName
+from verifier.table import Key, KeyValue, TableName
 
 _spelled = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode  # made once: that costs more than a key
 
@@ -14,6 +14,11 @@ _spelled = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode  #
 def key_text(key: Key) -> str:
     """The key as compact JSON, `[42,"eu"]`: unambiguous, and read back by `parse_key`."""
     return _spelled(list(key))
+
+
+def listed(key: Key) -> tuple[tuple[bool, KeyValue], ...]:
+    """What lists of keys for people are sorted by: numbers by size and before texts. It is no engine's order."""
+    return tuple((isinstance(value, str), value) for value in key)
 
 
 def parse_key(text: str) -> Key:

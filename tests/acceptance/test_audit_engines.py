@@ -208,6 +208,16 @@ def test_where_there_is_nothing_to_compare_no_run_begins(tmp_path: Path) -> None
     assert json.loads(trueup("runs", "--format", "json").out)["runs"] == []
 
 
+def test_rows_that_differ_are_listed_by_their_keys(tmp_path: Path) -> None:
+    for name, spoilt in (("a", ""), ("b", "!")):
+        with closing(sqlite3.connect(tmp_path / f"{name}.db")) as file, file:
+            file.execute("create table t (id integer primary key, note text)")
+            file.executemany("insert into t values (?, ?)", [(i, f"{i}{spoilt * (i % 7 == 0)}") for i in range(120)])
+    words = ("--leader", f"sqlite:///{tmp_path}/a.db", "--follower", f"sqlite:///{tmp_path}/b.db")
+    (entry,) = Program(tmp_path, {})("audit", *words, "--format", "json").report["tables"]
+    assert [row["key"]["id"] for row in entry["rows_drifted"]] == list(range(0, 120, 7))
+
+
 @pytest.mark.parametrize(
     ("leader", "follower", "evidence"),
     [("sqlite", "duckdb", ("proven", "snapshot")), ("duckdb", "sqlite", ("probable", "repeated"))],

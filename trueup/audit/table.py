@@ -21,7 +21,7 @@ from verifier.compare import Comparison
 from verifier.digest import EMPTY
 from verifier.drift import Drift, Verdict
 from verifier.errors import Permanent, Temporary, Unreachable
-from verifier.identity import drift_id
+from verifier.identity import drift_id, listed
 from verifier.journal import ChunkResult
 from verifier.keyrange import Chunk
 from verifier.outcome import Differs, Judging, Moving
@@ -221,6 +221,7 @@ class TableAudit:
             if not held.waiting:
                 finished.append(self._open.pop((name, left.tag)))
         if finished or drifts:
+            drifts.sort(key=lambda drift: listed(drift.key))
             self._record([held.result(name, now) for held in finished], drifts)
             self._drifted += len(drifts)
             self._tell(0)

@@ -15,7 +15,7 @@ from verifier.compare import Comparison
 from verifier.digest import Digest
 from verifier.drift import Drift, Verdict
 from verifier.errors import Permanent
-from verifier.identity import drift_id, key_text, parse_key
+from verifier.identity import drift_id, listed, parse_key
 from verifier.journal import ChunkResult
 from verifier.keyrange import Chunk, KeyRange
 from verifier.outcome import Differs, Moving
@@ -98,7 +98,7 @@ class TouchedWalk:
             Chunk(table, KeyRange(), index), name, verdict, seen, seen,
             drifted=len(drifts), unsettled=len(reasons), reason=reasons[0] if reasons else None, at=now,
         )  # fmt: skip
-        drifts.sort(key=lambda drift: key_text(drift.key))
+        drifts.sort(key=lambda drift: listed(drift.key))
         self.tools.journal.checkpoint(self.tools.run_id, [result], drifts)
         self.tallies[name].add(result)
         self.looked_at[name] += len(keys)
