@@ -7,6 +7,7 @@ spellings of an event go the same way.
 An id that the registry does not know may be that of a schema which was written a moment ago, so it is asked for again.
 But whatever begins with a zero byte looks like such a message. So if the registry goes on saying so for a while, and it
 surely is the one of these topics (it has told other schemas, or has some of theirs), nobody will ever read the message.
+Nor will anybody read one whose id is that of another format's schema, once others of these topics were read as Avro.
 """
 
 from __future__ import annotations
@@ -21,9 +22,10 @@ from time import monotonic
 from typing import Any, Protocol
 
 import fastavro
+from fastavro.schema import SchemaParseException
 
 from connectors.debezium.values import Number
-from verifier.errors import Forbidden, Temporary
+from verifier.errors import Forbidden, Misconfigured, Temporary
 
 _MAGIC = 0
 _HEADER = 5
@@ -43,7 +45,8 @@ _NEXT_SECONDS = 2.0
 """For another one, once one was waited for in vain: who sends one such message sends many."""
 _ASK_SECONDS = 5.0
 _VAIN_MAX = 1_000
-_STRANGE = ", and has others of these topics: is it a message of the connector?"
+_QUESTION = ": is it a message of the connector?"
+_STRANGE = f", and has others of these topics{_QUESTION}"
 
 
 class Unregistered(Temporary):
@@ -55,7 +58,7 @@ class Registry(Protocol):
 
     def schema(self, number: int) -> str:
         """The schema's text. Unregistered if it has none, any other Temporary while it cannot tell, as while it is
-        away."""
+        away. Misconfigured if the schema is not one of Avro."""
         ...
 
     def has(self, prefix: str) -> bool:
@@ -82,7 +85,8 @@ class AvroReader:
         self._vain: dict[int, float] = {}  # when those were asked for last that were waited for in vain
 
     def read(self, message: bytes) -> tuple[_Json, _Json]:
-        """Schema and payload. ValueError if it cannot be read, Temporary while its schema cannot be had."""
+        """Schema and payload. ValueError if it cannot be read, Temporary while its schema cannot be had; Misconfigured
+        if the first one is no Avro."""
         if len(message) < _HEADER or message[0] != _MAGIC:
             raise ValueError("not in the registry's wire format")
         number = int.from_bytes(message[1:_HEADER], "big")
@@ -111,6 +115,10 @@ class AvroReader:
             if not self._in_vain(number, now):
                 raise
             raise ValueError(f"the registry has no schema {number}{_STRANGE}") from None
+        except Misconfigured:
+            if not self._known:
+                raise
+            raise ValueError(f"schema {number} is none of Avro, as others of these topics are{_QUESTION}") from None
         except Temporary:
             self._missing.clear()  # what it says next may be what it has not loaded yet
             raise
@@ -136,8 +144,12 @@ class AvroReader:
 
 
 def _parsed(written: str) -> _Schema:
+    """ValueError, and what else a decoder takes for an unreadable message, if the schema is odd."""
     schema = json.loads(written)
-    return _Schema(fastavro.parse_schema(_without_logical_types(schema)), connect_schema(schema))
+    try:
+        return _Schema(fastavro.parse_schema(_without_logical_types(schema)), connect_schema(schema))
+    except SchemaParseException as error:  # whose text quotes the schema
+        raise ValueError("a schema that Avro does not allow") from error
 
 
 def _without_logical_types(schema: Any) -> Any:

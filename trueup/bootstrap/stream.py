@@ -219,7 +219,7 @@ def _avro(settings: KafkaSettings) -> Read | None:
     password = settings.schema_registry_password
     url, user = settings.schema_registry_url, settings.schema_registry_user
     registry = SchemaRegistry(url, user, password.reveal() if password is not None else None)
-    return AvroReader(registry, settings.topic_prefix).read
+    return AvroReader(registry, f"{settings.topic_prefix}.").read
 
 
 def _backlog(stream: Deferred) -> int | None:

@@ -212,3 +212,25 @@ def test_a_url_with_a_password_is_refused_and_not_repeated() -> None:
     with pytest.raises(Misconfigured) as caught:
         SchemaRegistry("http://me:secret@localhost")
     assert "secret" not in str(caught.value)
+
+
+def test_a_schema_of_another_format_makes_a_message_unreadable_once_others_were_read() -> None:
+    kept = Elsewhere()
+    reader = AvroReader(kept)
+    kept.problem = Misconfigured("schema 7 is not plain Avro: set an Avro converter")
+    with pytest.raises(Misconfigured):
+        reader.read(STRANGE)  # perhaps all of them are like that
+    kept.problem = None
+    reader.read(kept.write(JSON))
+    kept.problem = Misconfigured("schema 7 is not plain Avro: set an Avro converter")
+    decoder = Decoder("p", RECOMMENDED, lambda _: None, avro=reader.read)
+    with pytest.raises(Unreadable, match="schema 4294967295 is none of Avro, as others of these topics are"):
+        decoder.decode("p.public.t", None, STRANGE)
+
+
+def test_a_schema_that_avro_does_not_allow_makes_its_messages_unreadable() -> None:
+    kept = Registered()
+    kept.schemas.append('{"type": "record", "name": "r", "fields": [{"name": "x", "type": "long", "default": "y"}]}')
+    decoder = Decoder("p", RECOMMENDED, lambda _: None, avro=AvroReader(kept).read)
+    with pytest.raises(Unreadable, match="does not allow"):
+        decoder.decode("p.public.t", None, b"\0\0\0\0\0\2")
