@@ -22,8 +22,6 @@ def translated(doing: str, where: str, *, connecting: bool = False) -> Iterator[
     """Raise what happens inside as one of trueup's errors; `doing` and `where` open the message."""
     try:
         yield
-    except TrueupError:
-        raise
     except sqlalchemy.exc.TimeoutError as error:
         raise Temporary(f"{doing} on {where}: no connection became free in time, all are busy") from error
     except sqlalchemy.exc.DBAPIError as error:

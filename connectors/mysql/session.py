@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,11 +18,10 @@ from pymysql import converters
 from pymysql.cursors import Cursor, SSCursor
 from sqlalchemy import event
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import DisconnectionError
-from sqlalchemy.pool import QueuePool
 
 from connectors.mysql.dialects import Dialect, dialect_of
 from connectors.mysql.errors import translated
+from connectors.sql.pool import Pool
 from connectors.sql.quoting import backticked
 from verifier.errors import Misconfigured
 from verifier.policy import Limits
@@ -36,7 +34,6 @@ else:
     _Connection = pymysql.Connection  # generic for the type checker only
 
 _GRACE_SECONDS = 10.0
-_TRUSTED_SECONDS = 2.5  # more than a heartbeat: who is asked every second needs no other sign of life
 _ENCODERS = {kind: encode for kind, encode in converters.conversions.items() if not isinstance(kind, int)}
 _OF_URL = {"ssl_ca", "ssl_cert", "ssl_key", "ssl_verify_cert", "ssl_verify_identity", "ssl_disabled", "unix_socket"}
 
@@ -91,34 +88,20 @@ class Sessions:
         self.own: set[int] = set()
         """The server's numbers of our connections: those that are open, and some that were."""
         self._parameters = _connecting(self.url, self.limits)
-        self._lost_at = 0.0
-        make: Any = self._connect  # the pool's stubs know no driver of this kind
-        self._pool = QueuePool(
-            make,
-            pool_size=self.limits.connections,
-            max_overflow=0,
-            timeout=self.limits.pool_seconds,
-            use_lifo=True,
-            reset_on_return=None,
+        self._pool = Pool(
+            self._connect,
+            self.limits,
+            usable=lambda driver: driver.open,
+            ping=lambda driver: driver.ping(reconnect=False),
+            lost=(pymysql.MySQLError, OSError),
         )
-        event.listen(self._pool, "checkout", self._on_checkout)
-        event.listen(self._pool, "checkin", self._on_checkin)
-        event.listen(self._pool, "close", self._on_close)
+        event.listen(self._pool.queue, "close", self._on_close)
 
     @contextmanager
     def borrow(self, doing: str) -> Iterator[Session]:
         """A session for the calls of one question; `doing` opens the message of whatever error comes."""
-        with translated(doing, self.where):
-            lent = self._pool.connect()
-            driver = lent.driver_connection
-            assert isinstance(driver, PatientConnection)
-            try:
-                yield Session(driver)
-            finally:
-                if not driver.open:
-                    self._lost_at = time.monotonic()
-                    lent.invalidate()
-                lent.close()
+        with translated(doing, self.where), self._pool.lent(f"{doing} on {self.where}") as driver:
+            yield Session(driver)
 
     def quote(self, name: str) -> str:
         """The identifier, always in quotes, ready for a statement with parameters."""
@@ -135,7 +118,7 @@ class Sessions:
         return dict(self._parameters)
 
     def close(self) -> None:
-        self._pool.dispose()
+        self._pool.close()
 
     def _connect(self) -> PatientConnection:
         made = PatientConnection(**self._parameters)
@@ -149,21 +132,6 @@ class Sessions:
             raise
         self.own.add(made.number)
         return made
-
-    def _on_checkout(self, driver: Any, record: Any, _proxy: object) -> None:
-        """Ask whether the server is still there, unless it answered on this connection just now and none was lost
-        since: asking before every question would double the round trips of short ones."""
-        used = record.info.get("used", time.monotonic())
-        if time.monotonic() - used < _TRUSTED_SECONDS and used > self._lost_at:
-            return
-        try:
-            driver.ping(reconnect=False)
-        except (pymysql.MySQLError, OSError) as error:
-            self._lost_at = time.monotonic()
-            raise DisconnectionError("the connection was lost while nobody used it") from error
-
-    def _on_checkin(self, _driver: Any, record: Any) -> None:
-        record.info["used"] = time.monotonic()
 
     def _on_close(self, driver: Any, _record: object) -> None:
         self.own.discard(driver.number)

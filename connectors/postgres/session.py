@@ -7,28 +7,24 @@ the binary protocol; as text they would be twice as long and decoded in Python.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import psycopg
 from psycopg.pq import TransactionStatus
-from sqlalchemy import event
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import DisconnectionError
-from sqlalchemy.pool import QueuePool
 
 from connectors.postgres.errors import translated
 from connectors.postgres.patience import GRACE_SECONDS, PatientConnection
+from connectors.sql.pool import Pool
 from connectors.sql.quoting import quoted
 from verifier.errors import Misconfigured
 from verifier.policy import Limits
 
 Record = tuple[Any, ...]
 
-_TRUSTED_SECONDS = 2.5  # more than a heartbeat: who is asked every second needs no other sign of life
-_STREAMED_ROWS = 1000
+STREAMED_ROWS = 1000
 _BOOLEAN = 16  # pg_type.oid
 _TEXT = {
     "TimeZone": "UTC",
@@ -82,36 +78,20 @@ class Sessions:
         self.recognise: Callable[[Session], None] = lambda session: None
         """Asked at each new connection; raises if another server answers than before."""
         self._pins = _TEXT | _MANNERS | _time_limits(self.limits.statement_seconds, self.limits.lock_seconds)
-        self._lost_at = 0.0
-        make: Any = self._connect  # the pool's stubs know no driver of this kind
-        # A pool without an engine: that would import every dialect, and ask each server half a dozen questions.
-        self._pool = QueuePool(
-            make,
-            pool_size=self.limits.connections,
-            max_overflow=0,
-            timeout=self.limits.pool_seconds,
-            use_lifo=True,
+        self._pool = Pool(
+            self._connect,
+            self.limits,
+            usable=_quiet,
+            ping=lambda driver: driver.execute(b"select 1"),
+            lost=(psycopg.Error,),
+            reset=True,
         )
-        event.listen(self._pool, "checkout", self._on_checkout)
-        event.listen(self._pool, "checkin", self._on_checkin)
 
     @contextmanager
     def borrow(self, doing: str) -> Iterator[Session]:
         """A session for the calls of one question; `doing` opens the message of whatever error comes."""
-        with translated(doing, self.where):
-            lent = self._pool.connect()
-            driver = lent.driver_connection
-            assert isinstance(driver, psycopg.Connection)
-            session = Session(driver)
-            try:
-                yield session
-            finally:
-                if driver.closed or driver.broken:
-                    self._lost_at = time.monotonic()
-                    lent.invalidate()
-                elif driver.info.transaction_status == TransactionStatus.ACTIVE:  # Ctrl-C, in the midst of a question
-                    lent.invalidate()
-                lent.close()
+        with translated(doing, self.where), self._pool.lent(f"{doing} on {self.where}") as driver:
+            yield Session(driver)
 
     def quote(self, name: str) -> str:
         """The identifier, always in quotes, ready for a statement with parameters."""
@@ -123,7 +103,7 @@ class Sessions:
         session.configure(self._pins)
 
     def close(self) -> None:
-        self._pool.dispose()
+        self._pool.close()
 
     def _connect(self) -> PatientConnection:
         parameters = {**_CONNECTING, "connect_timeout": self.limits.connect_seconds, **_words(self.url)}
@@ -137,21 +117,6 @@ class Sessions:
             made.close()
             raise
         return made
-
-    def _on_checkout(self, driver: Any, record: Any, _proxy: object) -> None:
-        """Ask whether the server is still there, unless it answered on this connection just now and none was lost
-        since: asking before every question would double the round trips of short ones."""
-        used = record.info.get("used", time.monotonic())
-        if time.monotonic() - used < _TRUSTED_SECONDS and used > self._lost_at:
-            return
-        try:
-            driver.execute(b"select 1")
-        except psycopg.Error as error:
-            self._lost_at = time.monotonic()
-            raise DisconnectionError("the connection was lost while nobody used it") from error
-
-    def _on_checkin(self, _driver: Any, record: Any) -> None:
-        record.info["used"] = time.monotonic()
 
 
 class Session:
@@ -194,11 +159,12 @@ class Session:
             cursor.execute(sql.encode(), parameters, prepare=prepare)
             return cursor.fetchall()
 
-    def stream(self, sql: str, parameters: Sequence[object] = ()) -> Iterator[Record]:
-        """The rows of one statement, handed over while the server sends them; never all of them at once."""
+    def stream(self, sql: str, parameters: Sequence[object] = (), *, rows: int = STREAMED_ROWS) -> Iterator[Record]:
+        """The rows of one statement, handed over while the server sends them, so many at a time; never all of them at
+        once. Whoever stops before the last one closes it, which cancels the statement."""
         self._plan(False)
         with self._driver.cursor() as cursor:
-            size = _STREAMED_ROWS if psycopg.capabilities.has_stream_chunked() else 1
+            size = rows if psycopg.capabilities.has_stream_chunked() else 1
             yield from cursor.stream(sql.encode(), parameters, size=size)
 
     def raw(self, sql: str) -> tuple[tuple[str, ...], list[tuple[str | None, ...]], frozenset[int]]:
@@ -234,6 +200,11 @@ class Session:
         with self._driver.cursor() as cursor:
             calls = ", ".join(["pg_catalog.set_config(%s, %s, false)"] * len(settings))
             cursor.execute(f"select {calls}".encode(), [part for pair in settings.items() for part in pair])
+
+
+def _quiet(driver: PatientConnection) -> bool:
+    """There, and not in the midst of a question, where Ctrl-C leaves it."""
+    return not (driver.closed or driver.broken) and driver.info.transaction_status != TransactionStatus.ACTIVE
 
 
 def _time_limits(statement_seconds: float, lock_seconds: float) -> dict[str, str]:

@@ -9,8 +9,6 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import sqlalchemy.exc
-
 from verifier.errors import Forbidden, Permanent, Temporary, TrueupError, Unreachable
 
 _TEMPORARY = {
@@ -28,10 +26,6 @@ def translated(doing: str, where: str) -> Iterator[None]:
     """Raise what happens inside as one of trueup's errors; `doing` and `where` open the message."""
     try:
         yield
-    except TrueupError:
-        raise
-    except sqlalchemy.exc.TimeoutError as error:
-        raise Temporary(f"{doing} on {where}: no connection became free in time, all are busy") from error
     except sqlite3.Error as error:
         raise translate(error, doing, where) from error
     except PermissionError as error:

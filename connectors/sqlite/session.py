@@ -18,8 +18,8 @@ from typing import Any
 from urllib.parse import quote
 
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.pool import QueuePool
 
+from connectors.sql.pool import Pool
 from connectors.sql.quoting import quoted
 from connectors.sqlite.errors import translated
 from verifier.errors import Forbidden, Misconfigured, Permanent
@@ -85,22 +85,12 @@ class Sessions:
         self._first = threading.Lock()
         self._harmless = False
         self._known: tuple[tuple[int, int], ...] | None = None
-        self._pool = QueuePool(
-            self._open,  # type: ignore[arg-type]
-            pool_size=self.limits.connections,
-            max_overflow=0,
-            timeout=self.limits.pool_seconds,
-            use_lifo=True,
-            reset_on_return=None,
-        )
+        self._pool = Pool(self._open, self.limits)
 
     @contextmanager
     def borrow(self, doing: str) -> Iterator[Session]:
         """A session for the calls of one question; `doing` opens the message of whatever error comes."""
-        with translated(doing, self.where):
-            lent = self._pool.connect()
-            driver = lent.driver_connection
-            assert isinstance(driver, _Connection)
+        with translated(doing, self.where), self._pool.lent(f"{doing} on {self.where}") as driver:
             try:
                 self._recognise()
                 driver.allow(self.limits.statement_seconds)
@@ -108,7 +98,6 @@ class Sessions:
             finally:
                 if driver.in_transaction:
                     driver.rollback()
-                lent.close()
 
     def held(self) -> Session:
         """A session outside of the pool, for its owner to close."""
@@ -120,7 +109,7 @@ class Sessions:
         return quoted(name)
 
     def close(self) -> None:
-        self._pool.dispose()
+        self._pool.close()
 
     def _recognise(self) -> None:
         """Behind the path there must always be the same files: what was read of others does not compare."""
