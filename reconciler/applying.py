@@ -258,11 +258,15 @@ class _Applier:
             return Taken(record.repair, Step.HELD, "somebody else moved it first")
         try:
             applied = self._target.sink.apply(table, record.repair)
+            interrupted = applied.outcome is not Outcome.APPLIED and begun is record
+            found = interrupted and self._written(table, record.repair)
         except Temporary as error:
             return Taken(record.repair, Step.WAITING, str(error))
         except Forbidden as error:
             self.barred[record.repair.table] = error
             return Taken(record.repair, Step.HELD, str(error))
+        if found:
+            return self._end(begun, State.APPLIED, Step.FOUND_APPLIED, FOUND_APPLIED)
         if applied.outcome is Outcome.FAILED:
             return self._end(begun, State.FAILED, Step.FAILED, applied.note)
         if applied.outcome is Outcome.STALE:
@@ -270,6 +274,11 @@ class _Applier:
         self.applied += 1
         taken = self._end(begun, State.APPLIED, Step.APPLIED, applied.note)
         return replace(taken, statement=self._target.sink.statement(table, record.repair))
+
+    def _written(self, table: Table, repair: Repair) -> bool:
+        """Whether an interrupted write, whose end nobody had heard of, has ended since the rows were read."""
+        found = self._target.follower.rows(table, (repair.key,)).value.get(repair.key)
+        return equal_rows(table, repair.wanted, None if found is None else found.values)
 
     def _end(self, record: RepairRecord, state: State, step: Step, note: str) -> Taken:
         # The time behind the write: only looks that begin after it may judge the repair.

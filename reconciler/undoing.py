@@ -6,12 +6,14 @@ it too. What was undone is not planned again for the same rows (`reconciler.repa
 while the leader has none of its key: its own, on the way, would meet ours and stop the follower's apply.
 
 Killed between the intention and its end, the repair is found `undoing` and undone again the same way: if the row is
-what it was before, it is recorded ("found undone"), else written, or, if somebody else wrote it, left as `verified`.
+what it was before, it is recorded ("found undone"), else written, or, if that may not be by now (somebody else wrote
+it, the leader has it, its table was altered), left as `verified`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 from reconciler.applying import Step, Taken, Target
 from reconciler.casebook import Casebook
@@ -19,7 +21,7 @@ from reconciler.ports import Outcome, RepairRecord
 from reconciler.repair import Action, Repair, State, inverse
 from reconciler.rows import equal_rows, plain
 from verifier.errors import Temporary
-from verifier.table import Table
+from verifier.table import Table, Value
 
 FOUND_UNDONE = "found undone: the follower's row was already what it was before"
 MOVED = "the follower's row is no longer what the repair wrote"
@@ -43,23 +45,20 @@ def undo(
     repair, table = record.repair, casebook.comparison(record.repair.table).follower
     refused = _refused(casebook, table, record)
     if refused is not None:
-        return Taken(repair, Step.HELD, refused)
-    found = target.follower.rows(table, (repair.key,)).value.get(repair.key)
-    values = None if found is None else found.values
-    interrupted = record.state is State.UNDOING
+        return _left(casebook, record, refused, actor, dry_run, time)
     back = inverse(repair)
-    if not equal_rows(table, back.expected, values):
+    if not equal_rows(table, back.expected, values := _values(target, table, repair)):
         before = equal_rows(table, back.wanted, values)
-        if interrupted and not dry_run:
-            state, why = (State.UNDONE, FOUND_UNDONE) if before else (State.VERIFIED, f"not undone: {MOVED}")
-            casebook.move(record, state, actor=actor, now=time(), note=why)
-            return Taken(repair, Step.FOUND_APPLIED if before else Step.HELD, why)
-        return Taken(repair, Step.HELD, FOUND_UNDONE if before else MOVED)
+        if not before or record.state is not State.UNDOING or dry_run:
+            return _left(casebook, record, FOUND_UNDONE if before else MOVED, actor, dry_run, time)
+        return _found(casebook, record, actor, time)
     if back.action is Action.INSERT and _led(casebook, target, repair):
-        return Taken(repair, Step.HELD, "the leader has a row of that key by now")
+        return _left(casebook, record, "the leader has a row of that key by now", actor, dry_run, time)
     if dry_run:
         return Taken(repair, Step.PREVIEW, "a dry run", target.sink.statement(table, back))
-    begun = record if interrupted else casebook.move(record, State.UNDOING, actor=actor, now=time(), note=note)
+    begun: RepairRecord | None = record
+    if record.state is not State.UNDOING:
+        begun = casebook.move(record, State.UNDOING, actor=actor, now=time(), note=note)
     if begun is None:
         return Taken(repair, Step.HELD, "somebody else moved it first")
     try:
@@ -67,11 +66,34 @@ def undo(
     except Temporary as error:
         return Taken(repair, Step.WAITING, str(error))
     if applied.outcome is not Outcome.APPLIED:
+        if equal_rows(table, back.wanted, _values(target, table, repair)):
+            return _found(casebook, begun, actor, time)  # a write whose end nobody had heard of has ended meanwhile
         why = applied.note if applied.outcome is Outcome.FAILED else MOVED
-        casebook.move(begun, State.VERIFIED, actor=actor, now=time(), note=f"not undone: {why}")
-        return Taken(repair, Step.FAILED, why)
+        return replace(_left(casebook, begun, why, actor, dry_run, time), step=Step.FAILED)
     casebook.move(begun, State.UNDONE, actor=actor, now=time(), note=note)
     return Taken(repair, Step.APPLIED, applied.note, target.sink.statement(table, back))
+
+
+def _values(target: Target, table: Table, repair: Repair) -> Mapping[str, Value] | None:
+    """The follower's row now."""
+    found = target.follower.rows(table, (repair.key,)).value.get(repair.key)
+    return None if found is None else found.values
+
+
+def _found(casebook: Casebook, record: RepairRecord, actor: str, time: Callable[[], float]) -> Taken:
+    casebook.move(record, State.UNDONE, actor=actor, now=time(), note=FOUND_UNDONE)
+    return Taken(record.repair, Step.FOUND_APPLIED, FOUND_UNDONE)
+
+
+def _left(
+    casebook: Casebook, record: RepairRecord, why: str, actor: str, dry_run: bool, time: Callable[[], float]
+) -> Taken:
+    """Not undone. An intention ends with that: while it stands nobody plans for the row."""
+    if record.state is not State.UNDOING or dry_run:
+        return Taken(record.repair, Step.HELD, why)
+    note = f"not undone: {why}"
+    casebook.move(record, State.VERIFIED, actor=actor, now=time(), note=note)
+    return Taken(record.repair, Step.HELD, note)
 
 
 def _led(casebook: Casebook, target: Target, repair: Repair) -> bool:

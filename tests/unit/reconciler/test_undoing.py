@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -162,3 +163,23 @@ def test_the_inverse_of_the_inverse_is_the_repair_but_for_its_name(shop: Shop) -
         twice = inverse(inverse(one))
         assert (twice.action, twice.wanted, twice.expected) == (one.action, one.wanted, one.expected)
         assert len({one.id, inverse(one).id, twice.id}) == 3
+
+
+def test_killed_before_it_was_written_and_led_by_now_it_ends_and_the_row_is_planned_for(shop: Shop) -> None:
+    assert shop.service.casebook().move(record(shop, DELETED), State.UNDOING, actor="ann", now=1.0) is not None
+    shop.insert(A, [DELETED])
+    shop.follower.drop(A, (DELETED,))
+    taken = undo(shop, DELETED, state=State.UNDOING)
+    assert (taken.step, taken.note) == (Step.HELD, "not undone: the leader has a row of that key by now")
+    shop.find(A, [DELETED], kind=Kind.MISSING)
+    shop.turns(1)
+    assert (shop.states(), rows(shop)[DELETED]) == ({State.VERIFIED: 3, State.APPLIED: 1}, "x")
+
+
+def test_killed_and_its_table_altered_it_ends(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert shop.service.casebook().move(record(shop, UPDATED), State.UNDOING, actor="ann", now=1.0) is not None
+    monkeypatch.setattr("reconciler.undoing.plain", lambda table: replace(table, columns=table.columns[:1]))
+    assert undo(shop, UPDATED, dry_run=True, state=State.UNDOING).step is Step.HELD
+    taken = undo(shop, UPDATED, state=State.UNDOING)
+    assert taken.note == "not undone: public.a has other columns by now than when it was repaired"
+    assert record(shop, UPDATED).state is State.VERIFIED
