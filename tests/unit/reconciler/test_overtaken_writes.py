@@ -1,4 +1,4 @@
-"""A connection lost at commit: the server may end the write later, also between the next attempt's read and its write."""
+"""A connection lost at commit: the server may end the write later, also between the next read and the next write."""
 
 from __future__ import annotations
 
