@@ -6,7 +6,7 @@ A sent event stays, without being read again, until it is pruned: its id is what
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from sqlalchemy import Connection, func, select, update
 
@@ -43,6 +43,13 @@ class SqlOutbox:
                 mine = (_COLUMNS.group_name == self._store.group) & _COLUMNS.id.in_(some) & _COLUMNS.sent_at.is_(None)
                 connection.execute(update(tables.outbox).where(mine).values(sent_at=at))
 
+    def leave_out(self, topics: Collection[str], at: float) -> None:
+        """Nobody is told of these topics: from now on their events are not kept, and those that wait count as sent."""
+        self._store.untold = frozenset(topics)
+        mine = (_COLUMNS.group_name == self._store.group) & _COLUMNS.topic.in_(topics) & _COLUMNS.sent_at.is_(None)
+        with self._store.write() as connection:
+            connection.execute(update(tables.outbox).where(mine).values(sent_at=at))
+
     def pending_count(self, topic: str | None = None) -> int:
         waiting = (_COLUMNS.group_name == self._store.group) & _COLUMNS.sent_at.is_(None)
         if topic is not None:
@@ -52,7 +59,9 @@ class SqlOutbox:
 
 
 def put(store: Store, connection: Connection, events: Sequence[Event]) -> None:
-    """Write the events inside a transaction that is already under way; known ids are ignored."""
+    """Write the events inside a transaction that is already under way, without known ids and topics of which nobody is
+    told."""
+    events = [event for event in events if event.topic not in store.untold]
     if not events:
         return
     rows = [

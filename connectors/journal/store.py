@@ -47,6 +47,8 @@ class Store:
     def __init__(self, engine: Engine, group: str, name: str) -> None:
         self.group = group
         self.name = name
+        self.untold: frozenset[str] = frozenset()
+        """Topics of which nobody is told: their events are not kept."""
         self._engine = engine
         self._writing = engine.execution_options(**{WRITES: True})
         self._lock = threading.Lock()

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 _PATIENCE_SECONDS = 10.0
 
+_TOPICS = ("drift", "repairs", "violations")
+
 KeyOf = Callable[[TableName], Sequence[str]]
 """The names of a table's key columns, as they were described last. Asks no server."""
 
@@ -28,6 +30,13 @@ KeyOf = Callable[[TableName], Sequence[str]]
 def announced_by(announcer: Announcer, key_of: KeyOf) -> Callable[[Drift, str], Event]:
     """What the journal calls when drift is opened, changed or cleared."""
     return partial(_announced, announcer, key_of)
+
+
+def heard(group: Group, journal: Journal, clock: Clock) -> None:
+    """Where the group's events go nowhere, none wait in the journal. Dead letters do: they are all that is left of a
+    message."""
+    if group.events.kind == "none":
+        journal.outbox.leave_out(_TOPICS, clock.now())
 
 
 def sent(group: Group, journal: Journal, clock: Clock, note: Callable[[str], None]) -> None:

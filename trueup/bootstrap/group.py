@@ -14,7 +14,7 @@ from connectors.postgres.replica import PostgresReplica
 from reconciler.events import Announcer
 from reconciler.policy import Mode, RepairPolicy
 from trueup.audit.brake import Braking
-from trueup.bootstrap.announcing import announced_by
+from trueup.bootstrap.announcing import announced_by, heard
 from trueup.bootstrap.backlog import Backlog
 from trueup.bootstrap.beating import open_beats
 from trueup.bootstrap.engines import Endpoints
@@ -133,6 +133,7 @@ def open_group(settings: Settings, group: Group) -> GroupRuntime:
             settings.journal.address(), group.name, announce_drift=announced_by(announcer, book.cached_key)
         )
         closing.append(journal.close)
+        heard(group, journal, SystemClock())
         pool = Pool(workers=4 + 2 * len(servers.followers))
         closing.append(pool.close)
         marks = None

@@ -19,7 +19,7 @@ from reconciler.ports import RepairRecord
 from reconciler.repair import State
 from reconciler.repairing import Planned, decide
 from trueup.bootstrap import lease
-from trueup.bootstrap.announcing import announced_by
+from trueup.bootstrap.announcing import announced_by, heard
 from trueup.bootstrap.group import book_of, repair_policy
 from trueup.bootstrap.groups import chosen
 from trueup.bootstrap.watching import Watched, open_watched, settled
@@ -225,6 +225,7 @@ def open_repairing(config: Path | None, group: str | None) -> Iterator[Repairing
         journal = open_journal(
             settings.journal.address(), wanted.name, announce_drift=announced_by(announcer, book.cached_key)
         )
+        heard(wanted, journal, SystemClock())
     except BaseException:
         servers.close()
         pool.close()

@@ -147,6 +147,18 @@ def test_the_outbox_sends_in_order_and_once(journal: Journal, opened: Open) -> N
     assert journal.outbox.pending_count() == 3
 
 
+def test_topics_of_which_nobody_is_told_are_not_kept(journal: Journal, opened: Open) -> None:
+    drift, repair, letter = (an_event(topic, topic) for topic in ("drift", "repairs", "dead-letters"))
+    journal.outbox.add([drift, letter])
+    opened("another").outbox.add([drift])
+    journal.outbox.leave_out(["drift", "repairs"], 5.0)
+    assert journal.outbox.pending(9) == [letter], "what waited counts as sent"
+    journal.outbox.add([repair, an_event("later", "drift"), an_event("too", "dead-letters")])
+    assert [one.id for one in journal.outbox.pending(9)] == ["dead-letters", "too"]
+    assert opened("another").outbox.pending(9) == [drift], "another group's are"
+    assert journal.prune(before=6.0) == 1
+
+
 def test_drift_is_announced_in_the_same_transaction(opened: Open) -> None:
     def announce(drift: Drift, what: str) -> Event | None:
         if drift.key == (666,):

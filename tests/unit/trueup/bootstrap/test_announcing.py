@@ -10,11 +10,12 @@ from pathlib import Path
 import pytest
 from fixtures.journal_samples import an_event
 
+from config.settings import Group
 from connectors.files.events import JsonLinesSink
 from connectors.journal.opening import open_journal
 from connectors.memory.clock import VirtualClock
 from reconciler.ports import Event
-from trueup.bootstrap.announcing import relayed
+from trueup.bootstrap.announcing import heard, relayed
 from verifier.errors import Temporary
 
 
@@ -52,3 +53,14 @@ def test_what_is_taken_in_part_is_tried_again_and_then_given_up(tmp_path: Path) 
         with pytest.raises(Temporary, match="only some of them"):
             relayed(journal, HalfSink(tmp_path / "events.jsonl", one_file=True), clock)
         assert journal.outbox.pending_count() == 1
+
+
+@pytest.mark.parametrize(("kind", "kept"), [("none", ["dead-letters"]), ("jsonl", ["drift", "dead-letters"])])
+def test_where_events_go_nowhere_only_dead_letters_wait(tmp_path: Path, kind: str, kept: list[str]) -> None:
+    events = {"kind": kind} | ({"path": "events.jsonl"} if kind == "jsonl" else {})
+    sides = {"leader": {"url": "sqlite:///a.db"}, "followers": [{"name": "b", "url": "sqlite:///b.db"}]}
+    group = Group.model_validate({"name": "shop", **sides, "tables": {"include": ["*"]}, "events": events})
+    with closing(open_journal(tmp_path / "journal.db", "shop")) as journal:
+        heard(group, journal, VirtualClock())
+        journal.outbox.add([an_event("1", "drift"), an_event("2", "dead-letters")])
+        assert [one.topic for one in journal.outbox.pending(9)] == kept
