@@ -21,14 +21,15 @@ then, and what it finds again and again is `probable`.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from verifier.digest import Digest
 from verifier.errors import Forbidden, Misconfigured, Permanent
 from verifier.keyrange import KeyRange
 from verifier.look import Look, Publishes, Row
+from verifier.policy import Limits
 from verifier.ports import Replica
 from verifier.position import NOWHERE, Lsn, Position, Tick, of_one_log
 from verifier.table import Key, Scheme, Table, TableName
@@ -79,9 +80,17 @@ class Advancing(Protocol):
     def close(self) -> None: ...
 
 
-def no_row(table: TableName, where: str) -> Misconfigured:
-    """There is nothing to count up on the leader at `where`."""
-    return Misconfigured(f"the watermark {table} on {where} has no row with id 1 and a tick: insert it")
+def writing(limits: Limits | None) -> Limits:
+    """What counting up may take where reading may take `limits`: one connection, and little time."""
+    given = limits or Limits()
+    return Limits(1, given.connect_seconds, min(5.0, given.statement_seconds), given.lock_seconds)
+
+
+def counted_up(found: Sequence[Sequence[Any]], table: TableName, where: str) -> Tick:
+    """The tick that the rows show which were counted up on the leader at `where`. Misconfigured if there is none."""
+    if not found or found[0][0] is None:
+        raise Misconfigured(f"the watermark {table} on {where} has no row with id 1 and a tick: insert it")
+    return Tick(int(found[0][0]))
 
 
 @dataclass(slots=True)

@@ -17,9 +17,7 @@ from verifier.errors import Misconfigured
 from verifier.policy import Limits
 from verifier.position import Tick
 from verifier.table import TableName
-from verifier.watermark import no_row
-
-_SECONDS = 5.0
+from verifier.watermark import counted_up, writing
 
 
 class GenericWatermark:
@@ -28,7 +26,7 @@ class GenericWatermark:
     def __init__(self, url: str, table: TableName, limits: Limits | None = None) -> None:
         given = parsed(url)
         self._where, self._table = place(given), table
-        self._seconds = min(_SECONDS, (limits or Limits()).statement_seconds)
+        self._seconds = writing(limits).statement_seconds
         try:
             self._engine: Engine = create_engine(given, poolclass=NullPool)
         except (sqlalchemy.exc.SQLAlchemyError, ImportError) as error:
@@ -50,9 +48,7 @@ class GenericWatermark:
             session.change(update(row).where(row.c.id == 1).values(tick=row.c.tick + 1))
             found = session.all(select(row.c.tick).where(row.c.id == 1))
             lent.commit()
-        if not found or found[0][0] is None:
-            raise no_row(self._table, self._where)
-        return Tick(int(found[0][0]))
+        return counted_up(found, self._table, self._where)
 
     def close(self) -> None:
         self._engine.dispose()

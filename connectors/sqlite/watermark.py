@@ -16,7 +16,7 @@ from connectors.sqlite.session import Files
 from verifier.policy import Limits
 from verifier.position import Tick
 from verifier.table import TableName
-from verifier.watermark import no_row
+from verifier.watermark import counted_up
 
 
 class SqliteWatermark:
@@ -33,9 +33,7 @@ class SqliteWatermark:
             uri = f"{Path(path).absolute().as_uri()}?mode=rw"
             with closing(sqlite3.connect(uri, uri=True, timeout=self._lock_seconds, isolation_level=None)) as made:
                 found = made.execute(self._sql).fetchall()
-        if not found or found[0][0] is None:
-            raise no_row(self._table, self._files.where)
-        return Tick(int(found[0][0]))
+        return counted_up(found, self._table, self._files.where)
 
     def close(self) -> None:
         """Nothing is held."""
