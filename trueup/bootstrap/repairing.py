@@ -138,14 +138,21 @@ class Repairing:
 
     def undo(self, ids: Sequence[str], *, dry_run: bool, actor: str, note: str) -> list[Taken]:
         """Bring the rows of these verified repairs back to what they were, or say why not. Misconfigured as `decide`,
-        and where nothing is ever written; Permanent where nothing can be."""
+        and where nothing is ever written; Permanent where nothing can be. What fails behind one that was undone is told
+        beside it and not raised."""
         if repair_policy(self.group).mode is Mode.OFF:
             raise Misconfigured(f"group {self.group.name!r}: repair.mode is off; nothing is ever written")
         records = [self._record(one) for one in dict.fromkeys(ids)]
-        return [
-            self._service(record.repair.follower).undo(record, dry_run=dry_run, actor=actor, note=note)
-            for record in records
-        ]
+        taken: list[Taken] = []
+        for record in records:
+            try:
+                service = self._service(record.repair.follower)
+                taken.append(service.undo(record, dry_run=dry_run, actor=actor, note=note))
+            except (Temporary, Permanent) as problem:
+                if not any(one.step in (Step.APPLIED, Step.FOUND_APPLIED) for one in taken):
+                    raise
+                taken.append(Taken(record.repair, Step.FAILED, str(problem)))
+        return taken
 
     def look_again(self, follower: str, taken: Sequence[Taken]) -> dict[str, str]:
         """Have the repaired rows judged, and return each repair's state afterwards: `applied` if nobody could tell in

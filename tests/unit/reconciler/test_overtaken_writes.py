@@ -8,11 +8,14 @@ from pathlib import Path
 import pytest
 from fixtures.mending import A, Shop
 
+from connectors.memory.follower import Follower
 from connectors.memory.writing import MemoryRepairSink
 from reconciler.applying import Step
+from reconciler.policy import Mode, RepairPolicy
 from reconciler.ports import Applied, RepairRecord
 from reconciler.repair import Repair, State
-from verifier.errors import Temporary
+from trueup.bootstrap import repairing
+from verifier.errors import Forbidden, Temporary
 from verifier.table import Table
 
 
@@ -29,6 +32,19 @@ class LostAtCommit(MemoryRepairSink):
         if self.lost is not None:
             ended, self.lost = self.lost, None
             super().apply(*ended)
+        return super().apply(table, repair)
+
+
+class MayNotWrite(MemoryRepairSink):
+    """Its login lacks a right by the time of that repair."""
+
+    def __init__(self, follower: Follower, refused: Repair) -> None:
+        super().__init__(follower)
+        self._refused = refused
+
+    def apply(self, table: Table, repair: Repair) -> Applied:
+        if repair.key == self._refused.key:
+            raise Forbidden("grant update on public.a")
         return super().apply(table, repair)
 
 
@@ -77,3 +93,18 @@ def test_a_repair_that_is_undone_while_it_is_undone_again_was_undone(shop: Shop)
     shop.find(A, [1])
     shop.turns(2)
     assert (shop.states(), shop.right(A, 1)) == ({State.UNDONE: 1}, False), "trueup does not insist"
+
+
+def test_what_was_undone_by_hand_is_told_whatever_fails_behind_it(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    shop.insert(A, [2])
+    shop.damage(A, [2])
+    shop.find(A, [2])
+    shop.repaired()
+    monkeypatch.setattr(repairing, "repair_policy", lambda group: RepairPolicy(mode=Mode.APPLY))
+    first, second = [record.repair for record in shop.journal.repairs.listed()]
+    shop.service.sink = MayNotWrite(shop.follower, second)
+    taken = shop.by_hand().undo([first.id, second.id], dry_run=False, actor="ann", note="")
+    assert [(one.step, one.note) for one in taken] == [(Step.APPLIED, ""), (Step.FAILED, "grant update on public.a")]
+    assert shop.states() == {State.UNDONE: 1, State.UNDOING: 1}
+    with pytest.raises(Forbidden):
+        shop.by_hand().undo([second.id], dry_run=False, actor="ann", note="")
