@@ -68,8 +68,10 @@ def _behind(leader: SequenceState | None, follower: SequenceState | None) -> Ite
 
 
 def _place(one: SequenceState, names: Mapping[TableName, TableName]) -> tuple[TableName, str]:
-    """By what the sequences of two servers are matched: the column that uses it, else its own name."""
+    """By what the sequences of two servers are matched: the column that uses it, else its own name, in the schema or
+    database that the leader's tables are in."""
     if one.used_by is None:
-        return one.name, ""
+        ours = {mine.schema for theirs, mine in names.items() if theirs.schema == one.name.schema}
+        return (one.name._replace(schema=ours.pop()) if len(ours) == 1 else one.name), ""
     table, column = one.used_by
     return names.get(table, table), column

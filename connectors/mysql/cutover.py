@@ -1,18 +1,23 @@
 """What a MySQL or MariaDB server has beside its rows, asked once before a cutover.
 
-Counters are the columns' own (`auto_increment`). A replica's counter follows the rows that are applied, so it stays
-behind where the leader gave out numbers that no row has any more.
+Counters are the columns' own (`auto_increment`), and MariaDB's sequences. A replica's counter follows the rows that are
+applied, so it stays behind where the leader gave out numbers that no row has any more; its sequences follow the log.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from decimal import Decimal
 
+import pymysql
+
+from connectors.mysql.errors import translate
 from connectors.mysql.features import features_of
 from connectors.mysql.replica import MysqlReplica
+from connectors.mysql.sequences import states
 from connectors.mysql.session import Record, Session
 from verifier.checklist import Check, Result, listed
-from verifier.errors import Permanent, Temporary
+from verifier.errors import Permanent
 from verifier.look import Role
 from verifier.sequences import SequenceState
 from verifier.surroundings import Fact, Surroundings, Written
@@ -82,7 +87,7 @@ class MysqlSurroundings:
 
     def _facts(self, session: Session, tables: Sequence[TableName], schemas: Sequence[str]) -> Iterator[Fact]:
         for name in tables:
-            for feature in features_of(session, name, self._replica.sessions.quote):
+            for feature in features_of(session, name, self._replica.sessions.quote, sequences=False):
                 topic = _TOPIC_OF.get(feature.what)
                 if topic is not None:
                     yield Fact(topic, name, feature.text, "", feature.problem or "")
@@ -102,6 +107,8 @@ class MysqlSurroundings:
             for row in session.all(_COUNTERS, (schema,)):
                 if TableName(row[0], row[1]) in tables:
                     yield self._counter(session, row)
+        if self._replica.dialect == "mariadb":
+            yield from states(session, tables, schemas, self._replica.sessions.quote, self._replica.sessions.where)
 
     def _counter(self, session: Session, row: Record) -> SequenceState:
         schema, table, column, counter = row
@@ -109,14 +116,17 @@ class MysqlSurroundings:
         source = f"{quote(schema)}.{quote(table)}"
         try:
             (reach,) = session.one(f"select max({quote(column)}) from {source}")
-        except (Temporary, Permanent) as problem:
-            return SequenceState(name, (name, column), problem=str(problem))
+        except pymysql.MySQLError as error:
+            if not session.usable:
+                raise
+            why = translate(error, f"reading the largest {column} of {name}", self._replica.sessions.where)
+            return SequenceState(name, (name, column), problem=str(why))
         return SequenceState(
             name,
             (name, column),
             int(counter or 1),
             1,
-            None if reach is None else int(reach),
+            None if reach is None else int(Decimal(reach)),
             f"alter table {source.replace('%%', '%')} auto_increment = {{next}}",
         )
 

@@ -1,7 +1,5 @@
-"""What a table has beside its columns: indexes, constraints, defaults, and the counter of an AUTO_INCREMENT column.
-
-MariaDB's sequences are not told of: a default that takes the next value of one is compared as text.
-"""
+"""What a table has beside its columns: indexes, constraints, defaults, the counter of an AUTO_INCREMENT column, and on
+MariaDB the sequences that fill columns."""
 
 from __future__ import annotations
 
@@ -13,6 +11,7 @@ import pymysql
 
 from connectors.mysql.errors import numbered
 from connectors.mysql.expressions import Quote
+from connectors.mysql.sequences import filling, sequence_of
 from connectors.mysql.session import Session
 from verifier.features import Feature
 from verifier.table import TableName
@@ -44,14 +43,15 @@ _BITS = {"tinyint": 8, "smallint": 16, "mediumint": 24, "int": 32, "bigint": 64}
 _NOT_ALLOWED = (1142, 1143)
 
 
-def features_of(session: Session, name: TableName, quote: Quote) -> tuple[Feature, ...]:
-    """Indexes, constraints, defaults and counters of a table; none of a table that is not there."""
+def features_of(session: Session, name: TableName, quote: Quote, *, sequences: bool) -> tuple[Feature, ...]:
+    """Indexes, constraints, defaults, counters and (where the server has `sequences`) sequences of a table; none of a
+    table that is not there."""
     place = (name.schema, name.name)
     return (
         *_indexes(session, place),
         *_foreign(session, place),
         *(Feature(constraint, "check", f"check {clause}") for constraint, clause in session.all(_CHECKS, place)),
-        *_defaults(session, place, quote),
+        *_defaults(session, place, quote, sequences=sequences),
     )
 
 
@@ -86,13 +86,17 @@ def _foreign(session: Session, place: tuple[str, str]) -> Iterator[Feature]:
         )
 
 
-def _defaults(session: Session, place: tuple[str, str], quote: Quote) -> Iterator[Feature]:
+def _defaults(session: Session, place: tuple[str, str], quote: Quote, *, sequences: bool) -> Iterator[Feature]:
     for column, default, extra, generated, declared in session.all(_DEFAULTS, place):
         if "auto_increment" in (extra or "").lower():
             problem = _behind(session, ".".join(map(quote, place)), quote(column), declared)
             yield Feature(column, "default", "auto_increment", "sequence", problem)
         elif generated:
             yield Feature(column, "default", f"generated as {generated}")
+        elif sequences and (sequence := sequence_of(default)) is not None:
+            yield Feature(column, "default", "next value of a sequence", "sequence")
+            told, problem = filling(session, place, column, _range(declared), sequence, quote)
+            yield Feature(column, "sequence", told, problem=problem)
         elif default is not None and default != "NULL":
             yield Feature(column, "default", default, portable_default(default, extra or ""))
 
@@ -114,12 +118,20 @@ def _behind(session: Session, table: str, column: str, declared: str) -> str | N
 def counter_problem(following: int, declared: str, held: int | None) -> str | None:
     """What is wrong with a counter that gives `following` next while the column, `declared` so, holds `held` at most;
     None if nothing is."""
-    bits = _BITS.get(re.split(r"\W", declared, maxsplit=1)[0])
-    if bits is not None and following >= 2 ** (bits if "unsigned" in declared else bits - 1):
+    _, most = _range(declared)
+    if most is not None and following > most:
         return f"it is used up: the next value would be {following}"
     if held is not None and following <= held:
         return f"its next value {following} is not beyond {held}, which the column holds already"
     return None
+
+
+def _range(declared: str) -> tuple[int | None, int | None]:
+    """The least and the largest integer that a column declared so can hold; None where it is no integer."""
+    bits = _BITS.get(re.split(r"\W", declared, maxsplit=1)[0])
+    if bits is None:
+        return None, None
+    return (0, 2**bits - 1) if "unsigned" in declared else (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1)
 
 
 def portable_default(default: str, extra: str) -> str | None:

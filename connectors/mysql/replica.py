@@ -106,7 +106,7 @@ class MysqlReplica:
 
     def features(self, name: TableName) -> Sequence[Feature]:
         with self.sessions.borrow(f"reading indexes and constraints of {name}") as session:
-            return features_of(session, name, self.sessions.quote)
+            return features_of(session, name, self.sessions.quote, sequences=self.dialect == "mariadb")
 
     def position(self) -> Position:
         with self.sessions.borrow("reading the position") as session:

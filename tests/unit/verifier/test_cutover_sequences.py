@@ -51,6 +51,14 @@ def test_matched_by_the_column_that_uses_it() -> None:
     assert check.detail == "app.other_seq gives 5 next, and app.bestellungen.id holds 10 already"
 
 
+def test_one_that_no_column_uses_is_matched_where_the_tables_are() -> None:
+    ours, theirs = SequenceState(TableName("shop", "s"), None, 5), SequenceState(TableName("copy", "s"), None, 3)
+    names = {TableName("copy", "orders"): TableName("shop", "orders")}
+    check = sequences([ours], [theirs], "eu", names)
+    assert (check.result, check.detail) == (Result.FAIL, "copy.s gives 3 next, the leader 5")
+    assert sequences([ours], [theirs], "eu", {}).detail == "shop.s is missing"
+
+
 def test_one_that_is_missing_and_one_that_is_the_followers_own() -> None:
     own = SequenceState(TableName("public", "local"), None, 1)
     check = sequences([state(11, 10)], [own], "eu", {})
