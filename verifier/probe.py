@@ -7,10 +7,11 @@ compared by scheme `client`, and the reason is told.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from verifier.encoding import TEXTS, canonical_hash, encode
+from verifier.errors import Permanent
 from verifier.table import Column, Family, Value
 
 CONSTANTS: Mapping[Family, tuple[str, ...]] = {
@@ -48,6 +49,22 @@ class Probed:
 def pair(column: Column) -> tuple[Column, Column]:
     """The columns of a probed row, called `v` and `w`: of the last text of a row no length is written."""
     return replace(column, name="v"), replace(column, name="w")
+
+
+def distrusted(columns: Sequence[Column], hashed: Callable[[Sequence[Column]], list[Probed]]) -> frozenset[Family]:
+    """The forms that the engine's SQL does not write as the reference does; nearly always none. `hashed` asks the
+    server; Permanent of it is a form's own fault, all else is raised."""
+    try:
+        return failing(hashed(columns))
+    except Permanent:  # one constant that the server does not even take fails all: find out which
+        return failing(one for column in columns for one in _alone(column, hashed))
+
+
+def _alone(column: Column, hashed: Callable[[Sequence[Column]], list[Probed]]) -> list[Probed]:
+    try:
+        return hashed([column])
+    except Permanent:
+        return [Probed(column, None, None)]
 
 
 def failing(probed: Iterable[Probed]) -> frozenset[Family]:

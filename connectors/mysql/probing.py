@@ -6,12 +6,13 @@ share their SQL with those that are probed, or stand for themselves.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import partial
 
 from connectors.mysql.canonical import row_hash
 from connectors.mysql.session import Sessions
-from verifier.errors import Permanent
-from verifier.probe import CONSTANTS, Probed, failing, pair
+from verifier import probe
+from verifier.probe import CONSTANTS, Probed, pair
 from verifier.table import Column, Family, Table, TableName, Value
 
 # The form, the column's own family and declaration, and the SQL that makes such a value of a parameter.
@@ -34,31 +35,20 @@ _ADDRESSES = (Family.INET, Family.INET, "inet6", "cast(%s as inet6)")
 
 
 def distrusted(sessions: Sessions) -> frozenset[Family]:
-    """The forms that this server's SQL does not write as `verifier.encoding` does; nearly always none. Temporary,
-    Unreachable and the like as from any question."""
+    """The forms that this server's SQL does not write as `verifier.encoding` does (`verifier.probe`)."""
     probed = [*_PROBED, *([_ADDRESSES] if sessions.dialect.name == "mariadb" else [])]
-    columns = [(Column("v", family, declared, form=form), made) for form, family, declared, made in probed]
-    try:
-        return failing(_hashed(sessions, columns))
-    except Permanent:  # one constant that the server does not even take fails all: find out which
-        return failing(probed for one in columns for probed in _alone(sessions, one))
+    made = {Column("v", family, declared, form=form): sql for form, family, declared, sql in probed}
+    return probe.distrusted(list(made), partial(_hashed, sessions, made))
 
 
-def _alone(sessions: Sessions, one: tuple[Column, str]) -> list[Probed]:
-    try:
-        return _hashed(sessions, [one])
-    except Permanent:
-        return [Probed(one[0], None, None)]
-
-
-def _hashed(sessions: Sessions, columns: Sequence[tuple[Column, str]]) -> list[Probed]:
+def _hashed(sessions: Sessions, made: Mapping[Column, str], columns: Sequence[Column]) -> list[Probed]:
     selects: list[str] = []
     wanted: list[tuple[Column, Value]] = []
-    for column, made in columns:
+    for column in columns:
         row = Table(TableName("", ""), pair(column), ())
         hashed = row_hash(row, sessions.quote, of="r")
         for value in (*CONSTANTS[column.meets_as], None):
-            selects.append(f"(select {hashed} from (select {made} as v, {made} as w) as r)")
+            selects.append(f"(select {hashed} from (select {made[column]} as v, {made[column]} as w) as r)")
             wanted.append((column, value))
     with sessions.borrow("probing the canonical encoding") as session:
         found = session.one(f"select {', '.join(selects)}", [value for _, value in wanted for _ in "vw"])

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 from connectors.postgres.canonical import hash_of, row_text
 from connectors.postgres.session import Sessions
+from verifier import probe
 from verifier.digest import MODULUS
-from verifier.errors import Permanent
-from verifier.probe import CONSTANTS, Probed, failing, pair
+from verifier.probe import CONSTANTS, Probed, pair
 from verifier.table import Column, Family, Value
 
 # Types whose values are probed in the form of each family, the column's own family beside them.
@@ -37,20 +38,9 @@ _PROBED: Sequence[tuple[Family, Family, str]] = (
 
 
 def distrusted(sessions: Sessions) -> frozenset[Family]:
-    """The forms that this server's SQL does not write as `verifier.encoding` does; nearly always none. Temporary,
-    Unreachable and the like as from any question."""
+    """The forms that this server's SQL does not write as `verifier.encoding` does (`verifier.probe`)."""
     columns = [Column("v", family, declared, form=form) for form, family, declared in _PROBED]
-    try:
-        return failing(_hashed(sessions, columns))
-    except Permanent:  # one constant that the server does not even take fails all: find out which
-        return failing(one for column in columns for one in _alone(sessions, column))
-
-
-def _alone(sessions: Sessions, column: Column) -> list[Probed]:
-    try:
-        return _hashed(sessions, [column])
-    except Permanent:
-        return [Probed(column, None, None)]
+    return probe.distrusted(columns, partial(_hashed, sessions))
 
 
 def _hashed(sessions: Sessions, columns: Sequence[Column]) -> list[Probed]:

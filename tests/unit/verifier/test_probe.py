@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 
 from verifier.canonical import canonical
 from verifier.encoding import TEXTS, canonical_hash, encode
-from verifier.probe import CONSTANTS, Probed, failing, pair
+from verifier.errors import Permanent
+from verifier.probe import CONSTANTS, Probed, distrusted, failing, pair
 from verifier.table import Column, Family
 
 
@@ -29,6 +32,22 @@ def test_one_wrong_constant_is_enough() -> None:
 def test_text_that_fails_takes_all_texts_with_it() -> None:
     assert failing([probed(Family.TEXT, "é", wrong=True)]) == TEXTS
     assert failing([probed(Family.ENUM, "é", wrong=True)]) == {Family.ENUM}
+
+
+def test_a_constant_that_the_server_refuses_is_found_and_distrusted_alone() -> None:
+    columns = [Column("c", family, family.value) for family in (Family.DATE, Family.INET, Family.INTEGER)]
+    asked: list[int] = []
+
+    def hashed(some: Sequence[Column]) -> list[Probed]:
+        asked.append(len(some))
+        if any(column.family is Family.INET for column in some):
+            raise Permanent("no such type")
+        return [probed(column.family, None, wrong=column.family is Family.DATE) for column in some]
+
+    assert distrusted(columns, hashed) == {Family.DATE, Family.INET}
+    assert asked == [3, 1, 1, 1]
+    assert distrusted(columns[::2], hashed) == {Family.DATE}
+    assert asked == [3, 1, 1, 1, 2]
 
 
 @pytest.mark.parametrize("family", CONSTANTS)
