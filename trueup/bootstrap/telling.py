@@ -11,6 +11,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from http.client import HTTPException
 
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
@@ -32,21 +33,17 @@ class Told:
 
 
 def daemon_tells(settings: Settings, group: str) -> Told | None:
-    """Asked now; None if none answers at `http.listen`."""
+    """Asked now; None if none answers at `http.listen`, or somebody else does, or one of a version that says more."""
     host, port = settings.http.place()
     address = f"[{host}]" if ":" in host else host
     try:
         with urllib.request.urlopen(f"http://{address}:{port}/metrics", timeout=_SECONDS) as answer:
             text = answer.read().decode()
-    except (urllib.error.URLError, OSError, ValueError):
+        families = list(text_string_to_metric_families(text))
+        samples = [one for family in families for one in family.samples if one.labels.get("group") == group]
+        return Told(_hops(samples), _followers(samples))
+    except (urllib.error.URLError, HTTPException, OSError, ValueError):
         return None
-    samples = [
-        sample
-        for family in text_string_to_metric_families(text)
-        for sample in family.samples
-        if sample.labels.get("group") == group
-    ]
-    return Told(_hops(samples), _followers(samples))
 
 
 def completed(own: HopLag, told: Told | None, absent: str) -> HopLag:

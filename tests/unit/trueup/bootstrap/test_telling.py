@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from socket import socket
+from threading import Thread
 
 import pytest
 
@@ -62,6 +64,46 @@ def test_nobody_answers() -> None:
     with socket() as nobody:
         nobody.bind(("127.0.0.1", 0))
         assert daemon_tells(settings(nobody.getsockname()), "shop") is None
+
+
+@pytest.fixture(params=["<!doctype html>", '{"a": 1}', 'trueup_stream_state{group="shop",state="of tomorrow"} 1\n'])
+def stranger(request: pytest.FixtureRequest) -> Iterator[tuple[str, int]]:
+    """Another program on that port, or a daemon of another version."""
+
+    class Page(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(request.param.encode())
+
+        def log_message(self, *_: object) -> None: ...
+
+    with HTTPServer(("127.0.0.1", 0), Page) as server:
+        thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield "127.0.0.1", server.server_port
+        server.shutdown()
+        thread.join()
+
+
+def test_what_speaks_no_http_is_no_daemon() -> None:
+    with socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+
+        def speak() -> None:
+            with other.accept()[0] as line:
+                line.sendall(b"220 mail.example ESMTP\r\n")
+                line.recv(4096)
+
+        thread = Thread(target=speak)
+        thread.start()
+        assert daemon_tells(settings(other.getsockname()), "shop") is None
+        thread.join()
+
+
+def test_whoever_else_answers_there_is_no_daemon(stranger: tuple[str, int]) -> None:
+    assert daemon_tells(settings(stranger), "shop") is None
 
 
 TOLD = Told((), {"eu": HopLag("eu", 40.0, 7, STALLED), "us": HopLag("us", 9.0, None, LAGGING)})
