@@ -18,7 +18,7 @@ from pathlib import Path
 from fixtures.workload import SCHEMA, TABLES
 from psycopg import sql
 
-from bench.live import DATABASE, workload
+from bench.live import CONFIG, DATABASE, workload
 from bench.machine import process_cpu, server_cpu
 from config.load import load
 from connectors.embedded import Cluster, Workspace, find_binaries, standby_of
@@ -29,18 +29,7 @@ from verifier.table import TableName
 HEADER = ("server", "alone", "watched, without trueup's", "looks", "stream", "looks / alone", "with stream")
 _ROW = "g, g % 7, 'new', g / 4.0, null, true, '2026-01-02 03:04:05.678+00', g / 3.0, '{\"n\": [1, 2]}'"
 _ACCOUNTS = "insert into accounts select r, n, 0 from unnest(array['eu', 'us', 'Ärger']) r, generate_series(1, 200) n;"
-_CONFIG = """\
-instance: bench
-journal: {folder}/journal.db
-groups:
-  - name: bench
-    leader: {{name: leader, url: "{leader}"}}
-    followers: [{{name: standby, url: "{standby}"}}, {{name: subscriber, url: "{subscriber}"}}]
-    tables: {{include: [public.busy, public.accounts]}}
-    stream: {{kind: pgoutput, pgoutput: {{slot: trueup, publication: trueup, create: true}}}}
-    repair: {{mode: off}}
-    events: {{kind: none}}
-"""
+_STREAM = "{kind: pgoutput, pgoutput: {slot: trueup, publication: trueup, create: true}}"
 _NAMES = ("leader", "standby", "subscriber")
 _RATE, _SECONDS_SCANNING = 1_050.0, 1_800.0
 
@@ -98,7 +87,7 @@ def bench(rows: int, seconds: float) -> Cost:
         folder = Path(undo.enter_context(tempfile.TemporaryDirectory()))
         servers = dict(zip(_NAMES, _servers(undo.enter_context(Workspace()), rows), strict=True))
         urls = {name: server.url(DATABASE) for name, server in servers.items()}
-        (folder / "trueup.yaml").write_text(_CONFIG.format(folder=folder, **urls))
+        (folder / "trueup.yaml").write_text(CONFIG.format(folder=folder, stream=_STREAM, scan="{}", **urls))
         _busy(servers, 10.0, rows)  # warm
         _alone(found, servers, seconds)
         _watched(found, servers, seconds, folder)

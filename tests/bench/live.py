@@ -31,7 +31,7 @@ from trueup.bootstrap.daemon import open_daemon
 from trueup.services.verify import Verified
 
 DATABASE = "busy"
-_CONFIG = """\
+CONFIG = """\
 instance: bench
 journal: {folder}/journal.db
 groups:
@@ -40,7 +40,7 @@ groups:
     followers: [{{name: standby, url: "{standby}"}}, {{name: subscriber, url: "{subscriber}"}}]
     tables: {{include: [public.busy, public.accounts]}}
     stream: {stream}
-    scan: {{period: 60s, chunk_time: 100ms}}
+    scan: {scan}
     repair: {{mode: off}}
     events: {{kind: none}}
 """
@@ -193,7 +193,7 @@ def _settings(stage: _Stage, folder: Path, kafka: KafkaStack | None) -> Settings
         stream = f"{{kind: kafka, kafka: {{{place}, topic_prefix: bench, slot: dbz, publication: dbz}}}}"
     path = folder / "trueup.yaml"
     urls = {name: cluster.url(DATABASE) for name, cluster in zip(_NAMES, stage.clusters, strict=True)}
-    path.write_text(_CONFIG.format(folder=folder, stream=stream, **urls))
+    path.write_text(CONFIG.format(folder=folder, stream=stream, scan="{period: 60s, chunk_time: 100ms}", **urls))
     return load(path)
 
 

@@ -227,15 +227,18 @@ def judged(
     if played is None:
         return None
     follower, states, known = played
-    told = tuple(
-        Step(DELETE if w == "d" else INSERT if w == "i" else UPDATE, states[k]) for k, w in enumerate(play.writes, 1)
-    )
-    start = State(states[0]) if base or states[0] is None else UNKNOWN
     return explain(
-        Chain(start, told, State(states[-1])),
+        _told(play, states, base=base),
         State(follower.row),
         Known(known.seen, known.passed, known.existed, prompt, None, frozenset(ways or Applying)),
     )
+
+
+def _told(play: Play, states: list[Row | None], *, base: bool) -> Chain:
+    """What the stream tells of the row: the leader's steps, and the state before them where it is known."""
+    kinds = {"d": DELETE, "i": INSERT}
+    steps = tuple(Step(kinds.get(write, UPDATE), states[k]) for k, write in enumerate(play.writes, 1))
+    return Chain(State(states[0]) if base or states[0] is None else UNKNOWN, steps, State(states[-1]))
 
 
 def plays(most: int) -> Iterator[Play]:
@@ -300,9 +303,5 @@ def read_in_log(play: Play, *, apart: bool, before: int = 0, base: bool = True) 
     if played is None:
         return None
     follower, states, _ = played
-    told = tuple(
-        Step(DELETE if w == "d" else INSERT if w == "i" else UPDATE, states[k]) for k, w in enumerate(play.writes, 1)
-    )
-    start = State(states[0]) if base or states[0] is None else UNKNOWN
     log = OwnLog(images_of(play, apart=apart, before=before), before, frozenset(WAYS[play.applier]))
-    return (read(Chain(start, told, State(states[-1])), State(follower.row), log),)
+    return (read(_told(play, states, base=base), State(follower.row), log),)

@@ -18,6 +18,7 @@ from connectors.mysql.replica import MysqlReplica, Options
 from verifier.look import Role
 from verifier.table import Family, TableName
 from worlds import WORLDS, Capability, Columns, Values
+from worlds.writing import Written
 
 DATABASE = "public"
 EXACT = {"mariadb": "utf8mb4_nopad_bin", "mysql": "utf8mb4_0900_bin"}
@@ -59,7 +60,7 @@ class _Writing:
         self._cursor.execute(f"delete from {_named(table)} where {_matching(where)}", list(where.values()))
 
 
-class MysqlWorld:
+class MysqlWorld(Written):
     speaks_sql = True
     lacks: Mapping[Capability, str] = {
         Capability.TRANSACTION_IDS: "transactions get their id when they are written to the log",
@@ -83,19 +84,6 @@ class MysqlWorld:
         self.applied()
         agree([self.leader, self.follower])
         return table
-
-    def insert(self, table: TableName, rows: Sequence[Values]) -> None:
-        with self.transaction() as transaction:
-            for row in rows:
-                transaction.insert(table, row)
-
-    def update(self, table: TableName, where: Values, values: Values) -> None:
-        with self.transaction() as transaction:
-            transaction.update(table, where, values)
-
-    def delete(self, table: TableName, where: Values) -> None:
-        with self.transaction() as transaction:
-            transaction.delete(table, where)
 
     @contextmanager
     def transaction(self) -> Iterator[_Writing]:

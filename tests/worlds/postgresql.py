@@ -1,4 +1,10 @@
-"""Real PostgreSQL: a leader with its physical standby, and with a logical subscriber."""
+"""Real PostgreSQL: of version 15 (Debian's) a leader with its physical standby, and with a logical subscriber; and a
+leader of version 18 with a subscriber of version 16 (the wheel's) that applies in parallel, which 15 cannot.
+
+What versions differ in is their catalogues and functions, and the tests over `versioned_server` ask each of them for
+those. So one more world holds two more versions, one in each role: each world costs some seconds. The contracts'
+transactions are small, hence its leader streams them at once: else no worker would run beside the one that leads.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +15,8 @@ from typing import Any
 import psycopg
 import pytest
 from fixtures.databases import TrioDatabase, fresh_name
-from fixtures.servers import Trio
+from fixtures.parallel_apply import ParallelDatabase
+from fixtures.servers import Servers, Trio
 from psycopg import sql
 
 from connectors.embedded import pause_replay, resume_replay
@@ -18,6 +25,7 @@ from connectors.postgres.replica import Options, PostgresReplica
 from verifier.look import Role
 from verifier.table import Family, TableName
 from worlds import WORLDS, Capability, Columns, Values, World
+from worlds.writing import Written
 
 TYPES = {
     Family.INTEGER: "bigint",
@@ -64,7 +72,7 @@ class _Writing:
         )
 
 
-class PostgresWorld:
+class PostgresWorld(Written):
     speaks_sql = True
     lacks: Mapping[Capability, str] = {}
 
@@ -91,19 +99,6 @@ class PostgresWorld:
         self.applied()
         agree([self.leader, self.follower], [self.leader.table(name) for name in self.leader.tables(["*"])])
         return table
-
-    def insert(self, table: TableName, rows: Sequence[Values]) -> None:
-        with self.transaction() as transaction:
-            for row in rows:
-                transaction.insert(table, row)
-
-    def update(self, table: TableName, where: Values, values: Values) -> None:
-        with self.transaction() as transaction:
-            transaction.update(table, where, values)
-
-    def delete(self, table: TableName, where: Values) -> None:
-        with self.transaction() as transaction:
-            transaction.delete(table, where)
 
     @contextmanager
     def transaction(self) -> Iterator[_Writing]:
@@ -150,6 +145,18 @@ def _world(request: pytest.FixtureRequest, *, subscriber: bool) -> Iterator[Worl
     trio.leader.sql(f'create database "{name}"')
     database = TrioDatabase(trio, name)
     database.caught_up()
+    yield from _opened(database, subscriber=subscriber)
+
+
+def _parallel(request: pytest.FixtureRequest) -> Iterator[World]:
+    servers: Servers = request.getfixturevalue("postgres_server")
+    leader, name = servers(18), fresh_name()
+    leader.sql(f'create database "{name}"')
+    leader.sql(f"alter database \"{name}\" set debug_logical_replication_streaming = 'immediate'")
+    yield from _opened(ParallelDatabase(Trio(leader, leader, servers(16)), name), subscriber=True)
+
+
+def _opened(database: TrioDatabase, *, subscriber: bool) -> Iterator[World]:
     world = PostgresWorld(database, subscriber=subscriber)
     yield world
     world.leader.close()
@@ -159,3 +166,4 @@ def _world(request: pytest.FixtureRequest, *, subscriber: bool) -> Iterator[Worl
 
 WORLDS["postgresql-standby"] = lambda request: _world(request, subscriber=False)
 WORLDS["postgresql-subscriber"] = lambda request: _world(request, subscriber=True)
+WORLDS["postgresql-parallel"] = _parallel

@@ -8,19 +8,13 @@ from typing import Any
 
 import pytest
 from fixtures.reports import drifted_row, entry, report
+from fixtures.terminal import Terminal
 from rich.cells import cell_len
 
 from trueup.audit.inline import differing
 from trueup.audit.render import render
 
 LONG = "lorem ipsum dolor sit amet " * 40
-
-
-class Terminal(io.StringIO):
-    """What a terminal is sent."""
-
-    def isatty(self) -> bool:
-        return True
 
 
 def screen(told: dict[str, Any], width: int, monkeypatch: pytest.MonkeyPatch) -> list[str]:

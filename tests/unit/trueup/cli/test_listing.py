@@ -10,16 +10,12 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from fixtures.terminal import Terminal
 
 from trueup.cli import listing
 from trueup.cli.listing import stream_json, stream_table
 
 HOSTILE = "a\x1b[2J\u202eb[/red]:smile:"
-
-
-class Terminal(io.StringIO):
-    def isatty(self) -> bool:
-        return True
 
 
 @pytest.mark.parametrize("count", [0, 1, 3])

@@ -5,14 +5,11 @@ from __future__ import annotations
 import io
 from typing import Any
 
+from fixtures.terminal import Terminal
+
 from trueup.cli.repair import _statements
 
 HOSTILE = "a\n; drop table orders; --\x1b[2J"
-
-
-class Terminal(io.StringIO):
-    def isatty(self) -> bool:
-        return True
 
 
 def told(out: io.StringIO, statement: str) -> list[str]:
