@@ -17,28 +17,13 @@ import psycopg
 from psycopg import pq
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
+from connectors.postgres.pins import TEXT
 from verifier.errors import Forbidden, Misconfigured, Permanent, Temporary, TrueupError, Unreachable
 
 Answer: TypeAlias = list[tuple[str | None, ...]]
 
-# Text of values, the encoding, and a limit for the SQL before streaming (milliseconds); the limit ends with it.
-_SESSION = {
-    "client_encoding": "UTF8",
-    "datestyle": "ISO,YMD",
-    "timezone": "UTC",
-    "intervalstyle": "postgres",
-    "extra_float_digits": "1",
-    "bytea_output": "hex",
-    "xmlbinary": "base64",
-    "xmloption": "content",
-    "lc_monetary": "C",
-    "lc_numeric": "C",
-    "quote_all_identifiers": "off",
-    "array_nulls": "on",
-    "search_path": "pg_catalog",
-    "statement_timeout": "60000",
-    "lock_timeout": "10000",
-}
+# Beside the text of values: the encoding, and a limit for the SQL before streaming (milliseconds), which ends with it.
+_SESSION = {"client_encoding": "UTF8", **TEXT, "statement_timeout": "60000", "lock_timeout": "10000"}
 # A peer that vanished without a word is noticed by the kernel within about half a minute.
 _LIVENESS = {
     "connect_timeout": "10",

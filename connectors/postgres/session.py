@@ -17,6 +17,7 @@ from sqlalchemy.engine import URL, make_url
 
 from connectors.postgres.errors import translated
 from connectors.postgres.patience import GRACE_SECONDS, PatientConnection
+from connectors.postgres.pins import TEXT
 from connectors.sql.pool import Pool
 from connectors.sql.quoting import quoted
 from verifier.errors import Misconfigured
@@ -26,20 +27,6 @@ Record = tuple[Any, ...]
 
 STREAMED_ROWS = 1000
 _BOOLEAN = 16  # pg_type.oid
-_TEXT = {
-    "TimeZone": "UTC",
-    "DateStyle": "ISO, YMD",
-    "IntervalStyle": "postgres",
-    "extra_float_digits": "1",
-    "bytea_output": "hex",
-    "xmlbinary": "base64",
-    "xmloption": "content",
-    "lc_monetary": "C",
-    "lc_numeric": "C",
-    "quote_all_identifiers": "off",
-    "array_nulls": "on",
-    "search_path": "pg_catalog",
-}
 _MANNERS = {
     "default_transaction_read_only": "on",
     "default_transaction_isolation": "read committed",
@@ -77,7 +64,7 @@ class Sessions:
         self.where = place(self.url)
         self.recognise: Callable[[Session], None] = lambda session: None
         """Asked at each new connection; raises if another server answers than before."""
-        self._pins = _TEXT | _MANNERS | _time_limits(self.limits.statement_seconds, self.limits.lock_seconds)
+        self._pins = {**TEXT, **_MANNERS} | _time_limits(self.limits.statement_seconds, self.limits.lock_seconds)
         self._pool = Pool(
             self._connect,
             self.limits,
