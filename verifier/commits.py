@@ -43,6 +43,11 @@ class Commits(Protocol):
     """Whether a look may show what is no row change (a truncate, another definition) before its positions tell of it.
     Such a transaction is in flight until both looks certainly show it."""
 
+    @property
+    def last(self) -> Position | None:
+        """The latest of these, if they have one order."""
+        ...
+
     def needed(self, barrier: Position, leader: Look[Any], follower: Look[Any]) -> Sequence[Position]:
         """How far the stream must have been read so that no transaction that either look showed is still to come."""
         ...

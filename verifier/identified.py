@@ -44,6 +44,7 @@ class Identified:
     through the transaction: then its own is the highest of those that the commit before it lacks."""
 
     early = True
+    last = None
 
     def __init__(self) -> None:
         self._spots: list[_Spot] = []

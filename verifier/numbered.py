@@ -30,10 +30,17 @@ class Numbered:
     def needed(self, barrier: Position, leader: Look[Any], follower: Look[Any]) -> Sequence[Position]:
         return barrier, leader.high, follower.high
 
+    @property
+    def last(self) -> Position | None:
+        return self._commits[-1] if self._commits else None
+
     def append(self, transaction: Transaction, position: Position | None, mark: Mark | None) -> None:
+        behind, marks = transaction.xid + 1, self._marks
+        latest = marks[-1] if marks else mark
         self._commits.append(transaction.commit)
         self._xids.append(transaction.xid)
-        self._marks.append(_later(self._marks[-1] if self._marks else mark, transaction.xid + 1))
+        near = isinstance(latest, int) and 0 <= behind - latest < 1 << 31  # and then it is the later one
+        marks.append(behind if near else _later(latest, behind))
 
     def has(self, commit: Position) -> bool:
         if not self._commits or not self._commits[-1].covers(commit):

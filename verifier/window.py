@@ -140,7 +140,7 @@ class TransactionWindow:
     def add(self, batch: Batch) -> list[Transaction]:
         """Take in what one poll brought; returns the transactions that were new. Unsound if the stream delivers behind
         a barrier that it has declared."""
-        taken = [transaction for transaction in batch.transactions if self._append(transaction)]
+        taken = self._follow(batch.transactions)
         through = self._in_order(batch.read_through)
         if through is not None and not _covers(self._read_through, through):
             self._read_through = through
@@ -213,6 +213,22 @@ class TransactionWindow:
 
     # what arrives
 
+    def _follow(self, transactions: Sequence[Transaction]) -> list[Transaction]:
+        """Take these in; returns those that were new. Most stand behind all that is known, and are not looked up."""
+        taken: list[Transaction] = []
+        newest: Position | None = None
+        for transaction in transactions:
+            commit = transaction.commit
+            if newest is not None and not newest.covers(commit) and commit.covers(newest):
+                self._keep(transaction)
+                newest = commit
+            elif self._append(transaction):
+                newest = self._commits.last
+            else:
+                continue
+            taken.append(transaction)
+        return taken
+
     def _append(self, transaction: Transaction) -> bool:
         commit, commits = transaction.commit, self._fit(transaction.commit)
         if isinstance(commits, Identified):
@@ -229,12 +245,15 @@ class TransactionWindow:
                 f"had declared everything through {self._read_through.text() if self._read_through else 'nothing'} "
                 "delivered, or out of commit order; judgements since then may be wrong, scan again"
             )
-        keys = transaction.keys()
-        size = max(1, sum(map(len, keys.values())))
-        self._entries.append(_Entry(keys, transaction.blind, size))
-        commits.append(transaction, self._floors[None].position, self._floors[None].mark)
-        self._changes += size
+        self._keep(transaction)
         return True
+
+    def _keep(self, transaction: Transaction) -> None:
+        keys, floor = transaction.keys(), self._floors[None]
+        size = sum(map(len, keys.values())) or 1
+        self._entries.append(_Entry(keys, transaction.blind, size))
+        self._commits.append(transaction, floor.position, floor.mark)
+        self._changes += size
 
     def _in_order(self, through: Position | None) -> Position | None:
         """None while numbers tell nothing."""

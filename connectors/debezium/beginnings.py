@@ -38,6 +38,11 @@ class Beginnings:
         """Where the latest message of the snapshot lies whose hole has not ended; nothing if there is none."""
         return () if self._seen is None else (self._seen,)
 
+    @property
+    def quiet(self) -> bool:
+        """Whether `delivered` has nothing to tell, but of the first transaction of a present."""
+        return self._seen is None and not self._anew
+
     def present(self, at: Position) -> None:
         """The stream begins there, and nothing is known of what lies before."""
         self._through = at

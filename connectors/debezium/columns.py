@@ -133,14 +133,14 @@ class Stretch(msgspec.Struct, gc=False):
 class Stretches(Changes):
     """All changes of a transaction: in their order, each once."""
 
-    __slots__ = ("_keys", "_made", "_size", "_told")
+    __slots__ = ("_keys", "_made", "_size", "_stretches")
 
-    def __init__(self, stretches: Sequence[Stretch], *, distinct: bool) -> None:
-        """`distinct`: no event came twice."""
-        self._told = [(one.orders, one.told) for one in stretches if one.told is not None]
+    def __init__(self, stretches: Sequence[Stretch], *, size: int | None) -> None:
+        """`size`: how many changes they hold; None: some came twice."""
+        self._stretches = stretches
         self._made: tuple[Change, ...] | None = None
         self._keys: Mapping[TableName, Sequence[Key]] | None = None
-        self._size = sum([len(orders) for orders, _ in self._told]) if distinct else len(self._all())
+        self._size = len(self._all()) if size is None else size
 
     @property
     def keys(self) -> Mapping[TableName, Sequence[Key]]:
@@ -149,11 +149,10 @@ class Stretches(Changes):
         return self._keys
 
     def _each_once(self) -> Mapping[TableName, Sequence[Key]]:
-        if len(self._told) == 1:
-            told = self._told[0][1]
+        if len(self._stretches) == 1 and (told := self._stretches[0].told) is not None:
             return {told.table: tuple(dict.fromkeys(told.keys))}
         found: dict[TableName, dict[Key, None]] = {}
-        for _, told in self._told:
+        for told in [one.told for one in self._stretches if one.told is not None]:
             keys = dict.fromkeys(told.keys)
             known = found.setdefault(told.table, keys)
             if known is not keys:
@@ -184,7 +183,8 @@ class Stretches(Changes):
     def _all(self) -> tuple[Change, ...]:
         if self._made is None:
             found: dict[int, Change] = {}
-            for orders, told in self._told:
-                found.update(zip(orders, told.changes(), strict=True))
+            for one in self._stretches:
+                if one.told is not None:
+                    found.update(zip(one.orders, one.told.changes(), strict=True))
             self._made = tuple(map(found.__getitem__, sorted(found)))
         return self._made

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, MutableMapping
+from typing import cast
 
 from connectors.debezium.columns import Stretch, Stretches
 from connectors.debezium.event import End
@@ -24,9 +25,6 @@ def deliver(
     """The transaction with its changes in their order. `fields` is what each table looked like last, in commit
     order, and is brought up to date: another set of columns means that the table's definition changed."""
     stretches = pending.stretches()
-    if not blind and len(stretches) == 1 and not pending.large and _as_before(stretches[0], fields):  # as most are
-        whole = Stretches(stretches, distinct=len(stretches[0].orders) == pending.kept)
-        return Transaction(xid, commit, end.committed_at, whole)
     found = dict.fromkeys(blind)
     table: TableName | None = None
     names: tuple[str, ...] = ()
@@ -44,10 +42,17 @@ def deliver(
             found[Blindness(Cause.GAP, name, TOO_LARGE, spans=keys.told())] = None
         return Transaction(xid, commit, end.committed_at, (), tuple(found))
     distinct = sum([len(one.orders) for one in stretches]) == pending.count()
-    return Transaction(xid, commit, end.committed_at, Stretches(stretches, distinct=distinct), tuple(found))
+    size = sum([len(one.orders) for one in stretches if one.told is not None]) if distinct else None
+    return Transaction(xid, commit, end.committed_at, Stretches(stretches, size=size), tuple(found))
 
 
-def _as_before(one: Stretch, fields: Mapping[TableName, tuple[str, ...]]) -> bool:
+def whole(end: End, stretch: Stretch) -> Transaction:
+    """A transaction of a `Source.linear` whose events are all in this stretch, each once."""
+    size = 0 if stretch.told is None else len(stretch.orders)
+    return Transaction(cast(int, end.xid), end.commit, end.committed_at, Stretches((stretch,), size=size))
+
+
+def as_before(one: Stretch, fields: Mapping[TableName, tuple[str, ...]]) -> bool:
     """Whether the rows have the very columns that their table's last ones had, and blind nothing."""
     return one.blind is None and one.table is not None and fields.get(one.table) is one.fields
 

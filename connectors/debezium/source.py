@@ -48,6 +48,12 @@ class Source(Protocol):
         """Asks the leader for `low` and `high`; None where nothing is left out for good."""
         ...
 
+    @property
+    def linear(self) -> bool:
+        """Whether each commit stands for all that came before it and nothing stands between two of them: `number`,
+        `after` (of a later one), `placed` and `commit` then leave things as they are."""
+        ...
+
     def transaction(self, written: object) -> TransactionId:
         """From the `transaction.id` of an event. ValueError if it is not one of this database."""
         ...
@@ -132,6 +138,7 @@ class PostgresSource:
 
     present: Callable[[], Position] | None = None
     fence: Callable[[], tuple[Position, Position]] | None = None
+    linear = True
 
     def transaction(self, written: object) -> int:
         xid, colon, _ = str(written).partition(":")

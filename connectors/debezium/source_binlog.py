@@ -29,6 +29,7 @@ class BinlogSource:
     mariadb: bool
     present: Callable[[], Position] | None = None
     fence: Callable[[], tuple[Position, Position]] | None = None
+    linear = False
 
     def transaction(self, written: object) -> str:
         if isinstance(written, str) and (self._gtid().fullmatch(written) or _PLACE.fullmatch(written)):

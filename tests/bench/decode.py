@@ -219,10 +219,8 @@ class Tracking:
     def turn(self) -> None:
         batch = self.stream.poll(changes_max=_BATCH, seconds_max=0.1)
         self.window.add(batch)
-        for transaction in batch.transactions:
-            self.changes += len(transaction.changes)
-            for table, keys in transaction.keys().items():
-                touch(self.touched, table, keys, transaction.commit)
+        touch(self.touched, batch.transactions, (ORDERS,))
+        self.changes += sum([len(one.changes) for one in batch.transactions])
         self.transactions += len(batch.transactions)
         assert batch.blind == () == batch.letters
         if len(self.touched) > _BATCH:

@@ -10,13 +10,12 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import repeat
 from typing import Protocol
 
 from reconciler.ports import Event
 from trueup.services.group import GroupWorld
 from trueup.services.letters import DeadLetters
-from verifier.change import Batch, Blindness, Cause, DeadLetter
+from verifier.change import Batch, Blindness, Cause, DeadLetter, Transaction
 from verifier.dirty import Bulk
 from verifier.errors import Forbidden, TrueupError
 from verifier.journal import ScanJournal, StreamJournal, StreamState
@@ -186,34 +185,25 @@ class FollowService:
         """A barrier that merely moved can wait; where the stream began cannot."""
         return not self._recorded.offsets or now - self._recorded_at >= _BARRIER_SECONDS
 
-    def _caused(self, batch: Batch) -> tuple[dict[tuple[TableName, Key], Position], list[Blindness]]:
+    def _caused(self, batch: Batch) -> tuple[Touched, list[Blindness]]:
         """Keys of the group's own tables in order of their latest commits, those that changed untold among them, and
         what the stream cannot vouch for."""
         ours = set(self.world.book.names())
-        touched: dict[tuple[TableName, Key], Position] = {}
+        touched: Touched = {}
         blind = list(batch.blind)
         self._others.update(self.strangers())
+        self._others.update(touch(touched, batch.transactions, ours))
         for transaction in batch.transactions:
-            for table, keys in transaction.keys().items():
-                if table in ours:
-                    touch(touched, table, keys, transaction.commit)
-                else:
-                    self._others.add(table)
             for one in transaction.blind:
-                if one.table is None or one.table not in ours:
-                    continue
-                if one.keys:
-                    touch(touched, one.table, one.keys, transaction.commit)
-                if one.spans is not None:
+                if one.table in ours and one.spans is not None:
                     self._bulks.append((one.table, one.spans, transaction.commit))
             blind.extend(transaction.blind)
         self._others.update(one.table for one in blind if one.table is not None and one.table not in ours)
-        untold = [(one.table, one.keys) for one in batch.blind if one.keys and one.table in ours]
+        untold = [(one.table, one.keys) for one in batch.blind if one.keys and one.table is not None]
+        untold = [(table, keys) for table, keys in untold if table in ours]
         if untold:
             latest = self.world.leader.position()  # what they belong to has committed: its events were sent
-            for name, keys in untold:
-                if name is not None:
-                    touch(touched, name, keys, latest)
+            note(touched, [(table, keys, latest) for table, keys in untold])
         return touched, [one for one in blind if not _made_up_for(one) and (one.table is None or one.table in ours)]
 
     def _due(self, now: float) -> float:
@@ -255,11 +245,42 @@ def _made_up_for(one: Blindness) -> bool:
     return one.table is not None and (one.keys is not None or one.spans is not None)
 
 
-def touch(
-    touched: dict[tuple[TableName, Key], Position], table: TableName, keys: Sequence[Key], commit: Position
-) -> None:
-    """Note the keys behind all others, those that were noted before too: the order is that of the latest commits."""
-    latest = dict.fromkeys(zip(repeat(table), keys), commit)
+Touched = dict[tuple[TableName, Key], Position]
+"""Keys and their latest commits, in the order of these."""
+Told = tuple[TableName, Sequence[Key], Position]
+"""Keys of one table that a transaction touched, and its commit."""
+
+
+def touch(touched: Touched, transactions: Sequence[Transaction], ours: Collection[TableName]) -> set[TableName]:
+    """Note the keys of `ours` that these touched, told or untold, behind all others, those that were noted before too;
+    returns the tables that are others'."""
+    told: list[Told] = []
+    others: set[TableName] = set()
+    for transaction in transactions:
+        for table, keys in transaction.keys().items():
+            if table in ours:
+                told.append((table, keys, transaction.commit))
+            else:
+                others.add(table)
+        for one in transaction.blind:
+            if one.keys and one.table is not None and one.table in ours:
+                told.append((one.table, one.keys, transaction.commit))
+    note(touched, told)
+    return others
+
+
+def note(touched: Touched, told: Sequence[Told]) -> None:
+    """Note these keys behind all others. A busy stream has hundreds of thousands of them a second."""
+    latest: Touched = {}
+    for table, keys, commit in told:
+        for key in keys:
+            latest[table, key] = commit
+    if len(latest) != sum([len(keys) for _, keys, _ in told]):  # some came twice: where they came last
+        backwards: Touched = {}
+        for table, keys, commit in reversed(told):
+            for key in reversed(keys):
+                backwards.setdefault((table, key), commit)
+        latest = dict(reversed(backwards.items()))
     sum_of_both = len(touched) + len(latest)
     touched.update(latest)
     if len(touched) != sum_of_both:  # seldom, and cheaper to see afterwards

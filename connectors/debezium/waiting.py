@@ -1,0 +1,80 @@
+"""Rows whose transaction has not been delivered, by transaction and by the partition in which they lie."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from connectors.debezium.columns import Stretch
+from connectors.debezium.pending import Partition, Pending
+from connectors.debezium.source import TransactionId
+
+_NOTHING: dict[TransactionId, None] = {}
+
+
+class WaitingRows:
+    """`kept` rows of all transactions that are in `pending`; `keep_max` bounds those of one."""
+
+    def __init__(self, keep_max: int) -> None:
+        self.kept = 0
+        self.pending: dict[TransactionId, Pending] = {}
+        self._keep_max = keep_max
+        self._there: dict[Partition, dict[TransactionId, None]] = {}  # with a part there, in order of first arrival
+
+    def add(self, partition: Partition, xid: TransactionId, first: int, last: int, stretch: Stretch) -> int:
+        """Take in what lies in one partition between these offsets; returns by how much the number of kept rows grew
+        (negative when the keys were let go)."""
+        pending = self.pending.get(xid)
+        if pending is None:
+            pending = self.pending[xid] = Pending()
+        there = self._there.get(partition)
+        if there is None:
+            there = self._there[partition] = {}
+        there[xid] = None
+        grown = pending.add(partition, first, last, stretch, self._keep_max)
+        self.kept += grown
+        return grown
+
+    def whole(self, xid: TransactionId, events: int) -> tuple[tuple[Partition, int], Stretch] | None:
+        """The one stretch that holds each of a transaction's events once, with its partition and the last offset there;
+        None if there is no such stretch."""
+        pending = self.pending.get(xid)
+        if pending is None or pending.kept != events or pending.large or len(pending.parts) != 1:
+            return None
+        ((place, part),) = pending.parts.items()
+        (stretch, *others) = part.stretches
+        return None if others or len(stretch.orders) != events else ((place, part.last), stretch)
+
+    def drop(self, xid: TransactionId) -> None:
+        """Forget the rows of a transaction, if there are any."""
+        pending = self.pending.pop(xid, None)
+        if pending is not None:
+            self.kept -= pending.kept
+            for partition in pending.parts:
+                self._there[partition].pop(xid, None)
+
+    def drop_before(self, partition: Partition, offset: int) -> bool:
+        """Forget what a transaction has in this partition where all of that lies before `offset`; whether there was
+        any."""
+        there = self._there.get(partition, _NOTHING)
+        before: list[TransactionId] = []
+        for xid in there:
+            part = self.pending[xid].parts[partition]
+            if part.first > offset:
+                break
+            if part.last < offset:
+                before.append(xid)
+        for xid in before:
+            del there[xid]
+            pending = self.pending[xid]
+            gone = len(pending.parts.pop(partition).orders)
+            pending.kept -= gone
+            self.kept -= gone
+            if not pending.parts:
+                del self.pending[xid]
+        return bool(before)
+
+    def first(self) -> Iterator[tuple[Partition, int]]:
+        """Where the oldest of them lie."""
+        for partition, there in self._there.items():
+            if there:
+                yield partition, self.pending[next(iter(there))].parts[partition].first
