@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import logging
 import warnings
+from collections import deque
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from threading import Lock
 from time import monotonic, sleep
-from typing import Any
+from typing import Any, NamedTuple
 
 from connectors.debezium.pending import Partition
 from connectors.kafka.access import Settings, nothing
@@ -22,6 +23,7 @@ from verifier.errors import Forbidden, Misconfigured, Unreachable
 
 _log = logging.getLogger(__name__)
 _SECONDS = 10.0
+_ERRORS_MAX = 100
 
 
 class GroupOffsets:
@@ -36,14 +38,15 @@ class GroupOffsets:
         self._client, self._servers, self._name, self._settings = client, servers, reader, settings
         self._lock = Lock()
         self._reader: Consumer | None = None
-        self._ask: Callable[[], Mapping[Partition, int]] | None = None
+        self._question: _Question | None = None
 
     def committed(self) -> Mapping[Partition, int]:
         """By partition the offset behind the last one that the group vouches for; empty without such a group."""
         with self._asking():
-            if self._ask is None:
-                self._ask = _question(self._client, self._servers, self.group, self._settings())
-            return self._ask()
+            if self._question is None:
+                question = _confluent if self._client == "confluent" else _kafka_python
+                self._question = question(self._servers, self.group, self._settings())
+            return self._question.ask()
 
     def ends(self, partitions: Collection[Partition]) -> Mapping[Partition, int]:
         """The offset behind the last message of each, asked afresh; without those that the broker does not have."""
@@ -74,29 +77,33 @@ class GroupOffsets:
             self._end()
 
     def _end(self) -> None:
-        if self._reader is not None:
-            self._reader.close()
-        self._reader = self._ask = None
+        reader, self._reader = self._reader, None
+        question, self._question = self._question, None
+        if question is not None:
+            question.close()
+        if reader is not None:
+            reader.close()
 
 
-def _question(
-    client: str, servers: str, group: str, settings: Mapping[str, str]
-) -> Callable[[], Mapping[Partition, int]]:
-    return (_confluent if client == "confluent" else _kafka_python)(servers, group, settings)
+class _Question(NamedTuple):
+    """What asks for the committed offsets, and lets go of its connections."""
+
+    ask: Callable[[], Mapping[Partition, int]]
+    close: Callable[[], object]
 
 
-def _confluent(servers: str, group: str, settings: Mapping[str, str]) -> Callable[[], Mapping[Partition, int]]:
+def _confluent(servers: str, group: str, settings: Mapping[str, str]) -> _Question:
     import confluent_kafka as ck
     from confluent_kafka.admin import AdminClient
 
     from connectors.kafka.confluent import told_by, translated
 
-    refusals: list[ck.KafkaError] = []
+    errors: deque[ck.KafkaError] = deque(maxlen=_ERRORS_MAX)
     told: Any = {
         "reconnect.backoff.max.ms": 1000,
         **settings,
         "bootstrap.servers": servers,
-        "error_cb": refusals.append,
+        "error_cb": errors.append,
     }
     try:
         admin = AdminClient(told, logger=_log)
@@ -108,23 +115,23 @@ def _confluent(servers: str, group: str, settings: Mapping[str, str]) -> Callabl
             wanted = [ck.ConsumerGroupTopicPartitions(group)]
             (asked,) = admin.list_consumer_group_offsets(wanted, request_timeout=_SECONDS).values()
             until = monotonic() + _SECONDS
-            while not asked.done() and told_by(admin, refusals, servers) is None and monotonic() < until:
+            while not asked.done() and told_by(admin, errors, servers) is None and monotonic() < until:
                 sleep(0.02)
             told = asked.result(0)
         except ck.KafkaException as error:
             if error.args[0].name() == "GROUP_ID_NOT_FOUND":
                 return {}
-            raise told_by(admin, refusals, servers) or translated(error.args[0], servers) from error
+            raise told_by(admin, errors, servers) or translated(error.args[0], servers) from error
         except TimeoutError as error:
-            raise told_by(admin, refusals, servers) or Unreachable(
+            raise told_by(admin, errors, servers) or Unreachable(
                 f"kafka at {servers} does not answer: is it running"
             ) from error
         return {(one.topic, one.partition): one.offset for one in told.topic_partitions if one.offset >= 0}
 
-    return ask
+    return _Question(ask, lambda: None)  # it lets go by itself
 
 
-def _kafka_python(servers: str, group: str, settings: Mapping[str, str]) -> Callable[[], Mapping[Partition, int]]:
+def _kafka_python(servers: str, group: str, settings: Mapping[str, str]) -> _Question:
     from connectors.kafka.kafka_python import admin_of, translated
 
     with warnings.catch_warnings():  # as there
@@ -132,7 +139,7 @@ def _kafka_python(servers: str, group: str, settings: Mapping[str, str]) -> Call
         from kafka import errors as kafka_errors
 
     try:
-        admin = admin_of(servers, settings)
+        admin, connections = admin_of(servers, settings)
     except (TypeError, ValueError, OSError, kafka_errors.KafkaConfigurationError) as error:
         raise Misconfigured(f"kafka client refuses its settings: {error}") from error
     except kafka_errors.KafkaError as error:
@@ -144,7 +151,7 @@ def _kafka_python(servers: str, group: str, settings: Mapping[str, str]) -> Call
         except kafka_errors.GroupIdNotFoundError:
             return {}
         except kafka_errors.KafkaError as error:
-            raise translated(error, servers) from error
+            raise translated(connections.refusal() or error, servers) from error
         return {(place.topic, place.partition): at.offset for place, at in told.items() if at.offset >= 0}
 
-    return ask
+    return _Question(ask, admin.close)

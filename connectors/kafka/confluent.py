@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from functools import partial
 from itertools import groupby
@@ -129,6 +129,8 @@ class ConfluentConsumer:
                 name = error.args[0].name()
                 if name in _LOST:
                     return None
+                if name in _AWAY:
+                    self._hear()
                 if name not in _ELECTING or monotonic() > until:
                     raise translated(error.args[0], self._servers) from error
             sleep(0.1)
@@ -161,7 +163,7 @@ class ConfluentConsumer:
             raise Unreachable(f"kafka at {self._servers} does not answer: is it running") from error
 
     def assign(self, positions: Mapping[Partition, int]) -> None:
-        self._assigned = True
+        self._assigned = bool(positions)
         self._consumer.assign([ck.TopicPartition(*partition, offset) for partition, offset in positions.items()])
 
     def poll(self, records_max: int, seconds_max: float) -> Polled:
@@ -266,7 +268,7 @@ def _record(message: ck.Message) -> Record:
     return Record(*_place(message), message.offset() or 0, message.key(), message.value(), at, tuple(headers))
 
 
-def told_by(admin: AdminClient, noted: Sequence[ck.KafkaError], servers: str) -> Exception | None:
+def told_by(admin: AdminClient, noted: Iterable[ck.KafkaError], servers: str) -> Exception | None:
     """Why a question was not answered, if it is that we were refused; `noted` is what the client's `error_cb` fills."""
     admin.poll(0)
     return next((translated(error, servers) for error in noted if error.name() in _REFUSED), None)

@@ -51,7 +51,8 @@ class Connections:
     def __init__(self, *, login: bool) -> None:
         self._login = login
         self._made: list[Any] = []
-        self._noted: list[Exception] = []
+        self._refused: Exception | None = None
+        self._hung_up = 0  # on how many connections, one after the other
 
     def __call__(self, **settings: Any) -> Any:
         client = KafkaNetClient(**settings)
@@ -63,22 +64,29 @@ class Connections:
             assert get is not None
             connection = get(*args, **more)
             if hasattr(connection, "init_future"):
-                connection.init_future.add_errback(self._noted.append)
+                connection.init_future.add_callback(self._met)
+                connection.init_future.add_errback(self._lost)
             return connection
 
         if manager is not None and get is not None:
             manager.get_connection = noting
         return client
 
+    def _met(self, _: object) -> None:
+        self._hung_up = 0
+
+    def _lost(self, error: Exception) -> None:
+        if isinstance(error, _REFUSED):
+            self._refused = error
+        self._hung_up = self._hung_up + 1 if str(error).endswith("socket disconnected") else 0
+
     def refusal(self) -> Exception | None:
         """The latest one since the last call."""
-        found = [one for one in self._noted if isinstance(one, _REFUSED)]
-        hung_up = [one for one in self._noted if str(one).endswith("socket disconnected")]
-        self._noted.clear()
-        if not found and self._login and len(hung_up) > 1:
+        found, self._refused = self._refused, None
+        if found is None and self._login and self._hung_up > 1:
             # Over TLS the client does not read what the broker said before it hung up.
-            found.append(kafka_errors.SaslAuthenticationFailedError("it hangs up while we log in"))
-        return found[-1] if found else None
+            found, self._hung_up = kafka_errors.SaslAuthenticationFailedError("it hangs up while we log in"), 0
+        return found
 
     def end(self) -> None:
         """A client that could not be made would leave its thread behind."""
@@ -199,7 +207,7 @@ class KafkaPythonConsumer:
         if not topics:
             return []
         asked = [ConfigResource(ConfigResourceType.TOPIC, topic) for topic in topics]
-        admin = self._asked(lambda: admin_of(self._servers, self._settings))
+        admin, _ = self._asked(lambda: admin_of(self._servers, self._settings))
         try:
             told = admin.describe_configs(asked).get("topic", {})
         except (kafka_errors.KafkaError, AttributeError):
@@ -210,6 +218,8 @@ class KafkaPythonConsumer:
 
     def assign(self, positions: Mapping[Partition, int]) -> None:
         self._assigned = set(positions)
+        if not positions:  # then nothing is polled
+            return
         self._consumer.assign([TopicPartition(*place) for place in positions])
         for place, offset in positions.items():
             self._consumer.seek(TopicPartition(*place), offset)
@@ -243,6 +253,8 @@ class KafkaPythonConsumer:
         place = TopicPartition(*min(self._assigned))
         try:
             self._asked(lambda: self._consumer.end_offsets([place], timeout_ms=2000))
+        except Forbidden:
+            raise
         except TrueupError:
             if not self._told:
                 self._told = True
@@ -281,16 +293,16 @@ class KafkaPythonConsumer:
         try:
             return call()
         except kafka_errors.KafkaError as error:
-            raise self._translated(error) from error
+            raise self._translated(self._connections.refusal() or error) from error
 
     def _translated(self, error: Exception) -> TrueupError:
         return translated(error, self._servers)
 
 
-def admin_of(servers: str, settings: Mapping[str, str]) -> Any:
-    """Raises the client's own errors."""
+def admin_of(servers: str, settings: Mapping[str, str]) -> tuple[Any, Connections]:
+    """One that asks, to be closed: it has a thread. Raises the client's own errors."""
     told = {"client_id": "trueup", **options(settings, KafkaAdminClient), "bootstrap_servers": servers.split(",")}
-    return made(KafkaAdminClient, told, _SECONDS)[0]
+    return made(KafkaAdminClient, told, _SECONDS)
 
 
 def translated(error: Exception, servers: str) -> TrueupError:

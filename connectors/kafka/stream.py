@@ -99,6 +99,7 @@ class KafkaStream:
                 f"the journal's position {read_through.text()} is of another kind than the connector's: another leader?"
             )
         known = journaled.read(offsets)
+        self._consumer.assign({})  # what was read before is read anew, and without it a refusal is heard at once
         self._given_up, self._blind, self._letters = [], [], []  # what the journal does not hold is read again
         if self._transactions not in known or read_through is None:
             self._to_the_present()
