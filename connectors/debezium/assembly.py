@@ -28,7 +28,7 @@ Whoever must know what a sink has applied is told where rows lie, and what came 
 
 from __future__ import annotations
 
-from collections import OrderedDict, deque
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from typing import cast
 
@@ -38,6 +38,7 @@ from connectors.debezium.delivery import as_before, deliver, whole
 from connectors.debezium.event import Begin, End, Ended, RowEvent, Statement
 from connectors.debezium.noted import NOBODY, Noted
 from connectors.debezium.pending import Partition, Pending
+from connectors.debezium.recent import Recent
 from connectors.debezium.source import POSTGRES, Source, TransactionId
 from connectors.debezium.statements import Statements
 from connectors.debezium.unread import UnreadMessages
@@ -45,8 +46,6 @@ from connectors.debezium.waiting import WaitingRows
 from verifier.change import Blindness, Cause, Transaction
 from verifier.position import Position
 from verifier.table import Key, TableName
-
-REMEMBERED = 65_536
 
 
 class TransactionAssembler:
@@ -70,8 +69,7 @@ class TransactionAssembler:
         self.torn = delivered is not None and source.fence is not None  # ids are left out, perhaps for good
         self._fence: tuple[Position, Position] | None = None
         self._begun: set[TransactionId] = set()
-        self._recent: OrderedDict[TransactionId, Position] = OrderedDict()
-        self._floor = delivered  # every transaction delivered above it is in `_recent`
+        self._recent = Recent(source, delivered)
         self._next: dict[Partition, int] = {}
         self._transactions: Partition | None = None
         self._unread = UnreadMessages()
@@ -159,7 +157,7 @@ class TransactionAssembler:
         if newest is None and ((ask := self._source.present) is not None or event.xid not in self._begun):
             # It began before we did: the present starts behind it. The connector was seen at work before the leader is
             # asked, so whatever the leader has written from then on will come.
-            self.delivered = self._floor = self._source.after(None, event.commit) if ask is None else ask()
+            self.delivered = self._recent.floor = self._source.after(None, event.commit) if ask is None else ask()
             self._beginnings.present(self.delivered)
             self._remember(event)
             self.noted.again()
@@ -235,9 +233,7 @@ class TransactionAssembler:
             room -= len(one.changes) or 1
             self._rows.drop(end.xid)
             self._rows.drop_before(place, last)
-            recent[end.xid] = end.commit
-            if len(recent) > REMEMBERED:
-                self._forget()
+            recent.add(end.xid, end.commit)
         return room
 
     def stuck(self) -> End | None:
@@ -305,8 +301,7 @@ class TransactionAssembler:
         statement says so, and nobody tells of it: wherever one may stand their tables are blind."""
         for xid in list(self._rows.pending) if self._source.fence is None else ():
             own = self._source.end(xid)[1]
-            old = self._floor is not None and self._floor.covers(own)
-            if xid != end.xid and not old and self._source.precedes(own, end.commit):
+            if xid != end.xid and not self._recent.below(own) and self._source.precedes(own, end.commit):
                 tables = {one.table for one in self._rows.pending[xid].stretches() if one.table is not None}
                 self._apart.update(tables)
                 self._drop(xid)
@@ -332,23 +327,12 @@ class TransactionAssembler:
 
     def _old(self, end: End) -> None:
         """An END that was delivered before. If what we remember of that stretch differs, the log itself has changed."""
-        followed = self._floor is not None and not self._floor.covers(end.commit)
-        if self._recent.get(end.xid) != end.commit and followed:
-            detail = (
-                f"transaction {end.xid} at {end.commit} comes after later ones: was the leader restored or replaced"
-            )
-            self._noticed.append(Blindness(Cause.GAP, None, detail))
+        self._noticed.extend(self._recent.denied(end))
         self._remember(end)
 
     def _remember(self, end: End) -> None:
         self._drop(end.xid)
-        self._recent[end.xid] = end.commit
-        if len(self._recent) > REMEMBERED:
-            self._forget()
-
-    def _forget(self) -> None:
-        _, forgotten = self._recent.popitem(last=False)
-        self._floor = self._source.after(self._floor, forgotten)
+        self._recent.add(end.xid, end.commit)
 
     def _drop(self, xid: TransactionId) -> None:
         self._beginnings.forget(xid)
