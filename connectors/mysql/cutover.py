@@ -16,7 +16,7 @@ from connectors.mysql.features import features_of
 from connectors.mysql.replica import MysqlReplica
 from connectors.mysql.sequences import states
 from connectors.mysql.session import Record, Session
-from verifier.checklist import Check, Result, listed
+from verifier.checklist import Check, Result, summed
 from verifier.errors import Permanent
 from verifier.look import Role
 from verifier.sequences import SequenceState
@@ -154,12 +154,9 @@ def _sessions(session: Session, on: str, own: set[int]) -> Check:
     (ours,) = session.one("select substring_index(user(), '@', 1)")
     counts = {user: int(count) for user, count in session.all(_SESSIONS)}
     counts[ours] = counts.get(ours, 0) - (len(own) - 1)
-    found = [f"{count} of {user}" for user, count in counts.items() if count > 0]
-    if found:
-        return Check(
-            "sessions", on, what, Result.WARNING, listed(found), "stop the application, then kill what is left"
-        )
-    return Check("sessions", on, what, Result.PASS, "no session but trueup's, as far as this login may see")
+    found = [(Result.WARNING, f"{count} of {user}") for user, count in counts.items() if count > 0]
+    fine, todo = "no session but trueup's, as far as this login may see", "stop the application, then kill what is left"
+    return summed("sessions", on, what, found, fine, todo)
 
 
 def _replication(session: Session, on: str, dialect: str) -> Check:
@@ -172,9 +169,7 @@ def _replication(session: Session, on: str, dialect: str) -> Check:
         named = {name.lower().replace("slave_", "replica_"): value for name, value in link.items()}
         problems += [f"the {part} thread does not run" for part in ("io", "sql") if not _runs(named, part)]
         problems += [str(named[f"last_{part}_error"]) for part in ("io", "sql") if named.get(f"last_{part}_error")]
-    if problems:
-        return Check("replication", on, what, Result.FAIL, listed(problems), todo)
-    return Check("replication", on, what, Result.PASS, f"{len(told)} links")
+    return summed("replication", on, what, [(Result.FAIL, said) for said in problems], f"{len(told)} links", todo)
 
 
 def _runs(link: Mapping[str, object], part: str) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from connectors.postgres import lag
 from connectors.postgres.session import Session
-from verifier.checklist import Check, Result, listed
+from verifier.checklist import Check, Result, listed, summed
 from verifier.look import Role
 
 _PREPARED = "select database::text, count(*) from pg_prepared_xacts group by database order by database"
@@ -53,11 +53,9 @@ def checks(session: Session, on: str, role: Role) -> Iterator[Check]:
 
 def _prepared(session: Session, on: str) -> Check:
     what = "no prepared transaction is open"
-    found = [f"{count} in {database}" for database, count in session.all(_PREPARED)]
-    if found:
-        todo = "commit prepared or rollback prepared each of them (pg_prepared_xacts)"
-        return Check("prepared", on, what, Result.FAIL, listed(found), todo)
-    return Check("prepared", on, what, Result.PASS, "none")
+    found = [(Result.FAIL, f"{count} in {database}") for database, count in session.all(_PREPARED)]
+    todo = "commit prepared or rollback prepared each of them (pg_prepared_xacts)"
+    return summed("prepared", on, what, found, "none", todo)
 
 
 def _writable(session: Session, on: str) -> Check:
@@ -73,23 +71,19 @@ def _writable(session: Session, on: str) -> Check:
 
 def _sessions(session: Session, on: str) -> Check:
     what = "nobody is connected to the leader's database"
-    found = [f"{count} of {name}" for name, count in session.all(_SESSIONS)]
-    if found:
-        todo = "stop the application, then select pg_terminate_backend(pid) from pg_stat_activity for what is left"
-        return Check("sessions", on, what, Result.WARNING, listed(found), todo)
-    return Check("sessions", on, what, Result.PASS, "no session but trueup's")
+    found = [(Result.WARNING, f"{count} of {name}") for name, count in session.all(_SESSIONS)]
+    todo = "stop the application, then select pg_terminate_backend(pid) from pg_stat_activity for what is left"
+    return summed("sessions", on, what, found, "no session but trueup's", todo)
 
 
 def _slots(session: Session, on: str) -> Check:
     what = "every replication slot is read"
     found = session.all(_SLOTS)
-    lost = [f"{name} is lost" for name, _, status in found if status == "lost"]
-    idle = [f"{name} is not read by anybody" for name, active, status in found if not active and status != "lost"]
-    if lost or idle:
-        result = Result.FAIL if lost else Result.WARNING
-        todo = "build the follower of a lost slot again; drop a slot that nobody needs"
-        return Check("slots", on, what, result, listed([*lost, *idle]), todo)
-    return Check("slots", on, what, Result.PASS, f"{len(found)} slots")
+    lost = [(Result.FAIL, f"{name} is lost") for name, _, status in found if status == "lost"]
+    idle = [name for name, active, status in found if not active and status != "lost"]
+    told = [*lost, *((Result.WARNING, f"{name} is not read by anybody") for name in idle)]
+    todo = "build the follower of a lost slot again; drop a slot that nobody needs"
+    return summed("slots", on, what, told, f"{len(found)} slots", todo)
 
 
 def _replication(session: Session, on: str) -> Check:
