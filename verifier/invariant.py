@@ -21,7 +21,7 @@ from verifier.errors import Permanent
 from verifier.ports import Answer
 from verifier.table import Value
 
-_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
+_NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 
 
 class Standing(enum.Enum):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from verifier.invariant import Standing
+from decimal import Decimal
+
+from verifier.invariant import Standing, comparable
 from verifier.ripening import Ripening, Sight, Wrong
 
 
@@ -88,3 +90,10 @@ def test_what_counts_from_an_earlier_round_is_owed_by_this_one() -> None:
     assert ripening.take(Sight([Wrong.of(("1",), ("-1",)), young]), 60.0).standing is Standing.VIOLATED
     assert ripening.take(Sight([Wrong.of(("1",), ("-2",))]), 61.0).standing is Standing.UNVERIFIED
     assert ripening.take(Sight([]), 62.0).standing is Standing.HOLDS
+
+
+def test_a_long_text_that_begins_as_a_number_is_read_once() -> None:
+    """Read anew from each digit, this would keep every thread of the process waiting for hours."""
+    text = "1" * 1_000_000 + "x"
+    assert Wrong.of((), (text,)).shown == (text,)
+    assert [comparable(one) for one in ("5.", ".5", "-1.50e1")] == [Decimal(5), Decimal("0.5"), Decimal(-15)]
