@@ -16,7 +16,7 @@ from pydantic import BeforeValidator, PlainSerializer, ValidationInfo, WithJsonS
 
 from verifier.errors import Misconfigured
 
-_SECRET = re.compile(r"password|secret|sasl\.jaas|\.key$|credential|token", re.IGNORECASE)
+_SECRET = re.compile(r"password|passphrase|secret|sasl\.jaas|\.key$|credential|token", re.IGNORECASE)
 
 
 def is_secret(name: str) -> bool:

@@ -20,7 +20,7 @@ from typing import Any
 from verifier.errors import Forbidden, Misconfigured, Permanent, Temporary, Unreachable
 
 REDACTED = "[hidden]"
-_SECRET = re.compile(r"password|secret|sasl\.jaas|\.key$|credential|token", re.IGNORECASE)
+_SECRET = re.compile(r"password|passphrase|secret|sasl\.jaas|\.key$|credential|token", re.IGNORECASE)
 _TRACE_MAX = 8000
 _REBALANCE_PAUSE = 0.25
 

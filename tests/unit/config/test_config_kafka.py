@@ -93,6 +93,7 @@ def test_a_password_file_that_all_may_read_is_warned_of(tmp_path: Path) -> None:
     ("name", "secret"),
     [
         ("ssl.keystore.password", True),
+        ("sasl.oauthbearer.assertion.private.key.passphrase", True),
         ("ssl.key.pem", True),
         ("sasl.oauthbearer.token.endpoint.url", False),
         ("ssl.crl.location", False),

@@ -98,11 +98,13 @@ def test_secrets_are_hidden_and_references_are_not() -> None:
         {
             "database.password": "a", "sasl.jaas.config": "b", "producer.override.ssl.key.password": "c",
             "some.secret": "d", "other.password": "${file:/x:y}", "key.converter": "Json", "database.user": "e",
+            "database.ssl.key.passphrase": "f",
         }
     )  # fmt: skip
     assert shown == {
         "database.password": REDACTED, "sasl.jaas.config": REDACTED, "producer.override.ssl.key.password": REDACTED,
         "some.secret": REDACTED, "other.password": "${file:/x:y}", "key.converter": "Json", "database.user": "e",
+        "database.ssl.key.passphrase": REDACTED,
     }  # fmt: skip
 
 
