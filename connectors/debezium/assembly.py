@@ -172,7 +172,7 @@ class TransactionAssembler:
             self.noted.again()
 
     def ends(self, partition: Partition, offsets: Sequence[int], events: Sequence[End]) -> None:
-        """ENDs that lie one behind the other, each at its offset."""
+        """ENDs of one partition, each at its offset."""
         newest = self._ends[-1].through if self._ends else self.delivered
         for offset, event in zip(offsets, events, strict=True):
             commit = event.commit
@@ -184,7 +184,6 @@ class TransactionAssembler:
                 self.boundary(partition, offset, event)
                 newest = self._ends[-1].through if self._ends else self.delivered
         self._begun.clear()
-        self.passed(partition, offsets[-1])
 
     def _ended(self, event: End, newest: Position | None, offset: int) -> Ended:
         behind, through = self._source.passed_over(newest, event.commit), self._source.after(newest, event.commit)

@@ -11,6 +11,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 
 from connectors.debezium import values
+from connectors.debezium.boundaries import Boundaries
 from connectors.debezium.definitions import tables_of
 from connectors.debezium.event import (
     TOOK_A_SNAPSHOT,
@@ -61,6 +62,7 @@ class Decoder:
         self._table_of = table_of
         self._shapes: dict[TableName, Shape] = {}
         self._topics: dict[TableName, str] = {}
+        self._boundaries = Boundaries(source)
         self._plain = PlainRows(source, modes, self._shape_of, _fields, Keys(self._key, self._key_value), self._image)
 
     @property
@@ -72,7 +74,7 @@ class Decoder:
         """The event, or Unreadable. Temporary while the schema of a message cannot be had: ask again, skip nothing."""
         if value is None:
             return Aside()
-        if topic == self._transactions and (boundary := self._plain.boundary(value)) is not None:
+        if topic == self._transactions and (boundary := self._boundaries.one(value)) is not None:
             return boundary
         try:
             schema, payload = self._read(value)
@@ -95,6 +97,11 @@ class Decoder:
             return None
         found = self._plain.decode(topic, keys, messages)
         return found if found is not None and self._carries(topic, found.table) else None
+
+    def ends(self, messages: Sequence[bytes]) -> Sequence[End] | None:
+        """The same as `decode` of each of these messages of the transaction topic; None if one of them is not an END as
+        nearly all are."""
+        return self._boundaries.ends(messages)
 
     def _read(self, message: bytes) -> tuple[_Json, _Json]:
         """Schema (empty if there is none) and payload."""

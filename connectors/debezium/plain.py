@@ -19,8 +19,9 @@ from typing import Any, Literal, cast
 
 import msgspec
 
+from connectors.debezium.boundaries import NOT_PLAIN
 from connectors.debezium.columns import Columns, Stretch
-from connectors.debezium.event import Begin, End, Run
+from connectors.debezium.event import Run
 from connectors.debezium.modes import Modes
 from connectors.debezium.shape import Shape
 from connectors.debezium.source import Source, TransactionId
@@ -36,7 +37,6 @@ _ANEW = b'"[null,'
 """How `source.sequence` begins where the connector knows of no commit before: `decoder` asks its source."""
 _KEYS_KEPT = 10_000
 _TOPICS_KEPT = 500
-_NOT_PLAIN = (msgspec.MsgspecError, UnicodeError, ValueError, TypeError, KeyError, RecursionError)
 
 
 class _Transaction(msgspec.Struct, gc=False):
@@ -68,19 +68,6 @@ class _Envelope(msgspec.Struct, gc=False):
 
 class _Sent(msgspec.Struct, gc=False):
     ts_ms: int
-
-
-class _Collection(msgspec.Struct, gc=False):
-    data_collection: str
-    event_count: int
-
-
-class _Boundary(msgspec.Struct, gc=False):
-    status: Literal["BEGIN", "END"]
-    id: str
-    event_count: int | None = None
-    data_collections: list[_Collection] | None = None
-    ts_ms: int | None = None
 
 
 def _parser_of(source: _Source, *, placed: bool) -> Callable[[bytes], _Envelope]:
@@ -130,7 +117,6 @@ class PlainRows:
         self._sent = msgspec.json.Decoder(_Sent).decode
         self._parsers: dict[str, Callable[[bytes], _Envelope]] = {}
         self._names: dict[str, TableName] = {}
-        self._boundary = msgspec.json.Decoder(_Boundary).decode
         self._keys: dict[TableName, tuple[Shape, _Keys]] = {}
 
     def decode(self, topic: str, keys: Sequence[bytes | None], messages: Sequence[bytes]) -> Run | None:
@@ -151,7 +137,7 @@ class PlainRows:
                 return None
             parts = self._parts(name, envelopes, columns, fields)
             handled_at = self._sent(messages[-1]).ts_ms / 1000
-        except _NOT_PLAIN:
+        except NOT_PLAIN:
             return None
         return Run(name, parts, handled_at)
 
@@ -175,20 +161,6 @@ class PlainRows:
 
     def _place(self, source: _Source) -> Binlog | None:
         return None if source.file is None else self._source.place({"file": source.file, "pos": source.pos})
-
-    def boundary(self, message: bytes) -> Begin | End | None:
-        """The beginning or the end that the message tells of; None if it is not plain."""
-        try:
-            told = self._boundary(message)
-            if told.status == "BEGIN":
-                return Begin(self._source.transaction(told.id))
-            if told.event_count is None or told.ts_ms is None:
-                return None
-            xid, commit = self._source.end(told.id)
-        except _NOT_PLAIN:
-            return None
-        by_table = tuple([(one.data_collection, one.event_count) for one in told.data_collections or ()])
-        return End(xid, commit, told.event_count, by_table, told.ts_ms / 1000)
 
     def _envelopes(self, topic: str, messages: Sequence[bytes]) -> Sequence[_Envelope]:
         """The parser knows what table the topic carried last, and refuses any other: then all are read once more."""

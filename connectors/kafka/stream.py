@@ -26,21 +26,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from time import monotonic
-from typing import cast
 
 from connectors.debezium.assembly import TransactionAssembler
 from connectors.debezium.decoder import Decoder
-from connectors.debezium.event import Begin, End, Event, RowEvent, Statement, Unreadable
 from connectors.debezium.naming import topic_of
 from connectors.debezium.pending import Partition
 from connectors.debezium.source import TransactionId
 from connectors.kafka import offsets as journaled
-from connectors.kafka.dead_letters import dead_letter
-from connectors.kafka.port import Consumer, Record, Run
+from connectors.kafka.feeding import Feeding
+from connectors.kafka.port import Consumer, Run
 from connectors.kafka.pressure import Pressure
 from connectors.kafka.steady import Steady
 from connectors.kafka.topics import Topics
-from verifier.change import Batch, Blindness, Cause, DeadLetter, Transaction
+from verifier.change import Batch, Blindness, Cause, Transaction
 from verifier.errors import Misconfigured, Permanent, Temporary
 from verifier.offsets import OffsetIndex
 from verifier.position import Position
@@ -49,7 +47,6 @@ _RECORDS = 4000
 _WAIT_SECONDS = 0.1
 _COMPACTED_SECONDS = 2.0
 _FENCE_SECONDS = 0.5
-_BEGIN = b'{"status":"BEGIN",'
 
 
 class KafkaStream:
@@ -87,10 +84,8 @@ class KafkaStream:
         self._stuck: tuple[TransactionId, float] | None = None
         self._given_up: list[Transaction] = []
         self._blind: list[Blindness] = []
-        self._letters: list[DeadLetter] = []
-        self._events = 0
-        self._connector_at: float | None = None
-        self._broker_at: float | None = None
+        carries = None if index is None else index.carries
+        self._feeding = Feeding(decoder, self._transactions, self._positions, carries)
 
     def start(self, offsets: Mapping[str, int], read_through: Position | None) -> Position | None:
         """See `ChangeStream`. Misconfigured if the transaction topic cannot carry an order."""
@@ -100,7 +95,7 @@ class KafkaStream:
             )
         known = journaled.read(offsets)
         self._consumer.assign({})  # what was read before is read anew, and without it a refusal is heard at once
-        self._given_up, self._blind, self._letters = [], [], []  # what the journal does not hold is read again
+        self._given_up, self._blind, self._feeding.letters = [], [], []  # what the journal does not hold is read again
         if self._transactions not in known or read_through is None:
             self._to_the_present()
             return None
@@ -160,13 +155,13 @@ class KafkaStream:
             self._assembler.delivered,
             journaled.written(cut, self._topics.numbers, self._consumer.marks),
             tuple(self._blind),
-            self._events,
-            self._connector_at,
-            self._broker_at,
-            tuple(self._letters),
+            self._feeding.events,
+            self._feeding.connector_at,
+            self._feeding.broker_at,
+            tuple(self._feeding.letters),
         )
-        self._blind, self._letters, self._events = [], [], 0
-        self._connector_at, self._broker_at = None, None
+        self._blind = []
+        self._feeding.begin()
         return batch
 
     def _assembled(self, delivered: Position | None) -> TransactionAssembler:
@@ -222,7 +217,7 @@ class KafkaStream:
         polled = self._consumer.poll(_RECORDS, max(seconds_max, 0.0))
         for index, run in enumerate(polled.runs):
             try:
-                self._feed(run)
+                self._feeding.feed(self._assembler, run)
             except (Temporary, Permanent):  # the registry of the schemas is away, or refuses us
                 self._again(polled.runs[index:])
                 raise
@@ -241,76 +236,6 @@ class KafkaStream:
         fed, *others = runs
         begin = {run.place: run.offsets[0] for run in reversed(others)}
         self._read_from({**begin, fed.place: self._positions[fed.place]})
-
-    def _feed(self, run: Run) -> None:
-        """Temporary while something cannot be decoded yet; the position then says where to go on."""
-        if not self._feed_rows(run):
-            self._feed_each(run)
-        self._positions[run.place] = run.offsets[-1] + 1
-        if run.at is not None:
-            self._broker_at = max(run.at, self._broker_at or 0.0)
-
-    def _feed_each(self, run: Run) -> None:
-        """Take them one by one, in the order in which they lie."""
-        place, decode, take = run.place, self._decoder.decode, self._take
-        # where everything before is known only ENDs tell something
-        ends_only = place == self._transactions and self._assembler.delivered is not None
-        offset = run.offsets[0]
-        try:
-            for index, (offset, key, value) in enumerate(zip(run.offsets, run.keys, run.values, strict=True)):
-                if ends_only and value is not None and value.startswith(_BEGIN):
-                    continue
-                try:
-                    event = decode(place[0], key, value)
-                except Unreadable as error:
-                    self._bury(run.record(index), error)
-                else:
-                    take(place, offset, event)
-        except (Temporary, Permanent):  # also where the leader must be asked and is away
-            self._positions[place] = offset
-            raise
-        self._assembler.passed(place, run.offsets[-1])
-
-    def _feed_rows(self, run: Run) -> bool:
-        """Take the whole run at once, tombstones left out; False, and nothing is taken, if it is not plain rows."""
-        offsets, keys, messages = run.offsets, run.keys, run.values
-        if not all(messages) and None in messages:  # the former is quickly asked, and empty ones are no JSON either
-            whole = [index for index, value in enumerate(run.values) if value is not None]
-            offsets, keys = [offsets[index] for index in whole], [keys[index] for index in whole]
-            messages = [run.values[index] for index in whole]
-        told = self._decoder.rows(run.place[0], keys, cast(Sequence[bytes], messages)) if messages else None
-        if told is None:
-            return False
-        if self._index is not None:
-            self._index.carries(run.place[0], told.table)
-        self._assembler.rows(run.place, offsets, told.parts)
-        self._assembler.passed(run.place, run.offsets[-1])
-        self._events += len(messages)
-        self._connector_at = max(told.handled_at, self._connector_at or 0.0)
-        return True
-
-    def _bury(self, record: Record, error: Unreadable) -> None:
-        key = self._decoder.key_of(error.table, record.key)
-        letter = dead_letter(record, error)
-        self._letters.append(letter)
-        where = f"{record.topic}:{record.partition} at offset {record.offset}: {letter.text}"
-        self._assembler.unread(record.place, record.offset, error.table, where, key)
-
-    def _take(self, place: Partition, offset: int, event: Event) -> None:
-        if isinstance(event, (Begin, End)):
-            self._assembler.boundary(place, offset, event)
-            return
-        if isinstance(event, RowEvent):
-            self._events += 1
-            if self._index is not None and event.table is not None:
-                self._index.carries(place[0], event.table)
-            self._assembler.row(place, offset, event)
-        elif isinstance(event, Statement):
-            self._assembler.statement(place, offset, event)
-        else:
-            self._assembler.passed(place, offset)
-        if event.handled_at is not None:
-            self._connector_at = max(event.handled_at, self._connector_at or 0.0)
 
     def _mind_statements(self) -> None:
         """An END before which a statement may stand waits until all that is there now has been read: the connector sent
