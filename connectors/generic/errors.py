@@ -1,5 +1,6 @@
 """SQLAlchemy's errors become trueup's own at this border. Which of an unknown driver's errors pass is told by their
-class in the DB-API (PEP 249) alone; data errors are not quoted, they name values."""
+class in the DB-API (PEP 249) alone. Data errors are not quoted, they name values, nor are errors that SQL raises itself
+where their number tells it."""
 
 from __future__ import annotations
 
@@ -14,6 +15,8 @@ from verifier.errors import Forbidden, Permanent, Temporary, TrueupError, Unreac
 _LOGIN = ("password", "authentication", "access denied", "login failed", "permission denied")
 _WRONG = re.compile(r"no such|does ?n[o']t exist|unknown|not found|syntax|permission|denied", re.IGNORECASE)
 """Words of mistakes in what was asked: some drivers class all of their server's errors as operational."""
+_RAISED = re.compile(r"ORA-20\d{3}\b|\(5\d{4}[,)]|SQLSTATE[ =]*45\d{3}|Invalid Input Error", re.IGNORECASE)
+"""raise_application_error of Oracle; THROW and RAISERROR of SQL Server; SIGNAL of the standard; error() of DuckDB."""
 _TEMPORARY = (sqlalchemy.exc.OperationalError, sqlalchemy.exc.InternalError, sqlalchemy.exc.InterfaceError)
 
 
@@ -43,6 +46,11 @@ def translate(error: sqlalchemy.exc.DBAPIError, head: str, *, connecting: bool =
         return Temporary(f"{head}: the connection was lost ({said}); it is tried again")
     if isinstance(error, sqlalchemy.exc.DataError | sqlalchemy.exc.IntegrityError):
         return Permanent(f"{head}: a value was not accepted ({type(error.orig).__name__})")
+    if _RAISED.search(said):
+        return Permanent(
+            f"{head}: the statement itself raised an error ({type(error.orig).__name__}); its text may quote rows and "
+            "is left out, run the statement by hand to see it"
+        )
     if isinstance(error, _TEMPORARY) and not _WRONG.search(said):
         return Temporary(f"{head}: {said}; it is tried again")
     return Permanent(f"{head}: {said}")

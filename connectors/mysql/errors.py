@@ -1,7 +1,8 @@
 """Driver errors become trueup's own at this border, classed by what happens next.
 
 The message says what was tried and where, never the password. Where the server's sentence quotes values (a duplicate
-key, data that cannot be converted) it is left out.
+key, data that cannot be converted) it is left out, and so is what routines of the database's owner signal, which may
+quote anything (a view or a check of theirs runs inside a statement).
 """
 
 from __future__ import annotations
@@ -31,7 +32,10 @@ _TEMPORARY = {
     4031: "the server ended an idle session",
 }
 _GOING = {1053, 1077, 1079, 1080, 3169}
-_VALUES = {1062, 1264, 1292, 1366, 1367, 1411, 1525}
+_VALUES = {1062, 1264, 1292, 1366, 1367, 1411, 1525, 1690}
+_SIGNALLED = {1642, 1643, 1644}
+_SERVERS = range(1000, 5000)
+"""Numbers of the servers' own errors to clients, and of the driver's. SIGNAL may choose any other one."""
 _LOST = {2006, 2013, 2014, 2055}
 _NOBODY = {2002, 2003, 2005}
 
@@ -69,11 +73,24 @@ def translate(error: pymysql.MySQLError, doing: str, where: str) -> TrueupError:
         return Temporary(f"{head}the connection was lost ({said or 'closed'}); it is tried again")
     if number in (1290, 1792):
         return Permanent(f"{head}{said}; trueup only reads, use a select")
-    if number in _VALUES or isinstance(error, pymysql.DataError):
-        return Permanent(f"{head}a value was not accepted ({type(error).__name__}, error {number})")
+    quoting = _quoting(error, number, said)
+    if quoting:
+        return Permanent(f"{head}{quoting}")
     if number == 1105 and isinstance(error, pymysql.OperationalError):
         return Temporary(f"{head}{said}; it is tried again", delay_seconds=5.0)
     return Permanent(f"{head}{said} (error {number})")
+
+
+def _quoting(error: pymysql.MySQLError, number: int, said: str) -> str:
+    """What is told instead where the server's sentence may quote values; empty for any other."""
+    if number in _SIGNALLED or (number and number not in _SERVERS):
+        return (
+            f"a routine signalled an error ({number}); its text may quote rows and is left out, run the statement by "
+            "hand to see it"
+        )
+    if number in _VALUES or isinstance(error, pymysql.DataError) or (number == 1105 and said.startswith("XPATH")):
+        return f"a value was not accepted ({type(error).__name__}, error {number})"
+    return ""
 
 
 def numbered(error: pymysql.MySQLError) -> tuple[int, str]:

@@ -1,7 +1,8 @@
 """Driver errors become trueup's own at this border, classed by what happens next.
 
 The message says what was tried and where, never the password, and never the server's DETAIL (it quotes rows). For
-errors in data (class 22) even the server's sentence is left out, because it quotes the value.
+errors in data (class 22) even the server's sentence is left out, because it quotes the value; and so is what functions
+of the database's owner raise, which may quote anything (a check, a policy or a view of theirs runs inside a statement).
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from contextlib import contextmanager
 
 import psycopg
 import sqlalchemy.exc
+from psycopg.errors import lookup
 
 from verifier.errors import Forbidden, Permanent, Temporary, TrueupError, Unreachable
 
@@ -35,6 +37,11 @@ _TEMPORARY = {
     "57P05": "the server ended an idle session",
     "25P03": "the server ended a session that was idle in a transaction",
 }
+_RAISED = {"P0001", "P0004"}
+_RAISING = {"exec_stmt_raise", "exec_stmt_assert"}
+"""The server's own functions that raise what PL/pgSQL says, under whatever SQLSTATE it says."""
+_FOREIGN = ("38", "39")
+"""Classes of what functions in other languages raise."""
 
 
 @contextmanager
@@ -61,6 +68,11 @@ def translate(error: psycopg.Error, doing: str, where: str) -> TrueupError:
     if state is None:
         return _without_state(error, doing, where)
     head = f"{doing} on {where}: "
+    if _raised(error, state):
+        return Permanent(
+            f"{head}a function raised an exception ({type(error).__name__}, SQLSTATE {state}); its text may quote rows "
+            "and is left out, run the statement by hand to see it"
+        )
     said = error.diag.message_primary or type(error).__name__
     if state in _LOGIN:
         return Forbidden(f"{head}{said}; check user, password and pg_hba.conf")
@@ -81,6 +93,17 @@ def translate(error: psycopg.Error, doing: str, where: str) -> TrueupError:
     if state.startswith("22"):
         return Permanent(f"{head}a value was not accepted ({type(error).__name__}, SQLSTATE {state})")
     return Permanent(f"{head}{said} (SQLSTATE {state})")
+
+
+def _raised(error: psycopg.Error, state: str) -> bool:
+    """Whether the text is not the server's own."""
+    if state in _RAISED or state.startswith(_FOREIGN) or error.diag.source_function in _RAISING:
+        return True
+    try:
+        lookup(state)
+    except KeyError:  # none that PostgreSQL has
+        return True
+    return False
 
 
 def _without_state(error: psycopg.Error, doing: str, where: str) -> TrueupError:

@@ -59,6 +59,7 @@ def translate(error: sqlite3.Error, doing: str, where: str) -> TrueupError:
         return Permanent(
             f"{head}{error}; trueup only reads: use a select; if a writer crashed, let its program open the file once"
         )
-    if primary in (sqlite3.SQLITE_MISMATCH, sqlite3.SQLITE_TOOBIG):
+    # RAISE() in a trigger chooses the text of a broken constraint.
+    if primary in (sqlite3.SQLITE_MISMATCH, sqlite3.SQLITE_TOOBIG, sqlite3.SQLITE_CONSTRAINT):
         return Permanent(f"{head}a value was not accepted ({error.sqlite_errorname})")
     return Permanent(f"{head}{error}")

@@ -89,6 +89,20 @@ def test_a_value_in_an_error_is_not_told() -> None:
     assert "4111" not in str(translate(error, "asking", "here"))
 
 
+class _OfTheirOwn(psycopg.Error):
+    sqlstate = "TU404"
+
+
+@pytest.mark.parametrize(
+    "kind", [errors.RaiseException, errors.AssertFailure, errors.ExternalRoutineException, _OfTheirOwn]
+)
+def test_what_a_function_raises_is_not_told(kind: type[psycopg.Error]) -> None:
+    told = translate(kind("card 4111"), "asking", "here")
+    assert type(told) is Permanent
+    assert "4111" not in str(told)
+    assert f"SQLSTATE {kind.sqlstate}" in str(told)
+
+
 @pytest.mark.parametrize("url", ["mysql://u@h/d", "nonsense", "postgresql://h:port/d"])
 def test_a_wrong_url_is_a_matter_of_configuration(url: str) -> None:
     with pytest.raises(Misconfigured, match="need postgresql://"):
