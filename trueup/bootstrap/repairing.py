@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -19,7 +19,7 @@ from reconciler.ports import RepairRecord
 from reconciler.repair import State
 from reconciler.repairing import Planned, decide
 from trueup.bootstrap import lease
-from trueup.bootstrap.announcing import announced_by, heard
+from trueup.bootstrap.announcing import announced_by, heard, sent
 from trueup.bootstrap.group import book_of, repair_policy
 from trueup.bootstrap.groups import chosen
 from trueup.bootstrap.watching import Watched, open_watched, settled
@@ -61,11 +61,13 @@ class Repairing:
         return [only]
 
     def plan(self, follower: str, *, actor: str) -> Iterator[Planned]:
-        """Plans for all open drift of the follower, page by page."""
+        """Plans for all drift of the follower that is open now, page by page; what is found meanwhile is left."""
         service = self._service(follower)
         service.forget_settled(time.time(), actor=actor)
         while (planned := service.plan(time.time(), actor=actor)) is not None:
             yield planned
+            if not service.planning:
+                return
 
     def decide(self, state: State, ids: Sequence[str] | None, *, actor: str, note: str, now: float) -> tuple[int, int]:
         """Approve or reject these (None: all that are planned, however many); returns how many were not so before, and
@@ -220,8 +222,9 @@ def _judged(service: RepairService, verified: Verified) -> None:
 
 
 @contextmanager
-def open_repairing(config: Path | None, group: str | None) -> Iterator[Repairing]:
-    """Open the group for the block. Misconfigured, Unreachable, Forbidden as for any command."""
+def open_repairing(config: Path | None, group: str | None, note: Callable[[str], None]) -> Iterator[Repairing]:
+    """Open the group for the block; after it what happened is told, and `note` takes what keeps it from that.
+    Misconfigured, Unreachable, Forbidden as for any command."""
     settings, wanted = chosen(config, group)
     servers = open_watched(wanted)
     pool = Pool(4)
@@ -241,5 +244,6 @@ def open_repairing(config: Path | None, group: str | None) -> Iterator[Repairing
     repairing = Repairing(settings, wanted, servers, journal, pool, world, announcer)
     try:
         yield repairing
+        sent(wanted, journal, SystemClock(), note)
     finally:
         repairing.close()

@@ -122,6 +122,11 @@ class RepairService:
             )
         return planned
 
+    @property
+    def planning(self) -> bool:
+        """Of what had been found when the first of these pages was planned for there may be more."""
+        return self._sweep is not None and self._sweep.under_way
+
     def apply(self, now: float, *, policy: RepairPolicy | None = None, actor: str = ACTOR) -> list[Taken]:
         """Apply what is approved, then have the rows looked at again by the rules of evidence."""
         taken = apply_approved(

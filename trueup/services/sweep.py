@@ -29,6 +29,11 @@ class DriftSweep:
     """The number at which the sweep under way began; None: none is."""
     _after: OpenDrift | None = None
 
+    @property
+    def under_way(self) -> bool:
+        """There may be more than the pages that have been dealt with, of what had been found when the sweep began."""
+        return self._began is not None
+
     def page(self) -> Sequence[OpenDrift]:
         """The next one; empty if nothing was found since the last sweep began."""
         if self._began is None:

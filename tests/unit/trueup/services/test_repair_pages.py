@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 
 import pytest
@@ -205,3 +206,12 @@ def test_plans_by_hand_are_told_page_by_page(shop: Shop) -> None:
     shop.find(A, range(PAGE_DRIFTS + 1), Certainty.PROBABLE)
     told = [len(planned.refusals) for planned in shop.by_hand().plan("one", actor="ann")]
     assert told == [PAGE_DRIFTS, 1]
+
+
+def test_plans_by_hand_end_while_drift_is_found_again_and_again(shop: Shop) -> None:
+    shop.find(A, range(PAGE_DRIFTS + 1), Certainty.PROBABLE)
+    told = 0
+    for planned in islice(shop.by_hand().plan("one", actor="ann"), 9):
+        told += len(planned.refusals)
+        shop.find(A, [1], Certainty.PROBABLE)  # a daemon goes on looking at what is written all the time
+    assert told == PAGE_DRIFTS + 1, "each once"
