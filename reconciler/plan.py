@@ -17,6 +17,7 @@ from reconciler.repair import Action, Refusal, RefusalReason, Repair
 from reconciler.rows import only, writable
 from verifier.canonical import differing_columns
 from verifier.drift import Certainty, Drift, Kind
+from verifier.excerpt import characters_kept, excerpt
 from verifier.identity import key_text, stable_id
 from verifier.look import Role, Row
 from verifier.table import Table, Value
@@ -134,7 +135,8 @@ def _differs_from(drift: Drift, table: Table, row: Row | None, *, leader_side: b
     judged = {
         c.name: drift.columns[c.name].leader if leader_side else drift.columns[c.name].follower for c in shared.columns
     }
-    return bool(differing_columns(shared, judged, {c.name: row.values[c.name] for c in shared.columns}))
+    most = characters_kept(len(drift.columns))
+    return bool(differing_columns(shared, judged, {c.name: excerpt(row.values[c.name], most) for c in shared.columns}))
 
 
 def _spelled(row: Mapping[str, Value] | None) -> str:

@@ -23,6 +23,7 @@ from verifier.errors import Permanent
 from verifier.look import Role, Row
 from verifier.ports import Replica
 from verifier.table import Key, TableName
+from verifier.weight import Batch
 
 BATCH_KEYS = 500
 FAILURES_MAX = 3
@@ -67,20 +68,27 @@ def plan_repairs(
     Raises Temporary as the replicas do; what was recorded before that stays recorded.
     """
     planner = _Planner(casebook, follower.identity().role, policy, actor, now)
+    size = Batch(BATCH_KEYS)
+
+    def read(part: Sequence[Drift]) -> tuple[Sequence[Drift], Mapping[Key, Row], Mapping[Key, Row]]:
+        comparison = casebook.comparison(part[0].table)
+        keys = [drift.key for drift in planner.readable(part)]
+        wanted = leader.rows(comparison.leader, keys).value if keys else {}
+        return part, wanted, follower.rows(comparison.follower, keys).value if keys else {}
+
     for batch in _batches(drift for drift in drifts if drift.follower == follower.name):
-        try:
-            comparison = casebook.comparison(batch[0].table)
-            readable = planner.readable(batch)
-            keys = [drift.key for drift in readable]
-            wanted = leader.rows(comparison.leader, keys).value if keys else {}
-            found = follower.rows(comparison.follower, keys).value if keys else {}
-        except Permanent as problem:
-            planner.refuse(batch, str(problem))
-            continue
-        waiting = {one.repair.drift_id: one for one in casebook.journal.of_drifts([one.id for one in batch], *LIVE)}
-        for drift in batch:
-            planner.plan(drift, wanted.get(drift.key), found.get(drift.key), waiting.get(drift.id))
-        planner.record()
+        answers, done = size.parts(batch, read), 0
+        while done < len(batch):
+            try:
+                part, wanted, found = next(answers)
+            except Permanent as problem:
+                planner.refuse(batch[done:], str(problem))
+                break
+            waiting = {one.repair.drift_id: one for one in casebook.journal.of_drifts([one.id for one in part], *LIVE)}
+            for drift in part:
+                planner.plan(drift, wanted.get(drift.key), found.get(drift.key), waiting.get(drift.id))
+            planner.record()
+            done += len(part)
     return Planned(tuple(planner.repairs), planner.new, tuple(planner.refusals))
 
 

@@ -9,7 +9,7 @@ and how many of them have equal digests.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from verifier.canonical import differing_columns
@@ -19,6 +19,7 @@ from verifier.keyrange import KeyRange
 from verifier.ports import Replica
 from verifier.scheme import Choice
 from verifier.table import Key, Scheme, Table, Verbatim
+from verifier.weight import Batch
 
 SMALL_ROWS = 1000
 """A table with fewer rows is read whole in no time."""
@@ -80,11 +81,16 @@ def spelling(compared: Comparison, leader: Replica, follower: Replica) -> Spelli
     if leader.boundary(compared.leader, None, SMALL_ROWS) is None:
         return None
     keys = list(_sampled(compared.leader, leader))
-    ours = leader.rows(compared.leader, keys).value
-    theirs = follower.rows(compared.follower, keys).value
-    both = [(ours[key], theirs[key]) for key in keys if key in ours and key in theirs]
-    equal = [(o, t) for o, t in both if not differing_columns(compared.leader, o.values, t.values)]
-    return Spelling(len(equal), sum(o.digest == t.digest for o, t in equal))
+
+    def read(part: Sequence[Key]) -> Spelling:
+        ours = leader.rows(compared.leader, part).value
+        theirs = follower.rows(compared.follower, part).value
+        both = [(ours[key], theirs[key]) for key in part if key in ours and key in theirs]
+        equal = [(o, t) for o, t in both if not differing_columns(compared.leader, o.values, t.values)]
+        return Spelling(len(equal), sum(o.digest == t.digest for o, t in equal))
+
+    found = list(Batch(len(keys)).parts(keys, read))
+    return Spelling(sum(one.equal for one in found), sum(one.alike for one in found))
 
 
 def _sampled(table: Table, leader: Replica) -> Iterator[Key]:

@@ -9,19 +9,27 @@ difference is the row.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from verifier.errors import Oversized
 from verifier.table import Key, Value
 
+S = TypeVar("S")
 T = TypeVar("T")
 
 ROWS_BYTES = 8 << 20
 """Text of rows in one answer. A thousand rows of 8 kB fit, so ordinary tables never meet it."""
+KEYS_BYTES = 16 << 20
+"""Text of keys in one answer of row digests, of an engine whose rows are read as they come: twice what a piece of a
+chunk is made for (`verifier.policy.ScanPolicy.keys_bytes`), since keys are as long as those before them, more or less.
+"""
 _SAMPLED = 256
 _NUMBER = 8
+_PIECE_BYTES = 1 << 20
+_PIECE_FIRST, _PIECE_MOST = 8, 64
+_PIECES_KNOWN = 1_000
 _PATIENCE = 8
 _PATIENCE_MAX = 512
 
@@ -45,6 +53,11 @@ def bounded(
 def text_bytes(values: Iterable[Value]) -> int:
     """Characters of the values, which are bytes of all but a few."""
     return sum(map(len, filter(None, values)))
+
+
+def held_bytes(record: Iterable[object]) -> int:
+    """Of a row as a driver gives it, at least 1: what has no length counts as a number."""
+    return sum(len(one) if isinstance(one, str | bytes) else _NUMBER for one in record) or 1
 
 
 def key_bytes(key: Key) -> int:
@@ -108,8 +121,8 @@ class Batch:
         if self._fits >= self._patience:
             self._fits, self.keys = 0, min(2 * self.keys, self.most)
 
-    def parts(self, keys: Sequence[Key], ask: Callable[[Sequence[Key]], T]) -> Iterator[T]:
-        """What `ask` answers of the keys, part by part."""
+    def parts(self, keys: Sequence[S], ask: Callable[[Sequence[S]], T]) -> Iterator[T]:
+        """What `ask` answers of the keys, or of what has them, part by part. Oversized only of a single one."""
         start = 0
         while start < len(keys):
             part = keys[start : start + self.keys]
@@ -122,3 +135,26 @@ class Batch:
             self.fitted(len(part))
             yield answer
             start += len(part)
+
+
+@dataclass(slots=True)
+class Pieces:
+    """How many rows of a statement a driver hands over at a time, learned from how wide they were when it ran last:
+    `_PIECE_BYTES` together, and few of a statement that never ran. For one connection."""
+
+    _known: dict[int, int] = field(default_factory=dict)
+
+    def rows(self, statement: int) -> int:
+        """Of the statement with this hash."""
+        return self._known.get(statement, _PIECE_FIRST)
+
+    def measured(self, statement: int, records: Iterable[Sequence[object]]) -> Iterator[Any]:
+        """The records of the statement, of which some are measured."""
+        widest = 1
+        for place, record in enumerate(records):
+            if not place % _PIECE_FIRST:
+                widest = max(widest, held_bytes(record))
+            yield record
+        if len(self._known) >= _PIECES_KNOWN:
+            self._known.clear()
+        self._known[statement] = max(1, min(_PIECE_MOST, _PIECE_BYTES // widest))

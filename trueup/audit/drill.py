@@ -9,9 +9,10 @@ since the moment, all rows must be alike, and what only the backup has is drift 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, TypeVar
+from itertools import chain, islice
+from typing import Any, TypeAlias, TypeVar
 
 from trueup.audit.report import Tally
 from trueup.audit.tools import RowBudget, Tools
@@ -20,17 +21,22 @@ from verifier.chunk import ChunkSize
 from verifier.compare import Comparison
 from verifier.digest import Digest
 from verifier.drift import Certainty, Drift, Evidence, Kind, Method, Verdict, told_apart
-from verifier.errors import Permanent, Temporary, Unreachable, Unsound
+from verifier.errors import Oversized, Permanent, Temporary, Unreachable, Unsound
+from verifier.excerpt import excerpts
 from verifier.identity import drift_id
 from verifier.journal import ChunkResult
 from verifier.keyrange import Chunk, KeyRange
+from verifier.look import Row
 from verifier.outcome import Differs
 from verifier.ports import Replica
 from verifier.recorded import Counted, Dated, Recorded
 from verifier.table import Key, Table
+from verifier.weight import Batch, key_bytes
 
 T = TypeVar("T")
+Rows: TypeAlias = Mapping[Key, Row]
 _KEYS_AT_ONCE = 1_000
+_DRIFTS_AT_ONCE = 500
 
 
 @dataclass(slots=True)
@@ -48,6 +54,7 @@ class TableDrill:
     problem: str | None = None
     interrupted: bool = False
     _index: int = 0
+    _batch: Batch = field(default_factory=lambda: Batch(_KEYS_AT_ONCE))
     _drifted: int = 0
 
     def run(self) -> None:
@@ -59,8 +66,15 @@ class TableDrill:
             upper = self._patient(lambda after=lower: self._boundary(after, size.rows), size)  # type: ignore[misc]
             within = KeyRange(lower, upper)
             began = self.tools.clock.now()
-            rows = self._patient(lambda part=within: self._chunk(part), size)  # type: ignore[misc]
+            try:
+                rows = self._patient(lambda part=within: self._chunk(part), size)  # type: ignore[misc]
+            except Oversized as problem:
+                _ask_less(size, problem)
+                continue
             size.learn(max(1, rows), self.tools.clock.now() - began)
+            if upper is not None:
+                size.weigh(key_bytes(upper))
+                size.calm_down()
             self._index += 1
             if upper is None:
                 self._still_defined()
@@ -80,6 +94,8 @@ class TableDrill:
         while True:
             try:
                 return ask()
+            except Oversized:
+                raise
             except Temporary as problem:
                 if self.tools.clock.now() - since > self.tools.retry_seconds or self.tools.stop():
                     raise
@@ -102,7 +118,7 @@ class TableDrill:
             return self._chunk(within)
         if old == backup and (sure is not None or not backup.rows):
             found = Counted(backup.rows, proven=backup.rows, new=max(0, everything.rows - old.rows))
-            self._keep(within, found, [], everything, backup)
+            self._keep(within, found, iter(()), everything, backup)
         else:
             self._apart(within, sure, everything, backup)
         return max(everything.rows, backup.rows)
@@ -125,17 +141,15 @@ class TableDrill:
         found.changed = len([key for key in spare if key in present])
         found.gone = len(spare) - found.changed
         found.new = max(0, len(present) - len(old) - found.changed)
-        drifts = [*self._confirmed(sure, wrong, found), *self._extra([k for k in spare if k not in present], found)]
+        drifts = chain(self._confirmed(sure, wrong, found), self._extra([k for k in spare if k not in present], found))
         self._keep(within, found, drifts, everything, backup)
 
     def _confirmed(self, sure: Table | None, keys: Collection[Key], found: Counted) -> Iterator[Drift]:
         """Drift among rows that must be in the backup as the leader has them. One that was written to since a moment
         ago is not held against its values any more."""
-        for part in _parts(keys):
-            if sure is None:
-                return
-            ours = self.tools.leader.rows(sure, part).value
-            theirs = self.restored.rows(self.compared.follower, part).value
+        if sure is None:
+            return
+        for part, ours, theirs in self._rows(sure, keys):
             if sure is self.compared.leader and not self._stands():
                 raise Temporary("the leader began to move while it was read", delay_seconds=0.1)
             if sure is not self.compared.leader and not self._still_defined():
@@ -153,9 +167,7 @@ class TableDrill:
 
     def _extra(self, keys: Collection[Key], found: Counted) -> Iterator[Drift]:
         """Rows that only the backup has, where the leader has not moved since: they were never there."""
-        for part in _parts(keys):
-            ours = self.tools.leader.rows(self.compared.leader, part).value
-            theirs = self.restored.rows(self.compared.follower, part).value
+        for part, ours, theirs in self._rows(self.compared.leader, keys):
             if not self._stands():
                 return
             for key in part:
@@ -164,6 +176,15 @@ class TableDrill:
                     if isinstance(outcome, Differs):
                         found.gone -= 1
                         yield self._drift(key, outcome)
+
+    def _rows(self, table: Table, keys: Collection[Key]) -> Iterator[tuple[Sequence[Key], Rows, Rows]]:
+        """Keys with their rows on the leader and in the backup, as many at a time as may be held."""
+
+        def read(part: Sequence[Key]) -> tuple[Sequence[Key], Rows, Rows]:
+            ours = self.tools.leader.rows(table, part).value
+            return part, ours, self.restored.rows(self.compared.follower, part).value
+
+        return self._batch.parts(list(keys), read)
 
     def _stands(self) -> bool:
         """The leader has not moved since the recorded moment, at which nothing was running."""
@@ -194,26 +215,30 @@ class TableDrill:
 
     def _drift(self, key: Key, outcome: Differs) -> Drift:
         tools, name, table = self.tools, self.restored.name, self.compared.leader.name
-        return Drift(
-            drift_id(tools.group, name, table, key), tools.group, name, table, key, outcome.kind, outcome.columns,
-            outcome.evidence, tools.clock.now(),
-        )  # fmt: skip
+        found, columns = drift_id(tools.group, name, table, key), excerpts(outcome.columns)
+        now = tools.clock.now()
+        return Drift(found, tools.group, name, table, key, outcome.kind, columns, outcome.evidence, now)
 
-    def _keep(self, within: KeyRange, found: Counted, drifts: list[Drift], ours: Digest, theirs: Digest) -> None:
-        verdict = Verdict.DRIFT if drifts else Verdict.UNVERIFIED if found.doubtful else Verdict.MATCH
+    def _keep(self, within: KeyRange, found: Counted, drifts: Iterator[Drift], ours: Digest, theirs: Digest) -> None:
+        """Drift is in the journal some at a time, and before its chunk: what is read again is found again."""
+        tools, drifted = self.tools, 0
+        while some := list(islice(drifts, _DRIFTS_AT_ONCE)):
+            tools.journal.checkpoint(tools.run_id, [], some)
+            drifted += len(some)
+        verdict = Verdict.DRIFT if drifted else Verdict.UNVERIFIED if found.doubtful else Verdict.MATCH
         result = ChunkResult(
             chunk=Chunk(self.compared.leader.name, within, self._index),
             follower=self.restored.name,
             verdict=verdict,
             leader=ours,
             follower_digest=theirs,
-            drifted=len(drifts),
+            drifted=drifted,
             at=self.tools.clock.now(),
         )
-        self.tools.journal.checkpoint(self.tools.run_id, [result], drifts)
+        tools.journal.checkpoint(tools.run_id, [result], [])
         self.counted.add(found)
         self.tally.add(result)
-        self._drifted += len(drifts)
+        self._drifted += drifted
         self.tools.watcher.rows_read(self.compared.leader.name, ours.rows, suspects=0, drifted=self._drifted)
 
     def _all(self, *calls: Callable[[], T]) -> list[T]:
@@ -257,7 +282,9 @@ class DrillWalk:
             self.interrupted = self.interrupted or drill.interrupted
 
 
-def _parts(keys: Collection[Key]) -> Iterator[list[Key]]:
-    listed = list(keys)
-    for start in range(0, len(listed), _KEYS_AT_ONCE):
-        yield listed[start : start + _KEYS_AT_ONCE]
+def _ask_less(size: ChunkSize, problem: Oversized) -> None:
+    """The next chunk shall be smaller. Permanent if it cannot be."""
+    if size.rows <= 1:
+        raise Permanent(str(problem)) from problem
+    size.overfull(min(problem.rows, size.rows // 2))
+    size.calm_down()

@@ -19,6 +19,7 @@ from trueup.audit.request import Request
 from trueup.audit.tools import Tools
 from verifier.drift import Drift, Verdict
 from verifier.errors import Permanent, Temporary
+from verifier.excerpt import excerpts
 from verifier.journal import DriftJournal
 from verifier.outcome import Differs, Equal
 from verifier.settle import Leaving, Room
@@ -116,7 +117,8 @@ class Recheck:
             known = left.tag
             if isinstance(left.outcome, Differs):
                 found = left.outcome
-                fresh = replace(known, kind=found.kind, columns=found.columns, evidence=found.evidence, found_at=now)
+                columns = excerpts(found.columns)
+                fresh = replace(known, kind=found.kind, columns=columns, evidence=found.evidence, found_at=now)
                 self.journal.record([fresh])
                 results.append(Rechecked(fresh, State.DRIFT, key))
             elif not isinstance(left.outcome, Equal):

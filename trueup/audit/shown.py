@@ -8,6 +8,7 @@ from threading import Lock
 from verifier.drift import Drift
 from verifier.journal import RunJournal
 from verifier.table import TableName
+from verifier.weight import key_bytes, text_bytes
 
 _CHARACTERS = 4_000_000
 _CHARACTERS_IN_ALL = 16_000_000
@@ -16,7 +17,7 @@ _ROWS_IN_ALL = 20_000
 
 @dataclass(slots=True)
 class Shown:
-    """At most `rows_max` rows of each table and follower, fewer if their values are very long (`_CHARACTERS`), or if
+    """At most `rows_max` rows of each table and follower, fewer if keys or values are very long (`_CHARACTERS`), or if
     the tables before took what the whole report has room for. For several threads."""
 
     rows_max: int = 1_000
@@ -35,8 +36,8 @@ class Shown:
         shown: list[Drift] = []
         used = 0
         for drift in journal.drifts(run, table, most, follower=follower):
-            used += sum(
-                len(value) for both in drift.columns.values() for value in (both.leader, both.follower) if value
+            used += key_bytes(drift.key) + text_bytes(
+                value for both in drift.columns.values() for value in (both.leader, both.follower)
             )
             if used > room and shown:
                 break

@@ -21,6 +21,7 @@ from verifier.compare import Comparison
 from verifier.digest import EMPTY
 from verifier.drift import Drift, Verdict
 from verifier.errors import Permanent, Temporary, Unreachable
+from verifier.excerpt import excerpts
 from verifier.identity import drift_id, listed
 from verifier.journal import ChunkResult
 from verifier.keyrange import Chunk
@@ -76,7 +77,7 @@ class TableAudit:
     def _go_on(self, scan: TableScan) -> None:
         """One thing, and settle what is due: a chunk that a follower owes, the next chunk, or a moment's rest."""
         now = self.tools.clock.now()
-        full = sum(map(len, self._rooms.values())) >= self.tools.scan.suspects_max
+        full = sum(map(len, self._rooms.values())) >= scan.size.suspects_max
         owing = [name for name, behind in self._behind.items() if behind.due(now)]
         present = {name: side for name, side in self.sides.items() if not self._behind[name].failing}
         if present and not owing and not full and not scan.done:
@@ -112,7 +113,7 @@ class TableAudit:
 
     def _read(self, scan: TableScan) -> ChunkRead:
         """The next chunk once the rate allows it. Touches nothing but the scan: it may run on another thread."""
-        brakes, rows, most = self.tools.brakes, scan.size.rows, self.tools.scan.suspects_max // 2
+        brakes, rows, most = self.tools.brakes, scan.size.rows, max(1, scan.size.suspects_max // 2)
         if brakes is not None:
             brakes.admit(rows)
         found = 0
@@ -233,10 +234,8 @@ class TableAudit:
                 self.tallies[result.follower].add(result)
 
     def _drift(self, name: str, key: Key, outcome: Differs, now: float) -> Drift:
-        found = drift_id(self.tools.group, name, self.table.name, key)
-        return Drift(
-            found, self.tools.group, name, self.table.name, key, outcome.kind, outcome.columns, outcome.evidence, now
-        )
+        found, columns = drift_id(self.tools.group, name, self.table.name, key), excerpts(outcome.columns)
+        return Drift(found, self.tools.group, name, self.table.name, key, outcome.kind, columns, outcome.evidence, now)
 
     def _stumble(self, name: str, reason: str, *, for_good: bool) -> None:
         """A follower could not be read: go on without it for a while, or for good."""

@@ -7,7 +7,7 @@ memory does not grow with their number.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from trueup.audit.report import Tally
 from trueup.audit.tools import Tools
@@ -15,6 +15,7 @@ from verifier.compare import Comparison
 from verifier.digest import Digest
 from verifier.drift import Drift, Verdict
 from verifier.errors import Permanent
+from verifier.excerpt import excerpts
 from verifier.identity import drift_id, listed, parse_key
 from verifier.journal import ChunkResult
 from verifier.keyrange import Chunk, KeyRange
@@ -68,7 +69,7 @@ class TouchedWalk:
             after = page[-1]
             keys = [parse_key(spelled) for spelled in page]
             room.admit(keys, None, self.tools.clock.now(), delay=0.0)
-            self._record(name, index, keys, list(self._settled(room)))
+            self._record(name, index, keys, list(map(_excerpted, self._settled(room))))
 
     def _settled(self, room: Room[None]) -> Iterator[Leaving[None]]:
         clock = self.tools.clock
@@ -103,3 +104,10 @@ class TouchedWalk:
         self.tallies[name].add(result)
         self.looked_at[name] += len(keys)
         self.tools.watcher.rows_read(table, len(keys), suspects=0, drifted=len(drifts))
+
+
+def _excerpted(left: Leaving[None]) -> Leaving[None]:
+    """What is kept of it until the page is done."""
+    if not isinstance(left.outcome, Differs):
+        return left
+    return replace(left, outcome=replace(left.outcome, columns=excerpts(left.outcome.columns)))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections import OrderedDict, deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import groupby
 from threading import Lock
@@ -18,20 +18,20 @@ from trueup.services.group import GroupWorld
 from trueup.services.ownlog import OWN, Anchors, OwnLog
 from trueup.services.rogue import Rogue
 from trueup.services.verify import Verified
-from verifier.canonical import differing_columns
 from verifier.cause import STEPS_MAX, Explanation, Known
 from verifier.change import Batch
 from verifier.compare import Comparison
 from verifier.drift import Drift, DriftCause, Kind
-from verifier.errors import Permanent, Temporary
+from verifier.errors import Oversized, Permanent, Temporary
 from verifier.journal import Attribution, DriftJournal
 from verifier.look import Row
 from verifier.ownlog import OwnLog as Images
 from verifier.ownlog import read
 from verifier.position import Position, parse
+from verifier.refound import rows_found
 from verifier.remembered import Remembered
 from verifier.replay import Applying
-from verifier.table import Key, TableName, Value
+from verifier.table import Key, TableName
 from verifier.trace import Recalled, Rows, applied, chain_of, explained, images_of, state_of
 from verifier.written import Dated, Sample, Samples
 
@@ -190,6 +190,10 @@ class CauseService:
             rows: Mapping[Key, Row] = {}
             if wanted:
                 rows = self.world.followers[follower].rows(compared.follower, wanted).value
+        except Oversized:
+            for some in (drifts[: len(drifts) // 2], drifts[len(drifts) // 2 :]):
+                self._look_into(follower, table, some)
+            return
         except Permanent as problem:
             told = {"action": "cause_unknown", "follower": follower, "table": str(table), "why": str(problem)}
             logger.warning("causes not looked into", extra=told)
@@ -240,8 +244,8 @@ class CauseService:
         self, drift: Drift, compared: Comparison, row: Row | None, logged: bool
     ) -> tuple[Explanation | None, Recalled]:
         """None if the row is not as it was when it was judged: then it is judged anew."""
-        both = _rows(drift, compared, row)
         recalled, seen_at = self.recollection.of(drift.follower, drift.table, drift.key)
+        both = rows_found(drift, compared, row, recalled)
         if both is None:
             return None, recalled
         shown = _shown_through(drift)
@@ -313,24 +317,6 @@ def _covered(recalled: Recalled, position: Position) -> int:
             break
         count += 1
     return count
-
-
-def _rows(drift: Drift, compared: Comparison, row: Row | None) -> Rows | None:
-    """Both sides as they were when the drift was found; None if the follower's row is another by now."""
-    ours = {name: both.leader for name, both in drift.columns.items()}
-    theirs = {name: both.follower for name, both in drift.columns.items()}
-    if drift.kind is Kind.MISSING:
-        return Rows(ours, None)
-    if row is None or _differ(compared, theirs, row.values, theirs):
-        return None
-    if drift.kind is Kind.EXTRA:
-        return Rows(None, row.values)
-    return Rows({**row.values, **ours}, row.values)
-
-
-def _differ(compared: Comparison, one: Mapping[str, Value], other: Mapping[str, Value], names: Iterable[str]) -> bool:
-    wanted = set(names)
-    return any(name in wanted for name in differing_columns(compared.leader, one, other))
 
 
 def _shown_through(drift: Drift) -> Position | None:

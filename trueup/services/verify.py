@@ -20,6 +20,7 @@ from verifier.change import Blindness, Cause
 from verifier.compare import Comparison
 from verifier.drift import Drift
 from verifier.errors import Permanent
+from verifier.excerpt import excerpts
 from verifier.identity import drift_id
 from verifier.journal import StreamJournal, Touched
 from verifier.outcome import Differs, Judging, Moving
@@ -227,8 +228,8 @@ class VerifyService:
 
     def _drift(self, table: TableName, key: Key, outcome: Differs, now: float) -> Drift:
         group = self.world.name
-        found = drift_id(group, self.follower, table, key)
-        return Drift(found, group, self.follower, table, key, outcome.kind, outcome.columns, outcome.evidence, now)
+        found, columns = drift_id(group, self.follower, table, key), excerpts(outcome.columns)
+        return Drift(found, group, self.follower, table, key, outcome.kind, columns, outcome.evidence, now)
 
 
 def judging(
