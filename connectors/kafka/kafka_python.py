@@ -121,7 +121,7 @@ def _encryption(told: Mapping[str, object]) -> ssl.SSLContext | None:
         context = ssl.create_default_context(cafile=files["ssl_cafile"])
         context.check_hostname = bool(told.get("ssl_check_hostname", True))
         if files["ssl_certfile"] is not None:
-            password = str(told["ssl_password"]) if "ssl_password" in told else None
+            password = str(told.get("ssl_password", ""))  # with none at all the terminal would be asked, for ever
             context.load_cert_chain(files["ssl_certfile"], files["ssl_keyfile"], password)
     except OSError as error:  # wrong passwords and what is no PEM, too
         named = ", ".join(name for name in files.values() if name is not None)

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
+from stack.certificates import Certificates
 
 from connectors.kafka.access import for_kafka_python, settings_of
 from connectors.kafka.clients import sink_of
@@ -61,3 +66,30 @@ def test_a_client_that_refuses_its_settings_says_so_without_secrets() -> None:
     with pytest.raises(Misconfigured, match="kafka client refuses its settings") as caught:
         sink_of("127.0.0.1:1", "p", lambda: {**SECURED, "security.protocol": "TLS", "sasl.password": "hunter2"})
     assert "hunter2" not in str(caught.value)
+
+
+def test_nobody_is_asked_for_the_password_of_a_key_that_has_one(tmp_path: Path) -> None:
+    """Without a terminal the library would ask whatever standard input is."""
+    made = Certificates.make(tmp_path)
+    told = {
+        "security.protocol": "SSL",
+        "ssl.certificate.location": f"{made.client}",
+        "ssl.key.location": f"{made.client_key}",
+    }
+    program = (
+        "from connectors.kafka.kafka_python import KafkaPythonConsumer\n"
+        f"KafkaPythonConsumer('127.0.0.1:1', 'g', {told!r})"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", program],
+        stdin=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+        text=True,
+    ) as asked:
+        try:
+            asked.wait(60)
+        finally:
+            asked.kill()
+        assert asked.stderr is not None
+        assert f"Misconfigured: kafka client cannot use {made.client}, {made.client_key}" in asked.stderr.read()
