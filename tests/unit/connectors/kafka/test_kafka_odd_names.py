@@ -96,3 +96,8 @@ def test_that_it_is_compacted_is_seen(broker: MemoryBroker) -> None:
     (given_up,) = stream.poll(changes_max=9, seconds_max=5.0).transactions
     said = f"1 of 1 events of transaction 1 never arrived; {TOPIC} is compacted"
     assert given_up.blind == (Blindness(Cause.GAP, ODD, said),)
+
+
+def test_characters_are_counted_as_java_does() -> None:
+    names = {"tä": "p.public.t_", "t😀.x": "p.public.t__.x", "x" * 300: "p.public." + "x" * 240}
+    assert {name: topic_of("p", TableName("public", name)) for name in names} == names
