@@ -13,8 +13,8 @@ _ONE_UNIT = 0xFFFF
 
 
 def topic_of(prefix: str, table: TableName | str) -> str:
-    """The topic of `table` (`schema.table`): what Kafka does not allow in a topic's name is spelled `_`, and what is too
-    long is cut off, so several tables may share one."""
+    """The topic of `table` (`schema.table`): what Kafka does not allow in a topic's name is spelled `_`, and what is
+    too long is cut off, so several tables may share one."""
     return f"{prefix}.{_ODD.sub(_spelled, str(table))}"[:_LENGTH_MAX]
 
 
