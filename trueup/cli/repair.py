@@ -48,7 +48,7 @@ def plan(
     """A repair or a refusal with its reason for every open drift. Memory does not grow with their number."""
     from trueup.bootstrap.repairing import open_repairing
 
-    with open_repairing(config, group) as repairing:
+    with open_repairing(config, group, say) as repairing:
         rows = _planned(repairing, repairing.followers(follower))
         first = list(islice(rows, 1))  # who cannot be asked is told of before anything is written
         with target(None) as out:
@@ -105,7 +105,7 @@ def apply(
     """Apply approved repairs as compare-and-set on freshly read rows, then look again by the rules of evidence."""
     from trueup.bootstrap.repairing import open_repairing
 
-    with open_repairing(config, group) as repairing:
+    with open_repairing(config, group, say) as repairing:
         names = repairing.followers(follower)
         daemon = repairing.daemon() if yes else None
         if daemon is not None:
@@ -135,7 +135,7 @@ def undo(
     from reconciler.applying import Step
     from trueup.bootstrap.repairing import open_repairing
 
-    with open_repairing(config, group) as repairing, repairing.writing(_actor()) if yes else nullcontext():
+    with open_repairing(config, group, say) as repairing, repairing.writing(_actor()) if yes else nullcontext():
         taken = repairing.undo(repair, dry_run=not yes, actor=_actor(), note=reason)
     good = {Step.PREVIEW: "would be undone", Step.APPLIED: "undone", Step.FOUND_APPLIED: "undone"}
     rows = [_row(one.repair, good.get(one.step, "not undone"), one.note, one.statement) for one in taken]
@@ -201,7 +201,7 @@ def _decide(
 
     if bool(ids) == everything:
         raise typer.BadParameter(f"name the repairs to {verb}, or say --all (see: trueup repairs)")
-    with open_repairing(config, group) as repairing:
+    with open_repairing(config, group, say) as repairing:
         state = State.APPROVED if verb == "approve" else State.REJECTED
         done, left = repairing.decide(state, ids or None, actor=_actor(), note=reason, now=time.time())
     say(f"{verb}: {done} repair(s)")
