@@ -8,7 +8,8 @@ follower. (6) Journal: what became of it, with its audit line and event.
 
 Killed between 4 and 6, the repair is found `applying` and goes through the same steps again: if the follower's row is
 what was wanted, it is recorded as applied ("found applied") and not written again; if the row is still the expected
-one, it was not written, and now is; if it is neither, somebody else wrote, and it is superseded.
+one, it was not written, and now is (where the server ends the first write only now, the second one fails, and it is
+"found applied" as well); if it is neither, somebody else wrote, and it is superseded.
 """
 
 from __future__ import annotations
