@@ -14,7 +14,7 @@ import msgspec
 from connectors.debezium.event import Begin, End
 from connectors.debezium.source import Source
 
-NOT_PLAIN = (msgspec.MsgspecError, UnicodeError, ValueError, TypeError, KeyError, RecursionError)
+NOT_PLAIN = (msgspec.MsgspecError, UnicodeError, ValueError, TypeError, KeyError, ArithmeticError, RecursionError)
 _KEPT = 1_000
 
 

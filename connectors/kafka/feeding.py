@@ -14,7 +14,6 @@ from connectors.debezium.pending import Partition
 from connectors.kafka.dead_letters import dead_letter
 from connectors.kafka.port import Record, Run
 from verifier.change import DeadLetter
-from verifier.errors import Permanent, Temporary
 from verifier.table import TableName
 
 _BEGIN = b'{"status":"BEGIN",'
@@ -102,7 +101,7 @@ class Feeding:
                     self._bury(assembler, run.record(index), error)
                 else:
                     self._take(assembler, place, offset, event)
-        except (Temporary, Permanent):  # also where the leader must be asked and is away
+        except Exception:  # the leader must be asked and is away, or this is a fault of ours: nothing is skipped
             self._positions[place] = offset
             raise
         assembler.passed(place, run.offsets[-1])

@@ -39,7 +39,7 @@ from connectors.kafka.pressure import Pressure
 from connectors.kafka.steady import Steady
 from connectors.kafka.topics import Topics
 from verifier.change import Batch, Blindness, Cause, Transaction
-from verifier.errors import Misconfigured, Permanent, Temporary
+from verifier.errors import Misconfigured
 from verifier.offsets import OffsetIndex
 from verifier.position import Position
 
@@ -218,7 +218,7 @@ class KafkaStream:
         for index, run in enumerate(polled.runs):
             try:
                 self._feeding.feed(self._assembler, run)
-            except (Temporary, Permanent):  # the registry of the schemas is away, or refuses us
+            except Exception:  # the registry of the schemas is away, or refuses us, or it is a fault of ours
                 self._again(polled.runs[index:])
                 raise
         for place, offset in polled.ends.items():

@@ -242,3 +242,18 @@ def test_a_real_is_told_as_rows_are_spelled_that_it_is_held_against(scheme: Sche
     assert told.change is not None
     assert told.change.after is not None
     assert (told.change.after["f"], told.change.after["fs"]) == (real, reals)
+
+
+def test_a_key_that_no_number_can_hold_is_no_fault_of_those_that_are_read_at_once() -> None:
+    table = Table(TableName("public", "t"), (Column("r", Family.FLOAT, "double precision"),), ("r",))
+    decoder = Decoder("p", RECOMMENDED, {table.name: table}.get)
+    source = {"snapshot": "false", "db": "d", "sequence": '["1","2"]', "schema": "public", "table": "t"}
+    block = {"id": "7:5", "total_order": 1}
+    value = {"before": None, "after": {"r": 1}, "source": source, "transaction": block, "op": "c", "ts_ms": 1}
+    key, message = b'{"r":1' + b"0" * 400 + b"}", json.dumps(value, separators=(",", ":")).encode()
+    assert decoder.rows("p.public.t", [b'{"r":1}'], [message]) is not None
+    assert decoder.rows("p.public.t", [key], [message]) is None
+    event = decoder.decode("p.public.t", key, message)
+    assert isinstance(event, RowEvent)
+    assert event.blind is not None
+    assert event.blind.cause is Cause.UNREADABLE

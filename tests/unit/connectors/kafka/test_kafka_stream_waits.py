@@ -15,7 +15,7 @@ from connectors.debezium.modes import RECOMMENDED
 from connectors.kafka import offsets
 from connectors.kafka.stream import KafkaStream
 from verifier.change import Batch, Cause
-from verifier.errors import Forbidden, Temporary, TrueupError
+from verifier.errors import Forbidden, Temporary
 from verifier.table import Column, Family, Table, TableName
 
 T = TableName("public", "t")
@@ -50,9 +50,9 @@ BOUNDARY = struct(
 class Away(Registered):
     """A registry that does not answer, or refuses us, until it is asked `after` times more."""
 
-    def __init__(self, problem: TrueupError, after: int = 0) -> None:
+    def __init__(self, problem: Exception, after: int = 0) -> None:
         super().__init__()
-        self.problem: TrueupError | None = problem
+        self.problem: Exception | None = problem
         self.after = after
 
     def schema(self, number: int) -> str:
@@ -93,8 +93,11 @@ def keys(batch: Batch) -> list[list[object]]:
 
 
 @pytest.mark.parametrize("after", [0, 1, 2])
-@pytest.mark.parametrize("problem", [Temporary("it does not answer"), Forbidden("the registry refuses us")])
-def test_what_cannot_be_decoded_yet_is_read_again_and_nothing_is_skipped(problem: TrueupError, after: int) -> None:
+@pytest.mark.parametrize(
+    "problem",
+    [Temporary("it does not answer"), Forbidden("the registry refuses us"), AssertionError("a fault of ours")],
+)
+def test_what_cannot_be_decoded_yet_is_read_again_and_nothing_is_skipped(problem: Exception, after: int) -> None:
     broker, registry = MemoryBroker(), Away(problem, after)
     broker.topic("p.transaction")
     broker.topic("p.public.t")
