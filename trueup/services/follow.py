@@ -102,13 +102,14 @@ class FollowService:
         wait = self.poll_seconds if not self._touched else min(self.poll_seconds, self._due(now))
         try:
             batch = self.stream.poll(changes_max=self.changes_max, seconds_max=wait)
-        except Forbidden:
-            self._started = False  # whoever is let in again begins anew, and needs no offsets but the journal's
+        except Exception as problem:
+            # Whoever is let in again begins anew, and needs no offsets but the journal's. So does a fault of ours.
+            self._started = isinstance(problem, TrueupError) and not isinstance(problem, Forbidden)
             raise
         now = self.world.clock.now()
         try:
             self._take(batch, now)
-        except TrueupError:
+        except Exception:
             # The window is ahead of the journal: start again behind what the journal holds, or keys would be lost.
             self._started = False
             raise

@@ -17,10 +17,10 @@ from connectors.memory.stream import MemoryStream
 from trueup.bootstrap.presence import Guarded, Presence
 from trueup.services.follow import FollowService
 from trueup.services.group import GroupWorld, Sighted, TableBook
-from verifier.change import Cause
+from verifier.change import Batch, Cause
 from verifier.errors import Temporary
 from verifier.look import Role
-from verifier.ports import in_turn
+from verifier.ports import ChangeStream, in_turn
 from verifier.table import Column, Family, Table, TableName
 from verifier.window import TransactionWindow
 
@@ -31,15 +31,30 @@ class Locked:
     """The journal of a stream, of which another process holds the lock for as long as `held`."""
 
     def __init__(self, journal: Any) -> None:
-        self.journal, self.held = journal, False
+        self.journal, self.held, self.problem = journal, False, Exception()
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.journal, name)
 
     def advance(self, *args: Any, **more: Any) -> None:
         if self.held:
-            raise Temporary("the journal is locked")
+            raise self.problem
         self.journal.advance(*args, **more)
+
+
+class Faulty:
+    """A stream with a fault, by which what it has read is lost."""
+
+    def __init__(self, stream: ChangeStream) -> None:
+        self.stream, self.faulty = stream, False
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.stream, name)
+
+    def poll(self, **more: Any) -> Batch:
+        batch = self.stream.poll(**more)
+        assert not self.faulty
+        return batch
 
 
 class Marking(MemoryReplica):
@@ -53,8 +68,16 @@ class Marking(MemoryReplica):
         return super().mark(shown)
 
 
-@pytest.mark.parametrize("what", ["journal", "leader"])
-def test_a_gap_is_journaled_although_the_first_attempt_failed(tmp_path: Path, what: str) -> None:
+@pytest.mark.parametrize(
+    ("what", "problem"),
+    [
+        ("journal", Temporary("the journal is locked")),
+        ("journal", AssertionError("a fault of ours")),
+        ("leader", Temporary("the leader does not answer")),
+        ("stream", AssertionError("a fault of ours")),
+    ],
+)
+def test_a_gap_is_journaled_although_the_first_attempt_failed(tmp_path: Path, what: str, problem: Exception) -> None:
     clock = VirtualClock()
     server = Leader(clock.now)
     follower = Follower(server, Role.STANDBY)
@@ -66,7 +89,9 @@ def test_a_gap_is_journaled_although_the_first_attempt_failed(tmp_path: Path, wh
     journal = open_journal(tmp_path / "journal.db", "shop")
     locked = Locked(journal.stream)
     presence = Presence("shop", leader.position)
-    follow = FollowService(world, Guarded(MemoryStream(server), presence), locked, poll_seconds=0.0)
+    locked.problem = problem
+    stream = Faulty(Guarded(MemoryStream(server), presence))
+    follow = FollowService(world, stream, locked, poll_seconds=0.0)
 
     numbers = count()
 
@@ -81,11 +106,11 @@ def test_a_gap_is_journaled_although_the_first_attempt_failed(tmp_path: Path, wh
     for _ in range(2):  # when it is missed, and when it is back
         (presence.absent if not presence.missed else presence.present)()
         before = dict(journal.stream.blind())
-        locked.held, leader.away = what == "journal", what == "leader"
+        locked.held, leader.away, stream.faulty = what == "journal", what == "leader", what == "stream"
         written()
-        with pytest.raises(Temporary):
+        with pytest.raises(type(problem)):
             follow.tick(clock.now())
-        locked.held = leader.away = False
+        locked.held = leader.away = stream.faulty = False
         assert dict(journal.stream.blind()) == before
         written()
         follow.tick(clock.now())
