@@ -2,7 +2,8 @@
 
 A transaction is handed out at its commit message. What cannot be told key by key is told as blindness of the table:
 truncate, a changed table, rows without a key, text that cannot be read. Of transactions so large that their keys would
-not fit it is told in which stretches these lie (`verifier.spans`), so memory stays bounded.
+not fit it is told in which stretches these lie (`verifier.spans`), and of those whose values would not fit the keys are
+told without them, so memory stays bounded.
 """
 
 from __future__ import annotations
@@ -31,18 +32,25 @@ from verifier.change import Blindness, Cause, Change, Operation, Transaction
 from verifier.position import Lsn
 from verifier.spans import TOO_LARGE, Gathered
 from verifier.table import Key, TableName, Value
+from verifier.weight import key_bytes
 
 OWN = "trueup"
 """The origin of transactions that carry a logical message with this prefix: repairs are tagged so."""
+VALUES_BYTES = 16 << 20
+"""Messages of one transaction whose values are kept: of sixteen rows of a megabyte, and of nearly any other."""
+KEYS_BYTES = 32 << 20
+"""Text of keys of one transaction that are kept one by one."""
 
 
 class _Half:
     """A transaction of which the commit has not come yet."""
 
-    __slots__ = ("blind", "changes", "gathered", "head", "origin")
+    __slots__ = ("blind", "bytes", "changes", "gathered", "head", "key_bytes", "origin", "valueless")
 
     def __init__(self, head: Begin) -> None:
         self.head = head
+        self.bytes = self.valueless = self.key_bytes = 0
+        """Of its rows' messages; how many of its first changes were robbed of their values; text of the keys of these."""
         self.changes: list[Change] = []
         self.blind: dict[tuple[Cause, TableName], Blindness] = {}
         self.gathered: dict[TableName, Gathered] | None = None
@@ -52,19 +60,27 @@ class _Half:
     def blinded(self, cause: Cause, table: TableName, detail: str = "") -> None:
         self.blind.setdefault((cause, table), Blindness(cause, table, detail))
 
+    def forget_values(self) -> None:
+        """Keep of the changes what they are and their keys."""
+        for place in range(self.valueless, len(self.changes)):
+            self.changes[place] = self.changes[place]._replace(after=None)
+            self.key_bytes += key_bytes(self.changes[place].key)
+        self.valueless = len(self.changes)
+
     def let_go(self) -> None:
         """Keep of the changes only where their keys lie."""
         gathered = self.gathered = self.gathered or {}
         for change in self.changes:
             gathered.setdefault(change.table, Gathered()).add((change.key,))
         self.changes.clear()
+        self.valueless = 0
 
 
 class Assembler:
-    """Makes transactions of messages. `events` counts the row events seen since it was made."""
+    """Makes transactions of messages. `events` counts the row events seen since it was made, `bytes` their messages."""
 
     def __init__(self, key_of: KeyOf, *, changes_max: int = 100_000) -> None:
-        self.events = 0
+        self.events = self.bytes = 0
         self._key_of = key_of
         self._changes_max = changes_max
         self._shapes: dict[int, Shape] = {}
@@ -94,16 +110,20 @@ class Assembler:
         """What tables look like of which nothing was told yet: if their first description differs, they changed."""
         self._signatures = {**signatures, **self._signatures}
 
-    def feed(self, message: Output) -> Transaction | None:
-        """Take the next message; the transaction that it completed, if it told anything. Malformed if it cannot come
-        here."""
+    def feed(self, message: Output, size: int = 0) -> Transaction | None:
+        """Take the next message, of `size` bytes; the transaction that it completed, if it told anything. Malformed if
+        it cannot come here."""
         rows = self._rows.get(type(message))
         if rows is not None:
             half = self._inside(message)
             shape = self._shape(message.relation)  # type: ignore[union-attr]  # only rows are in the table
             self.events += 1
+            self.bytes += size
+            half.bytes += size
             rows(half, shape, message)
-            if half.gathered is not None or len(half.changes) > self._changes_max:
+            if half.bytes > VALUES_BYTES:
+                half.forget_values()
+            if half.gathered is not None or len(half.changes) > self._changes_max or half.key_bytes > KEYS_BYTES:
                 half.let_go()
             return None
         if isinstance(message, Commit):

@@ -15,7 +15,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from typing import Final
 
-from connectors.pgoutput.assemble import Assembler
+from connectors.pgoutput.assemble import VALUES_BYTES, Assembler
 from connectors.pgoutput.decode import Unreadable, frame, message, status_update
 from connectors.pgoutput.messages import Commit, Data, Keepalive, Origin
 from connectors.pgoutput.shape import KeyOf
@@ -214,7 +214,7 @@ class PgoutputStream:
     def _drain(self, wire: Wire, deadline: float, changes_max: int) -> bool:
         """Take in what has arrived, as far as one batch may go; True if there was anything."""
         assembler = self._assembler
-        enough = self._events_told + changes_max
+        enough, full = self._events_told + changes_max, assembler.bytes + VALUES_BYTES
         anything = False
         for turn in range(1 << 62):
             raw = wire.receive()
@@ -226,7 +226,7 @@ class PgoutputStream:
                     break
             anything = True
             self._take(wire, raw)
-            if self._ready and assembler.events >= enough:
+            if self._ready and (assembler.events >= enough or assembler.bytes >= full):
                 break
             if turn % 256 == 255:
                 now = self._heard = time.monotonic()
@@ -248,7 +248,7 @@ class PgoutputStream:
                 return
             if isinstance(said, Origin):
                 self._origin_lsn = said.lsn
-            transaction = self._assembler.feed(said)
+            transaction = self._assembler.feed(said, len(raw))
             if isinstance(said, Commit):
                 self._committed(said, transaction, got.sent_at)
             return

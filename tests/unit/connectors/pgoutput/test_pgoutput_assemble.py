@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import pytest
 from fixtures import pgoutput_bytes as wire
 
+from connectors.pgoutput import assemble
 from connectors.pgoutput.assemble import Assembler
 from connectors.pgoutput.decode import EPOCH_SECONDS, Malformed, message
 from connectors.pgoutput.shape import KeyOf
@@ -128,6 +129,28 @@ def test_a_large_transaction_is_a_gap_of_every_table_it_touched() -> None:
     assert first.changes == ()
     assert [(b.cause, b.table) for b in first.blind] == [(Cause.GAP, T), (Cause.GAP, TableName("public", "u"))]
     assert len(second.changes) == 1
+
+
+def test_a_transaction_of_wide_rows_is_told_without_values_and_one_of_long_keys_by_stretches(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(assemble, "VALUES_BYTES", 1_000)
+    monkeypatch.setattr(assemble, "KEYS_BYTES", 150)
+
+    def told(rows: int, width: int) -> Transaction:
+        assembler = Assembler(_unknown)
+        raws = [wire.begin(), PLAIN, *(wire.insert(1, [str(n), "a" * width]) for n in range(rows)), wire.commit()]
+        answers = [assembler.feed(message(raw), len(raw)) for raw in raws]
+        assert assembler.bytes == sum(map(len, raws[2:-1]))
+        assert answers[-1] is not None
+        return answers[-1]
+
+    assert {change.after is None for change in told(9, 80).changes} == {False}
+    wide = told(11, 80)
+    assert wide.changes == tuple(Change(T, (n,), Operation.INSERT) for n in range(11))
+    assert wide.blind == ()
+    long = told(19, 80)
+    assert (long.changes, [(b.cause, b.table) for b in long.blind]) == ((), [(Cause.GAP, T)])
 
 
 def test_an_unreadable_change_blinds_its_table_and_the_rest_goes_on() -> None:
