@@ -50,7 +50,7 @@ class _Half:
     def __init__(self, head: Begin) -> None:
         self.head = head
         self.bytes = self.valueless = self.key_bytes = 0
-        """Of its rows' messages; how many of its first changes were robbed of their values; text of the keys of these."""
+        """Of its rows' messages; how many of its first changes have no values any more; text of the keys of these."""
         self.changes: list[Change] = []
         self.blind: dict[tuple[Cause, TableName], Blindness] = {}
         self.gathered: dict[TableName, Gathered] | None = None
