@@ -17,7 +17,7 @@ from verifier.packed import PackedDigests
 from verifier.policy import ScanPolicy, SettlePolicy
 from verifier.settle import Room
 from verifier.table import Key
-from verifier.weight import Batch, bounded, key_bytes, mean_key_bytes, text_bytes
+from verifier.weight import Batch, Pieces, bounded, key_bytes, mean_key_bytes, text_bytes
 
 WIDTHS = st.lists(st.integers(0, 50), max_size=60)
 
@@ -189,3 +189,19 @@ def test_a_row_that_is_too_large_alone_is_given_up_in_words() -> None:
     room.admit([(1,)], 1, 0.0, delay=0.0)
     (left,) = room.advance(0.0)
     assert (left.key, getattr(left.outcome, "why", None)) == ((1,), "rows")
+
+
+def test_a_driver_hands_over_few_rows_at_a_time_of_a_statement_whose_rows_are_wide() -> None:
+    pieces = Pieces()
+    assert pieces.rows(1) == 8
+    assert list(pieces.measured(1, [("abc", None, 7)] * 20)) == [("abc", None, 7)] * 20
+    assert (pieces.rows(1), pieces.rows(2)) == (64, 8)
+    list(pieces.measured(1, [("w" * 200_000,)] * 3))
+    assert pieces.rows(1) == 5
+    list(pieces.measured(1, [(b"w" * 4_000_000,)]))
+    assert pieces.rows(1) == 1
+    next(iter(pieces.measured(1, [("abc",)] * 3)))  # stopped before the end: says nothing
+    assert pieces.rows(1) == 1
+    for statement in range(3_000):
+        list(pieces.measured(statement, []))
+    assert len(pieces._known) <= 1_000
