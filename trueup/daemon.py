@@ -2,8 +2,9 @@
 
 APScheduler gives out the turns. A turn is a run of ticks of one service: as long as the service wants to be called
 again soon the turn goes on, up to a few seconds, and then asks the scheduler for the next one. What a tick raises
-decides: `Temporary` is tried again and shows in readiness, `Permanent` waits longer and shows too, anything else is a
-fault of trueup itself: the service is dead, and liveness says so.
+decides: `Temporary` is tried again and shows in readiness, `Permanent` waits longer and shows too (`Forbidden` ever
+longer: a login that is being changed is soon right again), anything else is a fault of trueup itself: the service is
+dead, and liveness says so.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from apscheduler.schedulers.background import BackgroundScheduler
 
 from trueup.logs import calls
 from trueup.services.group import Service
-from verifier.errors import Permanent, Temporary, TrueupError
+from verifier.errors import Forbidden, Permanent, Temporary, TrueupError
 from verifier.ports import Clock
 
 logger = logging.getLogger("trueup.daemon")
@@ -29,6 +30,7 @@ logger = logging.getLogger("trueup.daemon")
 _TURN_SECONDS = 5.0
 _SOON_SECONDS = 0.5
 _PERMANENT_SECONDS = 30.0
+_FORBIDDEN_SECONDS = 5.0
 _STUCK_SECONDS = 600.0
 
 
@@ -146,6 +148,8 @@ class Daemon:
             delay = post.service.tick(now)
         except Temporary as problem:
             return self._note(post, str(problem), max(problem.delay_seconds, min(30.0, 0.5 * post.failures)))
+        except Forbidden as problem:
+            return self._note(post, str(problem), min(_PERMANENT_SECONDS, _FORBIDDEN_SECONDS * (post.failures + 1)))
         except Permanent as problem:
             return self._note(post, str(problem), _PERMANENT_SECONDS)
         except Exception as problem:

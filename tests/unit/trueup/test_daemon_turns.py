@@ -13,7 +13,7 @@ from trueup import daemon as daemon_module
 from trueup import logs
 from trueup.clock import SystemClock
 from trueup.daemon import Daemon, Post
-from verifier.errors import Permanent, Temporary, Unsound
+from verifier.errors import Forbidden, Permanent, Temporary, Unsound
 
 
 @dataclass
@@ -94,6 +94,19 @@ def test_what_somebody_must_mend_stays_visible() -> None:
     began = time.monotonic()
     daemon.stop()
     assert time.monotonic() - began < 20, "nobody waits for a turn that is far away"
+
+
+def test_a_login_that_was_put_right_is_soon_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(daemon_module, "_FORBIDDEN_SECONDS", 0.2)
+    service = Scripted("follow", [Forbidden("refused"), Forbidden("refused")])
+    daemon = Daemon([Post("shop", service)], SystemClock())
+    daemon.start()
+    try:
+        until(lambda: daemon.troubled() == ["shop: follow: refused"])
+        until(lambda: service.ticks > 3)
+        assert (daemon.troubled(), daemon.dead()) == ([], [])
+    finally:
+        daemon.stop()
 
 
 def test_stopping_lets_the_tick_in_progress_end() -> None:
