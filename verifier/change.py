@@ -80,9 +80,8 @@ class Blindness:
     spans: Spans | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Transaction:
-    """A committed transaction of the leader.
+class Transaction(NamedTuple):
+    """A committed transaction of the leader. A tuple, because a busy stream makes tens of thousands a second.
 
     `xid` is its id on the leader (32 bits on PostgreSQL); `commit` the position just behind its commit record:
     a server whose applied position covers it has applied it. `committed_at` is seconds since the epoch on the
@@ -99,8 +98,9 @@ class Transaction:
 
     def keys(self) -> Mapping[TableName, Sequence[Key]]:
         """What it touched, by table, each key once."""
-        if isinstance(self.changes, Changes):
-            return self.changes.keys
+        known: Mapping[TableName, Sequence[Key]] | None = getattr(self.changes, "keys", None)  # of `Changes`
+        if known is not None:
+            return known
         found: dict[TableName, dict[Key, None]] = {}
         for change in self.changes:
             found.setdefault(change.table, {})[change.key] = None

@@ -250,7 +250,7 @@ class TransactionWindow:
 
     def _keep(self, transaction: Transaction) -> None:
         keys, floor = transaction.keys(), self._floors[None]
-        size = sum(map(len, keys.values())) or 1
+        size = sum([len(one) for one in keys.values()]) or 1
         self._entries.append(_Entry(keys, transaction.blind, size))
         self._commits.append(transaction, floor.position, floor.mark)
         self._changes += size

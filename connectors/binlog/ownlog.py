@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Final
 
 from connectors.binlog.origins import own
@@ -105,7 +105,7 @@ class OwnBinlog:
             here = any(str(server) == self._here for _, server, _ in ids.last)
         else:
             here = any(uuid.partition(":")[0] == self._here for uuid, _ in ids.intervals)
-        return replace(transaction, commit=commit.binlog, origin=None if here else ids.text())
+        return transaction._replace(commit=commit.binlog, origin=None if here else ids.text())
 
     def _end(self) -> Binlog:
         with self.replica.sessions.borrow("asking where the binlog ends") as session:

@@ -33,8 +33,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import cast
 
 from connectors.debezium.beginnings import Beginnings
-from connectors.debezium.columns import Stretch
-from connectors.debezium.delivery import as_before, deliver, whole
+from connectors.debezium.columns import Stretch, Stretches
+from connectors.debezium.delivery import deliver
 from connectors.debezium.event import Begin, End, Ended, RowEvent, Statement
 from connectors.debezium.noted import NOBODY, Noted
 from connectors.debezium.pending import Partition, Pending
@@ -204,7 +204,7 @@ class TransactionAssembler:
         while room > 0:
             if self._statements:
                 taken += self._take_statements()
-            if self._source.linear and not self._unread and self.noted is NOBODY and self._beginnings.quiet:
+            if self.delivered is not None and self._usual():
                 room = self._take_whole(taken, room)
             if room <= 0 or not self._ends or self.behind_a_statement():
                 break
@@ -217,22 +217,25 @@ class TransactionAssembler:
             room -= max(len(taken[-1].changes), 1)
         return taken
 
+    def _usual(self) -> bool:
+        """Whether nobody wants to know more of what is delivered than what it is."""
+        return self._source.linear and self.noted is NOBODY and self._beginnings.quiet and not self._unread
+
     def _take_whole(self, taken: list[Transaction], room: int) -> int:
         """Deliver heads for as long as all that is known of one are rows of one stretch as their table's last ones
         were, as most are: what `_deliver` makes of these, at a fraction of its cost. Returns the room that is left."""
-        ends, recent = self._ends, self._recent
-        while ends and room > 0 and self.delivered is not None:
+        ends, fields, take_whole, remember = self._ends, self._fields, self._rows.take_whole, self._recent.add
+        while ends and room > 0:
             end = ends[0].end
-            found = self._rows.whole(end.xid, end.events)
-            if found is None or not as_before(found[1], self._fields):
+            xid = end.xid
+            stretch = take_whole(end, fields) if isinstance(xid, int) else None
+            if stretch is None or not isinstance(xid, int):
                 break
-            (place, last), stretch = found
             self.delivered = ends.popleft().through
-            taken.append(one := whole(end, stretch))
-            room -= len(one.changes) or 1
-            self._rows.drop(end.xid)
-            self._rows.drop_before(place, last)
-            recent.add(end.xid, end.commit)
+            size = 0 if stretch.told is None else end.events
+            taken.append(Transaction(xid, end.commit, end.committed_at, Stretches((stretch,), size=size)))
+            room -= size or 1
+            remember(xid, end.commit)
         return room
 
     def stuck(self) -> End | None:

@@ -150,7 +150,8 @@ class Stretches(Changes):
 
     def _each_once(self) -> Mapping[TableName, Sequence[Key]]:
         if len(self._stretches) == 1 and (told := self._stretches[0].told) is not None:
-            return {told.table: tuple(dict.fromkeys(told.keys))}
+            alone = told.keys
+            return {told.table: tuple(alone if len(set(alone)) == len(alone) else dict.fromkeys(alone))}
         found: dict[TableName, dict[Key, None]] = {}
         for told in [one.told for one in self._stretches if one.told is not None]:
             keys = dict.fromkeys(told.keys)

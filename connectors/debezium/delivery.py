@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, MutableMapping
-from typing import cast
+from collections.abc import MutableMapping
 
-from connectors.debezium.columns import Stretch, Stretches
+from connectors.debezium.columns import Stretches
 from connectors.debezium.event import End
 from connectors.debezium.pending import Pending
 from verifier.change import Blindness, Cause, Transaction
@@ -44,17 +43,6 @@ def deliver(
     distinct = sum([len(one.orders) for one in stretches]) == pending.count()
     size = sum([len(one.orders) for one in stretches if one.told is not None]) if distinct else None
     return Transaction(xid, commit, end.committed_at, Stretches(stretches, size=size), tuple(found))
-
-
-def whole(end: End, stretch: Stretch) -> Transaction:
-    """A transaction of a `Source.linear` whose events are all in this stretch, each once."""
-    size = 0 if stretch.told is None else len(stretch.orders)
-    return Transaction(cast(int, end.xid), end.commit, end.committed_at, Stretches((stretch,), size=size))
-
-
-def as_before(one: Stretch, fields: Mapping[TableName, tuple[str, ...]]) -> bool:
-    """Whether the rows have the very columns that their table's last ones had, and blind nothing."""
-    return one.blind is None and one.table is not None and fields.get(one.table) is one.fields
 
 
 def _difference(before: tuple[str, ...], now: tuple[str, ...]) -> str:

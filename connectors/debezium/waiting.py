@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from connectors.debezium.columns import Stretch
+from connectors.debezium.event import End
 from connectors.debezium.pending import Partition, Pending
 from connectors.debezium.source import TransactionId
+from verifier.table import TableName
 
 _NOTHING: dict[TransactionId, None] = {}
 
@@ -34,15 +36,29 @@ class WaitingRows:
         self.kept += grown
         return grown
 
-    def whole(self, xid: TransactionId, events: int) -> tuple[tuple[Partition, int], Stretch] | None:
-        """The one stretch that holds each of a transaction's events once, with its partition and the last offset there;
-        None if there is no such stretch."""
-        pending = self.pending.get(xid)
-        if pending is None or pending.kept != events or pending.large or len(pending.parts) != 1:
+    def take_whole(self, end: End, fields: Mapping[TableName, tuple[str, ...]]) -> Stretch | None:
+        """The one stretch that holds each event of a transaction once, if that is so, its rows have the very columns
+        that their table's last ones had (`fields`), and it blinds nothing: as most are. It then waits no longer, nor
+        does what lies wholly before it."""
+        pending = self.pending.get(end.xid)
+        if pending is None or pending.kept != end.events or pending.large or len(pending.parts) != 1:
             return None
         ((place, part),) = pending.parts.items()
-        (stretch, *others) = part.stretches
-        return None if others or len(stretch.orders) != events else ((place, part.last), stretch)
+        if len(part.stretches) != 1:
+            return None
+        (stretch,) = part.stretches
+        blank = stretch.blind is not None or stretch.table is None or fields.get(stretch.table) is not stretch.fields
+        if blank or len(stretch.orders) != end.events:
+            return None
+        del self.pending[end.xid]
+        self.kept -= pending.kept
+        there = self._there[place]
+        there.pop(end.xid, None)
+        for xid in there:
+            if self.pending[xid].parts[place].first < part.last:
+                self.drop_before(place, part.last)
+            break
+        return stretch
 
     def drop(self, xid: TransactionId) -> None:
         """Forget the rows of a transaction, if there are any."""

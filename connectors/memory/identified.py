@@ -73,7 +73,7 @@ class IdentifiedStream(MemoryStream):
             batch = super().poll(changes_max=changes_max, seconds_max=seconds_max)
             ends = {record.end: number for number, record in enumerate(self._leader().log, 1)}
             told = tuple(
-                replace(one, commit=Logged(_ids([ends[one.commit.value]]), Binlog(_FILE, one.commit.value)))
+                one._replace(commit=Logged(_ids([ends[one.commit.value]]), Binlog(_FILE, one.commit.value)))
                 for one in batch.transactions
                 if isinstance(one.commit, Tick)
             )

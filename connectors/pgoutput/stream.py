@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import replace
 from typing import Final
 
 from connectors.pgoutput.assemble import VALUES_BYTES, Assembler
@@ -263,7 +262,7 @@ class PgoutputStream:
         if transaction is not None and self._overheard is not None:
             applied = transaction.origin in self._applied
             origin = Lsn(self._origin_lsn).text() if applied else transaction.origin
-            self._overheard(replace(transaction, origin=origin))
+            self._overheard(transaction._replace(origin=origin))
         if transaction is not None and transaction.origin not in self._applied:
             self._ready.append(transaction)
             self._sent_at = sent_at

@@ -94,7 +94,7 @@ class ImagesRule(VisibilityRule):
                 row = self._row(version)
                 change = Change(TABLE, JUDGED, Operation.DELETE) if row is None else None
                 change = change or Change(TABLE, JUDGED, Operation.UPDATE, row.values if row else None)
-                transaction = replace(transaction, changes=(change,))
+                transaction = transaction._replace(changes=(change,))
             found.append(transaction)
         return found
 
