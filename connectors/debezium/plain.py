@@ -34,7 +34,8 @@ _PROBES: Mapping[type, tuple[int | str, ...]] = {
     str: ("", "a ", "0", "é\\\"'", "2024-02-29", "NAN", "true"),
 }
 _ANEW = b'"[null,'
-"""How `source.sequence` begins where the connector knows of no commit before: `decoder` asks its source."""
+"""How `source.sequence` begins where the connector knows of no commit before: `decoder` asks its source. Few messages
+have this anywhere."""
 _KEYS_KEPT = 10_000
 _TOPICS_KEPT = 500
 
@@ -48,7 +49,6 @@ class _Source(msgspec.Struct, gc=False, kw_only=True):
     """Its fields and the envelope's stand as in messages: the parser looks for the next one first."""
 
     db: str = ""
-    sequence: msgspec.Raw = msgspec.Raw(b"")
     schema: str = ""
     table: str
     file: str | None = None
@@ -70,13 +70,20 @@ class _Sent(msgspec.Struct, gc=False):
     ts_ms: int
 
 
+class _Sequence(msgspec.Struct, gc=False):
+    sequence: msgspec.Raw = msgspec.Raw(b"")
+
+
+class _Sequenced(msgspec.Struct, gc=False):
+    source: _Sequence
+
+
 def _parser_of(source: _Source, *, placed: bool) -> Callable[[bytes], _Envelope]:
     """Reads envelopes of this very table, and is spared its names; `placed`: and where the row stands in a binlog."""
     fields: list[Any] = [
         (one, Literal[name]) if (name := getattr(source, one)) else (one, Literal[""], "")
         for one in ("db", "schema", "table")
     ]
-    fields.insert(1, ("sequence", msgspec.Raw, msgspec.Raw(b"")))
     if placed:
         fields += [("file", str | None, None), ("pos", int | None, None)]
     exact = msgspec.defstruct("Exact", fields, gc=False, kw_only=True)
@@ -115,6 +122,7 @@ class PlainRows:
         self._fields, self._slowly, self._tell = fields, slowly, tell
         self._parser = msgspec.json.Decoder(_Envelope).decode
         self._sent = msgspec.json.Decoder(_Sent).decode
+        self._sequenced = msgspec.json.Decoder(_Sequenced).decode
         self._parsers: dict[str, Callable[[bytes], _Envelope]] = {}
         self._names: dict[str, TableName] = {}
         self._keys: dict[TableName, tuple[Shape, _Keys]] = {}
@@ -135,14 +143,19 @@ class PlainRows:
             columns = self._columns(name, operations, keys, messages)
             if fields is None or (columns is None and self._shape_of(name) is not None):
                 return None
-            parts = self._parts(name, envelopes, columns, fields)
+            parts = self._parts(name, envelopes, messages, columns, fields)
             handled_at = self._sent(messages[-1]).ts_ms / 1000
         except NOT_PLAIN:
             return None
         return Run(name, parts, handled_at)
 
     def _parts(
-        self, name: TableName, envelopes: Sequence[_Envelope], columns: Columns | None, fields: tuple[str, ...]
+        self,
+        name: TableName,
+        envelopes: Sequence[_Envelope],
+        messages: Sequence[bytes],
+        columns: Columns | None,
+        fields: tuple[str, ...],
     ) -> list[tuple[TransactionId, Stretch]]:
         """By transaction, as they follow each other. ValueError if the connector began anew with one of them."""
         transactions = [one.transaction for one in envelopes]
@@ -150,7 +163,7 @@ class PlainRows:
         parts = []
         start = 0
         for xid, count in self._source.runs([one.id for one in transactions]):
-            if bytes(envelopes[start].source.sequence).startswith(_ANEW):  # all rows of a transaction say the same
+            if _ANEW in messages[start] and self._anew(messages[start]):  # all rows of a transaction say the same
                 raise ValueError("the connector knows of no commit before")
             end = start + count
             told = None if columns is None else columns.between(start, end)
@@ -158,6 +171,9 @@ class PlainRows:
             parts.append((xid, Stretch(name, orders[start:end], told, fields, None, place)))
             start = end
         return parts
+
+    def _anew(self, message: bytes) -> bool:
+        return bytes(self._sequenced(message).source.sequence).startswith(_ANEW)
 
     def _place(self, source: _Source) -> Binlog | None:
         return None if source.file is None else self._source.place({"file": source.file, "pos": source.pos})

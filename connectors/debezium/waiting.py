@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from connectors.debezium.columns import Stretch
 from connectors.debezium.event import End
-from connectors.debezium.pending import Partition, Pending
+from connectors.debezium.pending import Part, Partition, Pending
 from connectors.debezium.source import TransactionId
 from verifier.table import TableName
 
@@ -25,13 +25,19 @@ class WaitingRows:
     def add(self, partition: Partition, xid: TransactionId, first: int, last: int, stretch: Stretch) -> int:
         """Take in what lies in one partition between these offsets; returns by how much the number of kept rows grew
         (negative when the keys were let go)."""
-        pending = self.pending.get(xid)
-        if pending is None:
-            pending = self.pending[xid] = Pending()
         there = self._there.get(partition)
         if there is None:
             there = self._there[partition] = {}
         there[xid] = None
+        pending = self.pending.get(xid)
+        if pending is None:
+            orders = set(stretch.orders)
+            if (grown := len(orders)) <= self._keep_max:  # the same as below, and as most are
+                part = Part(first, last, orders, [stretch])
+                self.pending[xid] = Pending({partition: part}, grown, place=stretch.place)
+                self.kept += grown
+                return grown
+            pending = self.pending[xid] = Pending()
         grown = pending.add(partition, first, last, stretch, self._keep_max)
         self.kept += grown
         return grown
