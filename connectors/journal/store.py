@@ -54,6 +54,8 @@ class Store:
         self._lock = threading.Lock()
         self._postgres = engine.dialect.name == "postgresql"
         self._fence: Fence | None = None
+        self._upserts: dict[tuple[str, ...], Upsert] = {}
+        """By table and columns. To spell one takes an alias of the whole table, which costs more than to run it."""
 
     @contextmanager
     def write(self, *, fenced: bool = True) -> Iterator[Connection]:
@@ -86,10 +88,14 @@ class Store:
         """Insert the rows, or replace everything but the primary key. No two rows may share one."""
         if not rows:
             return
-        keys = [column.name for column in table.primary_key]
-        statement = self.insert(table)
-        others = {name: statement.excluded[name] for name in rows[0] if name not in keys}
-        connection.execute(statement.on_conflict_do_update(index_elements=keys, set_=others), list(rows))
+        given = (table.name, *rows[0])
+        statement = self._upserts.get(given)
+        if statement is None:
+            keys = [column.name for column in table.primary_key]
+            plain = self.insert(table)
+            others = {name: plain.excluded[name] for name in rows[0] if name not in keys}
+            statement = self._upserts[given] = plain.on_conflict_do_update(index_elements=keys, set_=others)
+        connection.execute(statement, list(rows))
 
     def fence(self, fence: Fence | None) -> None:
         """From now on every write fails unless that lease still carries that token; None takes the fence away."""
