@@ -25,6 +25,7 @@ from connectors.binlog.events import (
     Rotated,
     Rows,
     Statement,
+    Undecodable,
     Unreadable,
 )
 from connectors.binlog.shape import Keyless, Shape, TableOf, shape_of
@@ -187,6 +188,8 @@ class Assembler:
                 half.changes.extend(shape.changes(row))
         except Keyless as why:
             half.blinded(Blindness(Cause.KEYLESS, rows.table, str(why)))
+        except Undecodable as why:
+            half.blinded(Blindness(Cause.UNREADABLE, rows.table, str(why)))
         except Exception as error:
             # Whatever the library meets in bytes that it does not know. The class alone is told: no values.
             half.blinded(

@@ -15,6 +15,10 @@ Lost = dict[str, str]
 """Why a value that is None is no NULL, by column name."""
 
 
+class Undecodable(Exception):
+    """Rows that the event does not tell. The message says why, and names no value."""
+
+
 @dataclass(frozen=True, slots=True)
 class Began:
     """A transaction (or a statement by itself) begins. `gtid` None: it has none. `standalone`: what follows is one
@@ -49,8 +53,8 @@ class ColumnFacts:
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """Rows of one table. `read` decodes them; it raises anything that the library raises. `columns` None: the binlog
-    does not name its columns."""
+    """Rows of one table. `read` decodes them; it raises Undecodable, and anything that the library raises. `columns`
+    None: the binlog does not name its columns."""
 
     table: TableName
     table_id: int

@@ -8,17 +8,15 @@ place between two transactions.
 from __future__ import annotations
 
 import logging
-import select
-import socket
 import uuid
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import pymysql
-from pymysql.cursors import Cursor
-from pymysqlreplication import BinLogStreamReader, event, row_event
+from pymysqlreplication import event, row_event
 from pymysqlreplication.constants import NONE_SOURCE
 
+from connectors.binlog.dump import Dump, DumpConnection
 from connectors.binlog.events import (
     Began,
     ColumnFacts,
@@ -31,6 +29,7 @@ from connectors.binlog.events import (
     Row,
     Rows,
     Statement,
+    Undecodable,
     Unreadable,
 )
 from verifier.errors import Temporary
@@ -69,39 +68,6 @@ _EVENTS: Final = [
 logging.getLogger("pymysqlreplication").setLevel(logging.ERROR)  # it warns of connections that it makes again
 
 
-if TYPE_CHECKING:
-    _Connection = pymysql.Connection[Cursor]
-else:
-    _Connection = pymysql.Connection  # generic for the type checker only
-
-
-class PartialJson(Exception):
-    """Of a document only its change was logged (binlog_row_value_options)."""
-
-
-class DumpConnection(_Connection):
-    """The connection on which the binlog comes."""
-
-    def waiting(self, seconds: float) -> bool:
-        """Whether bytes have come, or come within `seconds`."""
-        sock = getattr(self, "_sock", None)
-        if sock is None or self._buffered(sock):
-            return True
-        ready, _, _ = select.select([sock], [], [], max(0.0, seconds))
-        return bool(ready)
-
-    def _buffered(self, sock: socket.socket) -> bool:
-        """Whether the driver holds bytes already. It waits for nobody."""
-        before = sock.gettimeout()
-        sock.setblocking(False)
-        try:
-            return bool(getattr(self, "_rfile").peek(1))  # noqa: B009  # the driver's stubs do not know it
-        except OSError:  # an encrypted connection has nothing whole yet
-            return False
-        finally:
-            sock.settimeout(before)
-
-
 class Reader:
     """One connection, for one thread. `connect` takes keyword arguments of `pymysql.connect`."""
 
@@ -114,7 +80,7 @@ class Reader:
             "write_timeout": _SILENCE_SECONDS,
             "charset": "utf8mb4",
         }
-        self._stream: Any = BinLogStreamReader(
+        self._stream: Any = Dump(
             settings,
             server_id,
             blocking=True,
@@ -139,11 +105,13 @@ class Reader:
 
     def next(self) -> Event:
         """The next event; blocks until there is one, `HEARTBEAT_SECONDS` at the longest unless the leader is silent.
-        Raises pymysql's errors, and Temporary when the connection was lost."""
+        Raises pymysql's errors, Temporary when the connection was lost, and Damaged."""
         try:
             got = self._stream.fetchone()
         except (pymysql.MySQLError, OSError, Temporary):
             raise
+        except Undecodable as why:
+            return Unreadable(str(why))
         except Exception as error:
             # The packet was taken off the wire, and the next one can be read; the class alone is told, no values.
             return Unreadable(f"an event that the library cannot decode ({type(error).__name__})")
@@ -243,12 +211,19 @@ def _facts(column: Any) -> ColumnFacts:
 
 
 def _partial() -> Sequence[Row]:
-    raise PartialJson
+    raise Undecodable("of a document only its change was logged (set binlog_row_value_options='')")
 
 
 def _decoded(got: Any) -> Sequence[Row]:
-    rows = []
-    for row in got.rows:
+    columns, present = len(got.columns), [got.columns_present_bitmap, getattr(got, "columns_present_bitmap2", b"")]
+    if got.number_of_columns != columns:
+        raise Undecodable("rows of another number of columns than their table was said to have")
+    if not any(any(bits) for bits in present):  # the library finds none of them, or finds them without end
+        raise Undecodable("rows without columns")
+    found, rows = got.rows, []
+    if not found or got.packet.read_bytes != got.event_size:
+        raise Undecodable("rows that do not end where their event ends")
+    for row in found:
         if isinstance(got, row_event.WriteRowsEvent):
             cells, lost = _cells(row["values"], row["none_sources"])
             rows.append(Row(None, cells, {}, lost))

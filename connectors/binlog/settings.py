@@ -18,7 +18,7 @@ _log = logging.getLogger(__name__)
 _VARIABLES: Final = (
     "log_bin", "binlog_format", "binlog_row_image", "binlog_row_metadata", "lower_case_table_names", "gtid_mode",
     "binlog_order_commits", "binlog_transaction_compression", "log_bin_compress", "gtid_strict_mode",
-    "log_replica_updates", "log_slave_updates", "binlog_row_value_options",
+    "log_replica_updates", "log_slave_updates", "binlog_row_value_options", "binlog_checksum",
 )  # fmt: skip
 _OWNED_SECONDS: Final = 10.0
 
@@ -66,6 +66,12 @@ class Settings:
                 f"binlog_row_image is {image}: after-images of hot keys are not whole, and keys other than the primary "
                 "one are not logged",
                 "set global binlog_row_image = 'FULL'",
+                False,
+            )
+        if self.values.get("binlog_checksum") == "NONE":
+            yield Fault(
+                "binlog_checksum is NONE: whether an event came as it was written cannot be told",
+                "set global binlog_checksum = 'CRC32'",
                 False,
             )
         yield from self._mariadb_faults() if self.mariadb else self._mysql_faults()

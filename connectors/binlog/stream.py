@@ -18,7 +18,8 @@ from typing import Final
 import pymysql
 
 from connectors.binlog.assemble import Assembler, Ended, OriginOf
-from connectors.binlog.events import Idle
+from connectors.binlog.dump import Damaged
+from connectors.binlog.events import Idle, Rotated
 from connectors.binlog.reader import Reader
 from connectors.binlog.settings import present, require, settings, told_of
 from connectors.binlog.shape import TableOf
@@ -67,6 +68,7 @@ class BinlogStream:
         self._place: Binlog | None = None  # between transactions; everything at or below was delivered, or is _ready
         self._gtids: DomainGtids | GtidSet = DomainGtids() if self._mariadb else GtidSet()
         self._header: tuple[int, int] | None = None
+        self._damaged: Binlog | None = None  # where an event was damaged that comes behind this place
         self._ready: list[Transaction] = []
         self._ended: list[DomainGtids | GtidSet] = []
         self._blind: list[Blindness] = []
@@ -152,7 +154,11 @@ class BinlogStream:
         try:
             with translated("reading the binlog", self._sessions.where):
                 while reader.made is None:
-                    reader.next()
+                    if not isinstance(reader.next(), Rotated | Idle):
+                        raise Damaged("a file does not begin with its header")
+        except Damaged as error:
+            reader.close()
+            return self._twice(error)
         except BaseException as error:
             reader.close()
             gone = _gone(error)
@@ -166,6 +172,15 @@ class BinlogStream:
         self._assembler.reset()
         self._reader, self._heard = reader, time.monotonic()
         return ""
+
+    def _twice(self, error: Damaged) -> str:
+        """Why nothing leads on from `_place`. Raises Temporary the first time: what was damaged on its way may come
+        whole; what lies damaged on the leader's disk does not."""
+        why = f"the binlog of {self._name} behind {self._place}: {error}"
+        if self._damaged != self._place:
+            self._damaged = self._place
+            raise Temporary(f"{why}; it is read again") from error
+        return why
 
     def _drop(self) -> None:
         if self._reader is not None:
@@ -201,8 +216,8 @@ class BinlogStream:
         """One event; whether a batch must end behind it."""
         try:
             event = reader.next()
-        except (pymysql.MySQLError, OSError) as error:
-            why = _gone(error)
+        except (pymysql.MySQLError, OSError, Damaged) as error:
+            why = self._twice(error) if isinstance(error, Damaged) else _gone(error)
             if not why:
                 with translated("reading the binlog", self._sessions.where):
                     raise

@@ -12,6 +12,7 @@ from verifier.errors import Misconfigured
 MARIADB = {
     "log_bin": "ON", "binlog_format": "ROW", "binlog_row_image": "FULL", "binlog_row_metadata": "FULL",
     "gtid_strict_mode": "ON", "log_bin_compress": "OFF", "lower_case_table_names": "0",
+    "binlog_checksum": "CRC32",
 }  # fmt: skip
 MYSQL = {
     **MARIADB, "gtid_mode": "ON", "binlog_transaction_compression": "OFF", "binlog_row_value_options": "",
@@ -35,6 +36,7 @@ def test_good_settings_have_no_fault(good: Settings) -> None:
         (False, "binlog_row_metadata", "MINIMAL", True),
         (True, "binlog_row_image", "MINIMAL", False),
         (False, "binlog_row_image", "NOBLOB", False),
+        (True, "binlog_checksum", "NONE", False),
         (True, "gtid_strict_mode", "OFF", False),
         (True, "log_bin_compress", "ON", False),
         (False, "gtid_mode", "ON_PERMISSIVE", True),
