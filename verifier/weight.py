@@ -35,14 +35,14 @@ _PATIENCE_MAX = 512
 
 
 def bounded(
-    rows: Iterable[T], size: Callable[[T], int], what: str, most: int = ROWS_BYTES, *, asked: int | None = None
+    rows: Iterable[T], size: Callable[[T], int], what: str, most: int | None = None, *, asked: int | None = None
 ) -> Iterator[T]:
     """The rows, as they come. Oversized (`what` begins its message) when a row beyond the first makes them larger than
-    `most` bytes. `asked`: rows that were asked for, where it is known; one alone is not measured."""
+    `most` bytes (`ROWS_BYTES`). `asked`: rows that were asked for, where it is known; one alone is not measured."""
     if asked is not None and asked <= 1:
         yield from rows
         return
-    held = 0
+    held, most = 0, ROWS_BYTES if most is None else most
     for before, row in enumerate(rows):
         held += size(row)
         if held > most and before:

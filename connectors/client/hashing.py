@@ -19,6 +19,7 @@ from verifier.errors import Permanent
 from verifier.multiset import MULTISET_MAX, HashCounts
 from verifier.packed import PackedDigests
 from verifier.table import Column, Family, Key, Scheme, Table, Value
+from verifier.weight import KEYS_BYTES, bounded, key_bytes
 
 Field = Callable[[Value], bytes]
 Encoder = Callable[[Sequence[Value]], bytes]
@@ -118,7 +119,8 @@ def summed(hashes: Iterable[int]) -> Digest:
 
 def packed(table: Table, found: Iterable[tuple[Key, int]]) -> PackedDigests:
     """Keys and hashes as one packed value. Permanent if they are more than `ROWS_MAX`, or two rows share a key that is
-    not one integer; rows that share an integer are all in it, and whoever compares it sees them."""
+    not one integer; rows that share an integer are all in it, and whoever compares it sees them. Oversized if the keys
+    are longer together than is held at once."""
     if len(table.key) == 1 and table.key_columns()[0].meets_as is Family.INTEGER:
         record = struct.Struct(">qQ").pack
         whole = bytearray()
@@ -129,7 +131,7 @@ def packed(table: Table, found: Iterable[tuple[Key, int]]) -> PackedDigests:
         return PackedDigests.whole(bytes(whole))
     keys: list[Key] = []
     hashes = bytearray()
-    for key, value in found:
+    for key, value in bounded(found, lambda one: key_bytes(one[0]), f"keys of {table.name}", KEYS_BYTES):
         keys.append(key)
         hashes += value.to_bytes(8)
         if len(keys) > ROWS_MAX:

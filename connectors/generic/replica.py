@@ -6,7 +6,8 @@ Every row is read and hashed here (scheme `client`). See `connectors.generic` fo
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Mapping, Sequence
+from contextlib import closing
 from itertools import islice
 from typing import TypeVar
 
@@ -23,8 +24,9 @@ from verifier.look import Look, Publishes, Role, Row
 from verifier.policy import Limits
 from verifier.ports import Answer, Explanation, Identity
 from verifier.position import NOWHERE, Position
-from verifier.table import Column, Family, Key, Table, TableName
+from verifier.table import Column, Family, Key, Table, TableName, Value
 from verifier.view import Mark, NoView
+from verifier.weight import bounded, text_bytes
 
 T = TypeVar("T")
 _ANY = Column("", Family.OTHER, "")
@@ -121,37 +123,26 @@ class GenericReplica:
         statements, row_hash = self.statements(table), hasher(table)
 
         def read(session: Session) -> Mapping[Key, int]:
-            records = _range(session, statements, within)
-            return packed(table, ((statements.key(one), row_hash(statements.values(one))) for one in records))
+            with closing(_range(session, statements, within)) as records:
+                return packed(table, ((statements.key(one), row_hash(statements.values(one))) for one in records))
 
         return self._look(f"reading row digests of {table.name}", read)
 
     def point_digests(self, table: Table, keys: Collection[Key]) -> Look[Mapping[Key, int]]:
-        found = self.rows(table, keys)
-        return Look({key: row.digest for key, row in found.value.items()}, found.low, found.high, found.view)
+        row_hash = hasher(table)
+
+        def read(session: Session) -> Mapping[Key, int]:
+            return {key: row_hash(values) for key, values in self._points(session, table, keys)}
+
+        return self._look(f"reading digests of keys of {table.name}", read)
 
     def rows(self, table: Table, keys: Collection[Key]) -> Look[Mapping[Key, Row]]:
-        statements, row_hash = self.statements(table), hasher(table)
-        names = [column.name for column in table.columns]
-        if any(len(key) != len(table.key) for key in keys):
-            raise Permanent(f"a key of {table.name} needs {len(table.key)} values ({', '.join(table.key)})")
-        wanted = {named: key for key in keys if (named := statements.named(key)) is not None}
+        row_hash, names = hasher(table), [column.name for column in table.columns]
 
         def read(session: Session) -> Mapping[Key, Row]:
-            found: dict[Key, Row] = {}
-            for statement in statements.points(list(wanted)) if wanted else ():
-                for record in session.each(statement):
-                    asked = wanted.get(statements.key(record))
-                    if asked is None:
-                        continue
-                    if asked in found:
-                        raise Permanent(
-                            f"several rows of {table.name} share their key ({', '.join(table.key)}); "
-                            "name a key that is unique"
-                        )
-                    values = statements.values(record)
-                    found[asked] = Row(dict(zip(names, values, strict=True)), row_hash(values), None)
-            return found
+            with closing(self._points(session, table, keys)) as points:
+                held = bounded(points, lambda one: text_bytes(one[1]), f"rows of {table.name}", asked=len(keys))
+                return {key: Row(dict(zip(names, values, strict=True)), row_hash(values), None) for key, values in held}
 
         return self._look(f"reading rows of {table.name}", read)
 
@@ -199,12 +190,32 @@ class GenericReplica:
             raise Permanent(f"{table.name} has no primary key and no unique not-null key: its rows cannot be addressed")
         return Statements(table, self.sessions.dialect)
 
+    def _points(self, session: Session, table: Table, keys: Collection[Key]) -> Generator[tuple[Key, list[Value]]]:
+        """The rows with these keys, each under the key as the caller spelled it."""
+        if any(len(key) != len(table.key) for key in keys):
+            raise Permanent(f"a key of {table.name} needs {len(table.key)} values ({', '.join(table.key)})")
+        statements = self.statements(table)
+        wanted = {named: key for key in keys if (named := statements.named(key)) is not None}
+        seen: set[Key] = set()
+        for statement in statements.points(list(wanted)) if wanted else ():
+            for record in session.each(statement):
+                asked = wanted.get(statements.key(record))
+                if asked is None:
+                    continue
+                if asked in seen:
+                    raise Permanent(
+                        f"several rows of {table.name} share their key ({', '.join(table.key)}); "
+                        "name a key that is unique"
+                    )
+                seen.add(asked)
+                yield asked, statements.values(record)
+
     def _look(self, doing: str, read: Callable[[Session], T]) -> Look[T]:
         with self.sessions.borrow(doing) as session:
             return Look(read(session), NOWHERE, NOWHERE, NoView())
 
 
-def _range(session: Session, statements: Statements, within: KeyRange) -> Iterator[Record]:
+def _range(session: Session, statements: Statements, within: KeyRange) -> Generator[Record]:
     """The rows of the range."""
     beyond = statements.unaddressable() if within.lower is None else None
     if beyond is not None and session.all(beyond):

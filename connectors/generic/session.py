@@ -4,7 +4,7 @@ time by a clock of our own that interrupts the driver, where it can be interrupt
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from threading import Timer
 from typing import Any
@@ -19,9 +19,11 @@ from connectors.generic.dialects import Dialect, known
 from connectors.generic.errors import translated
 from verifier.errors import Misconfigured, Temporary
 from verifier.policy import Limits
+from verifier.weight import ROWS_BYTES, held_bytes
 
 Record = tuple[Any, ...]
 _ROWS_HELD = 1_000
+_ROWS_FIRST = 16
 _INTERRUPTS = ("interrupt", "cancel")
 """Methods of drivers' connections that end a running statement from another thread."""
 
@@ -80,16 +82,18 @@ class Session:
         """The next statements may take this long each."""
         self._seconds = seconds
 
-    def each(self, statement: Executable) -> Iterator[Record]:
+    def each(self, statement: Executable) -> Generator[Record]:
         """The rows one by one, as the driver gives them. Temporary if reading them takes longer than is allowed."""
         deadline = time.monotonic() + self._seconds
         with self._limited(deadline):
             result = self.connection.execute(statement)
+            rows = _ROWS_FIRST
             try:
-                while batch := result.fetchmany(_ROWS_HELD):
+                while batch := result.fetchmany(rows):
                     if time.monotonic() > deadline:
                         raise self._too_long()
                     yield from map(tuple, batch)
+                    rows = max(1, min(4 * rows, _ROWS_HELD, ROWS_BYTES // held_bytes(batch[-1])))
             finally:
                 result.close()
 

@@ -24,6 +24,7 @@ from verifier.ports import Answer, Explanation, Identity
 from verifier.position import Position, Tick
 from verifier.table import Column, Key, Table, TableName
 from verifier.view import Mark
+from verifier.weight import bounded, text_bytes
 
 T = TypeVar("T")
 
@@ -125,7 +126,12 @@ class MemoryReplica:
         return self._look(table, lambda shelf: {key: row.digest for key, row in _rows(table, shelf, keys).items()})
 
     def rows(self, table: Table, keys: Collection[Key]) -> Look[Mapping[Key, Row]]:
-        return self._look(table, lambda shelf: _rows(table, shelf, keys))
+        def read(shelf: Shelf) -> Mapping[Key, Row]:
+            rows = _rows(table, shelf, keys).items()
+            held = bounded(rows, lambda one: text_bytes(one[1].values.values()), f"rows of {table.name}")
+            return dict(held)
+
+        return self._look(table, read)
 
     def explain(self, table: Table, within: KeyRange) -> Explanation:
         with self._lock:

@@ -2,21 +2,26 @@
 
 Rows of scheme `client` are taken as they come and never held together: a table without a key is read whole. Packed
 digests are asked for in parts where the server's max_allowed_packet is too small for all of them, in the snapshot that
-the session has open.
+the session has open. No more text of keys is held than may be, and rows of many keys are given up where they are too
+wide together.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 
 from connectors.client import hashing
 from connectors.mysql.session import Record, Session
 from connectors.mysql.statements import Statements
-from verifier.errors import Permanent
+from verifier.errors import Oversized, Permanent
 from verifier.keyrange import KeyRange
 from verifier.packed import PackedDigests
 from verifier.table import Key, Table, Value
+from verifier.weight import KEYS_BYTES, bounded, key_bytes
+
+_FEW = 8
+"""Keys whose rows come in one piece."""
 
 
 @contextmanager
@@ -30,8 +35,23 @@ def rows_read(
         yield map(texts_of, rows)
 
 
+def points_read(
+    session: Session, statements: Statements, keys: Sequence[Key], *, whole_rows: bool, here: bool
+) -> Generator[Record]:
+    """What `Statements.points` asks for; with `here` whole rows and no hash. Whoever stops before the last one closes
+    it, and loses the connection unless the keys were few."""
+    read_whole = whole_rows or here
+    for sql, values in statements.points(keys, whole_rows=read_whole, hashed=not here):
+        if not read_whole or len(keys) <= _FEW:
+            yield from session.all(sql, values)
+            continue
+        with session.stream(sql, values) as rows:
+            yield from rows
+
+
 def hashed_here(session: Session, statements: Statements, table: Table, within: KeyRange) -> PackedDigests:
-    """Keys and hashes that are computed here. Permanent if a key holds NULL, or they are more than one answer holds."""
+    """Keys and hashes that are computed here. Permanent if a key holds NULL, or they are more than one answer holds;
+    Oversized if the keys are longer together than is held at once."""
     hash_of = hashing.hasher(table)
     names = [column.name for column in table.columns]
     places = [names.index(name) for name in table.key]
@@ -47,7 +67,7 @@ def hashed_here(session: Session, statements: Statements, table: Table, within: 
         if statements.whole:
             return hashing.packed(table, found)
         keys, hashes = [], bytearray()
-        for key, value in found:
+        for key, value in bounded(found, lambda one: key_bytes(one[0]), f"keys of {table.name}", KEYS_BYTES):
             keys.append(key)
             hashes += value.to_bytes(8)
             if len(keys) > hashing.ROWS_MAX:
@@ -56,9 +76,10 @@ def hashed_here(session: Session, statements: Statements, table: Table, within: 
 
 
 def packed_there(session: Session, statements: Statements, table: Table, within: KeyRange) -> PackedDigests:
-    """Keys and hashes as the server packs them. Permanent if a key holds NULL, or a single row is too large for it."""
+    """Keys and hashes as the server packs them. Permanent if a key holds NULL, or a single row is too large for it;
+    Oversized if the keys are longer together than is held at once."""
     whole, texts, hashes = bytearray(), list[tuple[str, ...]](), bytearray()
-    waiting = [within]
+    waiting, held = [within], 0
     while waiting:
         part = waiting.pop()
         count, answer = session.one(*statements.packed(part))
@@ -68,6 +89,10 @@ def packed_there(session: Session, statements: Statements, table: Table, within:
                 whole += packed
                 continue
         elif (found := statements.unpack(packed)) is not None and len(found[0]) == rows:
+            held += len(packed)
+            if held > KEYS_BYTES and texts:
+                what = f"keys of {table.name}: {len(texts) + rows} are larger than {KEYS_BYTES:,} bytes together"
+                raise Oversized(what, rows=len(texts))
             texts += found[0]
             hashes += found[1]
             continue

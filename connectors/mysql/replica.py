@@ -7,6 +7,7 @@ Every question reads one snapshot, placed in the leader's log by what is asked a
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
@@ -19,7 +20,7 @@ from connectors.mysql.expressions import TOO_LARGE
 from connectors.mysql.features import features_of
 from connectors.mysql.positions import Log, MariaDbLog, MySqlLog
 from connectors.mysql.probing import distrusted
-from connectors.mysql.reading import hashed_here, packed_there, rows_read, texts_of, too_large
+from connectors.mysql.reading import hashed_here, packed_there, points_read, rows_read, texts_of, too_large
 from connectors.mysql.session import Session, Sessions
 from connectors.mysql.statements import Statements
 from verifier.digest import MODULUS, Digest
@@ -32,6 +33,7 @@ from verifier.policy import Limits
 from verifier.ports import Answer, Explanation, Identity
 from verifier.position import Position
 from verifier.table import Column, Family, Key, Scheme, Table, TableName
+from verifier.weight import bounded, held_bytes
 
 T = TypeVar("T")
 
@@ -240,10 +242,12 @@ class MysqlReplica:
         names, width = [column.name for column in table.columns], len(table.key)
         here = hashing.hasher(table) if table.scheme is Scheme.CLIENT else None
         found: dict[Key, Row] = {}
-        for sql, values in statements.points(
-            list(keys), whole_rows=whole_rows or here is not None, hashed=here is None
-        ):
-            for record in session.all(sql, values):
+        most = None if whole_rows else 1  # of digests no row is kept
+        with closing(
+            points_read(session, statements, list(keys), whole_rows=whole_rows, here=here is not None)
+        ) as read:
+            what = f"rows of {table.name}"
+            for record in bounded(read, held_bytes, what, asked=most):
                 asked = wanted.get(statements.plain(statements.key_of(record[:width])))
                 if asked is None:
                     continue  # the collation took it for one of them
@@ -254,7 +258,7 @@ class MysqlReplica:
                     )
                 texts = texts_of(record[width if here else width + 1 :])
                 number = here(texts) if here else int.from_bytes(_hash_bytes(table, record[width]))
-                found[asked] = Row(dict(zip(names, texts, strict=False)), number, None)
+                found[asked] = Row(dict(zip(names, texts, strict=False)) if whole_rows else {}, number, None)
         return found
 
 

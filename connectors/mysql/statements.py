@@ -15,11 +15,14 @@ from verifier.encoding import TEXTS
 from verifier.keyrange import ALL, KeyRange
 from verifier.multiset import MULTISET_MAX
 from verifier.table import Family, Key, Scheme, Table
+from verifier.weight import key_bytes
 
 Statement = tuple[str, list[object]]
 
 _AT_ONCE = 500
 """Keys in one statement: far below what either server plans badly."""
+_AT_ONCE_BYTES = 250_000
+"""Text of keys in one statement: max_allowed_packet may be 1 MiB, and a part of a key is written up to three times."""
 
 
 class Statements:
@@ -85,8 +88,11 @@ class Statements:
         if whole_rows:
             wanted.append(self._texts())
         keys = [key for key in keys if all(c.holds(value) for c, value in zip(self._keys, key, strict=True))]
-        for start in range(0, len(keys), _AT_ONCE):
-            found, values = by_key.any_of(self._keys, keys[start : start + _AT_ONCE])
+        start = 0
+        while start < len(keys):
+            part = _together(keys, start)
+            start += len(part)
+            found, values = by_key.any_of(self._keys, part)
             yield (
                 f"select {', '.join(wanted)} from {self._source()} where {' and '.join([found, *self._condition()])}",
                 values,
@@ -165,3 +171,13 @@ class Statements:
             return f"{table} as walked"
         names = ", ".join(f"t.{self._quote(c.stored)} as {self._quote(c.name)}" for c in renamed)
         return f"(select t.*, {names} from {table} as t) as walked"
+
+
+def _together(keys: Sequence[Key], start: int) -> Sequence[Key]:
+    """As many keys from there on as one statement may name; at least one."""
+    held = 0
+    for place, key in enumerate(keys[start : start + _AT_ONCE], start):
+        held += key_bytes(key)
+        if held > _AT_ONCE_BYTES and place > start:
+            return keys[start:place]
+    return keys[start : start + _AT_ONCE]

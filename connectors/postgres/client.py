@@ -6,7 +6,8 @@ sending. What the statement tells of its snapshot comes with every row and is re
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
+from contextlib import closing
 
 from connectors.client import hashing
 from connectors.client.hashing import joinable as joinable
@@ -30,7 +31,7 @@ class _Rows:
         self._session, self._statement = session, statements.everything(within, told, joined=joined)
         self._width = 1 + sum(c.meets_as in TEXTS for c in table.columns) if joined else len(table.columns)
 
-    def __iter__(self) -> Iterator[Record]:
+    def __iter__(self) -> Generator[Record]:
         for record in self._session.stream(*self._statement):
             self.told = self.told or record[: -self._width - 1]
             if record[-self._width - 1]:
@@ -49,7 +50,8 @@ def digest(
 def packed(
     session: Session, table: Table, statements: Statements, within: KeyRange, told: str
 ) -> tuple[Record, PackedDigests]:
-    """What was told, and the hash of every key in the range. Permanent if they are too many."""
+    """What was told, and the hash of every key in the range. Permanent if they are too many, Oversized if the keys are
+    too long together."""
     rows = _Rows(session, table, statements, within, told)
     hash_of = hashing.hasher(table)
     names = [column.name for column in table.columns]
@@ -58,7 +60,8 @@ def packed(
     def key_of(row: Record) -> Key:
         return statements.read_key(tuple(row[place] for place in places))
 
-    found = hashing.packed(table, ((key_of(row), hash_of(row)) for row in rows))
+    with closing(iter(rows)) as records:
+        found = hashing.packed(table, ((key_of(row), hash_of(row)) for row in records))
     return rows.told, found
 
 

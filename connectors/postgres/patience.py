@@ -12,6 +12,9 @@ from collections.abc import Callable, Generator
 from typing import Any, TypeVar
 
 import psycopg
+from psycopg.rows import tuple_row
+
+from verifier.weight import Pieces
 
 T = TypeVar("T")
 GRACE_SECONDS = 10.0
@@ -23,6 +26,11 @@ class PatientConnection(psycopg.Connection[Any]):
     patience: float = 60.0 + GRACE_SECONDS
     by_bitmap: bool = False
     """Ranges are not read along their index now: see `session.Session.all`."""
+
+    def __init__(self, pgconn: Any, row_factory: Any = tuple_row) -> None:
+        super().__init__(pgconn, row_factory)
+        self.pieces = Pieces()
+        """How rows of many are taken here: see `session.Session.stream`."""
 
     def wait(self, gen: Generator[Any, Any, T], *args: Any, **kwargs: Any) -> T:
         """Drive the driver's generator; OperationalError `no answer` when the patience is over."""

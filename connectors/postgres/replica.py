@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
-from connectors.postgres import catalog, client, positions
+from connectors.postgres import catalog, client, positions, reading
 from connectors.postgres.activity import running_statements
 from connectors.postgres.ahead import features_ahead, tables_ahead
 from connectors.postgres.answers import ask_once
@@ -23,15 +23,13 @@ from connectors.postgres.milestones import Milestones
 from connectors.postgres.positions import Bounds, LogGeometry, SubscriptionLink
 from connectors.postgres.probing import distrusted
 from connectors.postgres.session import Record, Session, Sessions
-from connectors.postgres.statements import PACKED_ROWS_MAX, Statements, missing_parts, statements_for
+from connectors.postgres.statements import Statements, missing_parts, statements_for
 from verifier.digest import MODULUS, Digest
-from verifier.encoding import row_hash_of
 from verifier.errors import Permanent
 from verifier.features import Feature
 from verifier.keyrange import ALL, KeyRange
 from verifier.look import Look, Publishes, Role, Row
 from verifier.multiset import MULTISET_MAX, HashCounts
-from verifier.packed import PackedDigests
 from verifier.policy import Limits
 from verifier.ports import Answer, Explanation, Identity
 from verifier.position import Lsn, Position
@@ -191,50 +189,31 @@ class PostgresReplica:
         statements = self.statements(table)
 
         def read(session: Session, told: str) -> tuple[Record, Mapping[Key, int]]:
-            if table.scheme is Scheme.CLIENT:
-                return client.packed(session, table, statements, within, told)
-            record = session.one(*statements.packed(within, told), binary=True)
-            said, (rows, packed, *arrays) = _split(record, 2 if statements.whole else 2 + len(table.key))
-            if rows > PACKED_ROWS_MAX:
-                raise Permanent(f"a chunk of {table.name} has more than {PACKED_ROWS_MAX} rows; use smaller chunks")
-            if statements.whole:
-                return said, PackedDigests.whole(statements.complete(rows, packed))
-            return said, PackedDigests.beside(statements.read_keys(arrays), packed or b"")
+            read_by = client.packed if table.scheme is Scheme.CLIENT else reading.packed_there
+            return read_by(session, table, statements, within, told)
 
         return self._look(f"reading row digests of {table.name}", read)
 
     def point_digests(self, table: Table, keys: Collection[Key]) -> Look[Mapping[Key, int]]:
-        if table.scheme is Scheme.CLIENT:
-            whole = self.rows(table, keys)
-            return Look({key: row.digest for key, row in whole.value.items()}, whole.low, whole.high, whole.view)
         statements = self.statements(table)
         wanted = self._wanted(table, statements, keys)
 
         def read(session: Session, told: str) -> tuple[Record, Mapping[Key, int]]:
+            if table.scheme is Scheme.CLIENT:
+                return reading.hashed_here(session, table, statements, wanted, told)
             records = session.all(*statements.points(wanted, told, whole_rows=False), prepare=True)
             present = [(wanted[i - 1], h % MODULUS) for *_, i, h in records if i is not None]
-            return records[0][:-2], _one_each(table, present)
+            return records[0][:-2], reading.one_each(table, present)
 
         return self._look(f"reading digests of keys of {table.name}", read)
 
     def rows(self, table: Table, keys: Collection[Key]) -> Look[Mapping[Key, Row]]:
         statements = self.statements(table)
         wanted = self._wanted(table, statements, keys)
-        names = [column.name for column in table.columns]
-        width = len(names) + 3
-
-        def read(session: Session, told: str) -> tuple[Record, Mapping[Key, Row]]:
-            records = session.all(*statements.points(wanted, told, whole_rows=True), prepare=True)
-            present: list[tuple[Key, Row]] = []
-            for record in records:
-                i, hashed, version, *texts = record[-width:]
-                if i is not None:
-                    values = dict(zip(names, texts, strict=True))
-                    digest = row_hash_of(table, values) if hashed is None else hashed % MODULUS
-                    present.append((wanted[i - 1], Row(values, digest, version)))
-            return records[0][:-width], _one_each(table, present)
-
-        return self._look(f"reading rows of {table.name}", read)
+        return self._look(
+            f"reading rows of {table.name}",
+            lambda session, told: reading.rows_there(session, table, statements, wanted, told),
+        )
 
     def explain(self, table: Table, within: KeyRange) -> Explanation:
         statements, joined = self.statements(table), client.joinable(table, self.canonical)
@@ -333,16 +312,3 @@ def next_xid(xmax: int, age_of_three: int) -> int:
     """The next id to be given out: `age_of_three` is its distance from id 3 in 32 bits, `xmax` a 64-bit id at or below
     it and less than 2^32 away."""
     return xmax + ((age_of_three + 3 - xmax) & 0xFFFFFFFF)
-
-
-def _split(record: Record, tail: int) -> tuple[Record, Record]:
-    return record[:-tail], record[-tail:]
-
-
-def _one_each(table: Table, present: Sequence[tuple[Key, T]]) -> dict[Key, T]:
-    """By key. A key that a user named for a table may be shared by rows: one would hide the other."""
-    found = dict(present)
-    if len(found) != len(present):
-        named = ", ".join(table.key)
-        raise Permanent(f"several rows of {table.name} share their key ({named}); name a key that is unique")
-    return found

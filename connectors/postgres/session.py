@@ -7,7 +7,7 @@ the binary protocol; as text they would be twice as long and decoded in Python.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -22,10 +22,10 @@ from connectors.sql.pool import Pool
 from connectors.sql.quoting import quoted
 from verifier.errors import Misconfigured
 from verifier.policy import Limits
+from verifier.weight import Pieces
 
 Record = tuple[Any, ...]
 
-STREAMED_ROWS = 1000
 _BOOLEAN = 16  # pg_type.oid
 _MANNERS = {
     "default_transaction_read_only": "on",
@@ -146,13 +146,14 @@ class Session:
             cursor.execute(sql.encode(), parameters, prepare=prepare)
             return cursor.fetchall()
 
-    def stream(self, sql: str, parameters: Sequence[object] = (), *, rows: int = STREAMED_ROWS) -> Iterator[Record]:
-        """The rows of one statement, handed over while the server sends them, so many at a time; never all of them at
-        once. Whoever stops before the last one closes it, which cancels the statement."""
+    def stream(self, sql: str, parameters: Sequence[object] = ()) -> Generator[Record]:
+        """The rows of one statement, handed over while the server sends them; never all of them at once, and few at a
+        time where they are wide. Whoever stops before the last one closes it, which cancels the statement."""
         self._plan(False)
+        pieces = self._driver.pieces if isinstance(self._driver, PatientConnection) else Pieces()
+        size = pieces.rows(hash(sql)) if psycopg.capabilities.has_stream_chunked() else 1
         with self._driver.cursor() as cursor:
-            size = rows if psycopg.capabilities.has_stream_chunked() else 1
-            yield from cursor.stream(sql.encode(), parameters, size=size)
+            yield from pieces.measured(hash(sql), cursor.stream(sql.encode(), parameters, size=size))
 
     def raw(self, sql: str) -> tuple[tuple[str, ...], list[tuple[str | None, ...]], frozenset[int]]:
         """Column names, values exactly as the server spells them, and which columns are boolean. The statement is sent

@@ -31,6 +31,7 @@ from verifier.ports import Answer, Explanation, Identity
 from verifier.position import NOWHERE, Position
 from verifier.table import Column, Family, Key, Scheme, Table, TableName
 from verifier.view import Mark, NoView, Shown
+from verifier.weight import bounded, held_bytes
 
 T = TypeVar("T")
 _PLAIN_MARSHAL = 0  # of all versions the one whose bytes depend on the values alone, not on how they are held
@@ -132,14 +133,16 @@ class SqliteReplica:
 
     def rows(self, table: Table, keys: Collection[Key]) -> Look[Mapping[Key, Row]]:
         def read(session: Session) -> Mapping[Key, Row]:
-            row_hash = self._hash_of(table)
+            row_hash, points = self._hash_of(table), self._points(session, table, keys)
             return {
                 key: Row(
                     {column.name: spelled(column, held) for column, held in zip(table.columns, record, strict=True)},
                     row_hash(record),
                     None,
                 )
-                for key, record in self._points(session, table, keys)
+                for key, record in bounded(
+                    points, lambda one: held_bytes(one[1]), f"rows of {table.name}", asked=len(keys)
+                )
             }
 
         return self._look(f"reading rows of {table.name}", read)

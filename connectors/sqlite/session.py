@@ -94,7 +94,11 @@ class Sessions:
             try:
                 self._recognise()
                 driver.allow(self.limits.statement_seconds)
-                yield Session(driver)
+                session = Session(driver)
+                try:
+                    yield session
+                finally:
+                    session.ended()
             finally:
                 if driver.in_transaction:
                     driver.rollback()
@@ -166,10 +170,17 @@ class Session:
 
     def __init__(self, driver: _Connection) -> None:
         self._driver = driver
+        self._latest: sqlite3.Cursor | None = None
 
     def each(self, sql: str, parameters: Sequence[object] = ()) -> Iterator[Record]:
         """The rows one by one, as the file holds them: int, float, str, bytes or None."""
-        return self._driver.execute(sql, parameters)
+        self._latest = self._driver.execute(sql, parameters)
+        return self._latest
+
+    def ended(self) -> None:
+        """Nobody reads on: rows that were not taken would hold a lock on the file."""
+        if self._latest is not None:
+            self._latest.close()
 
     def all(self, sql: str, parameters: Sequence[object] = ()) -> list[Record]:
         return list(self.each(sql, parameters))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from connectors.mysql.statements import Statements
-from verifier.table import Column, Family, Table, TableName
+from verifier.table import Column, Family, Key, Table, TableName
 
 
 def quote(name: str) -> str:
@@ -28,3 +28,14 @@ def test_other_keys_are_not() -> None:
     columns = (Column("id", Family.INTEGER, "int"), Column("name", Family.TEXT, "text"))
     for key in (("name",), ("id", "name")):
         assert not Statements(Table(TableName("shop", "t"), columns, key), quote, by_bytes=True).whole
+
+
+def test_statements_name_as_many_keys_as_may_be_sent_at_once() -> None:
+    """Five hundred, and fewer of long ones; all of them once and in order."""
+    columns = (Column("a", Family.TEXT, "varchar(3072)"), Column("b", Family.INTEGER, "int"))
+    statements = Statements(Table(TableName("shop", "t"), columns, ("a", "b")), quote, by_bytes=True)
+    for length, most in ((100, 500), (492, 500), (2_992, 83), (300_000, 1)):
+        keys: list[Key] = [(f"{n:04}".ljust(length, "k"), n) for n in range(2 * most + 1)]
+        asked = list(statements.points(keys, whole_rows=False))
+        assert [len(values) // 2 for _, values in asked] == [most, most, 1]
+        assert [value for _, values in asked for value in values] == [part for key in keys for part in key]

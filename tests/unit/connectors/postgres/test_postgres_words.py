@@ -11,6 +11,7 @@ from psycopg import errors
 from connectors.postgres.errors import translate
 from connectors.postgres.expressions import cast_type
 from connectors.postgres.positions import LogGeometry
+from connectors.postgres.reading import beyond_one_value
 from connectors.postgres.replica import next_xid
 from connectors.postgres.session import Sessions
 from verifier.errors import Forbidden, Misconfigured, Permanent, Temporary, TrueupError, Unreachable
@@ -107,3 +108,9 @@ def test_what_a_function_raises_is_not_told(kind: type[psycopg.Error]) -> None:
 def test_a_wrong_url_is_a_matter_of_configuration(url: str) -> None:
     with pytest.raises(Misconfigured, match="need postgresql://"):
         Sessions(url)
+
+
+def test_a_value_that_the_server_does_not_make_is_told_from_other_troubles() -> None:
+    assert beyond_one_value(errors.ProgramLimitExceeded())
+    for other in (errors.InternalError_(), errors.QueryCanceled(), errors.OutOfMemory(), psycopg.OperationalError()):
+        assert not beyond_one_value(other)
