@@ -10,12 +10,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 
+import psycopg
+
 from connectors.postgres import serving
 from connectors.postgres.ages import fresh
+from connectors.postgres.errors import translate
 from connectors.postgres.largeobjects import contents
 from connectors.postgres.replica import PostgresReplica
 from connectors.postgres.session import Record, Session
-from verifier.errors import Permanent, Temporary
+from verifier.errors import Permanent
 from verifier.sequences import SequenceState
 from verifier.surroundings import Fact, Surroundings, Written
 from verifier.table import Table, TableName
@@ -154,8 +157,12 @@ class PostgresSurroundings:
         for row in session.all(_SEQUENCES, (list(known), list(schemas))):
             try:
                 yield self._sequence(session, known, row)
-            except (Temporary, Permanent) as problem:
-                yield SequenceState(TableName(row[0], row[1]), None, problem=str(problem))
+            except psycopg.Error as error:
+                if not session.usable:
+                    raise
+                name, used_by = TableName(row[0], row[1]), None if row[3] is None else (known[row[3]], row[4])
+                why = translate(error, f"reading the sequence {name}", self._replica.sessions.where)
+                yield SequenceState(name, used_by, problem=str(why))
 
     def _sequence(self, session: Session, known: Mapping[int, TableName], row: Record) -> SequenceState:
         schema, own, step, oid, column, readable, column_readable = row

@@ -78,13 +78,14 @@ _CONSTANT = re.compile(
     r"""(?: with(?:out)? time zone)?(?:\[\])*)*"""
 )
 
-# The largest value comes from an index or is not asked for.
+# The largest value comes from an index or is not asked for, nor is that of a column which holds no numbers.
 _SEQUENCE = """
 select n.nspname, c.relname, s.seqincrement, s.seqmin, s.seqmax, s.seqcycle,
        exists (select from pg_index i join pg_class x on x.oid = i.indexrelid join pg_am m on m.oid = x.relam
                join pg_attribute a on a.attrelid = i.indrelid and a.attnum = i.indkey[0]
+               join pg_type t on t.oid = a.atttypid
                where i.indrelid = %s::regclass and a.attname = %s and i.indisvalid and i.indpred is null
-               and m.amname = 'btree')
+               and m.amname = 'btree' and t.typcategory = 'N')
 from pg_class c join pg_namespace n on n.oid = c.relnamespace join pg_sequence s on s.seqrelid = c.oid
 where c.oid = %s
 """

@@ -270,6 +270,9 @@ def test_a_sequence_behind_its_column_is_a_problem(database: Database, replica: 
     assert problem("down") == "its next value -1 is not beyond -3, which the column holds already"
     database.sql("create table unindexed (id serial, v int); insert into unindexed (id) values (9)")
     assert problem("unindexed") is None  # a scan of the whole table would be asked for it
+    database.sql("create sequence s; create table worded (no text primary key default 'A-' || nextval('s'))")
+    database.sql("insert into worded default values")
+    assert problem("worded") is None  # what it holds are no numbers
 
 
 def test_what_may_not_be_read_is_not_told_and_breaks_nothing(database: Database) -> None:

@@ -71,6 +71,19 @@ def test_everything_is_told(replica: PostgresReplica, versioned_database: Databa
     assert told.large_objects == 0
 
 
+def test_a_sequence_that_cannot_be_read_is_a_line_of_its_own(database: Database) -> None:
+    database.sql(
+        "create sequence s; create table flags (id serial primary key, flag boolean default nextval('s') % 2 = 0)"
+    )
+    replica = PostgresReplica("leader", database.url, Options(role=Role.LEADER))
+    flags = TableName("public", "flags")
+    told = {one.used_by: one for one in PostgresSurroundings(replica).surroundings([flags]).sequences}
+    replica.close()
+    assert (told[flags, "id"].next, told[flags, "id"].problem) == (1, "")
+    assert told[flags, "flag"].problem.startswith("reading the sequence public.s on ")
+    assert "max(boolean)" in told[flags, "flag"].problem
+
+
 def test_disabled_foreign_keys_and_invalid_things_are_problems(
     replica: PostgresReplica, versioned_database: Database
 ) -> None:
