@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import random
+import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -125,6 +127,28 @@ def test_a_killed_walsender_costs_a_temporary_error_and_nothing_else(database: D
     _patient(follower)
     assert _ids(follower) == list(range(1, 1501))
     assert len(follower.transactions) == 1500
+    assert follower.blind == []
+
+
+def test_a_leader_that_falls_silent_is_told_and_followed_on(
+    database: Database, follow: Follow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its connection stands, and nobody refuses: its process hangs, or the network does."""
+    monkeypatch.setattr("connectors.pgoutput.stream._SILENCE_SECONDS", 1.0)
+    follower = follow()
+    follower.stream.start({}, None)
+    _insert(database, 1, 10)
+    follower.catch_up()
+    walsender = int(str(_slot(database, "active_pid")))
+    os.kill(walsender, signal.SIGSTOP)
+    try:
+        _insert(database, 11, 20)
+        with pytest.raises(Temporary, match="leader has said nothing on the stream for 1 s"):
+            _poll_until_it_fails(follower)
+    finally:
+        os.kill(walsender, signal.SIGCONT)
+    _patient(follower)
+    assert _ids(follower) == list(range(1, 21))
     assert follower.blind == []
 
 
