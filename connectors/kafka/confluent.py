@@ -34,6 +34,8 @@ _REFUSED = {
     "GROUP_AUTHORIZATION_FAILED",
     "CLUSTER_AUTHORIZATION_FAILED",
 }
+_SPOILT = {"_BAD_MSG", "_BAD_COMPRESSION"}
+"""Messages that are not as they were sent. The client goes on behind them."""
 _ASKING_SECONDS = 1.0
 _AWAY = {"_TRANSPORT", "_ALL_BROKERS_DOWN", "_RESOLVE", "_TIMED_OUT"}
 
@@ -46,6 +48,7 @@ def configured(servers: str, group: str, settings: Mapping[str, str]) -> dict[st
         "queued.max.messages.kbytes": 16_384,
         "fetch.queue.backoff.ms": 5,  # by default it rests for a second whenever that queue was full
         "fetch.max.bytes": 8_388_608,
+        "check.crcs": True,
         **settings,
         "bootstrap.servers": servers,
         "group.id": group,
@@ -194,6 +197,9 @@ class ConfluentConsumer:
             if error.name() == "_PARTITION_EOF":
                 ends[_place(message)] = message.offset() or 0
             elif error.name() in _LOST:
+                lost.append(_place(message))
+            elif error.name() in _SPOILT:
+                _log.error("kafka: %s", error.str())
                 lost.append(_place(message))
             elif error.name() in _REFUSED:
                 raise translated(error, self._servers)

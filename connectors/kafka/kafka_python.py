@@ -6,6 +6,7 @@ for, and nobody answering is an outage.
 
 from __future__ import annotations
 
+import re
 import socket
 import ssl
 import warnings
@@ -235,6 +236,9 @@ class KafkaPythonConsumer:
             return Polled((), lost)
         except kafka_errors.NoOffsetForPartitionError as error:
             return Polled((), [(place.topic, place.partition) for place in error.args[0]])
+        except kafka_errors.CorruptRecordError as error:  # asked again here, this client looks for the rest without end
+            told = re.findall(r"topic='([^']+)', partition=(\d+)", str(error))
+            return Polled((), [(topic, int(number)) for topic, number in told] or sorted(self._assigned))
         except kafka_errors.KafkaError as error:
             raise self._translated(error) from error
         if found:
