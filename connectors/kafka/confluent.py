@@ -71,6 +71,7 @@ class ConfluentConsumer:
         self._servers = servers
         self._seconds_max = seconds_max
         self._outage: str | None = None
+        self._past: str | None = None  # an outage before what came last, which may have waited here already
         self._told = False
         self._extra = dict(settings or {})
         self._asking: AdminClient | None = None
@@ -89,7 +90,7 @@ class ConfluentConsumer:
             raise translated(error, self._servers)
         self._barred = error.name() == "_SSL"
         if self._barred or (error.name() == "_ALL_BROKERS_DOWN" and self._outage is None):
-            self._outage = error.str()
+            self._outage, self._told, self._past = error.str(), self._told and self._past is None, None
 
     def partitions(self) -> Mapping[str, Sequence[int]]:
         until, seconds, self._barred = monotonic() + self._seconds_max, _ASKING_SECONDS, False
@@ -172,6 +173,8 @@ class ConfluentConsumer:
     def poll(self, records_max: int, seconds_max: float) -> Polled:
         first = self._consumer.poll(seconds_max)
         if first is None:
+            if self._past is not None:
+                self._mind_the_past(self._past)
             if self._outage and not self._told:
                 self._told = True
                 raise Unreachable(f"kafka at {self._servers} does not answer ({self._outage}): is it running")
@@ -184,9 +187,19 @@ class ConfluentConsumer:
             odd = [message for message in messages if message.error() is not None]
             messages = [message for message in messages if message.error() is None]
             self._heed(odd, lost, ends)
-        if messages or ends:
-            self._outage, self._told = None, False
+        if (messages or ends) and self._outage is not None:
+            self._outage, self._past = None, self._outage
         return Polled(_runs(messages), lost, ends)
+
+    def _mind_the_past(self, outage: str) -> None:
+        """Ask whether somebody is there: an outage is heard of once, and what was fetched before may come after it."""
+        self._past = None
+        try:
+            self._consumer.list_topics(timeout=_ASKING_SECONDS)
+        except ck.KafkaException as error:
+            self._outage = outage if error.args[0].name() in _AWAY else None
+        else:
+            self._told = False
 
     def _heed(self, odd: Sequence[ck.Message], lost: list[Partition], ends: dict[Partition, int]) -> None:
         """What came as messages and are none."""
