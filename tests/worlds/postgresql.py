@@ -78,6 +78,7 @@ class PostgresWorld(Written):
 
     def __init__(self, database: TrioDatabase, *, subscriber: bool) -> None:
         self._database = database
+        self._behind = False
         if subscriber:
             database.subscribe("")
         followed = database.subscriber if subscriber else database.standby
@@ -102,10 +103,13 @@ class PostgresWorld(Written):
 
     @contextmanager
     def transaction(self) -> Iterator[_Writing]:
+        self._behind = True
         with psycopg.connect(self._database.leader.dsn) as connection:
             yield _Writing(connection)
 
     def clear(self) -> None:
+        if self._behind:  # or it would get changes of a table that is gone, and try for ever
+            self.applied()
         for side in (self._database.leader, self._database.subscriber):
             if side is self._database.leader or self._database.subscription is not None:
                 for (table,) in side.sql(
@@ -117,6 +121,7 @@ class PostgresWorld(Written):
 
     def applied(self) -> None:
         self._database.caught_up()
+        self._behind = False
 
     def hold(self) -> None:
         if self._database.subscription is not None:
