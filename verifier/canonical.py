@@ -30,8 +30,9 @@ _JSON_EXPONENT_MAX = 400  # beyond a double: one JSON text may hold many numbers
 _EXACT = Context(prec=MAX_PREC, Emax=MAX_EMAX, Emin=MIN_EMIN)
 """Rounds nothing: in a narrower one 1e1000000 overflows, and all that is smaller than 1e-1000000 is one zero."""
 _INTEGER = re.compile(r"[+-]?\d{1,4000}", re.ASCII)
-_HEX = re.compile(r"\\x(?:[0-9a-f]{2})*", re.IGNORECASE | re.ASCII)
-_STORED = re.compile(r"(?:[0-9a-f]{2})+", re.IGNORECASE | re.ASCII)
+# Possessive: a group that might be given back is noted each time it matches, 57 bytes for every byte of a value.
+_HEX = re.compile(r"\\x(?:[0-9a-f]{2})*+", re.IGNORECASE | re.ASCII)
+_STORED = re.compile(r"(?:[0-9a-f]{2})++", re.IGNORECASE | re.ASCII)
 _UUID = re.compile(r"\\x([0-9a-f]{32})|\{?([0-9a-f]{8}(?:-?[0-9a-f]{4}){3}-?[0-9a-f]{12})\}?", re.IGNORECASE | re.ASCII)
 _ADDRESS = re.compile(r"[0-9a-f:.]{2,45}(/\d{1,3})?", re.IGNORECASE | re.ASCII)
 

@@ -28,7 +28,8 @@ chunk is made for (`verifier.policy.ScanPolicy.keys_bytes`), since keys are as l
 _SAMPLED = 256
 _NUMBER = 8
 _PIECE_BYTES = 1 << 20
-_PIECE_FIRST, _PIECE_MOST = 8, 64
+_PIECE_MOST = 64
+_MEASURED_EACH = 8
 _PIECES_KNOWN = 1_000
 _PATIENCE = 8
 _PATIENCE_MAX = 512
@@ -140,19 +141,19 @@ class Batch:
 @dataclass(slots=True)
 class Pieces:
     """How many rows of a statement a driver hands over at a time, learned from how wide they were when it ran last:
-    `_PIECE_BYTES` together, and few of a statement that never ran. For one connection."""
+    `_PIECE_BYTES` together, and one by one of a statement that never ran. For one connection."""
 
     _known: dict[int, int] = field(default_factory=dict)
 
     def rows(self, statement: int) -> int:
         """Of the statement with this hash."""
-        return self._known.get(statement, _PIECE_FIRST)
+        return self._known.get(statement, 1)
 
     def measured(self, statement: int, records: Iterable[Sequence[object]]) -> Iterator[Any]:
         """The records of the statement, of which some are measured."""
         widest = 1
         for place, record in enumerate(records):
-            if not place % _PIECE_FIRST:
+            if not place % _MEASURED_EACH:
                 widest = max(widest, held_bytes(record))
             yield record
         if len(self._known) >= _PIECES_KNOWN:

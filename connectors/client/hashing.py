@@ -89,7 +89,7 @@ _CANONICAL: Mapping[Family, str] = {
     Family.BOOLEAN: r"[01]",
     Family.DATE: r"[1-9]\d{3}-(?:0[1-9]|1[0-2])-(?:0[1-9]|1\d|2[0-8])",
     Family.TIMESTAMP: r"[1-9]\d{3}-(?:0[1-9]|1[0-2])-(?:0[1-9]|1\d|2[0-8]) [01]\d:[0-5]\d:[0-5]\d(?:\.\d{0,5}[1-9])?",
-    Family.BYTES: r"\\x(?:[0-9a-f]{2})*",
+    Family.BYTES: r"\\x(?:[0-9a-f]{2})*+",
     Family.UUID: r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}",
 }
 """Texts whose field is known from their shape, of the forms that have one."""

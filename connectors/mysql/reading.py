@@ -20,7 +20,7 @@ from verifier.packed import PackedDigests
 from verifier.table import Key, Table, Value
 from verifier.weight import KEYS_BYTES, bounded, key_bytes
 
-_FEW = 8
+_FEW = 4
 """Keys whose rows come in one piece."""
 
 

@@ -178,7 +178,7 @@ _HELD = {
     "double precision": re.compile(r"-?\d+(?:\.\d+)?(?:e[+-]?\d+)?|NaN|-?Infinity", re.ASCII),
     "boolean": re.compile("[01]"),
     "bit": re.compile("[01]"),
-    "bytea": re.compile(r"\\x(?:[0-9a-f]{2})*", re.ASCII),
+    "bytea": re.compile(r"\\x(?:[0-9a-f]{2})*+", re.ASCII),
     "date": re.compile(rf"{_DAY}(?: BC)?|-?infinity", re.ASCII),
     "time without time zone": re.compile(rf"{_CLOCK}|24:00:00", re.ASCII),
     "timestamp without time zone": _STAMP,

@@ -26,7 +26,7 @@ from verifier.table import Key, Table
 from verifier.weight import bounded, text_bytes
 
 T = TypeVar("T")
-_FEW = 8
+_FEW = 4
 """Keys whose rows are asked for by a prepared statement and come in one piece."""
 
 

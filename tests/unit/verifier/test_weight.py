@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,13 +11,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from verifier.canonical import canonical
 from verifier.chunk import ChunkSize
 from verifier.errors import Oversized
 from verifier.outcome import Again, Equal, Outcome
 from verifier.packed import PackedDigests
 from verifier.policy import ScanPolicy, SettlePolicy
 from verifier.settle import Room
-from verifier.table import Key
+from verifier.table import Family, Key
 from verifier.weight import Batch, Pieces, bounded, key_bytes, mean_key_bytes, text_bytes
 
 WIDTHS = st.lists(st.integers(0, 50), max_size=60)
@@ -193,9 +195,9 @@ def test_a_row_that_is_too_large_alone_is_given_up_in_words() -> None:
 
 def test_a_driver_hands_over_few_rows_at_a_time_of_a_statement_whose_rows_are_wide() -> None:
     pieces = Pieces()
-    assert pieces.rows(1) == 8
+    assert pieces.rows(1) == 1
     assert list(pieces.measured(1, [("abc", None, 7)] * 20)) == [("abc", None, 7)] * 20
-    assert (pieces.rows(1), pieces.rows(2)) == (64, 8)
+    assert (pieces.rows(1), pieces.rows(2)) == (64, 1)
     list(pieces.measured(1, [("w" * 200_000,)] * 3))
     assert pieces.rows(1) == 5
     list(pieces.measured(1, [(b"w" * 4_000_000,)]))
@@ -205,3 +207,17 @@ def test_a_driver_hands_over_few_rows_at_a_time_of_a_statement_whose_rows_are_wi
     for statement in range(3_000):
         list(pieces.measured(statement, []))
     assert len(pieces._known) <= 1_000
+
+
+@pytest.mark.parametrize(
+    ("family", "value"), [(Family.BYTES, "\\x" + "AB" * 200_000), (Family.GEOMETRY, "AB" * 200_000)]
+)
+def test_a_long_value_is_brought_into_its_canonical_form_in_memory_of_its_own_size(family: Family, value: str) -> None:
+    """A pattern that could give back what it matched would note every byte of it."""
+    tracemalloc.start()
+    try:
+        assert canonical(family, value) == value.lower()
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 3 * len(value)
