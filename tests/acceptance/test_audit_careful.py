@@ -8,7 +8,6 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -36,11 +35,6 @@ def shop(trio_database: TrioDatabase) -> TrioDatabase:
     trio_database.caught_up()
     trio_database.subscriber.sql(f"update {NAMES[-1]} set v = 'wrong' where id = 7")
     return trio_database
-
-
-@pytest.fixture
-def trueup(tmp_path: Path, shop: TrioDatabase) -> Program:
-    return Program.knowing(tmp_path, shop.trio.leader, shop.trio.standby, shop.trio.subscriber)
 
 
 def words(shop: TrioDatabase, *more: str) -> list[str]:

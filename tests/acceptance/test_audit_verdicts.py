@@ -29,16 +29,7 @@ insert into items select i, l, 'sku' || i from generate_series(1, 500) i, genera
 
 @pytest.fixture
 def shop(trio_database: TrioDatabase) -> TrioDatabase:
-    trio_database.subscribe(SCHEMA)
-    trio_database.leader.sql(FILL)
-    trio_database.caught_up()
-    return trio_database
-
-
-@pytest.fixture
-def trueup(tmp_path: Path, trio_database: TrioDatabase) -> Program:
-    trio = trio_database.trio
-    return Program.knowing(tmp_path, trio.leader, trio.standby, trio.subscriber)
+    return trio_database.filled(SCHEMA, FILL)
 
 
 def servers(shop: TrioDatabase, *followers: str) -> list[str]:

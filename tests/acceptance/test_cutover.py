@@ -5,15 +5,12 @@ One pair of servers, one schema; each trap is planted, seen, and taken away agai
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
 from fixtures.audit_program import Ended, Program, url
+from fixtures.background import again, beside
 from fixtures.databases import TrioDatabase
 
 pytestmark = pytest.mark.postgres
@@ -40,17 +37,9 @@ select setval('customers_id_seq', 50); select setval('orders_id_seq', 500);
 
 @pytest.fixture
 def shop(trio_database: TrioDatabase) -> TrioDatabase:
-    trio_database.subscribe(SCHEMA)
-    trio_database.leader.sql(FILL)
+    trio_database.filled(SCHEMA, FILL)
     trio_database.subscriber.sql(SEQUENCES)
-    trio_database.caught_up()
     return trio_database
-
-
-@pytest.fixture
-def trueup(tmp_path: Path, trio_database: TrioDatabase) -> Program:
-    trio = trio_database.trio
-    return Program.knowing(tmp_path, trio.leader, trio.standby, trio.subscriber)
 
 
 def cutover(trueup: Program, shop: TrioDatabase, *followers: str, settle: float = 10, how: str = "json") -> Ended:
@@ -131,7 +120,7 @@ def test_every_trap_is_a_line_of_its_own(shop: TrioDatabase, trueup: Program) ->
 
 
 def test_a_leader_that_moves_proves_nothing(shop: TrioDatabase, trueup: Program) -> None:
-    with writing(lambda: shop.leader.sql("update orders set note = note || '.' where id = 7")):
+    with beside(again(lambda: shop.leader.sql("update orders set note = note || '.' where id = 7"))):
         run = cutover(trueup, shop)
     assert run.code == 4, run.out
     assert run.report["cutover"]["verdict"] == "no-go"
@@ -149,7 +138,7 @@ def test_what_others_do_is_no_movement(shop: TrioDatabase, trueup: Program) -> N
         shop.leader.sql("begin; update orders set note = 'never' where id = 3; rollback")
 
     noise()
-    with writing(noise):
+    with beside(again(noise)):
         run = cutover(trueup, shop)
     assert run.code == 0, run.out
     still = check(run, "leader-still", "leader")
@@ -197,21 +186,3 @@ def test_for_people(shop: TrioDatabase, trueup: Program) -> None:
     page = cutover(trueup, shop, how="html").out
     assert "Cutover: no-go" in page
     assert "orders_id_seq" in page
-
-
-@contextmanager
-def writing(write: Callable[[], object]) -> Iterator[None]:
-    """Writes again and again in the background until the block ends."""
-    stop = threading.Event()
-
-    def go_on() -> None:
-        while not stop.wait(0.03):
-            write()
-
-    thread = threading.Thread(target=go_on)
-    thread.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        thread.join(10)

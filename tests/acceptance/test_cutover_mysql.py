@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 from fixtures.audit_program import Ended, Program
+from fixtures.background import again, beside
 from fixtures.mysql_servers import PairDatabase
 
 pytestmark = pytest.mark.mysql
@@ -34,25 +32,6 @@ def cutover(trueup: Program, shop: PairDatabase) -> Ended:
     servers = ["--leader", shop.leader_url, "--follower", f"replica={shop.replica_url}"]
     words = ["--table", f"{shop.name}.*", "--settle", "5", "--format", "json"]
     return trueup("audit", "--cutover", *servers, *words)
-
-
-@contextmanager
-def writing(shop: PairDatabase) -> Iterator[None]:
-    """Somebody goes on writing on the leader until the block ends."""
-    stop = threading.Event()
-
-    def go_on() -> None:
-        with shop.pair.leader.session(shop.name) as cursor:
-            while not stop.wait(0.03):
-                cursor.execute("update orders set amount = amount + 1 where id = 1")
-
-    thread = threading.Thread(target=go_on)
-    thread.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        thread.join(10)
 
 
 def checks(run: Ended, on: str = "replica") -> dict[str, dict[str, Any]]:
@@ -92,7 +71,8 @@ def test_go_and_each_trap(shop: PairDatabase, tmp_path: Path) -> None:
 
 
 def test_a_leader_that_moves_proves_nothing(shop: PairDatabase, tmp_path: Path) -> None:
-    with writing(shop):
+    raised = "update orders set amount = amount + 1 where id = 1"
+    with shop.pair.leader.session(shop.name) as cursor, beside(again(lambda: cursor.execute(raised))):
         run = cutover(Program(tmp_path, {}), shop)
     assert run.code == 4, (run.out, run.err)
     assert run.report["cutover"]["verdict"] == "no-go"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
@@ -23,16 +22,7 @@ insert into items select 'sku' || i, i from generate_series(1, 50) i;
 
 @pytest.fixture
 def shop(trio_database: TrioDatabase) -> TrioDatabase:
-    trio_database.subscribe(SCHEMA)
-    trio_database.leader.sql(FILL)
-    trio_database.caught_up()
-    return trio_database
-
-
-@pytest.fixture
-def trueup(tmp_path: Path, trio_database: TrioDatabase) -> Program:
-    trio = trio_database.trio
-    return Program.knowing(tmp_path, trio.leader, trio.standby, trio.subscriber)
+    return trio_database.filled(SCHEMA, FILL)
 
 
 def servers(shop: TrioDatabase) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from fixtures.audit_program import valid
+from fixtures.audit_program import keys_since
 from fixtures.running import Served
 
 pytestmark = pytest.mark.postgres
@@ -16,12 +16,6 @@ def _followed(served: Served) -> None:
     served.write(period="1h", edit=lambda text: text.replace("subscription:", own))
 
 
-def _audit(served: Served, *words: str, code: int) -> dict[str, Any]:
-    done = served.ask("audit", "--format", "json", "--quiet", *words)
-    assert done.code == code, done
-    return valid(done.json)
-
-
 def _drifted(report: dict[str, Any]) -> set[tuple[str, str, str, str]]:
     return {
         (entry["follower"], entry["table"], row["kind"], "/".join(map(str, row["key"].values())))
@@ -30,62 +24,57 @@ def _drifted(report: dict[str, Any]) -> set[tuple[str, str, str, str]]:
     }
 
 
-def _keys(report: dict[str, Any]) -> dict[tuple[str, str], int | None]:
-    """Keys looked at by follower and table; None where it was looked at as a whole."""
-    return {(entry["follower"], entry["table"]): entry["since"]["keys"] for entry in report["tables"]}
-
-
 def test_only_what_was_touched_on_either_side_is_looked_at(served: Served) -> None:
     _followed(served)
     with served.daemon() as daemon:
         daemon.until_ready()
         daemon.until(lambda: len(served.journal("select * from trueup_sources")) == 1, "the subscriber's own stream")
-        base = _audit(served, code=0)
-        nothing = _audit(served, "--since", base["run"], code=0)
-        assert set(_keys(nothing).values()) == {0}
+        base = served.audit(code=0)
+        nothing = served.audit("--since", base["run"], code=0)
+        assert set(keys_since(nothing).values()) == {0}
         assert nothing["since"]["tables"] == {"touched": 8, "whole": 0}
 
         served.subscriber.sql("update orders set status = 'rogue' where id in (3, 4, 5)")
         served.subscriber.sql("delete from items where order_id = 9")
         served.leader.sql("update orders set note = 'touched' where id in (5, 6)")
         served.world.caught_up()
-        found = _audit(served, "--since", base["run"], code=1)
+        found = served.audit("--since", base["run"], code=1)
         rogue = {("subscriber", "public.orders", "mismatched", str(key)) for key in (3, 4)}
         rogue.add(("subscriber", "public.items", "missing", "9/1"))
         assert _drifted(found) == rogue  # the subscription brought row 5 as a whole, so it is right again
         places = {(follower, table, tuple(key.split("/"))) for follower, table, _, key in rogue}
         daemon.until(lambda: set(served.drift()) == places, "the daemon's own verdict, without any scan")
         assert "rogue_write" in daemon.actions()
-        assert _keys(found)["subscriber", "public.orders"] == 4
-        assert _keys(found)["standby", "public.orders"] == 2
-        assert _keys(found)["subscriber", "public.items"] == 1
+        assert keys_since(found)["subscriber", "public.orders"] == 4
+        assert keys_since(found)["standby", "public.orders"] == 2
+        assert keys_since(found)["subscriber", "public.items"] == 1
         assert found["since"]["cannot_see"]
 
         # what that run found is looked at again by the next one, and what was altered as a whole
         served.leader.sql("alter table ledger add column more int default 7")
         served.subscriber.sql("alter table ledger add column more int default 8")
         served.subscriber.sql("update orders set status = 'new' where id = 3")
-        last = _audit(served, "--since", found["run"], code=1)
+        last = served.audit("--since", found["run"], code=1)
         rogue.remove(("subscriber", "public.orders", "mismatched", "3"))
         altered = {row for row in _drifted(last) if row[:3] == ("subscriber", "public.ledger", "mismatched")}
         assert len(altered) == 100
         assert _drifted(last) == rogue | altered
-        assert _keys(last)["subscriber", "public.ledger"] is None
-        assert _keys(last)["standby", "public.orders"] == 0
+        assert keys_since(last)["subscriber", "public.ledger"] is None
+        assert keys_since(last)["standby", "public.orders"] == 0
 
 
 def test_what_is_not_followed_is_looked_at_as_a_whole(served: Served) -> None:
     served.write(period="1h")
     with served.daemon() as daemon:
         daemon.until_ready()
-        base = _audit(served, code=0)
+        base = served.audit(code=0)
         served.subscriber.sql("update orders set status = 'rogue' where id = 3")
-        found = _audit(served, "--since", base["run"], code=1)
+        found = served.audit("--since", base["run"], code=1)
         assert _drifted(found) == {("subscriber", "public.orders", "mismatched", "3")}
-        assert _keys(found)["standby", "public.orders"] == 0
-        assert _keys(found)["subscriber", "public.orders"] is None
+        assert keys_since(found)["standby", "public.orders"] == 0
+        assert keys_since(found)["subscriber", "public.orders"] is None
     served.leader.sql("update orders set note = 'nobody follows' where id = 1")
     served.world.caught_up()
-    away = _audit(served, "--since", base["run"], code=1)
+    away = served.audit("--since", base["run"], code=1)
     assert _drifted(away) == _drifted(found)
-    assert set(_keys(away).values()) == {None}
+    assert set(keys_since(away).values()) == {None}
