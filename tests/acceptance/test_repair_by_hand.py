@@ -2,48 +2,36 @@
 
 from __future__ import annotations
 
-import io
 import json
 import subprocess
 import sys
 import time
 from collections import Counter
 from collections.abc import Callable
-from contextlib import redirect_stderr, redirect_stdout
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
+from fixtures import program
 from fixtures.databases import fresh_name
 from fixtures.mysql_servers import PairDatabase
 from fixtures.program import Done
 from fixtures.running import Served
+from fixtures.watched import pair_settings
 from stack.mysql_servers import MysqlPair
 
 from connectors.journal.opening import open_journal
 from trueup.bootstrap import lease
-from trueup.cli.main import outcome
 
 ROWS = "select o::text from orders o order by id"
 PLANTED = {"11": "update", "22": "insert", "5000": "delete"}
-SETTINGS = """\
-journal: journal.db
-groups:
-  - name: shop
-    leader: {{url: "{leader}"}}
-    followers: [{{name: replica, url: "{replica}"}}]
-    tables: {{include: ["{name}.*"]}}
-"""
 OWNER = "from trueup.bootstrap.lease import owner; print(owner('gone'), end='')"
 
 
 def here(served: Served | Path, *words: str) -> Done:
-    """As `Served.ask`, in this process: a start of the program costs a second. The first flow is the program's."""
-    file = served if isinstance(served, Path) else served.file
-    with redirect_stdout(io.StringIO()) as out, redirect_stderr(io.StringIO()) as err:
-        code = outcome([*words, "--config", str(file)])
-    return Done(code, out.getvalue(), err.getvalue())
+    """As `Served.ask`, in this process."""
+    return program.here(*words, "--config", served if isinstance(served, Path) else served.file)
 
 
 def states(served: Served) -> dict[str, str]:
@@ -141,7 +129,7 @@ def undone(served: Served, update: str, insert: str) -> None:
 
 
 def told(served: Served) -> None:
-    """Every step of the three repairs, in the audit chain and in the events that wait to be sent."""
+    """Every step of the three repairs, in the audit chain and in the events, which were sent: no daemon runs."""
     lines = served.journal("select subject, action, actor, detail from trueup_audit order by sequence")
     steps: dict[str, list[str]] = {}
     for subject, action, actor, _ in lines:
@@ -150,8 +138,8 @@ def told(served: Served) -> None:
     assert list(steps.values()) == [["planned", "approved", "applying", "applied", "verified"]] * 3
     reasons = [json.loads(detail)["note"] for _, action, _, detail in lines if action == "approved"]
     assert reasons == ["seen by me"] * 3
-    bodies = [json.loads(body) for (body,) in served.journal("select body from trueup_outbox")]
-    kinds = Counter(body["type"].removeprefix("io.trueup.") for body in bodies)
+    assert served.journal("select count(*) from trueup_outbox where sent_at is null") == [(0,)]
+    kinds = Counter(event["type"].removeprefix("io.trueup.") for event in served.events())
     assert {kind: count for kind, count in kinds.items() if kind.startswith("repair")} == {
         f"repair.{step}.v1": 3 for step in ("proposed", "approved", "applied", "verified")
     }
@@ -218,7 +206,7 @@ def test_a_replica_of_another_engine_is_planned_and_decided_and_never_written(
         mariadb_pair.caught_up()
         shop.plant("update orders set v = 'wrong' where id = 2")
         file = tmp_path / "trueup.yaml"
-        file.write_text(SETTINGS.format(leader=shop.leader_url, replica=shop.replica_url, name=shop.name))
+        file.write_text(pair_settings(shop))
 
         def ask(*words: str) -> Done:
             return here(file, *words, "--format", "json")

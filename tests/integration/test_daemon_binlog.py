@@ -6,22 +6,10 @@ from pathlib import Path
 
 import pytest
 from fixtures.mysql_servers import PairDatabase
-from fixtures.program import DaemonProcess, trueup
+from fixtures.program import DaemonProcess, here
+from fixtures.watched import pair_settings
 
 pytestmark = pytest.mark.mysql
-
-_SETTINGS = """\
-journal: journal.db
-http: {{listen: 127.0.0.1:0}}
-groups:
-  - name: shop
-    leader: {{url: "{leader}"}}
-    followers:
-      - {{name: replica, url: "{replica}"}}
-    tables: {{include: ["{database}.*"]}}
-    stream: {{kind: binlog}}
-    scan: {{period: 3s}}
-"""
 
 
 def test_touched_rows_are_judged_by_visibility_and_planted_ones_are_named(
@@ -39,7 +27,7 @@ def test_touched_rows_are_judged_by_visibility_and_planted_ones_are_named(
     )
     database.pair.caught_up()
     file = tmp_path / "trueup.yaml"
-    file.write_text(_SETTINGS.format(leader=database.leader_url, replica=database.replica_url, database=database.name))
+    file.write_text(pair_settings(database, "stream: {kind: binlog}", "scan: {period: 3s}", "lag: {warn: 2s}"))
     with DaemonProcess(file) as daemon:
         daemon.until_ready()
         database.sql(
@@ -76,6 +64,6 @@ def test_touched_rows_are_judged_by_visibility_and_planted_ones_are_named(
 
 
 def ok_drift(file: Path) -> list[dict[str, object]]:
-    done = trueup("drift", "--format", "json", "--config", file)
+    done = here("drift", "--format", "json", "--config", file)
     assert done.code == 1, done
     return list(done.json["drift"])

@@ -9,23 +9,11 @@ from typing import Any
 import pytest
 from fixtures.audit_program import valid
 from fixtures.mysql_servers import PairDatabase
-from fixtures.program import DaemonProcess, trueup
+from fixtures.program import DaemonProcess, here, trueup
+from fixtures.watched import pair_settings
 from stack.mysql_servers import MysqlServer
 
 pytestmark = pytest.mark.mysql
-
-_SETTINGS = """\
-journal: journal.db
-http: {{listen: 127.0.0.1:0}}
-groups:
-  - name: shop
-    leader: {{url: "{leader}"}}
-    followers:
-      - {{name: replica, url: "{replica}"{own}}}
-    tables: {{include: ["{database}.orders", "{database}.items"]}}
-    stream: {{kind: binlog}}
-    scan: {{period: 1h}}
-"""
 
 
 class Shop:
@@ -42,9 +30,9 @@ class Shop:
             "insert into items values (1, 'x', 1), (2, 'x', 2), (3, 'y', 3)",
         )
         database.pair.caught_up()
-        stream = ", stream: {kind: binlog}" if own else ""
-        urls = {"leader": database.leader_url, "replica": database.replica_url, "database": database.name}
-        self.file.write_text(_SETTINGS.format(**urls, own=stream))
+        stream = "stream: {kind: binlog}"
+        told = [stream, "scan: {period: 1h}"]
+        self.file.write_text(pair_settings(database, *told, tables=["orders", "items"], beside=stream if own else ""))
 
     def alone(self, *statements: str) -> None:
         """Written on the replica, and logged there: in a domain of its own where there are domains, because the next
@@ -57,12 +45,12 @@ class Shop:
                 cursor.execute(statement)
 
     def audit(self, *words: str, code: int) -> dict[str, Any]:
-        done = trueup("audit", "--config", self.file, "--format", "json", "--quiet", *words)
+        done = here("audit", "--config", self.file, "--format", "json", "--quiet", *words)
         assert done.code == code, done
         return valid(done.json)
 
     def drift(self) -> set[tuple[str, str, str]]:
-        done = trueup("drift", "--format", "json", "--config", self.file)
+        done = here("drift", "--format", "json", "--config", self.file)
         return {_place(one["table"], one["kind"], one["key"]) for one in done.json["drift"]}
 
 

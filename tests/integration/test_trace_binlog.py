@@ -10,6 +10,7 @@ import jsonschema
 import pytest
 from fixtures.mysql_servers import PairDatabase
 from fixtures.program import trueup
+from fixtures.watched import pair_settings
 
 from connectors.binlog.history import BinlogHistory, Limits
 from connectors.mysql.replica import MysqlReplica, Options
@@ -18,16 +19,6 @@ from verifier.look import Role
 from verifier.table import TableName
 
 pytestmark = pytest.mark.mysql
-
-_SETTINGS = """\
-journal: journal.db
-groups:
-  - name: shop
-    leader: {{url: "{leader}"}}
-    followers: [{{name: replica, url: "{replica}"}}]
-    tables: {{include: ["{database}.*"]}}
-    stream: {{kind: binlog}}
-"""
 
 
 def test_a_rows_changes_are_read_back_and_the_one_that_was_lost_is_named(
@@ -93,7 +84,7 @@ def _read_back(leader: MysqlReplica, database: PairDatabase) -> None:
 
 def _traced(database: PairDatabase, folder: Path) -> None:
     file = folder / "trueup.yaml"
-    file.write_text(_SETTINGS.format(leader=database.leader_url, replica=database.replica_url, database=database.name))
+    file.write_text(pair_settings(database, "stream: {kind: binlog}"))
     words = ["trace", f"{database.name}.orders", "1", "--format", "json", "--config", str(file)]
     done = trueup(*words)
     assert done.code == 1, done

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fixtures.background import beside
 from fixtures.mysql_servers import PairDatabase
 
 from trueup.audit.progress import Silent
@@ -27,21 +28,16 @@ PLANTED = {7: "mismatched", 8: "missing", 900: "extra"}
 @contextmanager
 def writing(shop: PairDatabase) -> Iterator[list[int]]:
     """Changes of other rows all the time: the leader never stands still."""
-    stop, commits = threading.Event(), [0]
+    commits = [0]
 
-    def work() -> None:
+    def work(stop: threading.Event) -> None:
         with shop.pair.leader.session(shop.name) as cursor:
             while not stop.wait(0.01):
                 cursor.execute("update items set v = v + 1 where id between 20 and 25")
                 commits[0] += 1
 
-    writer = threading.Thread(target=work)
-    writer.start()
-    try:
+    with beside(work):
         yield commits
-    finally:
-        stop.set()
-        writer.join()
 
 
 @pytest.fixture
