@@ -18,6 +18,7 @@ from simulated.history import History
 from trueup.services.dirty import DirtyScan
 from trueup.services.follow import FollowService
 from trueup.services.group import GroupWorld, Service, Sighted, TableBook
+from trueup.services.joint import JointLooks
 from trueup.services.repair import RepairService
 from trueup.services.rounds import Rounds
 from trueup.services.scan import Pace, ScanService
@@ -78,12 +79,15 @@ class Daemon:
         scan_journal: Any = Faulty(self.journal.scans, faults)
         patience = SettlePolicy(wait_first_seconds=0.01, wait_max_seconds=0.2, give_up_seconds=20.0)
         every = self.random.choice((0.0, 0.0, 0.05, 0.3))
+        # As ticks take turns nobody meets: who comes second in a round is held against a look older than its own.
+        joint = JointLooks(leader, len(followers), meet_seconds=0.0) if every else None
         services: list[Service] = [
             VerifyService(
-                world, name, stream_journal, patience, hot_after=1, settled=self._settled, rounds=Rounds(every, 0.5)
+                world, name, stream_journal, patience,
+                hot_after=1, settled=self._settled, rounds=Rounds(every, 0.5), joint=joint,
             )
             for name in followers
-        ]
+        ]  # fmt: skip
         if self.streams:
             stream: Any = Faulty(_Watched(self._stream(), self.journal), faults)
             scanned: Any = Faulty(self.journal.scans, faults) if self.scans else None
