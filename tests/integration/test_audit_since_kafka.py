@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from fixtures.audit_program import valid
+from fixtures.audit_program import keys_since
 from fixtures.running import Served
+from fixtures.watched import kafka_stream
 from stack.native import KafkaStack
 
 from connectors.debezium.connect import Connect
@@ -18,17 +19,6 @@ _ALL = {
     "skipped.operations": "none",
     "heartbeat.action.query": "insert into beat values (1, now()) on conflict (id) do update set at = now()",
 }
-
-
-def _audit(served: Served, *words: str, code: int) -> dict[str, Any]:
-    done = served.ask("audit", "--format", "json", "--quiet", *words)
-    assert done.code == code, done
-    return valid(done.json)
-
-
-def _keys(report: dict[str, Any]) -> dict[tuple[str, str], int | None]:
-    """Keys looked at by follower and table; None where it was looked at as a whole."""
-    return {(entry["follower"], entry["table"]): entry["since"]["keys"] for entry in report["tables"]}
 
 
 def _drifted(report: dict[str, Any]) -> set[tuple[str, str, int]]:
@@ -46,39 +36,35 @@ def test_only_what_was_touched_is_looked_at_while_the_connector_reads_without_a_
         server.sql(_BEAT)
     leader = served.world.trio.leader
     name = kafka_stack.capture(leader, served.world.name, ["public.orders", "public.beat"], more=_ALL)
-    kafka = (
-        f"bootstrap_servers: '{kafka_stack.bootstrap}', connect_url: '{kafka_stack.connect_url}', "
-        f"topic_prefix: {name}, connector: {name}, slot: dbz_{name}, publication: dbz_{name}"
-    )
     own = f"stream: {{pgoutput: {{slot: own_{served.slot}, publication: own, create: true}}}}, subscription:"
 
     def edit(text: str) -> str:
         lines = text.replace("subscription:", own).splitlines()
         stream = next(n for n, line in enumerate(lines) if line.startswith("    stream:"))
-        lines[stream] = f"    stream: {{kind: kafka, kafka: {{{kafka}}}}}\n    tables: {{include: [public.orders]}}"
+        lines[stream] = f"    {kafka_stream(kafka_stack, name)}\n    tables: {{include: [public.orders]}}"
         return "\n".join(lines) + "\n"
 
     served.write(period="1h", edit=edit)
     with served.daemon() as daemon:
         daemon.until_ready(90)
-        base = _audit(served, code=0)
-        nothing = _audit(served, "--since", base["run"], code=0)
-        assert _keys(nothing) == {("standby", "public.orders"): 0, ("subscriber", "public.orders"): 0}
+        base = served.audit(code=0)
+        nothing = served.audit("--since", base["run"], code=0)
+        assert keys_since(nothing) == {("standby", "public.orders"): 0, ("subscriber", "public.orders"): 0}
 
         served.subscriber.sql("update orders set status = 'rogue' where id in (3, 4)")
         served.leader.sql("update orders set note = 'touched' where id in (4, 5, 6)")
         served.world.caught_up()
-        found = _audit(served, "--since", base["run"], code=1)
+        found = served.audit("--since", base["run"], code=1)
         assert _drifted(found) == {("subscriber", "mismatched", 3)}  # the subscription brought row 4 as a whole
-        assert _keys(found) == {("standby", "public.orders"): 3, ("subscriber", "public.orders"): 4}
+        assert keys_since(found) == {("standby", "public.orders"): 3, ("subscriber", "public.orders"): 4}
 
         # a connector that connects anew may have been told to leave something out meanwhile: nobody can know
         before = _reader(served, name)
         Connect(kafka_stack.connect_url).restart(name)
         daemon.until(lambda: _reader(served, name) not in (before, [], [(None,)]), "another connection")
-        anew = _audit(served, "--since", found["run"], code=1)
+        anew = served.audit("--since", found["run"], code=1)
         assert _drifted(anew) == {("subscriber", "mismatched", 3)}
-        assert _keys(anew) == {("standby", "public.orders"): None, ("subscriber", "public.orders"): None}
+        assert keys_since(anew) == {("standby", "public.orders"): None, ("subscriber", "public.orders"): None}
         assert all("the connector has connected anew" in entry["since"]["why"] for entry in anew["tables"])
 
 

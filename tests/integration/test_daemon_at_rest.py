@@ -14,6 +14,7 @@ from fixtures.databases import TrioDatabase
 from fixtures.mysql_servers import PairDatabase, fresh_database
 from fixtures.program import DaemonProcess, ok
 from fixtures.running import Served
+from fixtures.watched import kafka_stream, pair_settings
 from stack.mysql_servers import MysqlPair, MysqlServer
 from stack.native import KafkaStack
 
@@ -35,17 +36,6 @@ _BINLOG_BEAT = {
 }
 _BINLOGS = ("show binary logs", "select binlog_gtid_pos(", "select @@global.expire")
 """What the leader keeps is looked at once a minute."""
-_BINLOG = """\
-journal: journal.db
-http: {{listen: 127.0.0.1:0}}
-groups:
-  - name: shop
-    leader: {{url: "{leader}"}}
-    followers: [{{name: replica, url: "{replica}"}}]
-    tables: {{include: ["{database}.*"]}}
-    stream: {{kind: binlog}}
-    scan: {{period: 24h}}
-"""
 _KAFKA = """\
 journal: journal.db
 http: {{listen: 127.0.0.1:0}}
@@ -54,10 +44,7 @@ groups:
     leader: {{url: "{leader}"}}
     followers: [{{name: standby, url: "{standby}"}}]
     tables: {{include: [public.orders]}}
-    stream:
-      kind: kafka
-      kafka: {{bootstrap_servers: "{bootstrap}", topic_prefix: {name}, connect_url: "{connect}", connector: {name},
-               slot: dbz_{name}, publication: dbz_{name}}}
+    {stream}
     scan: {{period: 24h}}
 """
 
@@ -112,7 +99,7 @@ def test_nothing_but_the_heartbeat_beside_a_binlog(mariadb_pair: MysqlPair, tmp_
     servers = {"leader": mariadb_pair.leader, "replica": mariadb_pair.replica}
     urls = {name: server.url(database.name, user=user, password="x") for name, server in servers.items()}
     file = tmp_path / "trueup.yaml"
-    file.write_text(_BINLOG.format(**urls, database=database.name))
+    file.write_text(pair_settings(database, "stream: {kind: binlog}", "scan: {period: 24h}", **urls))
     try:
         with DaemonProcess(file) as daemon:
             daemon.until_ready()
@@ -164,15 +151,8 @@ def test_nothing_but_positions_where_only_the_connector_writes(
     world.leader.sql("create table orders (id int primary key, v int)")
     world.leader.sql("insert into orders select g, g from generate_series(1, 100) g")
     kafka_stack.adopt(name, world.trio.leader, world.name)
-    file.write_text(
-        _KAFKA.format(
-            leader=world.leader.url,
-            standby=world.standby.url,
-            name=name,
-            bootstrap=kafka_stack.bootstrap,
-            connect=kafka_stack.connect_url,
-        )
-    )
+    urls = {"leader": world.leader.url, "standby": world.standby.url}
+    file.write_text(_KAFKA.format(**urls, stream=kafka_stream(kafka_stack, name)))
     ok("connector", "register", "--create-heartbeat", "--wait", "60", "--config", file)
     world.caught_up()
     clusters = {"leader": world.trio.leader, "standby": world.trio.standby}

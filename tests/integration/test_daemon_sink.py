@@ -10,8 +10,10 @@ from random import Random
 
 import psycopg
 import pytest
+from fixtures.background import beside
 from fixtures.databases import Database
-from fixtures.program import DaemonProcess, trueup
+from fixtures.program import DaemonProcess, here, trueup
+from fixtures.watched import kafka_stream
 from stack.debezium import with_schemas
 from stack.mysql_servers import MysqlPair
 from stack.native import KafkaStack
@@ -27,10 +29,7 @@ groups:
     followers:
       - {{name: copy, url: "{follower}", fed_by: {{kafka_connect_sink: {sink}}}}}
     tables: {{include: ["public.orders"]}}
-    stream:
-      kind: kafka
-      kafka: {{bootstrap_servers: "{bootstrap}", topic_prefix: {name}, connect_url: "{connect}", connector: {name},
-               slot: dbz_{name}, publication: dbz_{name}}}
+    {stream}
     scan: {{period: 2s}}
     lag: {{warn: 2500ms, stalled: 4s}}
     repair: {{mode: approve}}
@@ -51,9 +50,8 @@ _CAUSES = {250: "rogue", 251: "rogue", 9001: "rogue", _ALTERED: "altered", _LOST
 @contextmanager
 def written(database: Database) -> Iterator[None]:
     """Somebody changes rows all the while: the hot ones twice in each transaction, and others now and then."""
-    ending = threading.Event()
 
-    def write() -> None:
+    def write(ending: threading.Event) -> None:
         random = Random(7)
         with psycopg.connect(database.dsn) as session:
             while not ending.wait(0.01):
@@ -68,13 +66,8 @@ def written(database: Database) -> Iterator[None]:
                     session.execute("insert into orders values (4, 'back', 1)")
                 (session.rollback if random.random() < 0.1 else session.commit)()
 
-    thread = threading.Thread(target=write)
-    thread.start()
-    try:
+    with beside(write):
         yield
-    finally:
-        ending.set()
-        thread.join()
 
 
 def test_planted_rows_are_proven_by_visibility_and_no_other_is_ever_named(
@@ -95,9 +88,7 @@ def test_planted_rows_are_proven_by_visibility_and_no_other_is_ever_named(
             leader=database.url,
             follower=follower.url(database.name),
             sink=sink,
-            bootstrap=kafka_stack.bootstrap,
-            connect=kafka_stack.connect_url,
-            name=name,
+            stream=kafka_stream(kafka_stack, name),
         )
     )
 
@@ -155,11 +146,11 @@ def _lags(daemon: DaemonProcess, stack: KafkaStack, file: Path, sink: str) -> No
 
 
 def told(file: Path) -> set[tuple[object, ...]]:
-    done = trueup("drift", "--format", "json", "--config", file)
+    done = here("drift", "--format", "json", "--config", file)
     assert done.code == 1, done
     return {(one["kind"], *map(int, one["key"].values()), one["evidence"], one["method"]) for one in done.json["drift"]}
 
 
 def causes(file: Path) -> dict[int, str | None]:
-    found = trueup("drift", "--format", "json", "--config", file).json["drift"]
+    found = here("drift", "--format", "json", "--config", file).json["drift"]
     return {int(next(iter(one["key"].values()))): one["cause"] for one in found}

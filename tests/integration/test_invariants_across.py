@@ -9,6 +9,7 @@ from contextlib import closing, contextmanager
 
 import psycopg
 import pytest
+from fixtures.background import beside
 from fixtures.databases import TrioDatabase
 from fixtures.mysql_servers import PairDatabase
 
@@ -121,28 +122,18 @@ def test_under_writes_nothing_is_violated_and_what_is_broken_on_the_leader_is_fo
 @contextmanager
 def writing(world: TrioDatabase) -> Iterator[None]:
     """Bookings on all accounts but 0, ledger and balance a moment apart; an error of the writer fails the test."""
-    stop, failed = threading.Event(), []
 
-    def write() -> None:
-        try:
-            chance, number = random.Random(7), 10_000
-            with psycopg.connect(world.leader.dsn, autocommit=True) as connection:
-                while not stop.is_set():
-                    number, account = number + 1, chance.randrange(1, ACCOUNTS)
-                    connection.execute("insert into ledger values (%s, %s, 1)", (number, account))
-                    stop.wait(0.005)
-                    connection.execute("update balances set balance = balance + 1 where account = %s", (account,))
-        except Exception as error:
-            failed.append(error)
+    def write(stop: threading.Event) -> None:
+        chance, number = random.Random(7), 10_000
+        with psycopg.connect(world.leader.dsn, autocommit=True) as connection:
+            while not stop.is_set():
+                number, account = number + 1, chance.randrange(1, ACCOUNTS)
+                connection.execute("insert into ledger values (%s, %s, 1)", (number, account))
+                stop.wait(0.005)
+                connection.execute("update balances set balance = balance + 1 where account = %s", (account,))
 
-    writer = threading.Thread(target=write)
-    writer.start()
-    try:
+    with beside(write):
         yield
-    finally:
-        stop.set()
-        writer.join(30)
-    assert failed == []
 
 
 def test_on_mariadb_and_mysql_as_well(pair_database: PairDatabase) -> None:

@@ -15,6 +15,7 @@ import pytest
 from confluent_kafka import Consumer, Producer
 from fixtures.program import DaemonProcess, ok
 from fixtures.running import Served, beside
+from fixtures.watched import kafka_stream
 from jsonschema import Draft202012Validator
 from stack.native import KafkaStack
 
@@ -42,16 +43,12 @@ class Loop:
         self.name = stack.prefix()
         self.prefix = f"ev.{self.name}"
         stack.adopt(self.name, served.world.trio.leader, served.world.name)
-        kafka = (
-            f"bootstrap_servers: '{stack.bootstrap}', topic_prefix: {self.name}, connect_url: '{stack.connect_url}', "
-            f"connector: {self.name}, slot: dbz_{self.name}, publication: dbz_{self.name}, client: {client}"
-        )
 
         def edit(text: str) -> str:
             lines = text.splitlines()
             stream = next(n for n, line in enumerate(lines) if "stream:" in line)
             events = next(n for n, line in enumerate(lines) if "events:" in line)
-            lines[stream] = f"    stream: {{kind: kafka, kafka: {{{kafka}}}}}"
+            lines[stream] = f"    {kafka_stream(stack, self.name, f'client: {client}')}"
             lines[events] = f"    events: {{kind: kafka, topic_prefix: {self.prefix}, relay_every: 200ms}}"
             return "\n".join(lines) + "\n"
 
