@@ -32,13 +32,15 @@ from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from typing import cast
 
+from connectors.debezium.apart import Apart
 from connectors.debezium.beginnings import Beginnings
-from connectors.debezium.columns import Stretch, Stretches
+from connectors.debezium.columns import Stretch
 from connectors.debezium.delivery import deliver
 from connectors.debezium.event import Begin, End, Ended, RowEvent, Statement
 from connectors.debezium.noted import NOBODY, Noted
 from connectors.debezium.pending import Partition, Pending
 from connectors.debezium.recent import Recent
+from connectors.debezium.run import Run
 from connectors.debezium.source import POSTGRES, Source, TransactionId
 from connectors.debezium.statements import Statements
 from connectors.debezium.unread import UnreadMessages
@@ -63,7 +65,7 @@ class TransactionAssembler:
         self._ends: deque[Ended] = deque()
         self._statements = Statements(source)
         self._beginnings = Beginnings(source.present)
-        self._apart: set[TableName] = set()
+        self._apart = Apart(source)
         self._heard = False  # of all statements before the head
         self._untold = False
         self.torn = delivered is not None and source.fence is not None  # ids are left out, perhaps for good
@@ -117,6 +119,17 @@ class TransactionAssembler:
                 self.noted.again()
         self.passed(partition, offsets[-1])
 
+    def run(self, partition: Partition, offsets: Sequence[int], run: Run) -> None:
+        """The same of a whole run."""
+        recent, fresh, whole = self._recent, self._rows.fresh, self._rows.begin(partition, offsets, run)
+        start = 0
+        for xid, count in run.counts:
+            stop = start + count
+            if not whole or xid in recent or not fresh(xid, start, stop):
+                self.rows(partition, offsets[start:stop], ((xid, run.stretch(start, stop)),))
+            start = stop
+        self.passed(partition, offsets[-1])
+
     def unread(
         self, partition: Partition, offset: int, table: TableName | None, reason: str, key: Key | None = None
     ) -> None:
@@ -139,7 +152,7 @@ class TransactionAssembler:
         if delivered is None or event.snapshot:  # the present will begin behind it
             return
         if event.lasting:
-            self._apart.update(one.table for one in event.blind if one.table is not None)
+            self._apart.add(one.table for one in event.blind)
         if event.commit is None:
             self._noticed.extend(one for one in event.blind if one not in self._noticed)
         elif not delivered.covers(event.commit):
@@ -168,7 +181,8 @@ class TransactionAssembler:
             self.noted.ended()
         else:
             if self.delivered is not None and self.delivered.covers(event.commit):
-                self._old(event)
+                self._noticed.extend(self._recent.denied(event))
+                self._remember(event)
             self.noted.again()
 
     def ends(self, partition: Partition, offsets: Sequence[int], events: Sequence[End]) -> None:
@@ -204,7 +218,7 @@ class TransactionAssembler:
         while room > 0:
             if self._statements:
                 taken += self._take_statements()
-            if self.delivered is not None and self._usual():
+            if self.delivered is not None:
                 room = self._take_whole(taken, room)
             if room <= 0 or not self._ends or self.behind_a_statement():
                 break
@@ -217,24 +231,20 @@ class TransactionAssembler:
             room -= max(len(taken[-1].changes), 1)
         return taken
 
-    def _usual(self) -> bool:
-        """Whether nobody wants to know more of what is delivered than what it is."""
-        return self._source.linear and self.noted is NOBODY and self._beginnings.quiet and not self._unread
-
     def _take_whole(self, taken: list[Transaction], room: int) -> int:
         """Deliver heads for as long as all that is known of one are rows of one stretch as their table's last ones
         were, as most are: what `_deliver` makes of these, at a fraction of its cost. Returns the room that is left."""
         ends, fields, take_whole, remember = self._ends, self._fields, self._rows.take_whole, self._recent.add
-        while ends and room > 0:
+        usual = self._source.linear and self.noted is NOBODY and self._beginnings.quiet and not self._unread
+        while usual and ends and room > 0:
             end = ends[0].end
             xid = end.xid
-            stretch = take_whole(end, fields) if isinstance(xid, int) else None
-            if stretch is None or not isinstance(xid, int):
+            changes = take_whole(end, fields) if isinstance(xid, int) else None
+            if changes is None or not isinstance(xid, int):
                 break
             self.delivered = ends.popleft().through
-            size = 0 if stretch.told is None else end.events
-            taken.append(Transaction(xid, end.commit, end.committed_at, Stretches((stretch,), size=size)))
-            room -= size or 1
+            taken.append(Transaction(xid, end.commit, end.committed_at, changes))
+            room -= len(changes) or 1
             remember(xid, end.commit)
         return room
 
@@ -275,11 +285,11 @@ class TransactionAssembler:
         return cut
 
     def _lacking(self, end: End) -> int:
-        pending = self._rows.pending.get(end.xid)
+        pending = self._rows.get(end.xid)
         return end.events - (pending.count() if pending is not None else 0)
 
     def _deliver(self, end: End, blind: tuple[Blindness, ...] = ()) -> Transaction:
-        pending = self._rows.pending.get(end.xid) or Pending()
+        pending = self._rows.get(end.xid) or Pending()
         head = self._ends.popleft()
         if head.behind:
             untold = (Blindness(Cause.DDL, None, "a statement of which the connector does not tell"),)
@@ -299,17 +309,11 @@ class TransactionAssembler:
         return transaction
 
     def _ended_apart(self, end: End) -> Iterator[Blindness]:
-        """Tables of rows whose transaction was logged before this one and has no END. Such rows show when a later
-        statement says so, and nobody tells of it: wherever one may stand their tables are blind."""
-        for xid in list(self._rows.pending) if self._source.fence is None else ():
-            own = self._source.end(xid)[1]
-            if xid != end.xid and not self._recent.below(own) and self._source.precedes(own, end.commit):
-                tables = {one.table for one in self._rows.pending[xid].stretches() if one.table is not None}
-                self._apart.update(tables)
-                self._drop(xid)
-                self.noted.again()
-        for table in sorted(self._apart):
-            yield Blindness(Cause.GAP, table, "rows of a transaction that ends apart from them (XA)")
+        """What is told with it of rows whose transactions end apart from them, which are let go of."""
+        for xid in self._apart.ended(end, self._rows.pending, self._recent):
+            self._drop(xid)
+            self.noted.again()
+        return self._apart.told()
 
     def _take_statements(self) -> list[Transaction]:
         """Those that stand before the head, or right behind what was delivered if there is none."""
@@ -326,11 +330,6 @@ class TransactionAssembler:
             self._noticed.extend(self._beginnings.delivered(None, commit))
             taken.append(Transaction(number, commit, found.committed_at, (), found.blind))
         return taken
-
-    def _old(self, end: End) -> None:
-        """An END that was delivered before. If what we remember of that stretch differs, the log itself has changed."""
-        self._noticed.extend(self._recent.denied(end))
-        self._remember(end)
 
     def _remember(self, end: End) -> None:
         self._drop(end.xid)

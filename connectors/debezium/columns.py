@@ -148,12 +148,12 @@ class Stretches(Changes):
             self._keys = self._each_once()
         return self._keys
 
+    def _told(self) -> Sequence[Stretch]:
+        return self._stretches
+
     def _each_once(self) -> Mapping[TableName, Sequence[Key]]:
-        if len(self._stretches) == 1 and (told := self._stretches[0].told) is not None:
-            alone = told.keys
-            return {told.table: tuple(alone if len(set(alone)) == len(alone) else dict.fromkeys(alone))}
         found: dict[TableName, dict[Key, None]] = {}
-        for told in [one.told for one in self._stretches if one.told is not None]:
+        for told in [one.told for one in self._told() if one.told is not None]:
             keys = dict.fromkeys(told.keys)
             known = found.setdefault(told.table, keys)
             if known is not keys:
@@ -184,7 +184,7 @@ class Stretches(Changes):
     def _all(self) -> tuple[Change, ...]:
         if self._made is None:
             found: dict[int, Change] = {}
-            for one in self._stretches:
+            for one in self._told():
                 if one.told is not None:
                     found.update(zip(one.orders, one.told.changes(), strict=True))
             self._made = tuple(map(found.__getitem__, sorted(found)))

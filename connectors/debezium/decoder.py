@@ -20,13 +20,13 @@ from connectors.debezium.event import (
     End,
     Event,
     RowEvent,
-    Run,
     Statement,
     Unreadable,
 )
 from connectors.debezium.modes import Modes
 from connectors.debezium.naming import topic_of
 from connectors.debezium.plain import Keys, PlainRows
+from connectors.debezium.run import Run
 from connectors.debezium.shape import Shape
 from connectors.debezium.source import POSTGRES, Source
 from connectors.debezium.types import Type

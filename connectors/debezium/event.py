@@ -44,16 +44,6 @@ class RowEvent(msgspec.Struct, frozen=True, gc=False):
         return Stretch(self.table, (self.order,), told, self.fields, self.blind, self.place)
 
 
-@dataclass(frozen=True, slots=True)
-class Run:
-    """Row events of one table that lie one behind the other in one partition, by transaction. `handled_at` is that of
-    the last one."""
-
-    table: TableName
-    parts: Sequence[tuple[TransactionId, Stretch]]
-    handled_at: float
-
-
 class Begin(msgspec.Struct, frozen=True, gc=False):
     xid: TransactionId
 

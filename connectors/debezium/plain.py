@@ -20,9 +20,9 @@ from typing import Any, Literal, cast
 import msgspec
 
 from connectors.debezium.boundaries import NOT_PLAIN
-from connectors.debezium.columns import Columns, Stretch
-from connectors.debezium.event import Run
+from connectors.debezium.columns import Columns
 from connectors.debezium.modes import Modes
+from connectors.debezium.run import Run
 from connectors.debezium.shape import Shape
 from connectors.debezium.source import Source, TransactionId
 from connectors.debezium.types import Type
@@ -125,6 +125,7 @@ class PlainRows:
         self._sequenced = msgspec.json.Decoder(_Sequenced).decode
         self._parsers: dict[str, Callable[[bytes], _Envelope]] = {}
         self._names: dict[str, TableName] = {}
+        self._known: dict[tuple[str, ...], tuple[str, ...]] = {}
         self._keys: dict[TableName, tuple[Shape, _Keys]] = {}
 
     def decode(self, topic: str, keys: Sequence[bytes | None], messages: Sequence[bytes]) -> Run | None:
@@ -143,34 +144,29 @@ class PlainRows:
             columns = self._columns(name, operations, keys, messages)
             if fields is None or (columns is None and self._shape_of(name) is not None):
                 return None
-            parts = self._parts(name, envelopes, messages, columns, fields)
+            transactions = [one.transaction for one in envelopes]
+            counts = self._source.runs([one.id for one in transactions])
+            orders = [one.total_order for one in transactions]
+            places = self._heads(counts, envelopes, messages)
             handled_at = self._sent(messages[-1]).ts_ms / 1000
         except NOT_PLAIN:
             return None
-        return Run(name, parts, handled_at)
+        return Run(name, counts, orders, columns, fields, handled_at, places)
 
-    def _parts(
-        self,
-        name: TableName,
-        envelopes: Sequence[_Envelope],
-        messages: Sequence[bytes],
-        columns: Columns | None,
-        fields: tuple[str, ...],
-    ) -> list[tuple[TransactionId, Stretch]]:
-        """By transaction, as they follow each other. ValueError if the connector began anew with one of them."""
-        transactions = [one.transaction for one in envelopes]
-        orders = [one.total_order for one in transactions]
-        parts = []
+    def _heads(
+        self, counts: Sequence[tuple[TransactionId, int]], envelopes: Sequence[_Envelope], messages: Sequence[bytes]
+    ) -> dict[int, Binlog]:
+        """Where each transaction's first row stands, if that is needed. ValueError if the connector began anew with one
+        of them: all its rows say the same."""
+        places: dict[int, Binlog] = {}
         start = 0
-        for xid, count in self._source.runs([one.id for one in transactions]):
-            if _ANEW in messages[start] and self._anew(messages[start]):  # all rows of a transaction say the same
+        for _, count in counts:
+            if _ANEW in messages[start] and self._anew(messages[start]):
                 raise ValueError("the connector knows of no commit before")
-            end = start + count
-            told = None if columns is None else columns.between(start, end)
-            place = self._place(envelopes[start].source) if self._placed else None
-            parts.append((xid, Stretch(name, orders[start:end], told, fields, None, place)))
-            start = end
-        return parts
+            if self._placed and (place := self._place(envelopes[start].source)) is not None:
+                places[start] = place
+            start += count
+        return places
 
     def _anew(self, message: bytes) -> bool:
         return bytes(self._sequenced(message).source.sequence).startswith(_ANEW)
@@ -202,7 +198,11 @@ class PlainRows:
         if not rows:
             return ()
         first = self._fields(messages[rows[0]])
-        return first if len(rows) == 1 or self._fields(messages[rows[-1]]) == first else None
+        if len(rows) > 1 and self._fields(messages[rows[-1]]) != first:
+            return None
+        if len(self._known) >= _TOPICS_KEPT:
+            self._known.clear()
+        return self._known.setdefault(first, first)  # the same object each time: it is compared with every transaction
 
     def _columns(
         self, name: TableName, operations: Sequence[str], keys: Sequence[bytes | None], messages: Sequence[bytes]

@@ -80,7 +80,7 @@ class Feeding:
             return False
         if self._carries is not None:
             self._carries(run.place[0], told.table)
-        assembler.rows(run.place, offsets, told.parts)
+        assembler.run(run.place, offsets, told)
         assembler.passed(run.place, run.offsets[-1])
         self.events += len(messages)
         self._handled(told.handled_at)

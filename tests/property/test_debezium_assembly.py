@@ -3,6 +3,8 @@ commit order, none missing."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import groupby
 from random import Random
 
 from fixtures.debezium_connector import TRANSACTIONS, Sent, Topics, send, transactions
@@ -10,13 +12,23 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from connectors.debezium.assembly import TransactionAssembler
-from connectors.debezium.event import End, RowEvent
+from connectors.debezium.columns import Columns
+from connectors.debezium.event import Begin, End, RowEvent
 from connectors.debezium.pending import Partition
+from connectors.debezium.run import Run
 from verifier.change import Change, Operation
 from verifier.position import Lsn
 from verifier.table import TableName
 
 State = tuple[dict[Partition, int], Lsn | None]
+
+
+def run_of(rows: Sequence[RowEvent]) -> Run:
+    """The same rows of one table, as they are decoded many at a time."""
+    (table,) = {row.table for row in rows if row.table is not None}
+    told = Columns(table, [row.change.key for row in rows if row.change], ["u"] * len(rows), None, lambda _: {})
+    counts = [(xid, len(list(group))) for xid, group in groupby(row.xid for row in rows)]
+    return Run(table, counts, [row.order for row in rows], told, rows[0].fields, 0.0)
 
 
 class Reader:
@@ -42,17 +54,32 @@ class Reader:
         if not open_places:
             return False
         place = random.choice(open_places)
-        for _ in range(random.randint(1, 6)):
-            offset = self.positions[place]
-            if offset == len(self.topics.logs[place]):
-                break
-            event = self.topics.logs[place][offset]
-            if isinstance(event, RowEvent):
-                self.assembler.row(place, offset, event)
-            else:
-                self.assembler.boundary(place, offset, event)
-            self.positions[place] = offset + 1
+        first = self.positions[place]
+        read = self.topics.logs[place][first : first + random.randint(1, 6)]
+        if random.random() < 0.5:
+            self._at_once(place, first, read)
+        else:
+            for offset, event in enumerate(read, first):
+                if isinstance(event, RowEvent):
+                    self.assembler.row(place, offset, event)
+                else:
+                    self.assembler.boundary(place, offset, event)
+        self.positions[place] = first + len(read)
         return True
+
+    def _at_once(self, place: Partition, first: int, read: list[Begin | End | RowEvent]) -> None:
+        """As the stream does with what is as usual."""
+        rows = [event for event in read if isinstance(event, RowEvent)]
+        ends = [(offset, event) for offset, event in enumerate(read, first) if isinstance(event, End)]
+        if rows:
+            self.assembler.run(place, range(first, first + len(read)), run_of(rows))
+        elif self.assembler.delivered is None:
+            for offset, event in enumerate(read, first):
+                if not isinstance(event, RowEvent):
+                    self.assembler.boundary(place, offset, event)
+        else:
+            self.assembler.ends(place, [offset for offset, _ in ends], [event for _, event in ends])
+            self.assembler.passed(place, first + len(read) - 1)
 
     def take(self, room: int) -> None:
         before = self.assembler.delivered

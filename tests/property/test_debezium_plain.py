@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from connectors.debezium.decoder import Decoder
-from connectors.debezium.event import Event, RowEvent, Run, Unreadable
+from connectors.debezium.event import Event, RowEvent, Unreadable
 from connectors.debezium.modes import RECOMMENDED
+from connectors.debezium.run import Run
 from connectors.debezium.source_binlog import BinlogSource
 from verifier.change import Change, Operation
 from verifier.gtid import Binlog

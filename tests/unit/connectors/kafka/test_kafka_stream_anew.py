@@ -10,8 +10,9 @@ from fixtures.debezium_broker import MemoryBroker, MemoryConsumer, Source
 
 from connectors.debezium.beginnings import BEGAN_ANEW
 from connectors.debezium.decoder import Decoder
-from connectors.debezium.event import TOOK_A_SNAPSHOT, Run
+from connectors.debezium.event import TOOK_A_SNAPSHOT
 from connectors.debezium.modes import RECOMMENDED
+from connectors.debezium.run import Run
 from connectors.kafka.stream import KafkaStream
 from verifier.change import Batch, Blindness
 from verifier.position import Lsn, Position
