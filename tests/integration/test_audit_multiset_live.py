@@ -11,6 +11,7 @@ from typing import Any
 
 import psycopg
 import pytest
+from fixtures.background import beside
 from fixtures.databases import TrioDatabase
 
 from trueup.audit.progress import Silent
@@ -25,9 +26,8 @@ pytestmark = pytest.mark.postgres
 @contextmanager
 def writer(database: TrioDatabase) -> Iterator[None]:
     """Rows come, are changed and go, some of them equal to others."""
-    stop = threading.Event()
 
-    def write() -> None:
+    def write(stop: threading.Event) -> None:
         with psycopg.connect(database.leader.dsn, autocommit=True) as connection:
             number = 0
             while not stop.wait(0.003):
@@ -35,13 +35,8 @@ def writer(database: TrioDatabase) -> Iterator[None]:
                 connection.execute("insert into log values ('hot', %s), ('hot', %s)", (number % 50, number))
                 connection.execute("delete from log where kind = 'hot' and n = %s", (number - 40,))
 
-    thread = threading.Thread(target=write)
-    thread.start()
-    try:
+    with beside(write):
         yield
-    finally:
-        stop.set()
-        thread.join()
 
 
 def audited(database: TrioDatabase, journal: Path) -> dict[str, dict[str, Any]]:
@@ -51,7 +46,7 @@ def audited(database: TrioDatabase, journal: Path) -> dict[str, dict[str, Any]]:
         (Address("standby", database.standby.url), Address("subscriber", database.subscriber.url)),
         Request(("public.log",)),
         str(journal),
-        settle=SettlePolicy(give_up_seconds=7.0),
+        settle=SettlePolicy(give_up_seconds=4.0),
     )
     opened = open_audit(plan, run=None, watcher=Silent(), stop=lambda: False)
     try:

@@ -129,6 +129,7 @@ def watched(served: Served, daemon: DaemonProcess) -> None:
 
 
 def test_an_idle_leader_is_caught_up_and_stays_so(served: Served) -> None:
+    served.write(edit=lambda text: text.replace("    scan:", "    lag: {warn: 2s}\n    scan:"))
     with served.daemon() as daemon:
         daemon.until_ready()
         lag = ok("lag", "--seconds", "1", "--format", "json", "--config", served.file).json
