@@ -5,53 +5,25 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import psycopg
 import pytest
 from fixtures.audit_program import Program, by_table, url
 from fixtures.databases import TrioDatabase
-from fixtures.order_writers import writing
+from fixtures.order_writers import Planted, audited_beside_writers, told
 from fixtures.peak import Peak
 
 pytestmark = [pytest.mark.postgres, pytest.mark.slow]
 
 ROWS = 40_000
-PLANTED = {"missing": range(100, 39_000, 5_000), "mismatched": range(1_700, 39_000, 4_000)}
-ROGUE = range(100_000, 100_005)
+PLANTED = Planted(range(100, 39_000, 5_000), range(1_700, 39_000, 4_000), range(100_000, 100_005))
 
 
-def test_exact_findings_under_writes(trio_database: TrioDatabase, tmp_path: Path) -> None:
-    shop = trio_database
-    shop.subscribe("create table orders (id int primary key, n int not null, note text)")
-    shop.leader.sql(f"insert into orders select i, 0, 'note' from generate_series(1, {ROWS}) i")
-    shop.caught_up()
-    shop.subscriber.sql(f"delete from orders where id in ({_listed(PLANTED['missing'])})")
-    shop.subscriber.sql(f"update orders set n = -1 where id in ({_listed(PLANTED['mismatched'])})")
-    shop.subscriber.sql(f"insert into orders select i, 0, 'rogue' from unnest(array[{_listed(ROGUE)}]) i")
-    trio = shop.trio
-    trueup = Program.knowing(tmp_path, trio.leader, trio.standby, trio.subscriber)
-    words = ["audit", "--leader", url(trio.leader, shop.name), "--format", "json", "--chunk-time", "0.05"]
-    for name in ("standby", "subscriber"):
-        words += ["--follower", f"{name}={url(getattr(trio, name), shop.name)}"]
-    planted = {key for keys in PLANTED.values() for key in keys}
-    with writing(lambda: psycopg.connect(shop.leader.dsn), ROWS, planted) as commits:
-        run = trueup(*words, seconds=200)
-    assert run.code == 1, run.err
-    assert sum(commits) > 100
-    found = by_table(run.report)
-    standby, subscriber = found["orders", "standby"], found["orders", "subscriber"]
-    assert (standby["verdict"], standby["reason"], standby["rows_drifted"]) == ("match", None, [])
-    assert {(r["kind"], r["key"]["id"]) for r in subscriber["rows_drifted"]} == {
-        *(("missing", key) for key in PLANTED["missing"]),
-        *(("mismatched", key) for key in PLANTED["mismatched"]),
-        *(("extra", key) for key in ROGUE),
-    }
+def test_exact_findings_under_writes(trio_database: TrioDatabase, trueup: Program) -> None:
+    run = audited_beside_writers(trio_database, trueup, ROWS, PLANTED)
+    subscriber = by_table(run.report)["orders", "subscriber"]
+    assert told(subscriber) == PLANTED.drifted
     assert subscriber["reason"] is None
     assert {r["evidence"] for r in subscriber["rows_drifted"]} == {"proven"}
     assert {tuple(r["columns"]) for r in subscriber["rows_drifted"] if r["kind"] == "mismatched"} == {("n",)}
-
-
-def _listed(keys: range) -> str:
-    return ", ".join(map(str, keys))
 
 
 def test_memory_does_not_grow_with_rows_or_drift(trio_database: TrioDatabase, tmp_path: Path) -> None:

@@ -13,17 +13,15 @@ from fixtures.mysql_servers import PairDatabase
 pytestmark = [pytest.mark.mysql, pytest.mark.slow]
 
 ROWS = 12_000
-PLANTED = {"missing": range(100, 12_000, 3_000), "mismatched": range(1_700, 12_000, 2_500)}
-ROGUE = range(100_000, 100_005)
+PLANTED = order_writers.Planted(range(100, 12_000, 3_000), range(1_700, 12_000, 2_500), range(100_000, 100_005))
 WRITTEN_AT_REST = "proven", "snapshot"
 WRITTEN_TO = "probable", "repeated"
 FOLLOWED = "proven", "visibility"
 
 
 def writing(shop: PairDatabase) -> AbstractContextManager[list[int]]:
-    planted = {key for keys in PLANTED.values() for key in keys}
     return order_writers.writing(
-        lambda: shop.pair.leader.connect(shop.name), ROWS, planted, threads=2, rest_seconds=0.002
+        lambda: shop.pair.leader.connect(shop.name), ROWS, PLANTED.keys, threads=2, rest_seconds=0.002
     )
 
 
@@ -51,21 +49,13 @@ def words(shop: PairDatabase) -> list[str]:
 def test_exact_findings_under_writes(
     shop: PairDatabase, tmp_path: Path, more: list[str], evidence: set[tuple[str, str]]
 ) -> None:
-    shop.plant(
-        f"delete from orders where id in ({_listed(PLANTED['missing'])})",
-        f"update orders set n = -1 where id in ({_listed(PLANTED['mismatched'])})",
-        *(f"insert into orders values ({key}, 0, 'rogue')" for key in ROGUE),
-    )
+    shop.plant(*PLANTED.statements)
     with writing(shop) as commits:
         run = Program(tmp_path, {})(*words(shop), *more, "--chunk-time", "0.02", seconds=120)
     assert run.code == 1, run.err
     assert sum(commits) > 50
     entry = by_table(run.report)["orders", "replica"]
-    assert {(r["kind"], r["key"]["id"]) for r in entry["rows_drifted"]} == {
-        *(("missing", key) for key in PLANTED["missing"]),
-        *(("mismatched", key) for key in PLANTED["mismatched"]),
-        *(("extra", key) for key in ROGUE),
-    }
+    assert order_writers.told(entry) == PLANTED.drifted
     assert (entry["verdict"], entry["reason"], entry["scheme"]) == ("drift", None, "native")
     assert {(r["evidence"], r["method"]) for r in entry["rows_drifted"]} <= evidence
     assert {tuple(r["columns"]) for r in entry["rows_drifted"] if r["kind"] == "mismatched"} == {("n",)}
@@ -91,7 +81,3 @@ def test_what_stands_still_is_proven(shop: PairDatabase, tmp_path: Path) -> None
     assert (found["kind"], found["key"], found["evidence"], found["method"]) == (
         "mismatched", {"id": 7}, *WRITTEN_AT_REST,
     )  # fmt: skip
-
-
-def _listed(keys: range) -> str:
-    return ", ".join(map(str, keys))
