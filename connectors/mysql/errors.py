@@ -36,6 +36,8 @@ _VALUES = {1062, 1264, 1292, 1366, 1367, 1411, 1525, 1690}
 _SIGNALLED = {1642, 1643, 1644}
 _SERVERS = range(1000, 5000)
 """Numbers of the servers' own errors to clients, and of the driver's. SIGNAL may choose any other one."""
+_OWN = "45"
+"""The class of SQLSTATEs for what routines signal."""
 _LOST = {2006, 2013, 2014, 2055}
 _NOBODY = {2002, 2003, 2005}
 
@@ -83,7 +85,8 @@ def translate(error: pymysql.MySQLError, doing: str, where: str) -> TrueupError:
 
 def _quoting(error: pymysql.MySQLError, number: int, said: str) -> str:
     """What is told instead where the server's sentence may quote values; empty for any other."""
-    if number in _SIGNALLED or (number and number not in _SERVERS):
+    state = getattr(error, "sqlstate", None) or ""
+    if number in _SIGNALLED or (number and number not in _SERVERS) or state.startswith(_OWN):
         return (
             f"a routine signalled an error ({number}); its text may quote rows and is left out, run the statement by "
             "hand to see it"

@@ -26,7 +26,11 @@ _POSTGRES = {
     "40001": "raise exception using errcode = '40001', message = v",  # a state that the server has a meaning for
     "22023": "raise exception using errcode = '22023', message = v",
 }
-_MYSQL = {"1644": "message_text = v", "30001": "message_text = v, mysql_errno = 30001"}
+_MYSQL = {
+    "1644": "message_text = v",
+    "30001": "message_text = v, mysql_errno = 30001",
+    "1146": "message_text = v, mysql_errno = 1146",
+}
 
 
 @contextmanager

@@ -32,6 +32,12 @@ def test_a_text_that_may_quote_rows_is_not(number: int) -> None:
     assert "4111" not in str(translate(pymysql.OperationalError(number, "card 4111"), "asking", "here"))
 
 
+def test_a_signal_under_a_number_of_the_server_is_known_by_its_state() -> None:
+    told = translate(pymysql.OperationalError(1146, "card 4111", sqlstate="45000"), "asking", "here")
+    assert "4111" not in str(told)
+    assert "(1146)" in str(told)
+
+
 def test_a_wrong_path_quotes_what_it_was_made_of() -> None:
     told = str(translate(pymysql.OperationalError(1105, "XPATH syntax error: '~4111'"), "asking", "here"))
     assert "4111" not in told
