@@ -223,13 +223,12 @@ def test_a_topic_made_anew_has_another_number_and_a_compacted_one_is_known(clien
     close_dropped_sockets()
 
 
-@pytest.mark.slow
 def test_an_outage_is_told_once_and_reading_goes_on(consumer: Consumer, topic: str, kafka_stack: Any) -> None:
     consumer.assign({(topic, 0): 0})
     read(consumer, lambda records, _: len(records) == 2)
     kafka_stack.broker.server.stop()
     told = []
-    deadline = time.monotonic() + 12
+    deadline = time.monotonic() + 60
     while time.monotonic() < deadline and not told:
         try:
             consumer.poll(100, 0.2)

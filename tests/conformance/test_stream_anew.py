@@ -19,7 +19,7 @@ from verifier.change import Batch, Blindness
 from verifier.errors import Temporary
 from verifier.ports import ChangeStream
 
-pytestmark = [pytest.mark.kafka, pytest.mark.postgres, pytest.mark.slow]
+pytestmark = [pytest.mark.kafka, pytest.mark.postgres]
 
 
 @pytest.fixture

@@ -24,7 +24,6 @@ def world(request: pytest.FixtureRequest) -> Iterator[KafkaWorld]:
         yield cast(KafkaWorld, made)
 
 
-@pytest.mark.slow
 def test_killed_and_restarted_nothing_is_missing_and_the_order_stays(world: KafkaWorld) -> None:
     done: list[Done] = []
     stop = threading.Event()

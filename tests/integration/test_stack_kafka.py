@@ -86,7 +86,6 @@ def test_a_sink_copies_rows_from_events_in_avro_to_another_engine(
     follower.sql(f"drop database {database.name}")
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("victim", ["broker", "connect"])
 def test_changes_written_while_a_server_is_dead_arrive(
     victim: str, kafka_stack: KafkaStack, trio_database: TrioDatabase
