@@ -149,6 +149,10 @@ class Pieces:
         """Of the statement with this hash."""
         return self._known.get(statement, 1)
 
+    def narrow(self, statement: int) -> bool:
+        """It ran, and had no wide rows when it ran last, as far as they were measured."""
+        return self.rows(statement) == _PIECE_MOST
+
     def measured(self, statement: int, records: Iterable[Sequence[object]]) -> Iterator[Any]:
         """The records of the statement, of which some are measured."""
         widest = 1

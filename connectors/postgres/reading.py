@@ -1,9 +1,10 @@
 """Rows and row digests, as one statement of one session reads them, and no more of them at once than may be held.
 
-Rows of many keys are taken while the server sends them, and given up where they are too wide together; of a few keys
-they come as any answer does, by a statement that is planned once. Packed digests come as one value, which the server
-makes whole in its memory before it sends it: whoever asks bounds it by how long the keys are (`verifier.chunk`), and
-what is beyond a server's own limits all the same is told as too large.
+Rows of many keys are taken while the server sends them, and given up where they are too wide together. Of a few keys,
+or where they were not wide when they were asked for last, they come as any answer does, by a statement that is planned
+once. Packed digests come as one value, which the server makes whole in its memory before it sends it: whoever asks
+bounds it by how long the keys are (`verifier.chunk`), and what is beyond a server's own limits all the same is told as
+too large.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from verifier.weight import bounded, text_bytes
 
 T = TypeVar("T")
 _FEW = 4
-"""Keys whose rows are asked for by a prepared statement and come in one piece."""
+"""Keys whose rows come in one piece, however wide they are."""
 
 
 def packed_there(
@@ -106,8 +107,9 @@ def beyond_one_value(error: psycopg.Error) -> bool:
 def _points(session: Session, statements: Statements, wanted: Sequence[Key], told: str) -> Iterator[Iterator[Record]]:
     """The records of these keys. Whoever stops before the last one has the statement cancelled."""
     sql, values = statements.points(wanted, told, whole_rows=True)
-    if len(wanted) <= _FEW:
-        yield iter(session.all(sql, values, prepare=True))
+    if len(wanted) <= _FEW or session.pieces.narrow(hash(sql)):
+        # Planned once, and so by the keys' index: with the keys in hand the planner may rather read a small table.
+        yield session.pieces.measured(hash(sql), session.all(sql, values, prepare=True))
         return
     with closing(session.stream(sql, values)) as records:
         yield records

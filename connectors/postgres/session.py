@@ -116,6 +116,11 @@ class Session:
     def usable(self) -> bool:
         return not (self._driver.closed or self._driver.broken)
 
+    @property
+    def pieces(self) -> Pieces:
+        """What is known of how wide rows are that were read here."""
+        return self._driver.pieces if isinstance(self._driver, PatientConnection) else Pieces()
+
     def one(
         self,
         sql: str,
@@ -150,10 +155,9 @@ class Session:
         """The rows of one statement, handed over while the server sends them; never all of them at once, and few at a
         time where they are wide. Whoever stops before the last one closes it, which cancels the statement."""
         self._plan(False)
-        pieces = self._driver.pieces if isinstance(self._driver, PatientConnection) else Pieces()
-        size = pieces.rows(hash(sql)) if psycopg.capabilities.has_stream_chunked() else 1
+        size = self.pieces.rows(hash(sql)) if psycopg.capabilities.has_stream_chunked() else 1
         with self._driver.cursor() as cursor:
-            yield from pieces.measured(hash(sql), cursor.stream(sql.encode(), parameters, size=size))
+            yield from self.pieces.measured(hash(sql), cursor.stream(sql.encode(), parameters, size=size))
 
     def raw(self, sql: str) -> tuple[tuple[str, ...], list[tuple[str | None, ...]], frozenset[int]]:
         """Column names, values exactly as the server spells them, and which columns are boolean. The statement is sent

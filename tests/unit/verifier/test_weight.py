@@ -197,9 +197,9 @@ def test_a_driver_hands_over_few_rows_at_a_time_of_a_statement_whose_rows_are_wi
     pieces = Pieces()
     assert pieces.rows(1) == 1
     assert list(pieces.measured(1, [("abc", None, 7)] * 20)) == [("abc", None, 7)] * 20
-    assert (pieces.rows(1), pieces.rows(2)) == (64, 1)
+    assert (pieces.rows(1), pieces.narrow(1), pieces.rows(2), pieces.narrow(2)) == (64, True, 1, False)
     list(pieces.measured(1, [("w" * 200_000,)] * 3))
-    assert pieces.rows(1) == 5
+    assert (pieces.rows(1), pieces.narrow(1)) == (5, False)
     list(pieces.measured(1, [(b"w" * 4_000_000,)]))
     assert pieces.rows(1) == 1
     next(iter(pieces.measured(1, [("abc",)] * 3)))  # stopped before the end: says nothing
