@@ -152,5 +152,6 @@ def told(file: Path) -> set[tuple[object, ...]]:
 
 
 def causes(file: Path) -> dict[int, str | None]:
+    """By key; None as long as nobody has looked into it."""
     found = here("drift", "--format", "json", "--config", file).json["drift"]
-    return {int(next(iter(one["key"].values()))): one["cause"] for one in found}
+    return {int(next(iter(one["key"].values()))): one.get("cause") for one in found}
