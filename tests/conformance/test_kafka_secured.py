@@ -8,7 +8,6 @@ from contextlib import contextmanager
 
 import pytest
 from confluent_kafka import Producer
-from confluent_kafka.admin import AdminClient, ScramCredentialInfo, ScramMechanism, UserScramCredentialUpsertion
 from stack.certificates import KEY_PASSWORD
 from stack.kafka import PASSWORD
 from stack.native import KafkaStack
@@ -120,12 +119,12 @@ def test_a_wrong_password_is_named_and_the_right_one_is_enough_to_go_on(client: 
 @pytest.mark.parametrize("client", CLIENTS)
 def test_a_password_that_is_changed_while_we_read(client: str, kafka_stack: KafkaStack) -> None:
     topic, user = written(kafka_stack, "a"), kafka_stack.prefix()
-    give(kafka_stack, user, "first")
+    kafka_stack.broker.admit(user, "first")
     with consuming(client, kafka_stack, login(kafka_stack, "first", user=user, mechanism="SCRAM-SHA-256")) as consumer:
         steady = Steady(consumer)
         steady.assign({(topic, 0): 0})
         assert read(consumer, 1) == [b"a"]
-        give(kafka_stack, user, "second")
+        kafka_stack.broker.admit(user, "second")
         add(kafka_stack, topic, "b")
 
         def until_refused() -> None:
@@ -140,24 +139,6 @@ def test_a_password_that_is_changed_while_we_read(client: str, kafka_stack: Kafk
     with consuming(client, kafka_stack, login(kafka_stack, "second", user=user, mechanism="SCRAM-SHA-256")) as consumer:
         consumer.assign({(topic, 0): 1})
         assert read(consumer, 1) == [b"b"]
-
-
-def give(stack: KafkaStack, user: str, password: str) -> None:
-    """The user this password, which the broker knows when it returns."""
-    admin = AdminClient({"bootstrap.servers": stack.bootstrap})
-    info = ScramCredentialInfo(ScramMechanism.SCRAM_SHA_256, 4096)
-    change = UserScramCredentialUpsertion(user, info, password.encode())
-    admin.alter_user_scram_credentials([change])[user].result(30)
-    until = time.monotonic() + 30
-    while time.monotonic() < until:
-        try:
-            settings = login(stack, password, user=user, mechanism="SCRAM-SHA-256")
-            with consuming("confluent", stack, settings) as consumer:
-                consumer.partitions()
-                return
-        except Forbidden:
-            continue
-    raise AssertionError(f"the broker does not let {user} in")
 
 
 def test_events_wait_for_the_right_password(kafka_stack: KafkaStack) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from confluent_kafka import KafkaException
-from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin import AdminClient, ScramCredentialInfo, ScramMechanism, UserScramCredentialUpsertion
 
 from connectors.embedded.cluster import free_port
 from stack.certificates import Certificates
@@ -44,9 +44,27 @@ class Broker:
 
     @property
     def secured(self) -> str:
-        """Where PLAIN lets the user `trueup` in, and SCRAM-SHA-256 whomever the broker was told of. A login lasts for a
-        second, then it is asked for anew."""
+        """Where PLAIN lets the user `trueup` in, and SCRAM-SHA-256 whomever the broker was told of. A login lasts for
+        two seconds, then it is asked for anew."""
         return f"127.0.0.1:{self._secured_port}"
+
+    def admit(self, user: str, password: str) -> None:
+        """Let this user in by SCRAM-SHA-256 with this password and no other, which the broker knows when it returns."""
+        info = ScramCredentialInfo(ScramMechanism.SCRAM_SHA_256, 4096)
+        change = UserScramCredentialUpsertion(user, info, password.encode())
+        admin = AdminClient({"bootstrap.servers": self.bootstrap})  # let go of, it would answer nobody any more
+        admin.alter_user_scram_credentials([change])[user].result(30)
+        login = {
+            "security.protocol": "SASL_SSL", "sasl.mechanism": "SCRAM-SHA-256", "sasl.username": user,
+            "sasl.password": password, "ssl.ca.location": str(self.certificates.ca),
+        }  # fmt: skip
+        for _ in range(30):
+            try:
+                AdminClient({"bootstrap.servers": self.secured, "log_level": 0, **login}).list_topics(timeout=1)
+                return
+            except KafkaException:
+                continue
+        raise Permanent(f"the broker does not let {user} in")
 
     def start(self) -> None:
         """Format the storage the first time, then start; does not wait."""
@@ -105,7 +123,7 @@ class Broker:
             f"{listener}.sasl.enabled.mechanisms": "PLAIN,SCRAM-SHA-256",
             f"{listener}.plain.sasl.jaas.config": f'{login}.plain.PlainLoginModule required user_trueup="{PASSWORD}";',
             f"{listener}.scram-sha-256.sasl.jaas.config": f"{login}.scram.ScramLoginModule required;",
-            f"{listener}.scram-sha-256.connections.max.reauth.ms": 1000,
+            f"{listener}.scram-sha-256.connections.max.reauth.ms": 2000,  # a second login within a second is refused
             f"{listener}.ssl.keystore.type": "PEM",
             f"{listener}.ssl.keystore.location": self.certificates.server,
             f"{listener}.ssl.truststore.type": "PEM",
