@@ -164,6 +164,7 @@ class TableBook:
     _names: tuple[TableName, ...] = ()
     _names_at: float | None = None
     _tables: dict[TableName, tuple[float, Table]] = field(default_factory=dict)
+    _keys: dict[TableName, tuple[str, ...]] = field(default_factory=dict)
     _pairs: dict[tuple[str, TableName], tuple[float, Pair]] = field(default_factory=dict)
 
     def names(self) -> tuple[TableName, ...]:
@@ -185,6 +186,7 @@ class TableBook:
         if known is None or now - known[0] > self.fresh_seconds:
             table = self._keyed(self.leader.table(name))
             self._tables[name] = known = (now, table)
+            self._keys[name] = table.key
         return known[1]
 
     def pair(self, follower: str, name: TableName) -> Pair:
@@ -231,9 +233,9 @@ class TableBook:
             return None
 
     def cached_key(self, name: TableName) -> tuple[str, ...]:
-        """The key's columns as known; empty if the table was never described. Asks nobody."""
-        known = self._tables.get(name)
-        return known[1].key if known is not None else ()
+        """The key's columns as the table was described last, also while it is to be described anew: who writes into
+        the journal cannot wait. Empty if it never was. Asks nobody."""
+        return self._keys.get(name, ())
 
     def forget(self, name: TableName | None) -> None:
         """Its description changed (None: all may have)."""
