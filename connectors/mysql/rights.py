@@ -47,9 +47,11 @@ def literal(text: str) -> str:
 
 
 def _database(schema: str) -> str:
-    """A pattern as GRANT spells it. The name of one database stays as it is."""
+    """A pattern as GRANT spells it: there `_` and `%` of a name stand for themselves behind a backslash alone
+    (https://dev.mysql.com/doc/refman/8.0/en/grant.html); `my_shop` would grant `myxshop`, too."""
     if schema == "*":
         return "*.*"
+    name = schema.replace("_", "\\_").replace("%", "\\%")
     if is_glob(schema):
-        schema = schema.replace("_", "\\_").replace("*", "%").replace("?", "_")
-    return f"{backticked(schema)}.*"
+        name = name.replace("*", "%").replace("?", "_")
+    return f"{backticked(name)}.*"

@@ -154,7 +154,9 @@ def test_the_rights_that_init_prints_are_enough_to_read_and_no_more(pair_databas
     name, pair = pair_database.name, pair_database.pair
     user = f"r_{name}"[:32]
     url = pair.leader.url(name, user=user, password="unused")
-    pair_database.sql("create table t (id int primary key)", "insert into t values (1)")
+    beside = name.replace("_", "x")  # another database that `_` as a wildcard would mean, too
+    pair_database.sql("create table t (id int primary key)", "insert into t values (1)", f"create database {beside}")
+    pair_database.sql(f"create table {beside}.t (id int primary key)")
     rights = granted(url, {"f": url}, [f"{name}.*"], decodes=True)
     try:
         for line in rights.splitlines():
@@ -174,6 +176,9 @@ def test_the_rights_that_init_prints_are_enough_to_read_and_no_more(pair_databas
         with contextlib.closing(pymysql.connect(**login, database=name)) as reader, reader.cursor() as cursor:
             with pytest.raises(pymysql.err.OperationalError, match="denied"):
                 cursor.execute("delete from t")
+            with pytest.raises(pymysql.err.OperationalError, match="denied"):
+                cursor.execute(f"select * from {beside}.t")
             cursor.execute("show master status")
     finally:
+        pair.leader.sql(f"drop database {beside}")
         pair.leader.sql(f"drop user {user}@'%'")

@@ -72,7 +72,7 @@ def test_mysql_and_a_file() -> None:
     sql = granted("mysql://u@h/shop", {"f": "sqlite:////var/f.db"}, ["sh_p*.*", "my_shop.*"], repair_user="fixer")
     assert statements(sql) == [
         "CREATE USER IF NOT EXISTS 'u'@'%' ACCOUNT LOCK;",
-        "GRANT SELECT ON `my_shop`.* TO 'u'@'%';",
+        "GRANT SELECT ON `my\\_shop`.* TO 'u'@'%';",
         "GRANT SELECT ON `sh\\_p%`.* TO 'u'@'%';",
         "GRANT REPLICATION CLIENT ON *.* TO 'u'@'%';",
     ]
