@@ -22,7 +22,7 @@ from verifier.drift import Drift
 from verifier.errors import Permanent
 from verifier.look import Role, Row
 from verifier.ports import Replica
-from verifier.table import Key, TableName
+from verifier.table import Key, Table, TableName
 from verifier.weight import Batch
 
 BATCH_KEYS = 500
@@ -70,23 +70,24 @@ def plan_repairs(
     planner = _Planner(casebook, follower.identity().role, policy, actor, now)
     size = Batch(BATCH_KEYS)
 
-    def read(part: Sequence[Drift]) -> tuple[Sequence[Drift], Mapping[Key, Row], Mapping[Key, Row]]:
-        comparison = casebook.comparison(part[0].table)
-        keys = [drift.key for drift in planner.readable(part)]
+    def read(part: Sequence[Drift]) -> tuple[Sequence[Drift], Table, Mapping[Key, Row], Mapping[Key, Row]]:
+        comparison = casebook.comparison(part[0].table)  # once: the table may be described anew at any moment
+        theirs = comparison.follower
+        keys = [drift.key for drift in planner.readable(part, theirs)]
         wanted = leader.rows(comparison.leader, keys).value if keys else {}
-        return part, wanted, follower.rows(comparison.follower, keys).value if keys else {}
+        return part, theirs, wanted, follower.rows(theirs, keys).value if keys else {}
 
     for batch in _batches(drift for drift in drifts if drift.follower == follower.name):
         answers, done = size.parts(batch, read), 0
         while done < len(batch):
             try:
-                part, wanted, found = next(answers)
+                part, table, wanted, found = next(answers)
             except Permanent as problem:
                 planner.refuse(batch[done:], str(problem))
                 break
             waiting = {one.repair.drift_id: one for one in casebook.journal.of_drifts([one.id for one in part], *LIVE)}
             for drift in part:
-                planner.plan(drift, wanted.get(drift.key), found.get(drift.key), waiting.get(drift.id))
+                planner.plan(drift, table, wanted.get(drift.key), found.get(drift.key), waiting.get(drift.id))
             planner.record()
             done += len(part)
     return Planned(tuple(planner.repairs), planner.new, tuple(planner.refusals))
@@ -157,23 +158,21 @@ class _Planner:
         self._casebook, self._role, self._policy, self._actor, self._now = casebook, role, policy, actor, now
         self._unrecorded: list[Repair] = []
 
-    def readable(self, drifts: Iterable[Drift]) -> list[Drift]:
+    def readable(self, drifts: Iterable[Drift], table: Table) -> list[Drift]:
         """Those whose rows have to be read before anything can be said."""
-        return [
-            drift
-            for drift in drifts
-            if refused_unread(drift, self._casebook.comparison(drift.table).follower, self._role, self._policy) is None
-        ]
+        return [drift for drift in drifts if refused_unread(drift, table, self._role, self._policy) is None]
 
     def refuse(self, drifts: Iterable[Drift], why: str) -> None:
         """These cannot be compared now."""
         self.refusals += [refusal(drift, RefusalReason.NOT_COMPARED, f"{where(drift)}: {why}") for drift in drifts]
 
-    def plan(self, drift: Drift, leader: Row | None, follower: Row | None, waiting: RepairRecord | None) -> None:
+    def plan(
+        self, drift: Drift, table: Table, leader: Row | None, follower: Row | None, waiting: RepairRecord | None
+    ) -> None:
+        """`table` is the follower's as its row was read by."""
         if waiting is not None and waiting.state in (State.APPLYING, State.APPLIED, State.UNDOING):
             self.repairs.append(waiting.repair)  # written, or about to be: a later look decides
             return
-        table = self._casebook.comparison(drift.table).follower
         answer = propose(
             drift, leader, follower, table=table, follower_role=self._role, policy=self._policy, now=self._now
         )

@@ -17,6 +17,8 @@ _WRONG = re.compile(r"no such|does ?n[o']t exist|unknown|not found|syntax|permis
 """Words of mistakes in what was asked: some drivers class all of their server's errors as operational."""
 _RAISED = re.compile(r"ORA-20\d{3}\b|\(5\d{4}[,)]|SQLSTATE[ =]*45\d{3}|Invalid Input Error", re.IGNORECASE)
 """raise_application_error of Oracle; THROW and RAISERROR of SQL Server; SIGNAL of the standard; error() of DuckDB."""
+_READ_ONLY = re.compile(r"^Invalid Input Error: Cannot execute statement of type \S+ on database .* read-only mode")
+"""DuckDB's, which shares its class with what SQL raises."""
 _TEMPORARY = (sqlalchemy.exc.OperationalError, sqlalchemy.exc.InternalError, sqlalchemy.exc.InterfaceError)
 
 
@@ -46,6 +48,8 @@ def translate(error: sqlalchemy.exc.DBAPIError, head: str, *, connecting: bool =
         return Temporary(f"{head}: the connection was lost ({said}); it is tried again")
     if isinstance(error, sqlalchemy.exc.DataError | sqlalchemy.exc.IntegrityError):
         return Permanent(f"{head}: a value was not accepted ({type(error.orig).__name__})")
+    if _READ_ONLY.search(said):
+        return Permanent(f"{head}: the database is open read-only; trueup only reads, use a select")
     if _RAISED.search(said):
         return Permanent(
             f"{head}: the statement itself raised an error ({type(error.orig).__name__}); its text may quote rows and "
