@@ -46,7 +46,7 @@ def audited(database: TrioDatabase, journal: Path) -> dict[str, dict[str, Any]]:
         (Address("standby", database.standby.url), Address("subscriber", database.subscriber.url)),
         Request(("public.log",)),
         str(journal),
-        settle=SettlePolicy(give_up_seconds=4.0),
+        settle=SettlePolicy(give_up_seconds=7.0),
     )
     opened = open_audit(plan, run=None, watcher=Silent(), stop=lambda: False)
     try:
