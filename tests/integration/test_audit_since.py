@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from fixtures.audit_program import keys_since
+from fixtures.audit_program import gone_on_from, keys_since
 from fixtures.running import Served
 
 pytestmark = pytest.mark.postgres
@@ -29,8 +29,7 @@ def test_only_what_was_touched_on_either_side_is_looked_at(served: Served) -> No
     with served.daemon() as daemon:
         daemon.until_ready()
         daemon.until(lambda: len(served.journal("select * from trueup_sources")) == 1, "the subscriber's own stream")
-        base = served.audit(code=0)
-        nothing = served.audit("--since", base["run"], code=0)
+        base, nothing = gone_on_from(served.audit)
         assert set(keys_since(nothing).values()) == {0}
         assert nothing["since"]["tables"] == {"touched": 8, "whole": 0}
 
@@ -67,7 +66,7 @@ def test_what_is_not_followed_is_looked_at_as_a_whole(served: Served) -> None:
     served.write(period="1h")
     with served.daemon() as daemon:
         daemon.until_ready()
-        base = served.audit(code=0)
+        base, _ = gone_on_from(served.audit, "standby")
         served.subscriber.sql("update orders set status = 'rogue' where id = 3")
         found = served.audit("--since", base["run"], code=1)
         assert _drifted(found) == {("subscriber", "public.orders", "mismatched", "3")}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from fixtures.audit_program import keys_since
+from fixtures.audit_program import gone_on_from, keys_since
 from fixtures.running import Served
 from fixtures.watched import kafka_stream
 from stack.native import KafkaStack
@@ -47,8 +47,7 @@ def test_only_what_was_touched_is_looked_at_while_the_connector_reads_without_a_
     served.write(period="1h", edit=edit)
     with served.daemon() as daemon:
         daemon.until_ready(90)
-        base = served.audit(code=0)
-        nothing = served.audit("--since", base["run"], code=0)
+        base, nothing = gone_on_from(served.audit)
         assert keys_since(nothing) == {("standby", "public.orders"): 0, ("subscriber", "public.orders"): 0}
 
         served.subscriber.sql("update orders set status = 'rogue' where id in (3, 4)")

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fixtures.audit_program import valid
+from fixtures.audit_program import gone_on_from, valid
 from fixtures.mysql_servers import PairDatabase
 from fixtures.program import DaemonProcess, here, trueup
 from fixtures.watched import pair_settings
@@ -75,8 +75,7 @@ def test_what_was_written_on_the_replica_alone_is_found_and_nothing_else_is_look
     assert "its own binlog tells what did not come from the leader" in examined.out, examined
     with DaemonProcess(shop.file) as daemon:
         daemon.until_ready()
-        base = shop.audit(code=0)
-        nothing = shop.audit("--since", base["run"], code=0)
+        base, nothing = gone_on_from(shop.audit)
         assert _keys(nothing) == {"orders": 0, "items": 0}
         assert "sql_log_bin = 0" in " ".join(nothing["since"]["cannot_see"])
 
