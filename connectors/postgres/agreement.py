@@ -9,6 +9,7 @@ otherwise by bytes, which is always right and uses no index on text.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -17,10 +18,11 @@ from connectors.postgres.expressions import RowForm, row_hash
 from connectors.postgres.keyorders import Keyed, Order, absent, all_keyed, keyed, orders
 from connectors.postgres.replica import PostgresReplica
 from connectors.postgres.session import Session
-from verifier.errors import Permanent, Unsound
+from verifier.errors import Permanent, Temporary, Unreachable, Unsound
 from verifier.table import Column, Family, Table, TableName
 
 RECORD_HASH_SINCE = 140000
+_TRIES, _PAUSE_SECONDS = 10, 0.2
 
 _PROBED: dict[str, tuple[Family, str, str]] = {
     "a": (Family.INTEGER, "smallint", "-7"),
@@ -134,6 +136,18 @@ def _unlike(leader: _Facts, follower: _Facts, table: TableName) -> str | None:
 
 
 def _facts(replica: PostgresReplica, tables: Sequence[Keyed]) -> _Facts:
+    """Asked again where it was cancelled: a standby's recovery ends any statement that stands in its way."""
+    for _ in range(_TRIES - 1):
+        try:
+            return _asked(replica, tables)
+        except Unreachable:
+            raise
+        except Temporary:
+            time.sleep(_PAUSE_SECONDS)
+    return _asked(replica, tables)
+
+
+def _asked(replica: PostgresReplica, tables: Sequence[Keyed]) -> _Facts:
     with replica.sessions.borrow("probing hashes and collations") as session:
         return _told(session, replica, tables)
 
