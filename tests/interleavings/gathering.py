@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import Any
@@ -20,7 +21,7 @@ class Gathered:
         return dict(self.answers)[name]
 
 
-class Gathering:
+class Gathering(ABC):
     """A rule whose state is what it has gathered. `asks` says what each question sees of the world."""
 
     __slots__ = ()
@@ -36,12 +37,12 @@ class Gathering:
         """The question that is answered by what was seen."""
         return next(name for name in self.following(state) if self.asks(name) == what)
 
-    def asks(self, name: str) -> object:
-        raise NotImplementedError
+    @abstractmethod
+    def asks(self, name: str) -> object: ...
 
+    @abstractmethod
     def following(self, state: Gathered) -> list[str]:
         """The next question of each thread that is not through."""
-        raise NotImplementedError
 
 
 def unanswered(state: Gathered, *threads: tuple[str, ...]) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from typing import Any
@@ -10,7 +11,7 @@ from verifier.table import TableName
 from worlds import Values
 
 
-class Written:
+class Written(ABC):
     """What one transaction of the leader does; `transaction` is the engine's."""
 
     def insert(self, table: TableName, rows: Sequence[Values]) -> None:
@@ -26,5 +27,5 @@ class Written:
         with self.transaction() as transaction:
             transaction.delete(table, where)
 
-    def transaction(self) -> AbstractContextManager[Any]:
-        raise NotImplementedError
+    @abstractmethod
+    def transaction(self) -> AbstractContextManager[Any]: ...
