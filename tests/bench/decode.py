@@ -155,7 +155,7 @@ def produce(servers: str, prefix: str, events: int) -> None:
     for made in admin.create_topics([NewTopic(name, 1, 1) for name in topics(prefix)]).values():
         made.result(timeout=30)
     producer = Producer({
-        "bootstrap.servers": servers, "linger.ms": 20, "batch.size": 1_000_000, "acks": "1",
+        "bootstrap.servers": servers, "linger.ms": 20, "batch.size": 1_000_000, "enable.idempotence": True,
         "queue.buffering.max.messages": 200_000, "message.timeout.ms": 600_000,
         "delivery.report.only.error": True, "on_delivery": _undelivered,
     })  # fmt: skip
