@@ -20,7 +20,7 @@ the connector resumes in the middle of a transaction.
 
 A binlog also holds statements by themselves (DDL, a truncate), which come in topics of their own. Each is delivered
 as a transaction in its place. Which numbers were given to them the ENDs tell: where some are left out, the END behind
-waits (`behind_a_statement`) until all that was sent before it has been read.
+waits (`unheard`) until all that was sent before it has been read.
 
 Whoever must know what a sink has applied is told where rows lie, and what came again (`noted`).
 `cut()` is where a restart must begin: in each partition at the first row of a transaction not yet delivered.
@@ -66,8 +66,7 @@ class TransactionAssembler:
         self._statements = Statements(source)
         self._beginnings = Beginnings(source.present)
         self._apart = Apart(source)
-        self._heard = False  # of all statements before the head
-        self._untold = False
+        self._heard, self._untold, self._sure = False, False, True  # what was sent before the head
         self.torn = delivered is not None and source.fence is not None  # ids are left out, perhaps for good
         self._fence: tuple[Position, Position] | None = None
         self._begun: set[TransactionId] = set()
@@ -220,11 +219,11 @@ class TransactionAssembler:
                 taken += self._take_statements()
             if self.delivered is not None:
                 room = self._take_whole(taken, room)
-            if room <= 0 or not self._ends or self.behind_a_statement():
+            if room <= 0 or not self._ends or self.unheard() is not None:
                 break
             end = self._ends[0].end
             lacking = self._lacking(end)
-            blind = self._unread.instead_of(end, lacking) if lacking > 0 else ()
+            blind = self._unread.instead_of(end, lacking, sure=self._sure) if lacking > 0 else ()
             if blind is None:
                 break
             taken.append(self._deliver(end, blind))
@@ -242,7 +241,7 @@ class TransactionAssembler:
             changes = take_whole(end, fields) if isinstance(xid, int) else None
             if changes is None or not isinstance(xid, int):
                 break
-            self.delivered = ends.popleft().through
+            self.delivered, self._heard = ends.popleft().through, False
             taken.append(Transaction(xid, end.commit, end.committed_at, changes))
             room -= len(changes) or 1
             remember(xid, end.commit)
@@ -252,14 +251,18 @@ class TransactionAssembler:
         """The END at the head whose rows have not all come; None if nothing waits for rows."""
         return self._ends[0].end if self._ends else None
 
-    def behind_a_statement(self) -> bool:
-        """Whether the head waits until everything that was sent before it has been read (`heard`)."""
-        return bool(self._ends) and self._ends[0].behind and not self._heard
+    def unheard(self) -> End | None:
+        """The head, if it waits until all that was sent before it has been read (`heard`): a statement may stand before
+        it, or what nobody understands may be rows of it."""
+        end, unread = self.stuck(), self._unread
+        if end is None or self._heard:
+            return None
+        return end if self._ends[0].behind or (unread and unread.enough(end, self._lacking(end))) else None
 
-    def heard(self, *, told: bool = True) -> None:
-        """All that was sent before the head has been read. Not `told`: nobody tells of statements, so whatever stands
-        before the head may have changed any table."""
-        self._heard, self._untold = True, not told
+    def heard(self, *, told: bool = True, sure: bool = True) -> None:
+        """All that was sent before the head has been read; not `sure`: it is too much to wait for. Not `told`: nobody
+        tells of statements, so whatever stands before the head may have changed any table."""
+        self._heard, self._untold, self._sure = True, not (told and sure), sure
 
     def give_up(self, why: str = "") -> Transaction:
         """Deliver the head without the rows it lacks: a gap in every table it touched."""

@@ -1,8 +1,9 @@
 """Messages that nobody understands, among which the rows may be that a transaction lacks.
 
-A transaction that lacks no more rows than there are unread messages of its tables is not kept waiting: any of these
-messages may be one of its rows, and their keys (or, where a key is not known, the whole table) are told as blind with
-it. Should such a row come after all, it is told by itself.
+A transaction that lacks no more rows than there are unread messages of its tables is not kept waiting once all that
+was sent before its END has been read: these messages may be its rows, and their keys (or, where a key is not known, the
+whole table) are told as blind with it. Before that they may be anybody's, and the rows may lie where nobody has read
+yet. Should such a row come after all, it is told by itself.
 """
 
 from __future__ import annotations
@@ -40,19 +41,28 @@ class UnreadMessages:
         places.append((partition, offset, key))
         del places[:-_PLACES_MAX]
 
-    def instead_of(self, end: End, lacking: int) -> tuple[Blindness, ...] | None:
-        """What is told of a transaction that lacks so many rows; None if they are not among these messages."""
-        names = [TableName.parse(name) for name, _ in end.by_table]
-        found = {name: self._places[name] for name in names if self._places.get(name)}
+    def enough(self, end: End, lacking: int) -> bool:
+        """Whether they may be the rows that a transaction lacks, so many."""
+        return 0 < lacking <= sum(map(len, self._of(end).values()))
+
+    def instead_of(self, end: End, lacking: int, *, sure: bool) -> tuple[Blindness, ...] | None:
+        """What is told of a transaction that lacks so many rows; None if they are not among these messages. Not `sure`:
+        its rows may yet come, so their keys may be any."""
+        found = self._of(end)
         if lacking > sum(map(len, found.values())):
             return None
-        blind = tuple(_unreadable(name, places) for name, places in found.items())
+        blind = tuple(_unreadable(name, places if sure else ()) for name, places in found.items())
         for places in found.values():
             del places[:lacking]
         self._short[end.xid] = None
         if len(self._short) > _SHORT_MAX:
             del self._short[next(iter(self._short))]
         return blind
+
+    def _of(self, end: End) -> dict[TableName, list[Place]]:
+        """Those of its tables."""
+        names = [TableName.parse(name) for name, _ in end.by_table]
+        return {name: self._places[name] for name in names if self._places.get(name)}
 
     def late(self, xid: TransactionId, stretch: Stretch) -> list[Blindness]:
         """Rows of a transaction that was delivered: what is told of them, if it was delivered without a row."""
@@ -71,5 +81,5 @@ class UnreadMessages:
 
 def _unreadable(name: TableName, places: Sequence[Place]) -> Blindness:
     keys = tuple(key for _, _, key in places[: _KEYS_MAX + 1] if key is not None)
-    told = len(keys) == len(places) <= _KEYS_MAX
+    told = 0 < len(keys) == len(places) <= _KEYS_MAX
     return Blindness(Cause.UNREADABLE, name, "a row of this transaction", keys if told else None)

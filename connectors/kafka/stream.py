@@ -17,9 +17,10 @@ table.
 **Dead letters.** A message that cannot be understood is handed out whole in the batch whose offsets lie behind it, so
 that whoever journals the offsets keeps it in the same transaction.
 
-**Waiting.** A transaction at the head that lacks rows although every partition has been read to its end is given up
-after `patience_seconds`, with a gap in its tables, so that one lost message cannot stop the stream for ever. Partitions
-are paused while what they bring would only pile up (`pressure`).
+**Waiting.** A transaction at the head that lacks rows although the partitions of its tables have been read as far as
+they went when it began to wait is given up after `patience_seconds`, with a gap in its tables, so that one lost message
+cannot stop the stream for ever. Partitions are paused while what they bring would only pile up (`pressure`), so nothing
+waits for the end of all of them.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from time import monotonic
 
 from connectors.debezium.assembly import TransactionAssembler
 from connectors.debezium.decoder import Decoder
+from connectors.debezium.event import End
 from connectors.debezium.naming import topic_of
 from connectors.debezium.pending import Partition
 from connectors.debezium.source import TransactionId
@@ -75,13 +77,13 @@ class KafkaStream:
         self._seconds = seconds
         self._index = index
         self._assembler = self._assembled(None)
-        self._sent: Mapping[Partition, int] | None = None  # ends that were there before a statement could be missing
+        self._sent: tuple[TransactionId, Mapping[Partition, int]] | None = None  # before the head, or then at least
         self._positions: dict[Partition, int] = {}
         self._topics = Topics(consumer, prefix, self._transactions, seconds)
         self._pressure = Pressure(consumer, prefix, self._transactions, rows_max=keep_max)
         self._looked_at = 0.0
         self._fenced_at = -_FENCE_SECONDS
-        self._stuck: tuple[TransactionId, float] | None = None
+        self._stuck: tuple[TransactionId, Mapping[Partition, int], float] | None = None
         self._given_up: list[Transaction] = []
         self._blind: list[Blindness] = []
         carries = None if index is None else index.carries
@@ -123,7 +125,7 @@ class KafkaStream:
                 return self._batch(tuple(taken))
             self._look_for_topics()
             self._read(min(left, _WAIT_SECONDS))
-            self._mind_statements()
+            self._mind_what_was_sent()
             self._mind_the_head()
 
     def acknowledge(self, offsets: Mapping[str, int]) -> None:
@@ -237,35 +239,54 @@ class KafkaStream:
         begin = {run.place: run.offsets[0] for run in reversed(others)}
         self._read_from({**begin, fed.place: self._positions[fed.place]})
 
-    def _mind_statements(self) -> None:
-        """An END before which a statement may stand waits until all that is there now has been read: the connector sent
-        the statement before it sent the END. Of ids that are left out the leader tells which are so for good."""
+    def _mind_what_was_sent(self) -> None:
+        """An END before which a statement may stand, or whose rows nobody may have understood, waits until all that is
+        there now has been read: the connector sent them before it sent the END. It does not wait for more rows than may
+        be kept: then nobody knows. Of ids that are left out the leader tells which are so for good."""
         fence = self._decoder.source.fence
         if fence is not None and self._assembler.torn and self._seconds() - self._fenced_at >= _FENCE_SECONDS:
             self._fenced_at = self._seconds()
             self._assembler.fenced(*fence())
-        if not self._assembler.behind_a_statement():
+        head = self._assembler.unheard()
+        if head is not None and (self._sent is None or self._sent[0] != head.xid):
+            self._look_for_topics(now=True)
+            data = self._positions.keys() - {self._transactions}  # the order stands still while too many ENDs wait
+            self._sent = head.xid, {place: high for place, (_, high) in self._consumer.bounds(data).items()}
+            head = self._assembler.unheard()  # none where what was read is no longer there
+        if head is None or self._sent is None:
             self._sent = None
             return
-        if self._sent is None:
-            self._look_for_topics(now=True)
-            self._sent = {place: high for place, (_, high) in self._consumer.bounds(self._positions.keys()).items()}
-        if all(self._positions.get(place, high) >= high for place, high in self._sent.items()):
-            self._assembler.heard(told=any(topic == self._prefix for topic, _ in self._positions))
+        crowded = self._assembler.kept > self._keep_max  # then others stand still, too
+        if crowded or self._reached(self._sent[1]):
+            told = any(topic == self._prefix for topic, _ in self._positions)
+            self._assembler.heard(told=told, sure=not crowded)
             self._sent = None
 
+    def _reached(self, ends: Mapping[Partition, int]) -> bool:
+        return all(self._positions.get(place, end) >= end for place, end in ends.items())
+
     def _mind_the_head(self) -> None:
-        """Give the head up when its rows have not come for too long although everything there is has been read."""
+        """Give the head up when its rows have not come for too long although all that was there has been read, where
+        they may lie: elsewhere there may be no end to it, and it may stand still (`pressure`)."""
         head = self._assembler.stuck()
-        if head is None or self.backlog() > 0:
+        if head is None or self._sent is not None:
             self._stuck = None
         elif self._stuck is None or self._stuck[0] != head.xid:
-            self._stuck = head.xid, self._seconds()
-        elif (waited := self._seconds() - self._stuck[1]) >= _COMPACTED_SECONDS:
+            self._stuck = head.xid, self._ends_for(head), self._seconds()
+        elif not self._reached(self._stuck[1]):
+            self._stuck = *self._stuck[:2], self._seconds()
+        elif (waited := self._seconds() - self._stuck[2]) >= _COMPACTED_SECONDS:
             losing = self._topics.losing(head)  # there they may be gone for good
             if losing or waited >= self._patience_seconds:
                 self._given_up.append(self._assembler.give_up("".join(f"; {topic} is compacted" for topic in losing)))
                 self._stuck = None
+
+    def _ends_for(self, head: End) -> Mapping[Partition, int]:
+        """Where the partitions end that may have its rows, as far as the last fetches tell."""
+        topics = {topic_of(self._prefix, name) for name, _ in head.by_table}
+        places = [place for place in self._positions if place[0] in topics] or self._positions
+        ends = {place: self._consumer.high(place) for place in places if place != self._transactions}
+        return {place: end for place, end in ends.items() if end is not None}
 
 
 def _within(bounds: tuple[int, int] | None, offset: int) -> bool:

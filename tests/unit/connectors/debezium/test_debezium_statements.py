@@ -72,7 +72,7 @@ def test_a_statement_comes_between_the_transactions_around_it() -> None:
         feed.end(6)
         feed.end(8, 1)
         assert feed.take() == [(6, [], []), (7, [], [A])]
-        assert feed.assembler.behind_a_statement()
+        assert feed.assembler.unheard() is not None
         feed.assembler.heard()
         assert feed.take() == [(8, [(3,)], [])]
         assert feed.assembler.noticed() == ()

@@ -10,6 +10,7 @@ from fixtures.debezium_broker import MemoryBroker, MemoryConsumer
 from connectors.debezium.decoder import Decoder
 from connectors.debezium.modes import RECOMMENDED_BINLOG
 from connectors.debezium.source_binlog import BinlogSource
+from connectors.kafka.pressure import ENDS_MAX
 from connectors.kafka.stream import KafkaStream
 from verifier.change import Batch, Cause
 from verifier.gtid import GtidSet
@@ -138,3 +139,30 @@ def test_where_nobody_tells_of_statements_a_number_left_out_blinds_all_tables() 
     (transaction,) = bench.poll().transactions
     assert [(b.cause, b.table) for b in transaction.blind] == [(Cause.DDL, None)]
     assert [change.key for change in transaction.changes] == [(1,)]
+
+
+def test_a_statement_does_not_stop_a_stream_in_which_too_many_ends_wait() -> None:
+    bench = Bench()
+    bench.transaction(5)
+    bench.poll()
+    bench.alter(6)
+    for number in range(7, 7 + 2 * ENDS_MAX):
+        bench.transaction(number)
+    (first, second) = told(bench.stream.poll(changes_max=2, seconds_max=5.0))[:2]
+    assert (first, second) == ((6, [], [Cause.DDL]), (7, [], []))
+
+
+def test_no_statement_is_waited_for_where_too_many_rows_wait() -> None:
+    """It may have been of any table."""
+    bench = Bench()
+    bench.transaction(5)
+    bench.poll()
+    bench.consumer.paused.add(("p", 0))
+    bench.alter(6)
+    bench.transaction(7, *range(20))
+    assert told(bench.poll()) == []
+    bench.stream._keep_max = 10
+    (found,) = bench.poll().transactions
+    assert (found.xid, [(one.cause, one.table) for one in found.blind]) == (7, [(Cause.DDL, None)])
+    bench.consumer.paused.clear()
+    assert told(bench.poll()) == [(6, [], [Cause.DDL])], "it comes late"
