@@ -21,7 +21,7 @@ class _Log(BaseModel):
     format: str | None = None
 
 
-class _Environment(BaseSettings):
+class Variables(BaseSettings):
     """What may be overridden, all as text: the real models judge the values."""
 
     model_config = SettingsConfigDict(env_prefix="TRUEUP_", env_nested_delimiter="__", extra="ignore")
@@ -36,7 +36,7 @@ def overlay(document: object) -> dict[Path, str]:
     sources: dict[Path, str] = {}
     if not isinstance(document, dict):
         return sources
-    found = EnvSettingsSource(_Environment)()
+    found = EnvSettingsSource(Variables)()
     for key, value in found.items():
         if key not in Settings.model_fields:
             continue

@@ -25,6 +25,8 @@ from config.wording import message_of
 from verifier.errors import Misconfigured
 
 _FILE = "trueup.yaml"
+OVERRIDES = ("TRUEUP_INSTANCE", "TRUEUP_JOURNAL", "TRUEUP_HTTP", "TRUEUP_LOG")
+"""How variables begin that say something over the file (`config.environment`)."""
 
 
 def load(path: Path | str | None = None) -> Settings:
@@ -85,7 +87,7 @@ def _judge(file: Path) -> tuple[Settings | None, list[Problem]]:
 def _overlaid(document: Document) -> dict[Steps, str]:
     """What the environment says set over the file. The library for that takes a tenth of a second to load, which most
     commands need not wait for."""
-    if not any(name.upper().startswith("TRUEUP_") and name != "TRUEUP_CONFIG" for name in os.environ):
+    if not any(name.upper().startswith(OVERRIDES) for name in os.environ):
         return {}
     from config.environment import overlay
 

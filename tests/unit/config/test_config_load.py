@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 import config
+from config.load import OVERRIDES
 from config.problem import Severity
 from verifier.errors import Misconfigured
 
@@ -177,6 +178,12 @@ def test_the_environment_wins_over_the_file(tmp_path: Path, monkeypatch: pytest.
     assert settings.http.place() == ("0.0.0.0", 1234)
     assert settings.journal.address() == f"sqlite:///{tmp_path}/other.db"
     assert settings.log.level == "debug"
+
+
+def test_every_variable_that_may_say_something_is_looked_for() -> None:
+    from config.environment import Variables
+
+    assert {f"TRUEUP_{name.upper()}" for name in Variables.model_fields} == set(OVERRIDES)
 
 
 @pytest.mark.parametrize("value", ["x", "[1"])
