@@ -125,6 +125,8 @@ class Reader:
 
     def close(self) -> None:
         self._stream.close()
+        if self._dump is not None and self._dump.open:  # the library forgets one that it was still preparing
+            self._dump.close()
 
     def _connect(self, **settings: Any) -> Any:
         self._made += 1

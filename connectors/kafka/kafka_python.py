@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 
 from connectors.debezium.pending import Partition
 from connectors.kafka.access import for_kafka_python
+from connectors.kafka.closing import ClosingSelector
 from connectors.kafka.port import Polled, Record, Run
 from verifier.errors import Forbidden, Misconfigured, Temporary, TrueupError, Unreachable
 
@@ -101,8 +102,8 @@ def made(client: Any, told: Mapping[str, object], seconds_max: float) -> tuple[A
     while True:
         connections = Connections(login=str(told.get("security_protocol", "")).startswith("SASL"))
         try:
-            waits = {"bootstrap_timeout_ms": int(seconds * 1000), "kafka_client": connections}
-            return client(**{**told, **waits}), connections
+            ours = {"bootstrap_timeout_ms": int(seconds * 1000), "kafka_client": connections}
+            return client(**{**told, **ours, "selector": ClosingSelector}), connections
         except BaseException as error:
             connections.end()
             refusal = connections.refusal()

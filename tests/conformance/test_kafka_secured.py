@@ -21,8 +21,7 @@ from connectors.kafka.steady import Steady
 from reconciler.ports import Event
 from verifier.errors import Forbidden, Temporary
 
-# kafka-python drops sockets that were connecting when it was closed or refused
-pytestmark = [pytest.mark.kafka, pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")]
+pytestmark = pytest.mark.kafka
 CLIENTS = ("confluent", "kafka-python")
 WRONG = "hunter2"
 

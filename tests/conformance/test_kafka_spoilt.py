@@ -15,7 +15,7 @@ from connectors.kafka.confluent import ConfluentConsumer
 from connectors.kafka.kafka_python import KafkaPythonConsumer
 from connectors.kafka.port import Consumer
 
-pytestmark = [pytest.mark.kafka, pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")]
+pytestmark = pytest.mark.kafka
 
 
 @pytest.fixture(scope="module")

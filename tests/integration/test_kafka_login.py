@@ -25,7 +25,7 @@ from verifier.lag import LagState
 from verifier.ports import in_turn
 from verifier.window import TransactionWindow
 
-pytestmark = [pytest.mark.kafka, pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")]
+pytestmark = pytest.mark.kafka
 
 
 @pytest.mark.parametrize("client", ["confluent", "kafka-python"])
