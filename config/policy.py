@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, PlainSerializer, ValidationInfo
 
 from config.kafka import KafkaAccess
-from config.model import Condition, Count, Model, Share, Switch
+from config.model import Condition, Count, Model, Share
 from config.units import Duration
 
 
@@ -28,9 +28,9 @@ class Scan(Model):
     lock_timeout: Duration = 1.0
     """A statement that would wait longer for a lock gives up instead of queueing before others."""
     connections: Count = 4
-    """At most this many per server."""
+    """At most this many per server, for reading."""
     settle_timeout: Duration = 60.0
-    """How long a suspect may stay in flight before it is called unverified."""
+    """How long a suspect of an audit may stay in flight before it is called unverified."""
 
 
 class LoadLimit(Model):
@@ -59,8 +59,6 @@ class Brakes(Model):
 class Verify(Model):
     """Comparing what the change stream says was touched."""
 
-    touched: Switch = True
-    """Verify touched keys as changes arrive. Off: the stream only serves as evidence for scans."""
     every: Duration = 1.0
     """While changes keep coming they are looked at together, once in this time: what changed ten times in between is
     looked at once, and wrong rows are found this much later at most. A change after a rest is looked at, at once."""
@@ -69,10 +67,11 @@ class Verify(Model):
     tables change, looks are further apart, up to four times `every`."""
     batch_keys: Count = 1000
     """Keys per statement. Beyond some hundred, a statement's fixed cost no longer matters."""
-    pending_max: Count = 100_000
-    """Touched keys kept waiting in memory; more are left to the scan, and counted."""
+    pending_max: Count = 5_000
+    """Touched keys that are held in memory at a time, per follower; all others wait in the journal."""
     patience: Duration = 60.0
-    """How long a touched key waits for its follower before it is left to the scan."""
+    """How long a key may stay in flight before it is counted and logged as unsettled. It stays in the journal, and gets
+    another turn."""
 
 
 class Lag(Model):
@@ -84,7 +83,7 @@ class Lag(Model):
     """A follower that is behind and has not moved for so long is `stalled`. One that a sink feeds moves when the sink
     commits its offsets, which Kafka Connect does once a minute unless told otherwise."""
     max: Duration = 60.0
-    """Above this repairs pause, because the follower may correct itself."""
+    """While a follower lags by more, its repairs pause, because it may correct itself."""
 
 
 class Repairs(Model):
@@ -98,7 +97,7 @@ class Repairs(Model):
     per_hour: Count = 1000
     """More repairs than this in an hour stop repairing: a flood is a fault to understand, not to mend."""
     share_of_table: Share = 0.01
-    """No more than this part of a table's rows is repaired per run."""
+    """A table of which more than this part of the rows differs, and more than 100 rows, is not repaired row by row."""
 
 
 def _path(value: Path | None, info: ValidationInfo) -> Path | None:

@@ -13,7 +13,7 @@ from config.stream import BinlogStream, PgoutputStream
 
 
 class Leader(Model):
-    """The database that is right by definition. Never written to."""
+    """The database that is right by definition. Never written to, but for the watermark if it says `write`."""
 
     name: Name = "leader"
     """What reports and metrics call it."""
@@ -108,7 +108,8 @@ class Tables(Model):
     exclude_columns: dict[TableText, Columns] = Field(default={})
     """Columns that may differ, by table."""
     keys: dict[TableText, Columns] = Field(default={}, examples=[{"public.v": ["id"]}])
-    """Key columns of tables without a primary or unique not-null key. trueup trusts that they are unique."""
+    """Key columns of tables without a primary or unique not-null key. Where rows share one and differ, the table is
+    `unverified`."""
 
     columns: dict[TableText, Columns] = Field(default={}, examples=[{"public.orders": ["id", "amount"]}])
     """Compare only these columns (and the key), by table. For audits: `trueup run` refuses it."""

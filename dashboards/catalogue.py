@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 from reconciler.repair import RefusalReason, State
 from verifier.change import Cause
+from verifier.doubt import Doubt
 from verifier.drift import DriftCause
 from verifier.drift import Kind as Drift
 
@@ -41,10 +42,7 @@ class Metric:
 RESULT = {"result": ("match", "drift", "in_flight", "unverified")}
 LAG_STATE = {"state": ("caught_up", "lagging", "stalled", "rewound", "unknown")}
 SLOT_STATUS = {"status": ("reserved", "extended", "unreserved", "lost")}
-REASONS = (
-    *(cause.name.lower() for cause in Cause),
-    *("no_key", "incomparable", "schema", "forbidden", "unreachable", "cancelled", "moving", "not_scanned", "other"),
-)
+REASONS = (*(cause.name.lower() for cause in Cause), *(doubt.value for doubt in Doubt))
 """Why a table is unverified, as a label; the sentence for people is in the journal."""
 SIDE = {"side": ("leader", "follower")}
 SERVICE = {"service": ("lease", "follow", "rogue", "verify", "scan", "check", "repair", "relay", "lag", "cause")}
@@ -85,7 +83,9 @@ CLOCK_AHEAD = Metric(
     ("group",),
 )
 LAG_WARN = Metric("trueup_lag_warn_seconds", Kind.GAUGE, "Configured: above this a follower lags.", ("group",))
-LAG_LIMIT = Metric("trueup_lag_limit_seconds", Kind.GAUGE, "Configured: above this repairs pause.", ("group",))
+LAG_LIMIT = Metric(
+    "trueup_lag_limit_seconds", Kind.GAUGE, "Configured: above this a follower's repairs pause.", ("group",)
+)
 
 STREAM_STATE = Metric(
     "trueup_stream_state", Kind.GAUGE, "1 for the change stream's state now, 0 for the others.",

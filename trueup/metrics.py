@@ -17,6 +17,7 @@ from trueup.daemon import Post
 from trueup.services.rogue import Rogue
 from trueup.services.verify import Verified
 from verifier.change import Batch
+from verifier.doubt import Doubt
 from verifier.drift import Drift, DriftCause
 from verifier.invariant import Standing
 from verifier.lag import HopLag, LagState
@@ -87,7 +88,9 @@ class Tally:
         self.meter.add(c.DEAD_LETTERS, len(batch.letters), group=self.group)
 
     def read(self, read: ChunkRead) -> None:
-        self.meter.observe(c.CHUNK_SECONDS, read.seconds, group=self.group, side="leader")
+        for side, seconds in read.took.items():
+            where = "leader" if side is None else "follower"
+            self.meter.observe(c.CHUNK_SECONDS, seconds, group=self.group, side=where)
         for follower, seen in read.followers.items():
             result = "in_flight" if seen.suspects else "match"
             self.meter.add(c.CHUNKS, group=self.group, follower=follower, result=result)
@@ -217,11 +220,13 @@ class Scrape:
         return tuple(found)
 
     def _unverified(self, runtime: GroupRuntime, follower: str) -> Mapping[str, int]:
-        """Tables by reason: what the stream lost sight of, and what the scan could not compare."""
+        """Tables by reason: what the stream lost sight of, what the scan could not compare, and what never rests."""
         counted: Counter[str] = Counter()
         for blindness in runtime.journal.stream.blind(runtime.world.book.known_names()).values():
             counted[blindness.cause.name.lower()] += 1
-        counted["incomparable"] += sum(1 for name, _ in runtime.scan.unverified if name == follower)
+        for (name, _), one in list(runtime.scan.unverified.items()):
+            counted[one.doubt.value] += name == follower
+        counted[Doubt.MOVING.value] += runtime.verify[follower].moving(runtime.world.clock.now())
         return {reason: count for reason, count in counted.items() if count}
 
     def _stream(self, runtime: GroupRuntime, tally: Tally, hops: Sequence[HopLag]) -> StreamState | None:

@@ -39,8 +39,12 @@ class Looks:
         return next(read.digest for (side, _), read in self.reads.items() if side is None)
 
     @property
-    def seconds(self) -> float:
-        return max((read.seconds for read in self.reads.values()), default=0.0)
+    def took(self) -> Mapping[str | None, float]:
+        """Seconds of each side's read (None: the leader's), of several the longest."""
+        found: dict[str | None, float] = {}
+        for (side, _), read in self.reads.items():
+            found[side] = max(read.seconds, found.get(side, 0.0))
+        return found
 
 
 def alike_of(compared: Comparison) -> tuple[object, ...]:

@@ -56,7 +56,7 @@ class Reread:
                 continue
             if not read.failed:
                 self._pass(within, read.chunk.range, rows - read.leader.rows)
-            return ChunkRead(chunk, read.leader, read.followers, read.failed, read.seconds, read.refused)
+            return ChunkRead(chunk, read.leader, read.followers, read.failed, read.took, read.refused)
 
     def _divide(self, within: KeyRange, rows: int) -> bool:
         """Whether there are two parts now. Rows may have gone meanwhile: then the middle lies beyond the chunk, and

@@ -45,14 +45,19 @@ class FollowerChunk:
 @dataclass(frozen=True, slots=True)
 class ChunkRead:
     """One chunk as read. `followers` lacks those that could not be read; `failed` says why, and `refused` names those
-    of them for which trying again is useless. `seconds` is the slowest side's digest."""
+    of them for which trying again is useless. `took`: seconds of each side's digest (None: the leader's)."""
 
     chunk: Chunk
     leader: Digest
     followers: Mapping[str, FollowerChunk]
     failed: Mapping[str, str]
-    seconds: float
+    took: Mapping[str | None, float]
     refused: frozenset[str] = frozenset()
+
+    @property
+    def seconds(self) -> float:
+        """The slowest side's."""
+        return max(self.took.values(), default=0.0)
 
 
 @dataclass(slots=True)
@@ -139,7 +144,7 @@ class TableScan:
         chunk = Chunk(next(iter(self.sides.values()))[1].leader.name, within, index)
         refused = frozenset(name for name, problem in troubles.items() if not isinstance(problem, Temporary))
         failed = {name: str(problem) for name, problem in troubles.items()}
-        return ChunkRead(chunk, looks.leader, found, failed, looks.seconds, refused)
+        return ChunkRead(chunk, looks.leader, found, failed, looks.took, refused)
 
     def _division(self, within: KeyRange, looks: Looks) -> Key | None:
         """Where to end a range that differs and has too many rows on some side; None if it can be read by rows. That

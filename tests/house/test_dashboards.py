@@ -16,7 +16,7 @@ import yaml
 from fixtures.missing import missing
 
 from dashboards.build import stale
-from dashboards.catalogue import BY_NAME, Kind, Metric
+from dashboards.catalogue import BY_NAME, REASONS, Kind, Metric
 
 ROOT = Path(__file__).parent.parent.parent
 PROMETHEUS = ROOT / "dashboards" / "prometheus"
@@ -208,6 +208,13 @@ def test_every_alert_is_complete_and_has_an_answer() -> None:
         assert rule["annotations"]["dashboard_url"].startswith("/d/trueup-overview")
     assert {name.lower() for name in ALERTS} <= anchors
     assert {anchor for anchor in anchors if anchor.startswith("trueup")} <= {name.lower() for name in ALERTS}
+
+
+def test_every_reason_why_a_table_is_unverified_has_an_answer() -> None:
+    page = (ROOT / "docs" / "operations.md").read_text()
+    section = page.partition("### TrueupUnverified\n")[2].partition("\n### ")[0]
+    answered = [line.split("|")[1] for line in section.splitlines() if line.startswith("| `")]
+    assert sorted(re.findall(r"`(\w+)`", " ".join(answered))) == sorted(REASONS)
 
 
 def test_every_alert_has_a_case_that_fires_and_one_that_stays_silent() -> None:

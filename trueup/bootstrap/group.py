@@ -212,9 +212,13 @@ def _wired(
     )
     for one in group.followers:
         rounds = Rounds(group.verify.every, group.verify.load)
-        runtime.verify[one.name] = VerifyService(world, one.name, journal.stream, patience, rounds=rounds, joint=joint)
+        runtime.verify[one.name] = VerifyService(
+            world, one.name, journal.stream, patience, group.verify.pending_max, rounds=rounds, joint=joint
+        )
         if group.repair.mode != "off":
-            runtime.repair[one.name] = _repair(group, one.name, world, journal, announcer, servers, one.repair_address)
+            runtime.repair[one.name] = _repair(
+                group, one.name, world, journal, announcer, servers, one.repair_address, lag
+            )
     runtime.ends.append(partial(close_fed, followers))
     runtime.rogue.extend(open_rogues(group, world, journal))
     return runtime
@@ -285,6 +289,7 @@ def _repair(
     announcer: Announcer,
     servers: Watched,
     address: Callable[[], str],
+    lag: SharedLag,
 ) -> RepairService:
     policy = repair_policy(group)
 
@@ -304,5 +309,11 @@ def _repair(
     writes = policy.mode in (Mode.APPROVE, Mode.APPLY)
     return RepairService(
         world, follower, journal.drifts, journal.repairs, journal.stream, announcer, policy, None,
-        opening=opening if writes else None,
+        opening=opening if writes else None, late=partial(_late, lag, follower, group.lag.max, world.clock),
     )  # fmt: skip
+
+
+def _late(lag: SharedLag, follower: str, most: float, clock: Clock) -> str:
+    """Why the follower's repairs pause, in words; empty if they do not."""
+    late = lag.beyond(follower, most, clock.now())
+    return "" if late is None else f"{follower} lags by {late:.0f} s, more than lag.max; it may correct itself"

@@ -13,6 +13,7 @@ from trueup.services.hot import HotKeys
 from trueup.services.published import Published
 from verifier.change import Batch
 from verifier.compare import Comparison, comparison
+from verifier.doubt import Doubt, of_error
 from verifier.errors import Permanent, Temporary
 from verifier.fed import FedBracket, FedFollower
 from verifier.journal import StreamJournal
@@ -141,10 +142,11 @@ class Sighted:
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """One follower's view of one table: the comparison, or why there is none."""
+    """One follower's view of one table: the comparison, or why there is none, or none of some column."""
 
     compared: Comparison | None
     problem: str | None = None
+    doubt: Doubt = Doubt.OTHER
 
 
 @dataclass(slots=True)
@@ -199,7 +201,7 @@ class TableBook:
             excluded = frozenset(self.excluded.get(str(name), ()))
             pair = self._compared(follower, name, excluded)
         except Permanent as problem:
-            pair = Pair(None, str(problem))
+            pair = Pair(None, str(problem), of_error(problem))
         self._pairs[follower, name] = (now, pair)
         return pair
 
@@ -217,8 +219,10 @@ class TableBook:
             choice = chosen(compared, self.leader, replica, native=False)
             compared, _ = by_spelling(compared, choice, self.leader, replica, None)
             if odd := [one.name for one in compared.leader.key_columns() if not spelled_as_told(one)]:
-                return Pair(None, f"key column {odd[0]!r} is spelled otherwise in the change stream; audit this table")
-        return Pair(compared if compared.addressable else None, compared.problem)
+                why = f"key column {odd[0]!r} is spelled otherwise in the change stream; audit this table"
+                return Pair(None, why, Doubt.INCOMPARABLE)
+        doubt = Doubt.INCOMPARABLE if compared.leader.key else Doubt.NO_KEY
+        return Pair(compared if compared.addressable else None, compared.problem, doubt)
 
     def hopeless(self, name: TableName) -> bool:
         """Whether the table is known to be comparable on no follower; asks nobody."""

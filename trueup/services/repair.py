@@ -70,6 +70,9 @@ class RepairService:
     opening: Callable[[], tuple[RepairSink | None, Mapping[TableName, Collection[TableName]]]] | None = None
     moved: Callable[[State, int], None] = lambda state, count: None
     refused: Callable[[RefusalReason], None] = lambda reason: None
+    late: Callable[[], str] = lambda: ""
+    """Why the follower is too late to be written to, for it may correct itself; empty if it is not."""
+    _late: bool = False
     _sweep: DriftSweep | None = None
     _waiting: dict[str, str] = field(default_factory=dict)
     _remind_at: float = 0.0
@@ -87,7 +90,7 @@ class RepairService:
         if self.world.paused(None):
             return _EVERY_SECONDS
         self.plan(now)
-        if self.policy.mode in (Mode.APPROVE, Mode.APPLY) and self.writable():
+        if self.policy.mode in (Mode.APPROVE, Mode.APPLY) and self.writable() and not self._too_late():
             self.apply(now)
         return _EVERY_SECONDS
 
@@ -163,6 +166,15 @@ class RepairService:
             raise Permanent(f"nothing may be written to {self.follower}: {why}")
         assert self.sink is not None
         return Target(self.world.leader, self.world.followers[self.follower], self.sink, self.references)
+
+    def _too_late(self) -> bool:
+        """Told once for as long as it lasts."""
+        why = self.late()
+        if why and not self._late:
+            told = {"action": "repair_waits", "follower": self.follower, "why": why}
+            logger.warning("repairs wait", extra=told)
+        self._late = bool(why)
+        return self._late
 
     def _remind(self, now: float) -> None:
         """Have applied repairs looked at that nobody may be going to look at: a process can be killed between the write

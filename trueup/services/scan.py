@@ -17,8 +17,9 @@ from trueup.services.group import GroupWorld
 from trueup.services.throttle import Throttle
 from verifier.chunk import ChunkSize
 from verifier.compare import Comparison
+from verifier.doubt import Doubt, Unverified
 from verifier.drift import Verdict
-from verifier.errors import Permanent, Temporary, Unsound
+from verifier.errors import Permanent, Temporary, TrueupError, Unsound
 from verifier.journal import ChunkResult, DriftJournal, ScanJournal, StreamJournal
 from verifier.keyrange import KeyRange
 from verifier.policy import ScanPolicy
@@ -71,7 +72,7 @@ class ScanService:
     """Told of seconds that the pace's rate makes the scan rest beyond its usual rest."""
     dirty: DirtyScan | None = None
     """Chunks that are read before all others. None: no table is ever crowded."""
-    unverified: dict[tuple[str, TableName], str] = field(default_factory=dict)
+    unverified: dict[tuple[str, TableName], Unverified] = field(default_factory=dict)
     _was_dirty: bool = False
     """The last chunk that was read was a dirty one; a crowded table must not keep the others from being scanned."""
     _passes: dict[TableName, _Pass] = field(default_factory=dict)
@@ -100,7 +101,7 @@ class ScanService:
         try:
             walk = self._passes.get(table) or self._begin(table, now)
         except (Temporary, Permanent) as problem:
-            self._refuse(table, str(problem), now)
+            self._refuse(table, problem, now)
             return 1.0
         if walk is None:
             return 0.0
@@ -116,7 +117,7 @@ class ScanService:
             raise
         except (Permanent, Unsound) as problem:
             self._passes.pop(table, None)
-            self._refuse(table, str(problem), now)
+            self._refuse(table, problem, now)
             self.world.book.forget(table)
             return 1.0
         finally:
@@ -186,9 +187,9 @@ class ScanService:
             try:
                 pair = self.world.book.pair(name, table)
             except Temporary as problem:
-                self._note(name, table, str(problem))  # the others are compared all the same
+                self._note(name, table, Unverified.by(problem))  # the others are compared all the same
                 continue
-            self._note(name, table, pair.problem)
+            self._note(name, table, None if pair.problem is None else Unverified(pair.problem, pair.doubt))
             if pair.compared is not None:
                 sides[name] = (replica, pair.compared)
         if not sides:
@@ -236,7 +237,7 @@ class ScanService:
         self._owed[table], self._passed_at[table] = frozenset(walk.unread), now
         if walk.unread:
             for name in walk.unread & walk.scan.sides.keys():
-                self._note(name, table, "the follower could not be read in the last scan")
+                self._note(name, table, Unverified("the follower could not be read in the last scan", Doubt.CANCELLED))
             # Half of the time is left to other tables, however long this one keeps failing.
             self._later(table, now, min(now - walk.began_at, 20 * _PAUSE_SECONDS))
             return
@@ -254,11 +255,11 @@ class ScanService:
             if known:
                 self.stream.touch(known, followers=[name], at=now)
 
-    def _refuse(self, table: TableName, reason: str, now: float) -> None:
+    def _refuse(self, table: TableName, problem: TrueupError, now: float) -> None:
         self._later(table, now)
         self._current = None
         for name in self.world.followers:
-            self._note(name, table, reason)
+            self._note(name, table, Unverified.by(problem))
 
     def _later(self, table: TableName, now: float, least: float = 0.0) -> None:
         """Not again at once: a server that was started anew is back in seconds, another trouble may take hours."""
@@ -266,14 +267,14 @@ class ScanService:
         pause = min(_PAUSE_SECONDS, _PAUSE_FIRST_SECONDS * 2 ** min(times - 1, 10))
         self._again_at[table] = now + max(pause, least)
 
-    def _note(self, follower: str, table: TableName, problem: str | None) -> None:
+    def _note(self, follower: str, table: TableName, problem: Unverified | None) -> None:
         if problem is None:
             self.unverified.pop((follower, table), None)
         elif self.unverified.get((follower, table)) != problem:
             self.unverified[follower, table] = problem
             logger.warning(
                 "table not verified",
-                extra={"action": "table_unverified", "follower": follower, "table": str(table), "why": problem},
+                extra={"action": "table_unverified", "follower": follower, "table": str(table), "why": problem.why},
             )
 
 

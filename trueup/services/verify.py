@@ -71,6 +71,8 @@ class VerifyService:
     _rooms: dict[TableName, Room[Touched]] = field(default_factory=dict)
     _held: set[tuple[TableName, Key]] = field(default_factory=set)
     _aside: dict[TableName, float] = field(default_factory=dict)
+    _unsettled_at: dict[TableName, float] = field(default_factory=dict)
+    """When a key of the table was last given up."""
     _leader: Seen | None = None
     _blocked: Position | None = None
     """The commit that the follower must apply before the journal has anything new for us."""
@@ -78,6 +80,12 @@ class VerifyService:
     @property
     def name(self) -> str:
         return f"verify:{self.follower}"
+
+    def moving(self, now: float) -> int:
+        """Tables of which some key stays in flight. One that was given up has another turn at once, and within the
+        patience it is given up again, or settled."""
+        since = now - 2.0 * self.policy.give_up_seconds
+        return sum(at >= since for at in list(self._unsettled_at.values()))
 
     def tick(self, now: float) -> float:
         """Temporary while a server is away; the keys stay where they are. Where nothing waits nobody is asked."""
@@ -218,6 +226,7 @@ class VerifyService:
                 equal.append(left.key)
         self.journal.settle(self.follower, settled, drifts, at=now)
         if unsettled:
+            self._unsettled_at[table] = now
             logger.warning(
                 "keys stay in flight",
                 extra={"action": "keys_unsettled", "follower": self.follower, "table": str(table), "keys": unsettled},

@@ -69,6 +69,11 @@ class SharedLag:
             others = [lag for lag in self.tracker.followers(now) if lag.hop not in self.beside]
             return tuple(sorted((*others, *marked), key=lambda lag: lag.hop)), self.tracker.stream(now)
 
+    def beyond(self, follower: str, seconds: float, now: float) -> float | None:
+        """By how many seconds the follower lags, if that is more than `seconds`; None also where nobody knows."""
+        told = {lag.hop: lag.seconds for lag in self.told(now)[0]}.get(follower)
+        return told if told is not None and told > seconds else None
+
     def mark(self, name: str, make: Callable[[], LagTracker], note: Callable[[LagTracker], None]) -> None:
         """An observation of a follower that is told apart by the watermark."""
         with self._lock:

@@ -150,6 +150,16 @@ def test_a_tick_that_does_not_end_is_as_good_as_dead() -> None:
     daemon.stop()
 
 
+def test_a_scheduler_that_ends_by_itself_is_told() -> None:
+    daemon = Daemon([Post("shop", Scripted("scan"))], SystemClock())
+    daemon.start()
+    assert daemon.dead() == []
+    assert daemon._scheduler is not None
+    daemon._scheduler.shutdown(wait=False)  # as if its thread had died
+    until(lambda: daemon.dead() == ["the scheduler stopped"])
+    daemon._stopping.set()  # whoever is in his turn goes home
+
+
 @dataclass
 class Shifted:
     """The system's clock, moved ahead at will."""
