@@ -28,7 +28,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, TypeVar
+from typing import TypeAlias, TypeVar
 
 from verifier.change import Batch, Blindness, Cause, Transaction
 from verifier.commits import Commits, Settled
@@ -68,12 +68,9 @@ class InFlight:
         return self.ready and not self.all
 
 
-class _Entry(NamedTuple):
-    """A transaction without its values: a window of hours must not hold the after-images of hours."""
-
-    tables: Mapping[TableName, Sequence[Key]]
-    blind: tuple[Blindness, ...]
-    size: int
+_Entry: TypeAlias = tuple[Mapping[TableName, Sequence[Key]], tuple[Blindness, ...], int]
+"""A transaction's keys, its blindness, and how many keys there are (at least 1), without its values: a window of hours
+must not hold the after-images of hours. A plain tuple is made ten times as fast as one with names."""
 
 
 @dataclass(slots=True)
@@ -185,12 +182,12 @@ class TransactionWindow:
             return InFlight(all=True, why=refused)
         keys: set[Key] = set()
         for index, straddled in commits.doubtful(leader, follower, publishes, certain):
-            entry = self._entries[index]
-            for blindness in entry.blind if straddled or commits.early else ():
+            tables, blind, _ = self._entries[index]
+            for blindness in blind if straddled or commits.early else ():
                 if blindness.table in (None, table):
                     return InFlight(all=True, why=blindness.cause.value)
             if straddled:
-                keys.update(entry.tables.get(table, ()))
+                keys.update(tables.get(table, ()))
         return InFlight(frozenset(keys))
 
     def bounds(
@@ -250,8 +247,8 @@ class TransactionWindow:
 
     def _keep(self, transaction: Transaction) -> None:
         keys, floor = transaction.keys(), self._floors[None]
-        size = sum([len(one) for one in keys.values()]) or 1
-        self._entries.append(_Entry(keys, transaction.blind, size))
+        size = sum(map(len, keys.values())) or 1
+        self._entries.append((keys, transaction.blind, size))
         self._commits.append(transaction, floor.position, floor.mark)
         self._changes += size
 
@@ -288,10 +285,10 @@ class TransactionWindow:
 
     def _overflow(self) -> None:
         spare, count = self._changes - self._changes_max * 9 // 10, 0
-        for entry in self._entries:
+        for _, _, size in self._entries:
             if spare <= 0:
                 break
-            spare -= entry.size
+            spare -= size
             count += 1
         self._drop(count, "gap in the stream: more changes were in flight than the window may hold")
 
@@ -303,7 +300,7 @@ class TransactionWindow:
             floor.why = why
         # One that is still to come will be later than all of these.
         floor.position, floor.mark = self._commits.raised(floor.position, floor.mark, count)
-        self._changes -= sum(entry.size for entry in self._entries[:count])
+        self._changes -= sum(size for _, _, size in self._entries[:count])
         del self._entries[:count]
         self._commits.drop(count)
         return count

@@ -63,7 +63,7 @@ class Decoder:
         self._shapes: dict[TableName, Shape] = {}
         self._topics: dict[TableName, str] = {}
         self._boundaries = Boundaries(source)
-        self._plain = PlainRows(source, modes, self._shape_of, _fields, Keys(self._key, self._key_value), self._image)
+        self._plain = PlainRows(source, modes, self._shape_of, Keys(self._key, self._key_value), self._image)
 
     @property
     def modes(self) -> Modes:
@@ -309,10 +309,6 @@ def _of_a_snapshot(handled_at: float | None, through: Position | None) -> Statem
 
 def _names(after: object) -> tuple[str, ...]:
     return tuple(sorted(after)) if isinstance(after, Mapping) else ()
-
-
-def _fields(message: bytes) -> tuple[str, ...]:
-    return _names(_unwrap(message)[1].get("after"))
 
 
 def _unwrap(message: bytes) -> tuple[_Json, _Json]:

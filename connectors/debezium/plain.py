@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
+from itertools import compress
 from typing import Any, Literal, cast
 
 import msgspec
@@ -66,6 +67,10 @@ class _Envelope(msgspec.Struct, gc=False):
     op: Literal["c", "u", "d"]
 
 
+class _Named(msgspec.Struct, gc=False):
+    after: dict[str, msgspec.Raw] | None
+
+
 class _Sent(msgspec.Struct, gc=False):
     ts_ms: int
 
@@ -103,15 +108,13 @@ class Keys:
 
 
 class PlainRows:
-    """`fields` gives the sorted names of a message's new row; `slowly` decodes keys, and `tell` new rows, the long
-    way."""
+    """`slowly` decodes keys, and `tell` new rows, the long way."""
 
     def __init__(
         self,
         source: Source,
         modes: Modes,
         shape_of: Callable[[TableName], Shape | None],
-        fields: Callable[[bytes], tuple[str, ...]],
         slowly: Keys,
         tell: Callable[[Shape, bytes], Mapping[str, Value]],
     ) -> None:
@@ -119,8 +122,9 @@ class PlainRows:
         self._placed = source.place({"file": "1", "pos": 1}) is not None
         self._modes = modes
         self._shape_of = shape_of
-        self._fields, self._slowly, self._tell = fields, slowly, tell
+        self._slowly, self._tell = slowly, tell
         self._parser = msgspec.json.Decoder(_Envelope).decode
+        self._named = msgspec.json.Decoder(_Named).decode
         self._sent = msgspec.json.Decoder(_Sent).decode
         self._sequenced = msgspec.json.Decoder(_Sequenced).decode
         self._parsers: dict[str, Callable[[bytes], _Envelope]] = {}
@@ -140,7 +144,8 @@ class PlainRows:
             deleted = [one.op for one in envelopes if one.after is None]
             if deleted.count("d") != len(deleted) or len(deleted) != operations.count("d"):
                 return None
-            fields = self._one_shape(operations, messages)
+            rows = messages if not deleted else list(compress(messages, map("d".__ne__, operations)))
+            fields = self._one_shape(rows)
             columns = self._columns(name, operations, keys, messages)
             if fields is None or (columns is None and self._shape_of(name) is not None):
                 return None
@@ -192,17 +197,19 @@ class PlainRows:
         self._names[topic], self._parsers[topic] = name, _parser_of(first, placed=self._placed)
         return envelopes
 
-    def _one_shape(self, operations: Sequence[str], messages: Sequence[bytes]) -> tuple[str, ...] | None:
-        """The names of the columns, the same in the first and the last row that there is."""
-        rows = [index for index, operation in enumerate(operations) if operation != "d"]
+    def _one_shape(self, rows: Sequence[bytes]) -> tuple[str, ...] | None:
+        """The names of the columns, the same in the first and the last of these messages, which have new rows."""
         if not rows:
             return ()
-        first = self._fields(messages[rows[0]])
-        if len(rows) > 1 and self._fields(messages[rows[-1]]) != first:
+        first = self._fields(rows[0])
+        if self._fields(rows[-1]) != first:
             return None
         if len(self._known) >= _TOPICS_KEPT:
             self._known.clear()
         return self._known.setdefault(first, first)  # the same object each time: it is compared with every transaction
+
+    def _fields(self, message: bytes) -> tuple[str, ...]:
+        return tuple(sorted(self._named(message).after or ()))
 
     def _columns(
         self, name: TableName, operations: Sequence[str], keys: Sequence[bytes | None], messages: Sequence[bytes]

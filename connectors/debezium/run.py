@@ -49,7 +49,8 @@ class PartOfRun(Stretches):
 
     def __init__(self, run: Run, start: int, stop: int) -> None:
         self._run, self._start, self._stop = run, start, stop
-        super().__init__((), size=0 if run.told is None else stop - start)
+        self._made = self._keys = None  # all that `Stretches` does, by itself: it is made for each transaction
+        self._size = 0 if run.told is None else stop - start
 
     def _told(self) -> Sequence[Stretch]:
         return (self._run.stretch(self._start, self._stop),)
@@ -59,4 +60,4 @@ class PartOfRun(Stretches):
         if told is None:
             return {}
         keys = told.keys[self._start : self._stop]
-        return {told.table: tuple(keys if len(set(keys)) == len(keys) else dict.fromkeys(keys))}
+        return {told.table: keys if len(set(keys)) == len(keys) else list(dict.fromkeys(keys))}

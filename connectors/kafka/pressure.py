@@ -45,7 +45,9 @@ class Pressure:
         self._paused = wanted
 
     def _to_pause(self, assembler: TransactionAssembler, places: Collection[Partition]) -> set[Partition]:
-        found = {self._order} if len(assembler) > self._ends_max else set()
+        # What was fetched ahead is thrown away by each pause: so the order is not resumed as soon as it may be.
+        ends_max = self._ends_max // 2 if self._order in self._paused else self._ends_max
+        found = {self._order} if len(assembler) > ends_max else set()
         if assembler.kept <= self._rows_max:
             return found
         head = assembler.stuck()

@@ -272,19 +272,12 @@ def touch(touched: Touched, transactions: Sequence[Transaction], ours: Collectio
 
 def note(touched: Touched, told: Sequence[Told]) -> None:
     """Note these keys behind all others. A busy stream has hundreds of thousands of them a second."""
-    latest: Touched = {}
     for table, keys, commit in told:
+        sum_of_both = len(touched) + len(keys)
         for key in keys:
-            latest[table, key] = commit
-    if len(latest) != sum([len(keys) for _, keys, _ in told]):  # some came twice: where they came last
-        backwards: Touched = {}
-        for table, keys, commit in reversed(told):
-            for key in reversed(keys):
-                backwards.setdefault((table, key), commit)
-        latest = dict(reversed(backwards.items()))
-    sum_of_both = len(touched) + len(latest)
-    touched.update(latest)
-    if len(touched) != sum_of_both:  # seldom, and cheaper to see afterwards
-        for again in latest:
-            del touched[again]
-        touched.update(latest)
+            touched[table, key] = commit
+        if len(touched) != sum_of_both:  # some were there before, which is cheaper to see afterwards
+            for key in keys:
+                touched.pop((table, key), None)
+            for key in keys:
+                touched[table, key] = commit

@@ -13,7 +13,7 @@ from connectors.debezium.decoder import Decoder
 from connectors.debezium.modes import RECOMMENDED
 from connectors.kafka import stream as kafka_stream
 from connectors.kafka.port import Polled
-from connectors.kafka.pressure import ENDS_MAX
+from connectors.kafka.pressure import ENDS_MAX, Pressure
 from connectors.kafka.stream import KafkaStream
 from verifier.change import Change
 from verifier.position import Lsn
@@ -93,3 +93,24 @@ def test_the_ends_that_wait_for_a_row_are_bounded() -> None:
     taken = 0
     while taken < ENDS_MAX + 2_001:
         taken += len(stream.poll(changes_max=5_000, seconds_max=1.0).transactions)
+
+
+def test_the_order_is_not_resumed_before_half_as_many_ends_wait() -> None:
+    """What the client fetched of it ahead was thrown away when it was paused."""
+    broker = MemoryBroker()
+    for topic in ("p.transaction", *TOPICS):
+        broker.topic(topic)
+    source, order = Source(broker), ("p.transaction", 0)
+    for number in range(6):
+        source.transaction(number, table="a")
+    held, broker.logs["p.public.a", 0] = broker.logs["p.public.a", 0], []
+    stream, _ = reading(broker)
+    consumer = MemoryConsumer(broker)
+    stream._pressure = Pressure(consumer, "p", order, rows_max=KEPT_MAX, ends_max=4)
+    assert stream.poll(changes_max=9, seconds_max=1.0).transactions == ()
+    paused = []
+    for row in held:
+        broker.logs["p.public.a", 0].append(row)
+        assert len(stream.poll(changes_max=9, seconds_max=1.0).transactions) == 1
+        paused.append(order in consumer.paused)
+    assert paused == [True, True, True, True, False, False]
