@@ -39,6 +39,7 @@ _ORDER = (
     ("FollowerStream", "groups[].followers[].stream"),
     ("RepairLogin", "groups[].followers[].repair"),
     ("Tables", "groups[].tables"),
+    ("Tolerance", "groups[].tables.tolerances.*"),
     ("Stream", "groups[].stream"),
     ("KafkaStream", "groups[].stream.kafka"),
     ("PgoutputStream", "groups[].stream.pgoutput, groups[].followers[].stream.pgoutput"),
@@ -110,6 +111,9 @@ def _values(field: Mapping[str, Any]) -> Iterator[str]:
         yield "list, see below" if "$ref" in items or "oneOf" in items else "list of text"
     elif field.get("type") == "object":
         held = [*field.get("patternProperties", {}).values(), field.get("additionalProperties", {})]
+        if any(isinstance(one, dict) and "$ref" in one for one in held):
+            yield "mapping, see below"
+            return
         kind = next((str(one["type"]) for one in held if isinstance(one, dict) and "type" in one), "")
         yield {"string": "mapping of text", "object": "mapping of mappings"}.get(kind, "mapping of lists")
     elif str(field.get("pattern", "")).startswith("^(\\d"):

@@ -10,6 +10,8 @@ from config.address import DatabaseAddress
 from config.model import Columns, Condition, Filtered, Model, Name, TableText
 from config.secret import Password
 from config.stream import BinlogStream, PgoutputStream
+from config.tolerance import Tolerance, TolerancePlace
+from verifier.tolerance import Tolerance as Kept
 
 
 class Leader(Model):
@@ -99,7 +101,7 @@ class Follower(Model):
 
 
 class Tables(Model):
-    """Which tables and columns are compared. What is excluded is printed in every report."""
+    """Which tables and columns are compared. What is excluded or tolerated is printed in every report."""
 
     include: tuple[str, ...] = Field(default=("*",), min_length=1)
     """Patterns `schema.table` with `*` and `?`; without a dot in any schema that is not the system's."""
@@ -110,6 +112,11 @@ class Tables(Model):
     keys: dict[TableText, Columns] = Field(default={}, examples=[{"public.v": ["id"]}])
     """Key columns of tables without a primary or unique not-null key. Where rows share one and differ, the table is
     `unverified`."""
+    tolerances: dict[TolerancePlace, Tolerance] = Field(
+        default={}, examples=[{"*": {"time_digits": 3}, "public.orders.ratio": {"float_relative": 1e-9}}]
+    )
+    """What values may differ by and be equal all the same, by place: `*` for all tables, a table, or `table.column`,
+    which wins setting by setting over its table, and that over `*`."""
 
     columns: dict[TableText, Columns] = Field(default={}, examples=[{"public.orders": ["id", "amount"]}])
     """Compare only these columns (and the key), by table. For audits: `trueup run` refuses it."""
@@ -135,6 +142,10 @@ class Tables(Model):
         """The keys that are set and that a daemon cannot keep to: it repairs rows, and a row that leaves a condition
         would look like one to delete."""
         return [name for name in ("columns", "where", "map_tables", "map_columns") if getattr(self, name)]
+
+    def tolerated(self) -> dict[str, Kept]:
+        """`tolerances` as comparisons take them."""
+        return {place: said.kept() for place, said in self.tolerances.items()}
 
     def patterns(self) -> tuple[str, ...]:
         """`include`, then `exclude` with a leading `!`."""

@@ -4,7 +4,8 @@
 Digests find rows that may differ cheaply; whether and where they do is decided here, column by column. Equality is by
 value: 1.0 is 1.00 (unless scale is strict), -0 is 0, instants count and not their offsets, JSON by structure, blanks
 that only pad do not count, text by code points. A text that its family cannot read stands for itself: it is never
-equal to a value that can be read, and never an error. `docs/canonical.md` has the law as a table.
+equal to a value that can be read, and never an error. Values that differ by no more than their column tolerates
+(`verifier.tolerance`) are equal, too (`same`). `docs/canonical.md` has the law as a table.
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ from typing import Any
 
 from verifier import moments
 from verifier.drift import Difference
-from verifier.table import Family, Table, Value
+from verifier.table import Column, Family, Table, Value
+from verifier.tolerance import float_bucket, moment_bucket, near_floats, near_moments
 
 _TRUE = {"t", "true", "1", "y", "yes", "on"}
 _FALSE = {"f", "false", "0", "n", "no", "off"}
@@ -47,37 +49,57 @@ def canonical(family: Family, value: Value, *, strict_scale: bool = False) -> Va
     return value if form is None else form(value)
 
 
+def standing_for(column: Column, value: Value) -> Value:
+    """The text that stands for a value of the column in digests: its canonical one, and with a tolerance the same one
+    for all values of a bucket. Two values with one such text are equal (`same`); where a tolerance is of nearness, two
+    equal ones may have different texts."""
+    tolerance = column.tolerance
+    if tolerance is None or value is None:
+        return canonical(column.meets_as, value)
+    text = canonical(column.meets_as, value, strict_scale=bool(tolerance.strict_scale))
+    assert text is not None, "only NULL has no canonical text"
+    if tolerance.float_relative is not None:
+        return float_bucket(text, tolerance.float_relative)
+    if tolerance.time_digits is not None:
+        return moment_bucket(text, tolerance.time_digits)
+    return text.rstrip(" ") if tolerance.ignore_trailing_spaces else text
+
+
+def same(column: Column, left: Value, right: Value) -> bool:
+    """Are two values of the column equal, as two engines spelled them: in their canonical texts, or within what the
+    column tolerates?"""
+    if left == right:
+        return True
+    if left is None or right is None:
+        return False
+    if standing_for(column, left) == standing_for(column, right):
+        return True
+    tolerance = column.tolerance
+    if tolerance is None or not tolerance.near:
+        return False
+    one, other = canonical(column.meets_as, left), canonical(column.meets_as, right)
+    assert one is not None, "only NULL has no canonical text"
+    assert other is not None, "only NULL has no canonical text"
+    if tolerance.float_relative is not None:
+        return near_floats(one, other, tolerance.float_relative)
+    return tolerance.time_digits is not None and near_moments(one, other, tolerance.time_digits)
+
+
 def differing_columns(
-    table: Table,
-    leader: Mapping[str, Value] | None,
-    follower: Mapping[str, Value] | None,
-    *,
-    strict_scale: bool = False,
+    table: Table, leader: Mapping[str, Value] | None, follower: Mapping[str, Value] | None
 ) -> Mapping[str, Difference]:
-    """The columns of `table` whose values differ, in table order; None is an absent row, which differs in every column
-    that the other has. Values are given as the engines spelled them."""
+    """The columns of `table` whose values differ by more than they may, in table order; None is an absent row, which
+    differs in every column that the other has. Values are given as the engines spelled them."""
     ours, theirs = leader or {}, follower or {}
     found: dict[str, Difference] = {}
     for column in table.columns:
         if column.name not in ours and column.name not in theirs:
             continue
         left, right = ours.get(column.name), theirs.get(column.name)
-        if (
-            leader is not None
-            and follower is not None
-            and (left == right or _equal(column.meets_as, left, right, strict_scale))
-        ):
+        if leader is not None and follower is not None and same(column, left, right):
             continue
         found[column.name] = Difference(left, right)
     return found
-
-
-def _equal(family: Family, left: Value, right: Value, strict_scale: bool) -> bool:
-    if left == right:
-        return True
-    if left is None or right is None:
-        return False
-    return canonical(family, left, strict_scale=strict_scale) == canonical(family, right, strict_scale=strict_scale)
 
 
 def _integer(text: str) -> str:

@@ -23,7 +23,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import xxhash
 
-from verifier.canonical import canonical
+from verifier.canonical import canonical, standing_for
 from verifier.table import Column, Family, KeyValue, Table, Value
 
 TEXTS = frozenset({
@@ -54,7 +54,7 @@ def encode(columns: Sequence[Column], values: Mapping[str, Value]) -> bytes:
     fixed: list[str] = []
     texts: list[bytes | None] = []
     for column in columns:
-        found = field(column.hashed_as, values[column.name])
+        found = field_of(column, values[column.name])
         if column.meets_as in TEXTS:
             texts.append(None if found is None else found.encode(errors="surrogatepass"))
         else:
@@ -65,12 +65,19 @@ def encode(columns: Sequence[Column], values: Mapping[str, Value]) -> bytes:
     return b",".join([*(one.encode() for one in (*fixed, *lengths)), *(text for text in texts if text is not None)])
 
 
-def field(form: Family, value: Value) -> Value:
+def field_of(column: Column, value: Value) -> Value:
+    """One value of the column in its digest form; with a tolerance, of what stands for its bucket."""
+    if column.tolerance is None:
+        return field(column.hashed_as, value)
+    return field(column.meets_as, standing_for(column, value), strict_scale=bool(column.tolerance.strict_scale))
+
+
+def field(form: Family, value: Value, *, strict_scale: bool = False) -> Value:
     """One value in its digest form: the canonical text, where that is not cheap in SQL written otherwise (a boolean as
     1 or 0, bytes and uuids as bare hexadecimal, a float as its IEEE 754 bits, an address as its bytes, an instant
     without its `+00`). What the family cannot read is `!` and the hexadecimal of its UTF-8: no commas, no NULL of it,
     and nothing that a readable value is written as."""
-    text = canonical(form, value)
+    text = canonical(form, value, strict_scale=strict_scale)
     if text is None or form in TEXTS:
         return text
     special = _SPECIAL.get(form)

@@ -1,8 +1,8 @@
 """Which digest scheme a pair of tables is compared by: the cheapest that is sound for every one of its columns.
 
 `native` needs the same engine on both sides, which have agreed that they hash alike; `canonical` needs SQL for the
-canonical form of every column on both sides; `client` always works and reads every row. Where only JSON stands in the
-way of `canonical`, a sample may show that its text does (`verifier.spelling`).
+canonical form of every column on both sides; `client` always works and reads every row, and alone keeps to tolerances.
+Where only JSON stands in the way of `canonical`, a sample may show that its text does (`verifier.spelling`).
 """
 
 from __future__ import annotations
@@ -31,6 +31,8 @@ class Choice:
 
 def chosen(compared: Comparison, leader: Replica, follower: Replica, *, native: bool) -> Choice:
     """`native`: the two replicas have agreed on a native row hash."""
+    if tolerant := [column.name for column in compared.leader.columns if column.tolerance is not None]:
+        return Choice(Scheme.CLIENT, f"trueup itself keeps to the tolerances of {', '.join(tolerant)}, no SQL does")
     if native:
         return Choice(Scheme.NATIVE)
     why = f"{leader.dialect} and {follower.dialect} have no native hash in common"

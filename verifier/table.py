@@ -12,6 +12,8 @@ import enum
 from dataclasses import dataclass, replace
 from typing import NamedTuple, TypeAlias
 
+from verifier.tolerance import Tolerance
+
 KeyValue: TypeAlias = int | str
 Key: TypeAlias = tuple[KeyValue, ...]
 Value: TypeAlias = str | None
@@ -88,7 +90,8 @@ class Column:
     `tinyint(1)` beside a `boolean`, a `char(36)` beside a `uuid`. `verbatim`: digests are of the text as the engine
     prints it, where equal texts are equal values and most equal values have equal texts (`verifier.spelling`); values
     are compared in their canonical form all the same. None: of the canonical form. `stands_for`: families of other
-    engines for whose values this engine has no type, so that they stand in this column as text.
+    engines for whose values this engine has no type, so that they stand in this column as text. `tolerance`: what two
+    values of it may differ by and be equal all the same (None: nothing); a key's column has none.
     """
 
     name: str
@@ -101,6 +104,7 @@ class Column:
     form: Family | None = None
     verbatim: Verbatim | None = None
     stands_for: frozenset[Family] = frozenset()
+    tolerance: Tolerance | None = None
 
     @property
     def stored(self) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from verifier.canonical import canonical
+from verifier.canonical import same, standing_for
 from verifier.cause import Chain, Explanation, Known, Step, explain
 from verifier.change import Operation
 from verifier.ownlog import Image
@@ -71,7 +71,33 @@ def applied(recalled: Recalled, through: Position) -> Recalled:
 
 def explained(table: Table, recalled: Recalled, rows: Rows, known: Known) -> Explanation:
     """Why the follower's row is not the leader's. `table` has the compared columns; only they count."""
+    recalled, rows = _told_alike(table, recalled, rows)
     return explain(chain_of(table, recalled.changes, rows.leader), state_of(table, rows.follower), known)
+
+
+def _told_alike(table: Table, recalled: Recalled, rows: Rows) -> tuple[Recalled, Rows]:
+    """With every value that is near enough to one before it in that one's spelling: states are told apart by text."""
+    near = [column for column in table.columns if column.tolerance is not None and column.tolerance.near]
+    if not near:
+        return recalled, rows
+    known: dict[str, list[Value]] = {column.name: [] for column in near}
+
+    def spelled(row: Mapping[str, Value] | None) -> Mapping[str, Value] | None:
+        if row is None:
+            return None
+        found = dict(row)
+        for column in near:
+            if column.name in found:
+                value, before = found[column.name], known[column.name]
+                if alike := [one for one in before if same(column, one, value)]:
+                    found[column.name] = alike[0]
+                else:
+                    before.append(value)
+        return found
+
+    leader = spelled(rows.leader)
+    changes = tuple(replace(one, before=spelled(one.before), after=spelled(one.after)) for one in recalled.changes)
+    return replace(recalled, changes=changes), Rows(leader, spelled(rows.follower))
 
 
 def chain_of(table: Table, changes: Sequence[Traced], now: Mapping[str, Value] | None) -> Chain:
@@ -123,7 +149,7 @@ def _values(table: Table, values: Mapping[str, Value] | None) -> dict[str, Value
         if column.name in values:
             value = values[column.name]
             try:
-                found[column.name] = canonical(column.meets_as, value)
+                found[column.name] = standing_for(column, value)
             except (ValueError, ArithmeticError):
                 found[column.name] = value  # as it is: it may still be the same text on both sides
     return found

@@ -11,10 +11,11 @@ import re
 import struct
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 
-from verifier.canonical import canonical
+from verifier.canonical import canonical, standing_for
 from verifier.digest import MODULUS, Digest
-from verifier.encoding import NULL, TEXTS, canonical_hash, client_hash, field
+from verifier.encoding import NULL, TEXTS, canonical_hash, client_hash, field_of
 from verifier.errors import Permanent
 from verifier.multiset import MULTISET_MAX, HashCounts
 from verifier.packed import PackedDigests
@@ -30,20 +31,20 @@ ROWS_MAX = 4_000_000
 
 def encoder(columns: Sequence[Column], *, joined: bool = False) -> Encoder:
     """The canonical encoding of a row whose values come in the order of `columns`, or `joined`."""
-    fixed = [(place, _quick(column.meets_as)) for place, column in enumerate(columns) if column.meets_as not in TEXTS]
-    texts = [(place, column.hashed_as) for place, column in enumerate(columns) if column.meets_as in TEXTS]
+    fixed = [(place, _quick(column)) for place, column in enumerate(columns) if column.meets_as not in TEXTS]
+    texts = [(place, _standing(column)) for place, column in enumerate(columns) if column.meets_as in TEXTS]
     if joined:
-        fixed, texts = [(0, _written)], [(place, form) for place, (_, form) in enumerate(texts, 1)]
+        fixed, texts = [(0, _written)], [(place, standing) for place, (_, standing) in enumerate(texts, 1)]
 
     def encode(values: Sequence[Value]) -> bytes:
         parts = [written(values[place]) for place, written in fixed]
         if not texts:
             return b",".join(parts)
         held: list[bytes | None] = []
-        for place, form in texts:
+        for place, standing in texts:
             text = values[place]
-            if form is not Family.TEXT:
-                text = canonical(form, text)
+            if standing is not None:
+                text = standing(text)
             held.append(None if text is None else text.encode(errors="surrogatepass"))
         parts += [NULL.encode() if text is None else str(len(text)).encode() for text in held[:-1]]
         parts.append(b"1" if held[-1] is None else b"0")
@@ -56,9 +57,12 @@ def encoder(columns: Sequence[Column], *, joined: bool = False) -> Encoder:
 def joinable(table: Table, canonical: Callable[[Column], bool]) -> bool:
     """Whether rows of scheme `client` can be read `joined`: the fields of fixed alphabet as one text that SQL wrote,
     then the texts. Less than half of the time goes into reading and hashing them. What may be long is not joined: a
-    server may refuse the whole (MySQL's max_allowed_packet)."""
+    server may refuse the whole (MySQL's max_allowed_packet). What has a tolerance is not either: no SQL writes its
+    buckets."""
     fixed = [column for column in table.columns if column.meets_as not in TEXTS]
     if table.scheme is not Scheme.CLIENT:
+        return False
+    if any(column.tolerance is not None for column in fixed):
         return False
     return bool(fixed) and all(canonical(c) and c.meets_as not in (Family.BYTES, Family.GEOMETRY) for c in fixed)
 
@@ -69,14 +73,23 @@ def _written(fields: Value) -> bytes:
     return fields.encode()
 
 
-def _quick(form: Family) -> Field:
-    """The field of a column of this form. What the pattern recognises is written at once, all else as the law says."""
+def _standing(column: Column) -> Callable[[Value], Value] | None:
+    """What stands for a text of the column; None: itself."""
+    if column.tolerance is not None:
+        return partial(standing_for, column)
+    form = column.hashed_as
+    return None if form is Family.TEXT else partial(canonical, form)
+
+
+def _quick(column: Column) -> Field:
+    """The column's field. What the pattern recognises is written at once, all else as the law says."""
+    form = column.meets_as
 
     def lawful(value: Value) -> bytes:
-        found = field(form, value)
+        found = field_of(column, value)
         return b"-" if found is None else found.encode()
 
-    if form not in _CANONICAL:
+    if form not in _CANONICAL or column.tolerance is not None:
         return lawful
     recognised, at_once = re.compile(_CANONICAL[form], re.ASCII).fullmatch, _AT_ONCE.get(form, str.encode)
     return lambda value: at_once(value) if value is not None and recognised(value) else lawful(value)

@@ -8,7 +8,7 @@ from fnmatch import fnmatchcase
 from hashlib import blake2b
 from itertools import count
 
-from verifier.canonical import canonical
+from verifier.canonical import canonical, standing_for
 from verifier.features import Feature
 from verifier.keyrange import KeyRange
 from verifier.look import Row
@@ -85,7 +85,8 @@ def row_hash(table: Table, values: Values) -> int:
     """64 bits over the canonical texts of all columns, with their lengths, so that no two rows share a spelling."""
     hashed = blake2b(digest_size=8)
     for column in table.columns:
-        text = canonical(column.family, values.get(column.name))
+        value = values.get(column.name)
+        text = canonical(column.family, value) if column.tolerance is None else standing_for(column, value)
         spelled = b"-" if text is None else text.encode()
         hashed.update(f"{-1 if text is None else len(spelled)}:".encode() + spelled)
     return int.from_bytes(hashed.digest())

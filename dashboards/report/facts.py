@@ -54,6 +54,7 @@ def about_table(entry: Mapping[str, Any]) -> Facts:
     if entry.get("scheme_why"):
         told.append(("why not cheaper", plain(entry["scheme_why"])))
     told += [("left out", plain(f"{column}: {_why(entry, column)}")) for column in entry["excluded_columns"]]
+    told += [("tolerated", plain(f"{column}: {what}")) for column, what in entry.get("tolerances", {}).items()]
     if entry.get("where"):
         told.append(("only rows", plain(entry["where"])))
     if entry.get("table_on_follower"):
@@ -74,6 +75,8 @@ def left_out(report: Mapping[str, Any]) -> list[tuple[str, str, str]]:
     for entry in report["tables"]:
         for column in entry["excluded_columns"]:
             told[entry["table"], f"column {column} was not compared", _why(entry, column)] = None
+        for column, what in entry.get("tolerances", {}).items():
+            told[entry["table"], f"column {column} was compared with a tolerance", what] = None
         if entry.get("where"):
             told[entry["table"], f"only rows with {entry['where']}", "asked for with a condition"] = None
         if entry.get("table_on_follower"):

@@ -94,7 +94,16 @@ def row_cells(row: Mapping[str, Any]) -> list[Cell]:
 def _uneventful(entry: Mapping[str, Any]) -> bool:
     """Equal, and nothing else to be said: such tables share a section."""
     told = (entry["reason"], entry["schema"], entry["excluded_columns"], entry["rows_drifted"])
-    also = ("scheme_why", "where", "table_on_follower", "renamed_columns", "remarks", "multiset", "restore")
+    also = (
+        "scheme_why",
+        "tolerances",
+        "where",
+        "table_on_follower",
+        "renamed_columns",
+        "remarks",
+        "multiset",
+        "restore",
+    )
     return entry["verdict"] == "match" and not any(told) and not any(entry.get(name) for name in also)
 
 

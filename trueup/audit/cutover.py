@@ -23,10 +23,12 @@ from verifier.ports import Clock, Replica
 from verifier.stillness import StillPoint, still_point
 from verifier.surroundings import Surrounded, Surroundings, Written, compared
 from verifier.table import TableName
+from verifier.tolerance import Tolerance
 
 _QUIET_SECONDS = 10.0
 _ASK_EVERY_SECONDS = 2.0
 _POLL_SECONDS = 0.1
+_STRICTER = Tolerance(strict_scale=True).words()
 _OF_THEIR_OWN = ("index", "unique", "check", "foreign key", "sequence")
 _STOP = (
     "stop the application; make the leader read-only (the check of that name says how); revoke what it writes with; "
@@ -270,6 +272,8 @@ def _feed(rows: Rows, entry: Json, conditions: Mapping[str, str], apart: Collect
         rows.counts.append(f"{name}: leader {entry['rows']['leader']}, follower {entry['rows']['follower']}")
     if entry["excluded_columns"]:
         rows.partial.append(f"{name} without {', '.join(entry['excluded_columns'])}")
+    if loose := [one for one, what in entry.get("tolerances", {}).items() if what != _STRICTER]:
+        rows.partial.append(f"{name} with tolerances for {', '.join(loose)}")
     if name in conditions or "*" in conditions:
         rows.partial.append(f"{name} where {conditions.get(name, conditions.get('*'))}")
     for one in entry["schema"]:

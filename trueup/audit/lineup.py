@@ -14,6 +14,7 @@ from verifier.ports import Replica
 from verifier.scheme import chosen
 from verifier.spelling import by_spelling
 from verifier.table import Kind, Scheme, Table, TableName
+from verifier.tolerated import tolerating
 
 _TOLD = {
     Kind.VIEW: "it is a view: its rows have no versions that could prove a difference while it changes",
@@ -86,7 +87,8 @@ class Lineup:
         return self._keys[name]
 
     def side(self, table: Table, follower: str) -> Side:
-        """How the follower's table compares. Permanent, Temporary, Forbidden as the follower says."""
+        """How the follower's table compares. Permanent, Temporary, Forbidden as the follower says; Misconfigured if a
+        tolerance cannot be kept to."""
         replica, request, name = self.followers[follower], self.request, table.name
         renamed = request.column_names.get(str(name), {})
         found = replica.table(self.name_on(replica, name))
@@ -99,6 +101,7 @@ class Lineup:
         compared = comparison(
             table, theirs, frozenset(excluded), renamed=renamed, abroad=replica.dialect != self.leader.dialect
         )
+        compared = tolerating(compared, request.tolerances)
         choice = chosen(compared, self.leader, replica, native=native)
         compared, choice = by_spelling(compared, choice, self.leader, replica, request.condition(name))
         findings, untold = self._beside_columns(compared, replica)

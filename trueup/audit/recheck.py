@@ -24,6 +24,7 @@ from verifier.journal import DriftJournal
 from verifier.outcome import Differs, Equal
 from verifier.settle import Leaving, Room
 from verifier.table import TableName
+from verifier.tolerance import Tolerance
 
 
 class State(enum.Enum):
@@ -141,7 +142,12 @@ def as_in(settings: dict[str, Any], request: Request) -> Request:
         conditions=request.conditions or settings.get("where") or {},
         table_names=request.table_names or settings.get("renamed_tables") or {},
         column_names=request.column_names or settings.get("renamed_columns") or {},
+        tolerances=request.tolerances or _tolerances(settings.get("tolerances")),
     )
+
+
+def _tolerances(told: dict[str, dict[str, Any]] | None) -> dict[str, Tolerance]:
+    return {place: Tolerance(**said) for place, said in (told or {}).items()}
 
 
 def _columns(told: dict[str, list[str]] | None) -> dict[str, tuple[str, ...]]:

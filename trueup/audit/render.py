@@ -185,6 +185,8 @@ def _how(entry: dict[str, Any]) -> list[str]:
     if entry["excluded_columns"]:
         told = (f"{name} ({why[name]})" if name in why else name for name in entry["excluded_columns"])
         lines.append(f"not compared: {', '.join(told)}")
+    if entry.get("tolerances"):
+        lines.append("tolerated: " + ", ".join(f"{name} ({what})" for name, what in entry["tolerances"].items()))
     if entry.get("multiset") and not entry["multiset"]["exact"]:
         lines.append("too many rows to count each: at least so many differ")
     return [*lines, *entry.get("remarks", ())]

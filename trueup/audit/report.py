@@ -21,6 +21,7 @@ from verifier.invariant import Finding
 from verifier.journal import ChunkResult
 from verifier.ports import Identity
 from verifier.table import Key, Table, TableName
+from verifier.tolerated import words
 
 Json: TypeAlias = dict[str, Any]
 
@@ -122,6 +123,7 @@ def how_compared(compared: Comparison, why: str = "") -> Json:
         "table_on_follower": None if theirs.stored == ours.name else str(theirs.stored),
         "renamed_columns": {column.name: column.stored for column in theirs.columns if column.stored != column.name},
         "excluded_why": dict(compared.excluded_why),
+        "tolerances": words(compared),
         "remarks": list(compared.remarks),
     }
 

@@ -10,6 +10,8 @@ from typing import Any
 from verifier.identity import stable_id
 from verifier.ports import Identity
 from verifier.table import TableName
+from verifier.tolerance import Tolerance
+from verifier.tolerated import named_tables
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +19,8 @@ class Request:
     """`patterns` select tables on the leader; `excluded` and `included` (nothing: all) columns by table; `keys` names
     key columns of tables that have none; `conditions` SQL conditions by table (`*`: for all that have none of their
     own); `table_names` followers' names of leader's tables, by name or pattern (`trueup.audit.mapping`), and
-    `column_names` of their columns, by leader's names;
+    `column_names` of their columns, by leader's names; `tolerances` what values may differ by, by place
+    (`verifier.tolerated`);
     `rows_max` ends the audit early (None: whole tables)."""
 
     patterns: tuple[str, ...] = ("*",)
@@ -28,6 +31,7 @@ class Request:
     conditions: Mapping[str, str] = field(default_factory=dict)
     table_names: Mapping[str, str] = field(default_factory=dict)
     column_names: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    tolerances: Mapping[str, Tolerance] = field(default_factory=dict)
 
     def condition(self, table: TableName) -> str | None:
         """The SQL condition for this table, if there is one."""
@@ -36,9 +40,8 @@ class Request:
     def named(self) -> set[str]:
         """The tables that some option speaks of by name."""
         mapped = {name for name in self.table_names if "*" not in name}
-        return {*self.excluded, *self.keys, *self.included, *mapped, *self.column_names} | (
-            self.conditions.keys() - {"*"}
-        )
+        named = {*self.excluded, *self.keys, *self.included, *mapped, *self.column_names}
+        return named | (self.conditions.keys() - {"*"}) | named_tables(self.tolerances)
 
     def absent(self, found: Sequence[TableName]) -> list[TableName]:
         """Tables that are asked for by their whole name and were not found: they are not there, or may not be seen, and
@@ -67,6 +70,7 @@ class Request:
             "where": dict(self.conditions),
             "renamed_tables": dict(self.table_names),
             "renamed_columns": {name: dict(names) for name, names in self.column_names.items()},
+            "tolerances": {place: said.told() for place, said in self.tolerances.items()},
         }
 
     def fingerprint(self, leader: Identity, followers: Mapping[str, Identity | None]) -> str:
@@ -84,6 +88,8 @@ class Request:
                 leader.timeline,
             ],  # another one was promoted since: what matched may be lost there
         }
+        if self.tolerances:
+            wanted["tolerances"] = {place: said.told() for place, said in self.tolerances.items()}
         servers = {name: _server(identity) for name, identity in sorted(followers.items())}
         return json.dumps({"request": stable_id(json.dumps(wanted, sort_keys=True)), "followers": servers})
 

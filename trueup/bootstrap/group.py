@@ -246,6 +246,7 @@ def book_of(group: Group, servers: Watched) -> TableBook:
         {name: tuple(columns) for name, columns in group.tables.exclude_columns.items()},
         {name: tuple(columns) for name, columns in group.tables.keys.items()},
         native=servers.agreed if isinstance(servers, Endpoints) else None,
+        tolerances=group.tables.tolerated(),
     )
 
 

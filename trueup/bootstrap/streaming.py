@@ -33,7 +33,15 @@ def open_streamed(plan: Plan, servers: Endpoints, pool: Pool, run_id: str, watch
     """Connected, and reading. Misconfigured if the plan asks for what there is not; Permanent, Forbidden if the leader
     does not allow it."""
     request, clock = plan.request, SystemClock()
-    book = TableBook(servers.leader, servers.followers, request.patterns, clock, request.excluded, request.keys)
+    book = TableBook(
+        servers.leader,
+        servers.followers,
+        request.patterns,
+        clock,
+        request.excluded,
+        request.keys,
+        tolerances=request.tolerances,
+    )
     stream = _opened(plan, book, run_id)
     known: Mapping[str, Replica] = servers.followers
     if plan.stream == "config" and plan.followed is not None:

@@ -70,6 +70,7 @@ class Tracing:
                 SystemClock(),
                 {name: tuple(columns) for name, columns in group.tables.exclude_columns.items()},
                 {name: tuple(columns) for name, columns in group.tables.keys.items()},
+                tolerances=group.tables.tolerated(),
             )
             book.names()
             history = open_history(group, book, reach)

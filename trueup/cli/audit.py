@@ -44,6 +44,7 @@ def audit(
     where: options.Where = None,
     map_table: options.MapTable = None,
     map_column: options.MapColumn = None,
+    tolerate: options.Tolerate = None,
     how: Annotated[Format, typer.Option("--format", help="How the result is written.")] = Format.TABLE,
     output: options.Output = None,
     journal: Annotated[str | None, typer.Option(help="Journal path or URL (default: ./trueup.db).")] = None,
@@ -75,7 +76,7 @@ def audit(
 
     hide_arguments()
     words = Words(config, group, leader, follower or [], table or [], exclude or [], key or [], journal, stop_after)
-    narrowing = Narrowing(where or [], columns or [], map_table or [], map_column or [])
+    narrowing = Narrowing(where or [], columns or [], map_table or [], map_column or [], tolerate or [])
     limits = (max_load, max_load_sql or [], max_lag, max_rows_per_second, pause_file, max_connections, tables_at_once)
     plan = Careful(*limits).applied(_tuned(planned(replace(words, narrowing=narrowing)), settle, chunk_time))
     plan = replace(Watermarking(watermark, watermark_write, watermark_ordered).applied(plan), stream=stream)

@@ -1,4 +1,5 @@
-"""The options that narrow what an audit compares and map names: `--where`, `--columns`, `--map-table`, `--map-column`.
+"""The options that narrow what an audit compares, map names and tolerate differences: `--where`, `--columns`,
+`--map-table`, `--map-column`, `--tolerate`.
 
 What the command line says of a table wins over what the configuration says of it.
 """
@@ -6,16 +7,18 @@ What the command line says of a table wins over what the configuration says of i
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from verifier.errors import Misconfigured
 
 if TYPE_CHECKING:
     from config.replica import Tables
     from trueup.audit.request import Request
+    from verifier.tolerance import Tolerance
 
+_SETTINGS = "float_relative:SHARE,time_digits:N,ignore_trailing_spaces,strict_scale"
 # `public.orders=...` names a table; `status = 'open'` and `a.b > 1` do not.
 _OF_TABLE = re.compile(r"([^\s=<>!'\"()]+\.[^\s=<>!'\"()]+)=(?!=)(.+)", re.DOTALL)
 
@@ -28,6 +31,7 @@ class Narrowing:
     columns: list[str] = field(default_factory=list)
     map_tables: list[str] = field(default_factory=list)
     map_columns: list[str] = field(default_factory=list)
+    tolerate: list[str] = field(default_factory=list)
 
     def applied(self, request: Request, tables: Tables | None = None) -> Request:
         """The request with what these options and the configured `tables` say. Misconfigured if an option cannot be
@@ -38,6 +42,7 @@ class Narrowing:
             conditions={**(tables.where if tables else {}), **self._conditions()},
             table_names={**self._tables(), **(tables.map_tables if tables else {}), **self._tables()},
             column_names=self._column_names(tables.map_columns if tables else {}),
+            tolerances={**(tables.tolerated() if tables else {}), **self._tolerances()},
         )
 
     def _included(self) -> dict[str, tuple[str, ...]]:
@@ -64,6 +69,18 @@ class Narrowing:
             checked(leader, follower)
         return found
 
+    def _tolerances(self) -> dict[str, Tolerance]:
+        from verifier.tolerance import Tolerance
+
+        found: dict[str, Tolerance] = {}
+        for word in self.tolerate:
+            place, equals, said = word.partition("=")
+            if not equals or not said or not (place == "*" or 1 <= place.count(".") <= 2):
+                raise Misconfigured(f"--tolerate {word!r}: needs PLACE={_SETTINGS}; PLACE is *, a table or its column")
+            settings = dict(_setting(f"--tolerate {word!r}", one) for one in said.split(","))
+            found[place] = Tolerance(**settings).over(found.get(place))
+        return found
+
     def _column_names(self, configured: Mapping[str, Mapping[str, str]]) -> dict[str, dict[str, str]]:
         found = {table: dict(names) for table, names in configured.items()}
         for word in self.map_columns:
@@ -76,6 +93,20 @@ class Narrowing:
             if len(set(names.values())) < len(names):
                 raise Misconfigured(f"two columns of {table} are mapped to one and the same")
         return found
+
+
+def _setting(option: str, text: str) -> tuple[str, Any]:
+    """`float_relative:1e-9` or `strict_scale` as the name of a tolerance's setting and its value."""
+    name, colon, value = text.partition(":")
+    read: dict[str, Callable[[str], Any]] = {"float_relative": float, "time_digits": int}
+    if name in ("ignore_trailing_spaces", "strict_scale") and not colon:
+        return name, True
+    if name not in read or not colon:
+        raise Misconfigured(f"{option}: {text!r} is none of {_SETTINGS}")
+    try:
+        return name, read[name](value)
+    except ValueError as problem:
+        raise Misconfigured(f"{option}: {value!r} is no number for {name}") from problem
 
 
 def _columns(by_table: Mapping[str, str | tuple[str, ...]]) -> dict[str, tuple[str, ...]]:

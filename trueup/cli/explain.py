@@ -32,6 +32,7 @@ def explain(
     where: options.Where = None,
     map_table: options.MapTable = None,
     map_column: options.MapColumn = None,
+    tolerate: options.Tolerate = None,
     how: options.How = Listing.TABLE,
     output: options.Output = None,
 ) -> int:
@@ -42,7 +43,7 @@ def explain(
     from verifier.table import TableName
 
     hide_arguments()
-    narrowing = Narrowing(where or [], columns or [], map_table or [], map_column or [])
+    narrowing = Narrowing(where or [], columns or [], map_table or [], map_column or [], tolerate or [])
     plan = planned(Words(config, group, leader, follower or [], [], exclude or [], key or [], narrowing=narrowing))
     servers = open_endpoints(plan.leader, plan.followers, plan.limits)
     try:
@@ -108,6 +109,8 @@ def _comparison(one: dict[str, Any], line: Any) -> None:
     if one["scheme_why"]:
         line(f"why     {one['scheme_why']}", 2)
     line(f"columns {one['columns_compared']} compared{_excluded(one['excluded_columns'])}", 2)
+    for name, what in one["tolerances"].items():
+        line(f"allows  {name}: {what}", 2)
     if one["where"]:
         line(f"where   {one['where']}", 2)
     if one["table_on_follower"]:

@@ -22,3 +22,4 @@ Columns = Annotated[list[str] | None, typer.Option(help="schema.table=col,col: o
 Where = Annotated[list[str] | None, typer.Option(help="SQL, or schema.table=SQL: only these rows.")]
 MapTable = Annotated[list[str] | None, typer.Option(help="LEADER=FOLLOWER, 'public.*=archive.*'.")]
 MapColumn = Annotated[list[str] | None, typer.Option(help="schema.table.col=FOLLOWERCOL.")]
+Tolerate = Annotated[list[str] | None, typer.Option(help="schema.table.col=time_digits:3: so near is equal.")]

@@ -47,6 +47,7 @@ def recheck(
     where: options.Where = None,
     map_table: options.MapTable = None,
     map_column: options.MapColumn = None,
+    tolerate: options.Tolerate = None,
     watermark: TableOption = None,
     watermark_write: WriteOption = False,
     watermark_ordered: OrderedOption = False,
@@ -66,7 +67,7 @@ def recheck(
     if bool(drift) == (run is not None):
         raise typer.BadParameter("name drift by its id, or a run with --run")
     hide_arguments()
-    narrowing = Narrowing(where or [], columns or [], map_table or [], map_column or [])
+    narrowing = Narrowing(where or [], columns or [], map_table or [], map_column or [], tolerate or [])
     words = Words(config, group, leader, follower or [], [], exclude or [], key or [], journal, narrowing=narrowing)
     plan = Watermarking(watermark, watermark_write, watermark_ordered).applied(planned(words))
     existing(plan.journal)

@@ -264,7 +264,9 @@ class CauseService:
     def _read_log(
         self, drift: Drift, compared: Comparison, recalled: Recalled, both: Rows, applier: Applier
     ) -> Explanation | None:
-        """What the follower's own log tells; None if it does not."""
+        """What the follower's own log tells; None if it does not, or tells near values apart."""
+        if any(column.tolerance is not None and column.tolerance.near for column in compared.leader.columns):
+            return None
         own = self.logs[drift.follower].changes(drift.table, drift.key)
         anchors = self._anchors.get(drift.follower, Anchors())
         begun = None if own.since is None else anchors.applied(own.since)

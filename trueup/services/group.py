@@ -23,6 +23,8 @@ from verifier.position import Position
 from verifier.scheme import chosen, spelled_as_told
 from verifier.spelling import by_spelling
 from verifier.table import Table, TableName
+from verifier.tolerance import Tolerance
+from verifier.tolerated import tolerating
 from verifier.view import Mark, View
 from verifier.window import InFlight, Settled, TransactionWindow
 
@@ -163,6 +165,7 @@ class TableBook:
     fresh_seconds: float = 300.0
     native: Collection[str] | None = None
     """Followers that have agreed with the leader on a native row hash; None: all."""
+    tolerances: Mapping[str, Tolerance] = field(default_factory=dict)
     _names: tuple[TableName, ...] = ()
     _names_at: float | None = None
     _tables: dict[TableName, tuple[float, Table]] = field(default_factory=dict)
@@ -215,7 +218,8 @@ class TableBook:
         if abroad and replica.default_schema is not None and name.schema == self.leader.default_schema:
             there = name._replace(schema=replica.default_schema)
         compared = comparison(self.table(name), self._keyed(replica.table(there), name), excluded, abroad=abroad)
-        if compared.addressable and not native:
+        compared = tolerating(compared, self.tolerances)
+        if compared.addressable and (not native or any(one.tolerance for one in compared.leader.columns)):
             choice = chosen(compared, self.leader, replica, native=False)
             compared, _ = by_spelling(compared, choice, self.leader, replica, None)
             if odd := [one.name for one in compared.leader.key_columns() if not spelled_as_told(one)]:

@@ -15,6 +15,7 @@ from reconciler.rows import changed_columns
 from verifier.drift import Certainty, Difference, Drift, Evidence, Kind, Method
 from verifier.look import Role, Row
 from verifier.table import Column, Family, Table, TableName, Value
+from verifier.tolerance import Tolerance
 
 NAME = TableName("public", "orders")
 TABLE = Table(
@@ -87,6 +88,20 @@ def test_only_differing_columns_are_set() -> None:
     repair = proposed(drift(row(), row(note=None)), row(), row(note=None))
     assert isinstance(repair, Repair)
     assert [column.name for column in changed_columns(TABLE, repair)] == ["note"]
+
+
+def test_what_is_within_its_tolerance_is_not_written_and_the_guard_stays_exact() -> None:
+    blanks = Tolerance(ignore_trailing_spaces=True)
+    columns = tuple(replace(one, tolerance=blanks) if one.name == "note" else one for one in TABLE.columns)
+    tolerant = replace(TABLE, columns=columns)
+    near, far = row(note="x  "), row("3.00", note="x  ")
+    refusal = proposed(drift(row(), near), row(), near, table=tolerant)
+    assert isinstance(refusal, Refusal)
+    assert refusal.reason is RefusalReason.NO_LONGER_DIFFERENT
+    repair = proposed(drift(row(), far), row(), far, table=tolerant)
+    assert isinstance(repair, Repair)
+    assert [column.name for column in changed_columns(tolerant, repair)] == ["amount"]
+    assert repair.expected == {"id": "7", "amount": "3.00", "note": "x  "}
 
 
 @pytest.mark.parametrize(

@@ -234,13 +234,14 @@ def test_it_is_told_how_a_table_was_read_and_what_was_left_out() -> None:
         "s.t", "f", "match", scheme="canonical", scheme_why="postgresql and mysql have no native hash in common",
         key=["id"], columns_compared=4, where="id < 7 and note <> '<b>'", table_on_follower="crm.t",
         renamed_columns={"mail": "email"}, excluded_columns=["at"], excluded_why={"at": "excluded by name"},
-        remarks=["on the leader it is a view"],
+        remarks=["on the leader it is a view"], tolerances={"seen": "equal less than 1 s apart"},
     )  # fmt: skip
     text = Reader(page(report("match", [told]))).text
     for words in (
         "canonical: each server writes the same canonical text", "postgresql and mysql have no native hash in common",
         "id < 7 and note <> '<b>'", "crm.t", "mail is email", "at: excluded by name", "on the leader it is a view",
-        "column at was not compared", "column mail is email on f",
+        "column at was not compared", "column mail is email on f", "seen: equal less than 1 s apart",
+        "column seen was compared with a tolerance",
     ):  # fmt: skip
         assert words in text, words
     assert "Nothing: no column was left out" in Reader(page(report("match", [entry("s.t", "f", "match")]))).text

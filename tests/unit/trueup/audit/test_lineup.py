@@ -12,12 +12,14 @@ from connectors.memory.leader import Leader
 from connectors.memory.replica import MemoryReplica
 from trueup.audit.lineup import Lineup
 from trueup.audit.mapping import checked, mapped
+from trueup.audit.report import how_compared
 from trueup.audit.request import Request
 from verifier.compare import NO_KEY, SchemaFinding, Severity
 from verifier.errors import Forbidden, Misconfigured, Permanent
 from verifier.features import Feature
 from verifier.look import Role
-from verifier.table import Column, Family, Kind, Table, TableName
+from verifier.table import Column, Family, Kind, Scheme, Table, TableName
+from verifier.tolerance import Tolerance
 
 ID = Column("id", Family.INTEGER, "integer", nullable=False)
 NOTE = Column("note", Family.TEXT, "text")
@@ -106,9 +108,22 @@ def test_each_column_that_is_not_compared_says_why() -> None:
     )
 
 
+def test_a_tolerance_is_told_and_makes_trueup_hash_the_rows() -> None:
+    lineup = World(table(ID, NOTE), table(ID, NOTE)).lineup(
+        Request(tolerances={"shop.orders": Tolerance(ignore_trailing_spaces=True)})
+    )
+    side = lineup.side(lineup.table(NAME), "f")
+    assert side.scheme is Scheme.CLIENT
+    told = how_compared(side.compared, side.why)
+    assert told["tolerances"] == {"note": "blanks at the end do not count"}
+    assert told["scheme_why"] == "trueup itself keeps to the tolerances of note, no SQL does"
+    assert lineup.request.told()["tolerances"] == {"shop.orders": {"ignore_trailing_spaces": True}}
+
+
 @pytest.mark.parametrize(
     ("request_", "said"),
     [
+        (Request(tolerances={"shop.orders.id": Tolerance(strict_scale=True)}), "part of the key"),
         (Request(included={"shop.orders": ("nte",)}), "no column 'nte', which --columns names"),
         (Request(keys={"shop.orders": ("nte",)}), "no column 'nte', which --key names"),
         (Request(column_names={"shop.orders": {"nte": "x"}}), "no column 'nte', which --map-column names"),

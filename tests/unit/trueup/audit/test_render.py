@@ -62,6 +62,13 @@ def test_it_fits_every_terminal(width: int, monkeypatch: pytest.MonkeyPatch) -> 
     assert lines[-1] == "drift: 98,234,573 rows compared, 1,235 rows differ, 1 table not verified"
 
 
+def test_what_values_may_differ_by_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    tolerances = {"at": "equal less than 1 s apart", "note": "blanks at the end do not count"}
+    lines = screen(report("match", [entry("s.t", "f", "match", tolerances=tolerances)]), 120, monkeypatch)
+    told = "tolerated: at (equal less than 1 s apart), note (blanks at the end do not count)"
+    assert [line for line in lines if told in line]
+
+
 def test_both_sides_stand_below_each_other_where_they_are_long(monkeypatch: pytest.MonkeyPatch) -> None:
     lines = screen(everything(), 80, monkeypatch)
     (place,) = [i for i, line in enumerate(lines) if line.startswith("      note: leader   ")]

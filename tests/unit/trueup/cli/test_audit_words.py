@@ -5,9 +5,11 @@ from __future__ import annotations
 import pytest
 
 from config.replica import Tables
+from trueup.audit.recheck import as_in
 from trueup.audit.request import Request
 from trueup.cli.audit_words import Narrowing
 from verifier.errors import Misconfigured
+from verifier.tolerance import Tolerance
 
 
 @pytest.mark.parametrize(
@@ -42,6 +44,21 @@ def test_what_is_typed_wins_over_the_configuration() -> None:
     assert request.named() == {"a.b", "a.c"}
 
 
+def test_tolerances_that_are_typed_win_place_by_place() -> None:
+    tables = Tables.model_validate({"tolerances": {"*": {"time_digits": 3}, "a.b": {"strict_scale": True}}})
+    typed = Narrowing(
+        tolerate=["a.b=ignore_trailing_spaces,time_digits:0", "a.b.c=float_relative:1e-9", "a.b=strict_scale"]
+    )
+    request = typed.applied(Request(), tables)
+    assert request.tolerances == {
+        "*": Tolerance(time_digits=3),
+        "a.b": Tolerance(time_digits=0, ignore_trailing_spaces=True, strict_scale=True),
+        "a.b.c": Tolerance(float_relative=1e-9),
+    }
+    assert request.named() == {"a.b"}
+    assert as_in(request.told(), Request()).tolerances == request.tolerances
+
+
 @pytest.mark.parametrize(
     ("typed", "said"),
     [
@@ -55,6 +72,13 @@ def test_what_is_typed_wins_over_the_configuration() -> None:
         (Narrowing(map_tables=["a.*=b.c"]), "the same number of"),
         (Narrowing(map_columns=["a.b=c"]), "needs schema.table.column=column"),
         (Narrowing(map_columns=["a.b.c=z", "a.b.d=z"]), "mapped to one and the same"),
+        (Narrowing(tolerate=["time_digits:3"]), "needs PLACE="),
+        (Narrowing(tolerate=["a=time_digits:3"]), "needs PLACE="),
+        (Narrowing(tolerate=["a.b=time_digits"]), "'time_digits' is none of"),
+        (Narrowing(tolerate=["a.b=strict_scale:1"]), "'strict_scale:1' is none of"),
+        (Narrowing(tolerate=["a.b=time_digits:x"]), "'x' is no number for time_digits"),
+        (Narrowing(tolerate=["a.b=time_digits:12"]), "time_digits is 12: needs"),
+        (Narrowing(tolerate=["*=float_relative:2"]), "float_relative is 2: needs"),
     ],
 )
 def test_what_cannot_be_understood_is_refused(typed: Narrowing, said: str) -> None:
@@ -76,6 +100,8 @@ def test_another_condition_or_name_is_another_run() -> None:
             [[], ["a.b=c"]],
             [[], [], ["a.b=c.d"]],
             [[], [], [], ["a.b.c=d"]],
+            [[], [], [], [], ["a.b=time_digits:3"]],
+            [[], [], [], [], ["a.b=time_digits:4"]],
         )
     }
-    assert len(prints) == 6
+    assert len(prints) == 8
