@@ -22,9 +22,12 @@ def standby_of(
         settings={**leader.settings, **(settings or {})},
     )  # fmt: skip
     # Newer tools copy older servers; some packed servers come without the tool.
-    copier = leader.workspace.reach(leader.binaries.having("pg_basebackup")).program("pg_basebackup")
+    tools = leader.workspace.reach(leader.binaries.having("pg_basebackup"))
     words = ["-R", "-C", "-S", name.replace("-", "_"), "-X", "stream", "--checkpoint=fast", "--no-sync"]
-    standby.tool(copier, "-D", standby.data, "-d", leader.dsn(), *words)
+    standby.tool(tools.program("pg_basebackup"), "-D", standby.data, "-d", leader.dsn(), *words)
+    if tools.version != leader.binaries.version:  # what it wrote may have words that the older server does not know
+        with (standby.data / "postgresql.auto.conf").open("a") as written:
+            written.write(f"primary_conninfo = '{leader.dsn().replace(chr(39), chr(39) * 2)}'\n")
     standby.start(move=port is None)
     return standby
 
