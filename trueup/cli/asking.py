@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from trueup.cli.audit_words import Narrowing
+from trueup.cli.audit_words import Narrowing, of_only
 from verifier.errors import Misconfigured
 
 if TYPE_CHECKING:
@@ -36,15 +36,16 @@ def planned(words: Words) -> Plan:
     from trueup.bootstrap.groups import chosen
     from trueup.bootstrap.servers import HEARTBEAT_TABLE, Address, patterns_of
 
-    excluded = _by_table(words.excluded)
-    keys = {name: tuple(columns.split(",")) for name, columns in map(_pair, words.keys)}
+    excluded = _by_table(of_only(words.tables, words.excluded, "."))
+    keys = {name: tuple(columns.split(",")) for name, columns in map(_pair, of_only(words.tables, words.keys, "="))}
+    narrowing = replace(words.narrowing, columns=of_only(words.tables, words.narrowing.columns, "="))
     if words.leader is not None or words.followers:
         if words.config is not None:
             raise Misconfigured("give either --config or --leader and --follower, not both")
         if words.leader is None or not words.followers:
             raise Misconfigured("an audit without configuration needs --leader URL and at least one --follower URL")
         request = Request(tuple(words.tables) or ("*", f"!*.{HEARTBEAT_TABLE}"), excluded, keys, words.rows_max)
-        request = words.narrowing.applied(request)
+        request = narrowing.applied(request)
         followers = tuple(_address(text, f"follower{i}") for i, text in enumerate(words.followers, 1))
         return Plan("audit", Address("leader", words.leader), followers, request, words.journal or "trueup.db")
     settings, group = chosen(words.config, words.group)
@@ -55,7 +56,7 @@ def planned(words: Words) -> Plan:
         {**{name: tuple(columns) for name, columns in group.tables.keys.items()}, **keys},
         words.rows_max,
     )
-    request = words.narrowing.applied(request, group.tables)
+    request = narrowing.applied(request, group.tables)
     plan = plan_of(group, words.journal or settings.journal.address(), request)
     if words.journal is None and group.events.kind != "none":  # another journal does not know what was told already
         plan = replace(plan, told_by=settings.instance)

@@ -7,7 +7,7 @@ What the command line says of a table wins over what the configuration says of i
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -107,6 +107,14 @@ def _setting(option: str, text: str) -> tuple[str, Any]:
         return name, read[name](value)
     except ValueError as problem:
         raise Misconfigured(f"{option}: {value!r} is no number for {name}") from problem
+
+
+def of_only(tables: Sequence[str], words: Sequence[str], sign: str) -> list[str]:
+    """What is typed without a table is of the one that is compared, where one alone is named, and whole. `sign` is what
+    stands between a table and the rest."""
+    if len(tables) != 1 or "." not in tables[0] or set("*?!") & set(tables[0]):
+        return list(words)
+    return [word if sign in word else f"{tables[0]}{sign}{word}" for word in words]
 
 
 def _columns(by_table: Mapping[str, str | tuple[str, ...]]) -> dict[str, tuple[str, ...]]:

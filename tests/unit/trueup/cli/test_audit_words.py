@@ -7,6 +7,7 @@ import pytest
 from config.replica import Tables
 from trueup.audit.recheck import as_in
 from trueup.audit.request import Request
+from trueup.cli.asking import Words, planned
 from trueup.cli.audit_words import Narrowing
 from verifier.errors import Misconfigured
 from verifier.tolerance import Tolerance
@@ -105,3 +106,20 @@ def test_another_condition_or_name_is_another_run() -> None:
         )
     }
     assert len(prints) == 8
+
+
+@pytest.mark.parametrize("tables", [["public.t"], ["*"], ["public.t", "public.u"], ["public.?"], ["t"]])
+def test_only_one_table_that_is_named_whole_may_be_left_out(tables: list[str]) -> None:
+    typed = Narrowing(columns=["a,b"])
+    words = Words(
+        leader="sqlite:///a.db", followers=["sqlite:///b.db"], tables=tables, keys=["id,n"], excluded=["note"],
+        narrowing=typed,
+    )  # fmt: skip
+    if tables != ["public.t"]:
+        with pytest.raises(Misconfigured, match=r"needs schema\.table"):
+            planned(words)
+        return
+    request = planned(words).request
+    assert request.keys == {"public.t": ("id", "n")}
+    assert request.excluded == {"public.t": ("note",)}
+    assert request.included == {"public.t": ("a", "b")}
