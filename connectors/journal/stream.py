@@ -125,6 +125,12 @@ class SqlStream:
             generation = self._marker.whole(connection, LEADER, because.table, before, at)
             connection.execute(tables.stream.update().where(mine).values(generation=generation))
 
+    def lose(self, blind: Sequence[Blindness], *, at: float) -> None:
+        """What the leader's stream has nothing to do with: a follower's own log lost sight of these tables, which are
+        blind until they are scanned."""
+        with self._store.write() as connection:
+            self._blinded(connection, blind, at)
+
     def blind(self, tables_of_group: Sequence[TableName] | None = None) -> Mapping[TableName | None, Blindness]:
         """Tables (None: all) that the stream cannot vouch for until they are scanned again. Given the group's tables,
         "all" is told as those of them that have not been scanned since, and None does not occur."""

@@ -24,10 +24,7 @@ _BINLOG = ("mysql", "mariadb")
 def open_rogues(group: Group, world: GroupWorld, journal: Journal) -> Iterator[RogueService]:
     """The services of those followers that have one; nothing is connected yet. Misconfigured if a follower is of an
     engine that has no such log."""
-
-    def lost(follower: str, blindness: Blindness) -> None:
-        journal.stream.forget(follower, [], blindness, at=world.clock.now())
-
+    lost = losing(world, journal)
     for follower in group.followers:
         if follower.stream is None:
             continue
@@ -41,6 +38,16 @@ def open_rogues(group: Group, world: GroupWorld, journal: Journal) -> Iterator[R
             stream = open_rogue_stream(follower, world.book)
             service = RogueService(world, follower.name, stream, journal.marks, _by_snapshot(replica), lost=lost)
         yield service
+
+
+def losing(world: GroupWorld, journal: Journal) -> Callable[[str, Blindness], None]:
+    """Whom to tell which tables a follower's own log lost sight of: they are scanned before all others."""
+
+    def lost(follower: str, blindness: Blindness) -> None:
+        journal.stream.lose([blindness], at=world.clock.now())
+        world.refresh(journal.stream)
+
+    return lost
 
 
 def require_kind(follower: Follower, replica: Replica) -> None:

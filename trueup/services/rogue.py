@@ -55,7 +55,8 @@ class RogueService:
     strangers: Callable[[], Collection[TableName]] = tuple
     found: tuple[Callable[[Rogue], None], ...] = ()
     lost: Callable[[str, Blindness], None] = lambda follower, blindness: None
-    """Told of tables of which the keys that were written are not known (a truncate): they must be scanned."""
+    """Told of tables (None: all, behind a gap) of which the keys that were written are not known: they must be scanned.
+    Told again after a fault."""
     poll_seconds: float = 0.2
     changes_max: int = 5_000
     _started: bool = False
@@ -98,16 +99,19 @@ class RogueService:
             if fresh or (state != self._state and now - self._recorded_at >= _BARRIER_SECONDS):
                 self._record(state, [], [], {}, now)
             return
-        self._await([one for one in batch.transactions if one.changes])
+        self._await([one for one in batch.transactions if one.changes or one.blind])
         touched = [place for rogue in rogues for place in rogue.keys]
         written = self.world.leader.position()
         suspects: dict[tuple[TableName, Key], Position] = {
             place: written for rogue in rogues if rogue.origin != OWN for place in rogue.keys if place[0] in ours
         }
-        self._record(state, touched, blind, suspects, now)
+        # Before the offsets pass it: whoever is killed in between tells it again, and else it would wait for the scan.
         for one in blind:
-            if one.table is not None and one.table in ours:
+            if one.table is None or one.table in ours:
+                said = {"action": "stream_blind", "follower": self.follower, "table": str(one.table)}
+                logger.warning("a follower's own stream is blind", extra=said | {"cause": one.cause.value})
                 self.lost(self.follower, one)
+        self._record(state, touched, blind, suspects, now)
         for rogue in rogues:
             mine = tuple(place for place in rogue.keys if place[0] in ours)
             if rogue.origin != OWN and mine:
