@@ -99,6 +99,11 @@ class Shown:
         return not isinstance(mark, int) and self.through.covers(mark)
 
 
+def sooner(mark: Mark, other: Mark | None) -> bool:
+    """Has everything below this id of 64 bits ended wherever everything below the other one has?"""
+    return isinstance(mark, int) and isinstance(other, int) and mark <= other
+
+
 def widen(xid: int, *, near: int) -> int:
     """The 64-bit id closest to `near` that has the 32 low bits of `xid`; a 64-bit id that is close stays itself."""
     distance = (xid - near) & _MASK

@@ -41,7 +41,7 @@ from verifier.look import Look, Publishes
 from verifier.numbered import Numbered
 from verifier.position import Position
 from verifier.table import Key, TableName
-from verifier.view import Mark, View
+from verifier.view import Mark, View, sooner
 
 T = TypeVar("T")
 
@@ -319,14 +319,16 @@ class TransactionWindow:
         return None
 
     def _refusal(self, table: TableName, view: View, shown: Position | None) -> str:
-        for floor in (self._floors[None], self._floors.get(table), self._joined.get(table)):
+        whole = self._floors[None]
+        for floor in (whole, self._floors.get(table), self._joined.get(table)):
             if floor is None:
                 continue
             if floor.position is None or floor.mark is None:
                 return f"{floor.why} (not yet over)"
             if not _covers(shown, floor.position):
                 return f"{floor.why} (the follower may not show everything through {floor.position.text()} yet)"
-            if not view.ended_below(floor.mark):
+            # A table's mark stays, and a view can place an id for half a turn of 32 bits only; the other one rises.
+            if (floor is whole or not sooner(floor.mark, whole.mark)) and not view.ended_below(floor.mark):
                 return f"{floor.why} (a transaction on the leader is older than that)"
         return ""
 

@@ -293,3 +293,18 @@ def test_a_table_that_joined_the_stream_is_judged_once_both_looks_are_behind_wha
     held.set_mark(100)
     held.add(Batch((tx(1, 1),), Tick(1000)))
     assert held.in_flight(T, leader(4), follower(1), STANDBY, barrier=Tick(900)).all, "a new start changes nothing"
+
+
+def test_a_tables_own_floor_is_passed_for_good_however_many_ids_are_given_out_since() -> None:
+    held = TransactionWindow()
+    held.begin(Tick(0))
+    held.set_mark(100)
+    held.join(T, Tick(10), 102)
+    for number, xid in enumerate([101, 1 << 30, 1 << 31, 3 << 30, 7 << 29], 1):
+        held.add(Batch((Transaction(xid, Tick(10 * number), 0.0, (Change(T, (number,), Operation.UPDATE),)),), None))
+        held.add(Batch((), Tick(10 * number)))
+        held.prune([Snapshot(xid + 1, xid + 1)], [Tick(10 * number)])
+    held.add(Batch((), Tick(1000)))
+    now = Look(None, Tick(0), Tick(0), Snapshot((7 << 29) + 1, (7 << 29) + 1))
+    assert keys(held, now, follower(5), STANDBY) == set()
+    assert held.in_flight(T, now, follower(0), STANDBY, barrier=Tick(900)).all, "the follower's part of it holds"
