@@ -8,6 +8,8 @@ An id that the registry does not know may be that of a schema which was written 
 But whatever begins with a zero byte looks like such a message. So if the registry goes on saying so for a while, and it
 surely is the one of these topics (it has told other schemas, or has some of theirs), nobody will ever read the message.
 Nor will anybody read one whose id is that of another format's schema, once others of these topics were read as Avro.
+A registry that lost its schemas gives their ids out again, to others: so where a message is not of the schema that is
+known, the registry is asked once more.
 """
 
 from __future__ import annotations
@@ -47,6 +49,7 @@ _ASK_SECONDS = 5.0
 _VAIN_MAX = 1_000
 _QUESTION = ": is it a message of the connector?"
 _STRANGE = f", and has others of these topics{_QUESTION}"
+_WHICH = ": is it the registry of the connector?"
 
 
 class Unregistered(Temporary):
@@ -68,13 +71,14 @@ class Registry(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class _Schema:
+    written: str
     parsed: Any
     connect: _Json
 
 
 class AvroReader:
-    """Messages of one registry, of topics that begin with `prefix`. Schemas never change under their id, so each is
-    asked for once. `seconds` is a monotonic clock."""
+    """Messages of one registry, of topics that begin with `prefix`. Schemas never change under their id while their
+    registry keeps them, so each is asked for once. `seconds` is a monotonic clock."""
 
     def __init__(self, registry: Registry, prefix: str = "", seconds: Callable[[], float] = monotonic) -> None:
         self._registry = registry
@@ -83,6 +87,7 @@ class AvroReader:
         self._known: dict[int, _Schema] = {}
         self._missing: dict[int, float] = {}  # since when the registry says so, without a break
         self._vain: dict[int, float] = {}  # when those were asked for last that were waited for in vain
+        self._doubted: dict[int, float] = {}  # when known ones were asked for once more
 
     def read(self, message: bytes) -> tuple[_Json, _Json]:
         """Schema and payload. ValueError if it cannot be read, Temporary while its schema cannot be had; Misconfigured
@@ -93,17 +98,27 @@ class AvroReader:
         schema = self._known.get(number)
         if schema is None:
             schema = self._known[number] = _parsed(self._asked(number))
-        body = io.BytesIO(message)
-        body.seek(_HEADER)
         try:
-            payload = fastavro.schemaless_reader(body, schema.parsed, None)
-        except (EOFError, IndexError, KeyError, TypeError, OverflowError, MemoryError) as error:
-            raise ValueError(f"not of schema {number}: {type(error).__name__}") from error
-        if body.tell() != len(message):
-            raise ValueError(f"not of schema {number}: {len(message) - body.tell()} bytes are left over")
-        if not isinstance(payload, dict):
-            raise TypeError(f"expected a record, have {type(payload).__name__}")
+            payload = _payload(schema, number, message)
+        except (ValueError, TypeError):
+            other = self._given_again(number, schema)
+            if other is None:
+                raise
+            payload, schema = _payload(other, number, message), other
+            self._known[number] = other
         return schema.connect, _plain(payload)
+
+    def _given_again(self, number: int, known: _Schema) -> _Schema | None:
+        """The schema that has this id by now, if it is another one; asked now and then."""
+        now = self._seconds()
+        if now - self._doubted.get(number, -math.inf) < _ASK_SECONDS:
+            return None
+        self._doubted[number] = now
+        try:
+            written = self._registry.schema(number)
+        except (Temporary, Forbidden, Misconfigured):
+            return None  # nobody says that it is another one
+        return None if written == known.written else _parsed(written)
 
     def _asked(self, number: int) -> str:
         now = self._seconds()
@@ -143,11 +158,27 @@ class AvroReader:
         return True
 
 
+def _payload(schema: _Schema, number: int, message: bytes) -> dict[str, Any]:
+    """ValueError or TypeError if the message is not of this schema."""
+    body = io.BytesIO(message)
+    body.seek(_HEADER)
+    try:
+        payload = fastavro.schemaless_reader(body, schema.parsed, None)
+    except (EOFError, IndexError, KeyError, TypeError, OverflowError, MemoryError) as error:
+        raise ValueError(f"not of schema {number} of the registry, {type(error).__name__}{_WHICH}") from error
+    if body.tell() != len(message):
+        left = len(message) - body.tell()
+        raise ValueError(f"not of schema {number} of the registry, {left} bytes are left over{_WHICH}")
+    if not isinstance(payload, dict):
+        raise TypeError(f"expected a record, have {type(payload).__name__}")
+    return payload
+
+
 def _parsed(written: str) -> _Schema:
     """ValueError, and what else a decoder takes for an unreadable message, if the schema is odd."""
     schema = json.loads(written)
     try:
-        return _Schema(fastavro.parse_schema(_without_logical_types(schema)), connect_schema(schema))
+        return _Schema(written, fastavro.parse_schema(_without_logical_types(schema)), connect_schema(schema))
     except SchemaParseException as error:  # whose text quotes the schema
         raise ValueError("a schema that Avro does not allow") from error
 

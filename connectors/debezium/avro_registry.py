@@ -34,9 +34,11 @@ class SchemaRegistry:
         if user is not None:
             settings["basic.auth.user.info"] = f"{user}:{password or ''}"
         self._client = SchemaRegistryClient(settings)
+        self._forget: Callable[[], object] = self._client.clear_caches
 
     def schema(self, number: int) -> str:
         """See `Registry`. Forbidden if it refuses us; Misconfigured if the schema is not one of Avro."""
+        self._forget()  # whoever asks wants to know what the registry says now
         found = self._asked(lambda: self._client.get_schema(number), f"give schema {number}")
         if found.schema_type not in (None, "AVRO") or found.schema_str is None or found.references:
             raise Misconfigured(f"schema {number} of the {self._where} is not plain Avro: set an Avro converter")

@@ -234,3 +234,56 @@ def test_a_schema_that_avro_does_not_allow_makes_its_messages_unreadable() -> No
     decoder = Decoder("p", RECOMMENDED, lambda _: None, avro=AvroReader(kept).read)
     with pytest.raises(Unreadable, match="does not allow"):
         decoder.decode("p.public.t", None, b"\0\0\0\0\0\2")
+
+
+def test_an_id_that_a_registry_gave_out_again_is_asked_for_once_more() -> None:
+    now, kept = [0.0], Registered()
+    reader = AvroReader(kept, seconds=lambda: now[0])
+    before = kept.write(JSON)
+    reader.read(before)
+    kept.schemas.clear()  # it lost them, and the connector registers others
+    other = {**SCHEMA, "name": "p.public.u.Value", "fields": [{"type": "int32", "optional": False, "field": "id"}]}
+    after = kept.write(json.dumps({"schema": other, "payload": {"id": 500}}).encode())
+    assert after[:5] == before[:5]
+    schema, payload = reader.read(after)
+    assert (schema["name"], payload) == ("p.public.u.Value", {"id": 500})
+    asked = kept.asked
+    for _ in range(3):
+        with pytest.raises(ValueError, match="not of schema 0 of the registry"):
+            reader.read(before)  # nobody knows its schema any more
+    assert kept.asked == asked, "not for each of many"
+    now[0] += 100.0
+    with pytest.raises(ValueError, match="not of schema 0 of the registry"):
+        reader.read(before)
+    assert (kept.asked, reader.read(after)[1]) == (asked + 1, {"id": 500})
+
+
+def test_a_registry_that_is_away_does_not_keep_what_is_spoilt_waiting() -> None:
+    kept = Elsewhere()
+    reader = AvroReader(kept)
+    message = kept.write(JSON)
+    reader.read(message)
+    kept.problem = Unreachable("away")
+    with pytest.raises(ValueError, match="not of schema 0 of the registry"):
+        reader.read(message[:-1])
+    assert reader.read(message)[1]["small"] == 7
+
+
+def test_the_registry_itself_is_asked_each_time() -> None:
+    with (
+        registry(200, {"schema": '"string"', "schemaType": "AVRO"}) as (url, seen),
+        closing(SchemaRegistry(url)) as asked,
+    ):
+        assert [asked.schema(7), asked.schema(7)] == ['"string"'] * 2
+    assert len(seen) == 2
+
+
+def test_a_registry_of_somebody_else_is_doubted_by_name() -> None:
+    kept = Registered()
+    message = kept.write(JSON)
+    kept.schemas[0] = '{"type": "record", "name": "r", "fields": [{"name": "x", "type": "long"}]}'
+    decoder = Decoder("p", RECOMMENDED, lambda _: None, avro=AvroReader(kept).read)
+    with pytest.raises(
+        Unreadable, match=r"not of schema 0 of the registry, \d+ bytes .*: is it the registry of the con"
+    ):
+        decoder.decode("p.public.t", None, message)
