@@ -106,6 +106,7 @@ class CauseService:
     _foreign: OrderedDict[tuple[str, TableName, Key], _Foreign] = field(default_factory=OrderedDict)
     _sampled: Position | None = None
     _anchors: dict[str, Anchors] = field(default_factory=dict)
+    _resumed: bool = False
 
     @property
     def name(self) -> str:
@@ -135,6 +136,7 @@ class CauseService:
         """Temporary while a server is away: what was taken from the queue goes back."""
         if self.world.paused(None):
             return _EVERY_SECONDS
+        self._resume()
         self._sample(asked=bool(self._queue))
         taken = [self._queue.popleft() for _ in range(min(_BATCH, len(self._queue)))]
         taken.sort(key=lambda drift: (drift.follower, drift.table))
@@ -145,6 +147,15 @@ class CauseService:
             self._queue.extendleft(reversed(taken))
             raise
         return 0.0 if self._queue else _EVERY_SECONDS
+
+    def _resume(self) -> None:
+        """Once, as soon as the stream is read: drift that nobody looked into before an earlier process ended."""
+        if self._resumed or self.recollection.through() is None:
+            return
+        if (room := QUEUE_MAX - len(self._queue)) > 0:
+            known = (one.drift for one in self.journal.open(limit=room))
+            self._queue.extend(one for one in known if one.cause is None and one.follower in self.world.followers)
+        self._resumed = True
 
     def _sample(self, *, asked: bool) -> None:
         """Date what the followers write, while the leader writes: an idle group is asked nothing until somebody wants

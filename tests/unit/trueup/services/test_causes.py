@@ -253,3 +253,17 @@ def test_what_is_overheard_is_remembered_once_it_is_read() -> None:
     told.acknowledge({"at": 2})
     told.close()
     assert (source.acknowledged, source.closed) == ({"at": 2}, True)
+
+
+def test_what_a_process_found_and_did_not_look_into_before_it_was_killed_the_next_one_does(bench: Bench) -> None:
+    killed = bench.service
+    drift = bench.found(Kind.MISSING, {"id": ("1", None), "status": ("new", None)})
+    world, drifts, told = killed.world, killed.journal, killed.explained
+    bench.service = CauseService(world, drifts, Recollection(), {"one": Applier()}, told)
+    bench.tick()
+    assert bench.cause(drift) is None, "before the stream is read nothing can be told"
+    bench.service.recollection.batch(Batch((), Tick(10)), 0.0)
+    bench.changed(20, Operation.INSERT, NEW)
+    bench.tick()
+    bench.tick()
+    assert (bench.cause(drift), bench.told) == (DriftCause.LOST, [DriftCause.LOST])
