@@ -256,14 +256,14 @@ class _Capture:
     modes: Modes | None = None
 
     def of(self, tables: frozenset[TableName]) -> frozenset[TableName]:
-        from time import time
+        from time import monotonic
 
         from connectors.debezium.capture import captured
 
         if self.url is None:
             return tables
-        if time() - self.asked_at > _CAPTURE_SECONDS:
-            self.asked_at = time()
+        if monotonic() - self.asked_at > _CAPTURE_SECONDS:
+            self.asked_at = monotonic()
             with suppress(Temporary, Permanent):  # whoever watches the connector's health reports it
                 self._ask(self.url)
         told = self.config if self.presence.whole and not self.misread and not self.misdirected else None
@@ -316,12 +316,12 @@ class _Connector:
     fault: str = ""
 
     def alive(self) -> tuple[float, str] | None:
-        from time import time
+        from time import monotonic
 
         if self.url is None:
             self.fault = self.lacking()
-        elif time() - self.asked_at > _CONNECT_SECONDS:
-            self.asked_at = time()
+        elif monotonic() - self.asked_at > _CONNECT_SECONDS:
+            self.asked_at = monotonic()
             self.fault = self._ask(self.url)
         return (self.heard.at, self.fault) if self.heard.at else None
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import pytest
 from fixtures.connect_server import ConnectServer
 
 from connectors.debezium.modes import Modes
@@ -174,3 +175,21 @@ def test_a_gap_that_was_not_journaled_is_told_again_where_the_stream_starts_once
     presence.absent()
     stream.start({"o": 2}, None)
     assert (lost(60), lost(60)) == ([gone], []), "how it came back before does not matter any more"
+
+
+def test_a_clock_that_was_set_back_does_not_keep_it_from_being_asked(
+    connect_server: ConnectServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connect_server.answers["GET /connectors/shop/status"] = (200, _RUNS)
+    connect_server.turns["GET /connectors/shop/config"] = [
+        (200, CONFIG), (200, {**CONFIG, "table.include.list": "public\\.others"}),
+    ]  # fmt: skip
+    capture = _capture(connect_server)
+    health = _Connector(connect_server.url, "shop", _Heard(at=1.0), capture)
+    assert (capture.of(ORDERS), health.alive()) == (ORDERS, (1.0, ""))
+    monkeypatch.setattr("time.time", lambda: 1_000_000.0)
+    monkeypatch.setattr("trueup.bootstrap.stream._CAPTURE_SECONDS", 0.0)
+    monkeypatch.setattr("trueup.bootstrap.stream._CONNECT_SECONDS", 0.0)
+    connect_server.answers["GET /connectors/shop/status"] = (200, {**_RUNS, "connector": {"state": "PAUSED"}})
+    assert capture.of(ORDERS) == frozenset()
+    assert health.alive() != (1.0, "")
