@@ -13,7 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from config.settings import Group, Settings
-from connectors.postgres.lag import LagReader
+from connectors.postgres.lag import LagReader, Slot
 from connectors.postgres.replica import PostgresReplica
 from trueup.bootstrap.beating import open_beats
 from trueup.bootstrap.fed import fed_lag, fed_names, hindered
@@ -123,9 +123,7 @@ class Lagging:
         slot = slots.get(name)
         if slot is None:
             return [HopLag("stream", None, None, LagState.UNKNOWN, f"the leader has no slot {name!r}")]
-        detail = f"slot {name} retains {slot.retained_bytes or 0:,} bytes"
-        if slot.safe_bytes is not None:
-            detail += f" and is lost after {slot.safe_bytes:,} more (max_slot_wal_keep_size)"
+        detail = kept_words(slot)
         if slot.lost:
             return [HopLag("stream", None, None, LagState.UNKNOWN, f"slot {name} lost its log: the stream has a gap")]
         if not slot.active:
@@ -158,6 +156,16 @@ class Lagging:
             self.marks.close()
         self.servers.close()
         self.pool.close()
+
+
+def kept_words(slot: Slot) -> str:
+    """What the leader keeps for it, and how much it may."""
+    if slot.safe_bytes is None or slot.limit_bytes is None:
+        return f"slot {slot.name} retains {slot.retained_bytes or 0:,} bytes, without a limit (max_slot_wal_keep_size)"
+    return (
+        f"slot {slot.name} retains {slot.retained_bytes or 0:,} bytes and is lost after {slot.safe_bytes:,} more "
+        f"(max_slot_wal_keep_size: {slot.limit_bytes:,})"
+    )
 
 
 def _names(hops: Iterable[HopLag]) -> frozenset[str]:
