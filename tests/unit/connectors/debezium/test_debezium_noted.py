@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import groupby
 
 from connectors.debezium.assembly import TransactionAssembler
+from connectors.debezium.columns import Columns
 from connectors.debezium.event import Begin, End, RowEvent
 from connectors.debezium.pending import Partition
+from connectors.debezium.run import Run
 from verifier.change import Change, Operation
 from verifier.position import Lsn, Position
 from verifier.table import TableName
@@ -42,6 +45,13 @@ def opened(delivered: int | None = 0) -> tuple[TransactionAssembler, Heard]:
 
 def row(xid: int, order: int) -> RowEvent:
     return RowEvent(xid, order, T, Change(T, (order,), Operation.UPDATE), None, ("id",), None)
+
+
+def run(*rows: RowEvent) -> Run:
+    """As they are decoded many at a time."""
+    told = Columns(T, [one.change.key for one in rows if one.change], ["u"] * len(rows), None, lambda _: {})
+    counts = [(xid, len(list(same))) for xid, same in groupby(one.xid for one in rows)]
+    return Run(T, counts, [one.order for one in rows], told, rows[0].fields, 0.0)
 
 
 def end(xid: int, commit: int, events: int) -> End:
@@ -100,3 +110,20 @@ def test_the_past_of_a_first_start_and_what_nobody_understands_are_certain_of_no
     assembler.boundary(ORDER, 1, Begin(8))
     assembler.unread(ONE, 0, T, "gibberish")
     assert heard.since() == ["again"]
+
+
+def test_copies_among_rows_that_are_read_at_once_are_told() -> None:
+    assembler, heard = opened()
+    assembler.run(ONE, (0, 1), run(row(1, 1), row(1, 1)))
+    assert heard.since() == ["again"]  # within a transaction
+    assembler.run(ONE, (2,), run(row(1, 1)))
+    assert heard.since() == ["again"]  # of one that waits
+    assembler.run(ONE, (3,), run(row(2, 1)))
+    assert heard.since() == []
+    assembler.run(ONE, (4,), run(row(2, 1)))
+    assert heard.since() == ["again"]  # of one of the run before
+    assembler.boundary(ORDER, 0, end(1, 10, 1))
+    assembler.boundary(ORDER, 1, end(2, 20, 1))
+    (first, second) = assembler.take(100)
+    assert [[change.key for change in one.changes] for one in (first, second)] == [[(1,)], [(1,)]]
+    assert heard.since() == ["ended", "ended", ({ONE: 2}, Lsn(0)), ({ONE: 4}, Lsn(10))]
