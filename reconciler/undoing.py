@@ -36,11 +36,13 @@ def undo(
     note: str,
     dry_run: bool,
     time: Callable[[], float],
+    written: Callable[[], None] = lambda: None,
 ) -> Taken:
-    """Undo one repair of `target.follower`, or say why not; with `dry_run` only say what would be done.
+    """Undo one repair of `target.follower`, or say why not; with `dry_run` only say what would be done. `written` is
+    told that the row is what it was, before that is noted: whoever is killed in between is told once more.
 
-    Temporary, Permanent, Unsound as `RepairSink.apply` and `Replica.rows`; the repair then stays `undoing`, and is
-    resolved by asking again.
+    Temporary, Permanent, Unsound as `RepairSink.apply`, `Replica.rows` and `written`; the repair then stays `undoing`,
+    and is resolved by asking again.
     """
     repair, table = record.repair, casebook.comparison(record.repair.table).follower
     refused = _refused(casebook, table, record)
@@ -51,7 +53,7 @@ def undo(
         before = equal_rows(table, back.wanted, values)
         if not before or record.state is not State.UNDOING or dry_run:
             return _left(casebook, record, FOUND_UNDONE if before else MOVED, actor, dry_run, time)
-        return _found(casebook, record, actor, time)
+        return _found(casebook, record, actor, time, written)
     if back.action is Action.INSERT and _led(casebook, target, repair):
         return _left(casebook, record, "the leader has a row of that key by now", actor, dry_run, time)
     if dry_run:
@@ -67,9 +69,10 @@ def undo(
         return Taken(repair, Step.WAITING, str(error))
     if applied.outcome is not Outcome.APPLIED:
         if equal_rows(table, back.wanted, _values(target, table, repair)):
-            return _found(casebook, begun, actor, time)  # a write whose end nobody had heard of has ended meanwhile
+            return _found(casebook, begun, actor, time, written)  # a write nobody had heard the end of has ended
         why = applied.note if applied.outcome is Outcome.FAILED else MOVED
         return replace(_left(casebook, begun, why, actor, dry_run, time), step=Step.FAILED)
+    written()
     casebook.move(begun, State.UNDONE, actor=actor, now=time(), note=note)
     return Taken(repair, Step.APPLIED, applied.note, target.sink.statement(table, back))
 
@@ -80,7 +83,10 @@ def _values(target: Target, table: Table, repair: Repair) -> Mapping[str, Value]
     return None if found is None else found.values
 
 
-def _found(casebook: Casebook, record: RepairRecord, actor: str, time: Callable[[], float]) -> Taken:
+def _found(
+    casebook: Casebook, record: RepairRecord, actor: str, time: Callable[[], float], written: Callable[[], None]
+) -> Taken:
+    written()
     casebook.move(record, State.UNDONE, actor=actor, now=time(), note=FOUND_UNDONE)
     return Taken(record.repair, Step.FOUND_APPLIED, FOUND_UNDONE)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 
 from reconciler.applying import Step, Taken, Target, apply_approved, within
 from reconciler.casebook import Casebook
@@ -153,11 +154,12 @@ class RepairService:
 
     def undo(self, record: RepairRecord, *, dry_run: bool, actor: str, note: str) -> Taken:
         """Undo one verified repair, then have the row looked at again, for it is drift once more."""
-        now = self.world.clock.now
-        taken = undo(self.casebook(), self._target(), record, actor=actor, note=note, dry_run=dry_run, time=now)
+        now, again = self.world.clock.now, partial(self._look_again, [record.repair])
+        taken = undo(
+            self.casebook(), self._target(), record, actor=actor, note=note, dry_run=dry_run, time=now, written=again
+        )
         if taken.step in (Step.APPLIED, Step.FOUND_APPLIED):
             self.moved(State.UNDONE, 1)
-            self._look_again([record.repair])
         return taken
 
     def _target(self) -> Target:

@@ -183,3 +183,18 @@ def test_killed_and_its_table_altered_it_ends(shop: Shop, monkeypatch: pytest.Mo
     taken = undo(shop, UPDATED, state=State.UNDOING)
     assert taken.note == "not undone: public.a has other columns by now than when it was repaired"
     assert record(shop, UPDATED).state is State.VERIFIED
+
+
+def test_killed_before_anybody_is_asked_to_look_again_it_is_still_under_way(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def busy(*_: object, **__: object) -> None:
+        raise Temporary("the journal is busy")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(type(shop.journal.stream), "touch", busy)
+        with pytest.raises(Temporary):
+            undo(shop, UPDATED)
+    assert rows(shop)[UPDATED] == "wrong"
+    assert undo(shop, UPDATED, state=State.UNDOING).step is Step.FOUND_APPLIED
+    assert [(one.table, one.key) for one in shop.journal.stream.touched("one", limit=9)] == [(A, (UPDATED,))]
