@@ -13,6 +13,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
@@ -20,6 +21,7 @@ from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.jobstores.base import JobLookupError
 from apscheduler.schedulers.background import BackgroundScheduler
 
+from trueup.clock import SET_BACK_SECONDS
 from trueup.logs import calls
 from trueup.services.group import Service
 from verifier.errors import Forbidden, Permanent, Temporary, TrueupError
@@ -79,6 +81,8 @@ class Daemon:
     _stopping: threading.Event = field(default_factory=threading.Event)
     _handing: threading.Lock = field(default_factory=threading.Lock)
     _scheduler: _Turns | None = None
+    _ahead: float | None = None
+    """How far the time of day is ahead of the seconds that have passed."""
 
     def start(self) -> None:
         """Return at once; the services run in threads of the scheduler's pool, one turn each at a time."""
@@ -96,6 +100,19 @@ class Daemon:
         until = None if seconds is None else time.monotonic() + seconds
         while not stop() and (until is None or time.monotonic() < until):
             time.sleep(0.1)
+            self._mind_clock()
+
+    def _mind_clock(self) -> None:
+        """The scheduler goes by the time of day. Where that was set back, everybody gets a turn, or all would wait
+        until it is where it was."""
+        before, self._ahead = self._ahead, time.time() - time.monotonic()
+        if before is None or self._ahead > before - SET_BACK_SECONDS or self._scheduler is None:
+            return
+        back = round(before - self._ahead, 1)
+        logger.warning("the clock was set back", extra={"action": "clock_set_back", "seconds": back})
+        for job in self._scheduler.get_jobs():
+            with suppress(JobLookupError):
+                job.reschedule("date", run_date=datetime.now(UTC))
 
     def stop(self) -> None:
         """Let every tick in progress end, then stop. Services are closed by their owner."""
