@@ -80,7 +80,7 @@ def test_whatever_lies_in_the_topics_nothing_is_lost_in_silence(
         batch = stream.poll(changes_max=100, seconds_max=2.0)
         letters += batch.letters
         blind += [*batch.blind, *(gap for one in batch.transactions for gap in one.blind)]
-        told += [change.key for one in batch.transactions for change in one.changes]
+        told += [key for one in batch.transactions for key in one.keys().get(T, ())]
     assert consumer.positions == {place: len(log) for place, log in broker.logs.items()}
     assert sorted((one.topic, one.partition, one.offset) for one in letters) == sorted(_odd(broker))
     unreadable = [one for one in blind if one.cause is Cause.UNREADABLE]
@@ -92,4 +92,5 @@ def test_whatever_lies_in_the_topics_nothing_is_lost_in_silence(
         assert [one.table in (T, None) for one in mine] == [True]
         assert letter.topic != ORDER[0] or mine[0].table is None
     if not blind:
-        assert [key for key in told if key in wanted] == wanted
+        rest = iter(told)  # a row may be among them that takes another's place in its transaction
+        assert all(key in rest for key in wanted), "in this order"
