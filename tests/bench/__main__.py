@@ -6,14 +6,15 @@ import argparse
 import sys
 from datetime import UTC, datetime
 
-from bench import cost, decode, live, machine, page, scale, since, speed, startup, truth
+from bench import commands, cost, decode, live, machine, page, scale, since, speed, startup, truth
 
 PARTS = (*speed.CONTESTS, "detect")
+STARTS = {"stack": startup, "commands": commands}
 
 
 def main(words: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    choices = [*PARTS, "truth", "scale", "decode", "since", "cost", "causes", "stack", []]
+    choices = [*PARTS, "truth", "scale", "decode", "since", "cost", "causes", *STARTS, []]
     parser.add_argument("part", nargs="*", choices=choices, help=f"what to measure (default: {', '.join(PARTS)})")
     parser.add_argument("--rows", type=int, default=3_000_000, help="rows of the audited table")
     parser.add_argument("--rounds", type=int, default=3, help="how often the audited and their rivals take turns")
@@ -40,8 +41,8 @@ def main(words: list[str] | None = None) -> int:
             found = {part: _decode(told.events, told.rounds)}
         elif part == "since":
             found = {part: _since(told.rows, told.rounds)}
-        elif part == "stack":
-            found = {part: _stack(told.rounds)}
+        elif part in STARTS:
+            found = {part: _start(part, told.rounds)}
         elif part == "cost":
             found = {"servers": _cost(told.rows, told.seconds)}
         else:
@@ -85,9 +86,9 @@ def _truth(keys: int, through: list[str]) -> dict[str, str]:
     return found
 
 
-def _stack(rounds: int) -> str:
+def _start(part: str, rounds: int) -> str:
     before = machine.load()
-    return f"{page.table(startup.HEADER, startup.bench(rounds))}\n\n{_when(before)}"
+    return f"{page.table(STARTS[part].HEADER, STARTS[part].bench(rounds))}\n\n{_when(before)}"
 
 
 def _scale(tables: int, drifted: int) -> str:

@@ -19,6 +19,7 @@ _TITLES = {
     "servers": "What the servers pay for it",
     "causes": "Why rows drifted",
     "stack": "The stack's start",
+    "commands": "What commands take",
     "truth-kafka": "Truth, the stream through Kafka",
     "truth-sink": "Truth on a follower that a sink feeds",
     "truth-binlog": "Truth on replicas of MariaDB and MySQL",
