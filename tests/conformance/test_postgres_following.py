@@ -66,7 +66,7 @@ def test_an_idle_subscriber_passes_log_that_is_not_for_it(
     trio_database.leader.sql("create table elsewhere (a int)")
     trio_database.trio.leader.sql("create table if not exists other_database as select generate_series(1, 9)")
     position = written(trio_database.leader)
-    assert reached(subscriber, position, 10)
+    assert reached(subscriber, position, 60)
 
 
 def test_a_subscriber_that_waits_for_a_lock_has_not_applied(
@@ -83,7 +83,7 @@ def test_a_subscriber_that_waits_for_a_lock_has_not_applied(
         look = subscriber.rows(subscriber.table(T), [(1,)])
         assert look.value[(1,)].values["v"] == "old"
         assert not look.low.covers(position)
-    assert reached(subscriber, position, 10)
+    assert reached(subscriber, position, 60)
     look = subscriber.rows(subscriber.table(T), [(1,)])
     assert look.value[(1,)].values["v"] == "new"
     assert look.low.covers(position)
@@ -108,7 +108,7 @@ def test_a_commit_that_was_received_and_is_held_up_has_not_applied(
         position = written(trio_database.leader)
         assert not reached(subscriber, position, 1.5)
         assert subscriber.rows(subscriber.table(T), [(1,)]).value[(1,)].values["v"] == "old"
-    assert reached(subscriber, position, 10)
+    assert reached(subscriber, position, 60)
     assert subscriber.rows(subscriber.table(T), [(1,)]).value[(1,)].values["v"] == "new"
 
 
@@ -138,13 +138,13 @@ def test_what_a_subscriber_shows_lies_at_or_below_its_upper_bound(
     writer = threading.Thread(target=write)
     writer.start()
     seen: list[tuple[int, Position, Position]] = []
-    deadline = time.monotonic() + 2
-    while time.monotonic() < deadline:
+    began = time.monotonic()
+    while time.monotonic() < began + 2 or len({value for value, _, _ in seen}) <= 5:
+        assert time.monotonic() < began + 60, seen
         look = subscriber.rows(table, [(1,)])
         seen.append((int(look.value[(1,)].values["v"] or 0), look.low, look.high))
     stop.set()
     writer.join()
-    assert len({value for value, _, _ in seen}) > 5
     for value, low, high in seen:
         assert value == 0 or high.covers(ends[value])
         later = value + 2  # one transaction may have been published and not shown yet
@@ -155,7 +155,7 @@ def test_a_standby_shows_before_it_publishes(trio_database: TrioDatabase) -> Non
     standby = PostgresReplica("standby", trio_database.standby.url)
     assert standby.publishes is Publishes.AFTER_SHOWING
     assert standby.identity().role is Role.STANDBY
-    assert reached(standby, written(trio_database.leader), 10)
+    assert reached(standby, written(trio_database.leader), 60)
     standby.close()
 
 
@@ -202,7 +202,7 @@ def test_nobody_answers(proxy: Callable[[int], TcpProxy], database: Database) ->
     replica = PostgresReplica(
         "leader",
         url.render_as_string(hide_password=False),
-        Options(role=Role.LEADER, limits=Limits(connect_seconds=2, statement_seconds=2)),
+        Options(role=Role.LEADER, limits=Limits(connect_seconds=10, statement_seconds=10)),
     )
     assert replica.position()
     through.stop()
@@ -230,7 +230,7 @@ def test_a_server_that_falls_silent_is_given_up(
     for _ in range(2):
         with pytest.raises(Unreachable, match=r"no answer|connection timeout"):
             replica.position()
-    assert time.monotonic() - began < 12
+    assert time.monotonic() - began < 30
     through.flow()
     assert replica.position().covers(before)
     replica.close()

@@ -260,7 +260,7 @@ def test_a_statement_ends_at_its_time_limit(tmp_path: Path) -> None:
         began = time.monotonic()
         with pytest.raises(Temporary, match="time limit"):
             replica.ask(endless, rows_max=1, seconds_max=0.2)
-        assert time.monotonic() - began < 5
+        assert time.monotonic() - began < 30
         assert replica.digest(described(replica, "t"), ALL).value == EMPTY
         slow = replace(described(replica, "t"), where=f"id < ({endless})")
         write(tmp_path / "x.db", "insert into t values (1)")
@@ -347,7 +347,8 @@ def test_indexes_and_constraints_are_told(tmp_path: Path) -> None:
         tmp_path / "x.db",
         "create table p (id integer primary key)",
         "create table t (id integer primary key, a text default 'x', b int not null unique default 7,"
-        " at timestamp default current_timestamp, p int references p (id) on delete cascade)",
+        " at timestamp default current_timestamp, p int references p (id) on delete cascade,"
+        " constraint \"check (1)\" check (/* ( */ b>0 and (a <> ')' or p is null)))",
         "create index t_a on t (a collate nocase desc) where b > 0",
     ) as replica:
         told = {(one.what, one.portable, one.text) for one in replica.features(TableName("main", "t"))}
@@ -356,6 +357,7 @@ def test_indexes_and_constraints_are_told(tmp_path: Path) -> None:
             ("unique", "b", "unique (b)"),
             ("index", None, "index (a desc collate nocase) where b > 0"),
             ("foreign key", "p -> p(id)", "foreign key (p) references p (id) on update no action on delete cascade"),
+            ("check", None, "check (b > 0 and ( a <> ')' or p is null ))"),
             ("default", "x", "'x'"),
             ("default", "7", "7"),
             ("default", "now", "current_timestamp"),

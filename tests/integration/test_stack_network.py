@@ -18,7 +18,7 @@ pytestmark = pytest.mark.postgres
 def way(proxy: Callable[[int], TcpProxy], database: Database) -> tuple[TcpProxy, str]:
     """A proxy in front of the database, and the connection string through it."""
     made = proxy(database.cluster.port)
-    return made, psycopg.conninfo.make_conninfo(database.dsn, port=made.port, connect_timeout=5)
+    return made, psycopg.conninfo.make_conninfo(database.dsn, port=made.port, connect_timeout=30)
 
 
 def test_stop_refuses_and_cuts_and_start_lets_in_again(way: tuple[TcpProxy, str]) -> None:

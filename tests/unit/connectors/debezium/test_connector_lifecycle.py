@@ -22,7 +22,7 @@ def shop(connect_server: ConnectServer) -> Lifecycle:
                  "PUT /connectors/shop/resume", "PUT /connectors/shop/stop", "DELETE /connectors/shop/offsets",
                  "DELETE /connectors/shop"):  # fmt: skip
         connect_server.answers[call] = (202, None)
-    return Lifecycle(Connect(connect_server.url), "shop", steady_seconds=0.25, seconds_max=3.0)
+    return Lifecycle(Connect(connect_server.url), "shop", steady_seconds=0.25, seconds_max=30.0)
 
 
 def test_an_old_state_is_not_believed(connect_server: ConnectServer, shop: Lifecycle) -> None:
@@ -40,7 +40,7 @@ def test_a_task_that_fails_soon_after_is_told(connect_server: ConnectServer, sho
     assert not outcome.reached
     assert outcome.status is not None
     assert outcome.status.failure == "org.Broken: no slot"
-    assert outcome.waited_seconds < 2
+    assert outcome.waited_seconds < 15
 
 
 def test_a_pause_counts_when_the_tasks_have_paused(connect_server: ConnectServer, shop: Lifecycle) -> None:
