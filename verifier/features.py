@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 
 from verifier.compare import SchemaFinding, Severity
 
+UNTOLD = "untold"
+"""`what` of a feature that stands for a whole kind, its `text`: the engine does not tell it, so it is not compared."""
 _LISTED = ("index", "unique", "check", "foreign key")
 _BY_COLUMN = ("default", "sequence")
 _WARNING = ("unique", "check", "foreign key")
@@ -60,11 +62,12 @@ class Lined:
 
 def differences(leader: Sequence[Feature], follower: Sequence[Feature], lined: Lined) -> Iterator[SchemaFinding]:
     """What differs, and what is wrong on either side by itself."""
-    for what in _LISTED:
+    untold = {one.text for one in (*leader, *follower) if one.what == UNTOLD}
+    for what in (one for one in _LISTED if one not in untold):
         yield from _listed(
             what, [one for one in leader if one.what == what], [one for one in follower if one.what == what], lined
         )
-    for what in _BY_COLUMN:
+    for what in (one for one in _BY_COLUMN if one not in untold):
         theirs = {lined.our_name(one.object): one for one in follower if one.what == what}
         ours = {one.object: one for one in leader if one.what == what}
         for column in sorted(lined.columns & (ours.keys() | theirs.keys())):

@@ -14,7 +14,7 @@ from sqlalchemy.exc import NoSuchTableError
 from connectors.client.patterns import matcher, named
 from connectors.generic.session import Session, Sessions
 from verifier.errors import Permanent
-from verifier.features import Feature
+from verifier.features import UNTOLD, Feature
 from verifier.table import Column, Family, Kind, Table, TableName
 
 _SYSTEM = re.compile(r"information_schema|pg_.*|sys(tem)?|sys(tem)?[._].*|temp", re.IGNORECASE)
@@ -52,6 +52,7 @@ _BY_NAME: Mapping[str, Family] = {
     "TIMESTAMP WITH TIME ZONE": Family.TIMESTAMPTZ,
     "INTERVAL": Family.INTERVAL,
     "UUID": Family.UUID,
+    **dict.fromkeys(("BIT", "BIT VARYING"), Family.BIT),
     "JSON": Family.JSON,
     "ENUM": Family.ENUM,
     "XML": Family.XML,
@@ -109,7 +110,7 @@ def describe(session: Session, sessions: Sessions, name: TableName) -> Table:
 
 
 def features_of(session: Session, sessions: Sessions, name: TableName) -> tuple[Feature, ...]:
-    """Primary and unique keys: what every dialect tells."""
+    """Primary and unique keys, which every dialect tells; of the other kinds, that they are not told."""
     describe(session, sessions, name)
     if sessions.dialect.standard_catalog:
         keys = _standard_keys(session, name)
@@ -119,7 +120,8 @@ def features_of(session: Session, sessions: Sessions, name: TableName) -> tuple[
     for primary, key in keys:
         listed, kind = ", ".join(key), "primary key" if primary else "unique"
         found.append(Feature(f"{kind} {listed}", "unique", f"{kind} ({listed})", listed))
-    return tuple(found)
+    untold = ("index", "check", "foreign key", "default", "sequence")
+    return (*found, *(Feature("", UNTOLD, kind) for kind in untold))
 
 
 def family(declared: str) -> Family:

@@ -44,9 +44,10 @@ NEVER_NULL = """(a.attnotnull and not exists (select from pg_constraint nn where
     and nn.contype = 'n' and nn.conkey = array[a.attnum] and not nn.convalidated))"""
 
 _TABLES = """
-select n.nspname, c.relname, c.relkind in ('r', 'p') from pg_class c join pg_namespace n on n.oid = c.relnamespace
+select n.nspname, c.relname, c.relkind in ('r', 'p'), has_schema_privilege(n.oid, 'usage')
+from pg_class c join pg_namespace n on n.oid = c.relnamespace
 where c.relkind in ('r', 'p', 'v', 'm', 'f') and not c.relispartition and c.relpersistence <> 't'
-  and n.nspname <> 'information_schema' and n.nspname not like 'pg\\_%%' and has_schema_privilege(n.oid, 'usage')
+  and n.nspname <> 'information_schema' and n.nspname not like 'pg\\_%%'
 """
 
 # A heap has no more rows than line pointers and tuple headers fit in its pages: 4 and 24 bytes each (bufpage.h,
@@ -106,10 +107,13 @@ order by i.indrelid, i.indisprimary desc, i.indnkeyatts, i.indexrelid
 
 
 def list_tables(session: Session, patterns: Sequence[str]) -> list[TableName]:
-    """Tables that match the patterns (`Replica.tables` says how), sorted."""
+    """Tables that match the patterns (`Replica.tables` says how), sorted. Of a schema that the login may not use there
+    are none, unless a pattern names it: then each of them is asked for, and its right is missed."""
     matches = matcher(patterns)
     exactly = set(patterns)
-    names = [(TableName(schema, name), plain) for schema, name, plain in session.all(_TABLES, ())]
+    asked = {one.partition(".")[0] for one in patterns if "." in one and not one.startswith("!")}
+    told = session.all(_TABLES, ())
+    names = [(TableName(schema, name), plain) for schema, name, plain, usable in told if usable or schema in asked]
     return sorted(name for name, plain in names if matches(name) and (plain or not exactly.isdisjoint(_named(name))))
 
 
@@ -137,7 +141,9 @@ def describe_all(
     for schema, relname, oid, guessed, relkind, readable, guessed_parts, kind, most in relations:
         name = TableName(schema, relname)
         if not readable:
-            found[name] = Forbidden(f"table {name} on {where} may not be read; grant select on it to trueup's user")
+            found[name] = Forbidden(
+                f"table {name} on {where} may not be read; grant select on it to trueup's user, and usage on its schema"
+            )
             continue
         rows = guessed_parts if relkind == "p" else guessed
         estimate = rows if rows is not None and rows >= 0 and relkind != "v" else None

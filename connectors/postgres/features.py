@@ -40,14 +40,15 @@ select place, case when indisunique then 'unique' else 'index' end, relname,
        case when not indisvalid then 'it is invalid: its build did not come to an end' end, null::oid
 from indexes
 union all
-select place, case contype when 'c' then 'check' else 'foreign key' end, conname, pg_get_constraintdef(k.oid),
+select place, case contype when 'c' then 'check' when 'x' then 'unique' else 'foreign key' end,
+       conname, pg_get_constraintdef(k.oid),
        case when contype = 'f' then
             (select string_agg(a.attname, ', ' order by c.place) from unnest(conkey) with ordinality c(n, place)
              join pg_attribute a on a.attrelid = conrelid and a.attnum = c.n)
             || ' -> ' || (select relname from pg_class where oid = confrelid) || '('
             || (select string_agg(a.attname, ', ' order by c.place) from unnest(confkey) with ordinality c(n, place)
                 join pg_attribute a on a.attrelid = confrelid and a.attnum = c.n) || ')' end, null, null
-from named join pg_constraint k on k.conrelid = named.oid where contype in ('c', 'f')
+from named join pg_constraint k on k.conrelid = named.oid where contype in ('c', 'f', 'x')
 union all
 select place, 'default', a.attname,
        case when a.attidentity <> '' then

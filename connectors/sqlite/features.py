@@ -1,4 +1,4 @@
-"""What a table has beside its columns, as the pragmas tell it. Checks have no pragma: only the table's SQL has them."""
+"""What a table has beside its columns, as the pragmas tell it. Checks have no pragma: they are read from its SQL."""
 
 from __future__ import annotations
 
@@ -10,11 +10,14 @@ from verifier.features import Feature
 from verifier.table import TableName
 
 _NUMBER = re.compile(r"[+-]?\d+(\.\d+)?", re.ASCII)
+_TOKEN = re.compile(
+    r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|`(?:[^`]|``)*`|\[[^]]*]|--[^\n]*|/\*.*?(?:\*/|\Z)|[<>=!|]+|\w+|\s+|.""", re.DOTALL
+)
 _WORDS = {"current_timestamp": "now", "true": "1", "false": "0"}
 
 
 def features_of(session: Session, sessions: Sessions, name: TableName) -> tuple[Feature, ...]:
-    """Indexes, unique and foreign keys, and defaults of a table."""
+    """Indexes, unique and foreign keys, checks, and defaults of a table."""
     schema, table = sessions.quote(name.schema), sessions.quote(name.name)
     columns = session.all(f"pragma {schema}.table_xinfo({table})")
     found = list(_indexes(session, sessions, name))
@@ -22,6 +25,9 @@ def features_of(session: Session, sessions: Sessions, name: TableName) -> tuple[
     if key and not any(one.text.startswith("primary key") for one in found):  # an alias of the rowid has no index
         found.append(Feature("primary key", "unique", f"primary key ({key})", key))
     found += _foreign_keys(session.all(f"pragma {schema}.foreign_key_list({table})"))
+    made = session.all(f"select sql from {schema}.sqlite_schema where type = 'table' and name = ?", (name.name,))
+    for (sql,) in made:
+        found += [Feature(f"check {one}", "check", f"check ({one})") for one in checks_of(sql)]
     found += [
         Feature(row[1], "default", row[4], portable_default(row[4]))
         for row in columns
@@ -61,6 +67,26 @@ def _foreign_keys(rows: list[tuple[object, ...]]) -> Iterator[Feature]:
         table, on_update, on_delete = parts[0][2], parts[0][5], parts[0][6]
         text = f"foreign key ({ours}) references {table} ({theirs}) on update {on_update} on delete {on_delete}".lower()
         yield Feature(f"foreign key {ours}", "foreign key", text, f"{ours} -> {table}({theirs})" if said else None)
+
+
+def checks_of(sql: str) -> Iterator[str]:
+    """The conditions of the checks in a CREATE TABLE statement, with one blank between any two words of them."""
+    words: list[str] = []
+    depth = inside = 0
+    announced = False
+    for token in _TOKEN.findall(sql):
+        if token.isspace() or token.startswith(("--", "/*")):
+            continue
+        depth += token == "("
+        if token == "(" and announced:
+            inside, words = depth, []
+        elif token == ")" and depth == inside:
+            yield " ".join(words)
+            inside = 0
+        elif inside:
+            words.append(token)
+        announced = not inside and token.lower() == "check"
+        depth -= token == ")"
 
 
 def portable_default(expression: str) -> str | None:

@@ -203,7 +203,8 @@ def test_rights_are_missed_by_name(database: Database) -> None:
         "do $$ begin create role nobody_reads login password 'x'; exception when duplicate_object then null; end $$"
     )
     replica = PostgresReplica("leader", _as_user(database.url, "nobody_reads"), Options(role=Role.LEADER))
-    assert replica.tables(["*"]) == [TableName("public", "t")]
+    assert replica.tables(["*"]) == replica.tables(["public.*", "!hidden.*"]) == [TableName("public", "t")]
+    assert replica.tables(["public.*", "hidden.*"]) == [TableName("hidden", "t"), TableName("public", "t")]
     with pytest.raises(Forbidden, match=r"public\.t .*grant select"):
         replica.table(TableName("public", "t"))
     with pytest.raises(Forbidden):

@@ -63,6 +63,7 @@ class TableDrill:
         size = ChunkSize(self.tools.scan.by_rows())
         lower: Key | None = None
         while not self.interrupted:
+            admitted, rows = self._admitted(size.rows), 0
             upper = self._patient(lambda after=lower: self._boundary(after, size.rows), size)  # type: ignore[misc]
             within = KeyRange(lower, upper)
             began = self.tools.clock.now()
@@ -71,6 +72,9 @@ class TableDrill:
             except Oversized as problem:
                 _ask_less(size, problem)
                 continue
+            finally:
+                if self.tools.brakes is not None:
+                    self.tools.brakes.read(admitted, rows)
             size.learn(max(1, rows), self.tools.clock.now() - began)
             if upper is not None:
                 size.weigh(key_bytes(upper))
@@ -81,6 +85,13 @@ class TableDrill:
                 return
             lower = upper
             self.interrupted = self.tools.stop()
+
+    def _admitted(self, rows: int) -> int:
+        """The rows, once no brake holds and the rate allows to read them."""
+        if self.tools.brakes is not None:
+            self.tools.brakes.hold(self.compared.leader.name)
+            self.tools.brakes.admit(rows)
+        return rows
 
     def _boundary(self, after: Key | None, rows: int) -> Key | None:
         found = self.tools.leader.boundary(self.compared.leader, after, rows)

@@ -9,7 +9,7 @@ from trueup.audit.mapping import mapped
 from trueup.audit.request import Request
 from verifier.compare import Comparison, SchemaFinding, comparison
 from verifier.errors import Misconfigured, Permanent, Temporary
-from verifier.features import Lined, differences
+from verifier.features import UNTOLD, Lined, differences
 from verifier.ports import Replica
 from verifier.scheme import chosen
 from verifier.spelling import by_spelling
@@ -58,7 +58,7 @@ class Lineup:
                     f"no table on {self.leader.name} matches {', '.join(self.request.patterns)} (patterns are "
                     "schema.table with * and ?, and the login must be allowed to see the tables)"
                 )
-            self._names = [*found, *self.request.absent(found)]
+            self._names = [*found, *self.request.absent(found, self.leader.default_schema)]
         return self._names
 
     def expect(self, names: Sequence[TableName]) -> None:
@@ -164,7 +164,14 @@ class Lineup:
             ours, theirs = self.leader.features(leader.stored), replica.features(follower.stored)
         except (Temporary, Permanent) as problem:
             return (), (f"indexes, constraints, defaults and sequences were not compared: {problem}",)
-        return tuple(differences(ours, theirs, lined)), ()
+        silent = {
+            one.dialect: ", ".join(feature.text for feature in told if feature.what == UNTOLD)
+            for one, told in ((self.leader, ours), (replica, theirs))
+        }
+        remarks = [
+            f"not compared, because {engine} does not tell them: {kinds}" for engine, kinds in silent.items() if kinds
+        ]
+        return tuple(differences(ours, theirs, lined)), tuple(remarks)
 
     def _remarks(self, compared: Comparison, found: Table) -> list[str]:
         """What a reader must know of how this table is compared."""

@@ -78,6 +78,8 @@ class MultisetAudit:
     exact: bool = True
     evidence: Evidence | None = None
     in_flight: int = 0
+    _waited: float = 0.0
+    """Seconds that brakes took, which are no part of anybody's patience."""
     _follows: bool = True
     _blind: bool = False
     _last: _Pair = field(default_factory=lambda: _Pair(EMPTY, EMPTY, None, None, {}))
@@ -159,10 +161,13 @@ class MultisetAudit:
         """The two digests. They are told as equal only if the leader's was the same before and after the follower's
         look: a row that came in between can make up for one that is missing, because rows have no keys."""
         leader, table = self.leader, self.compared.leader
+        self._hold()
         mark = leader.mark()
         ours = leader.digest(table, ALL)
+        self._spent(ours.value.rows)
         theirs = self.replica.digest(self.compared.follower, ALL).value
         if ours.value == theirs and not (leader.mark() == mark and ours.view.ended_below(mark)):
+            self._spent(ours.value.rows)
             return leader.digest(table, ALL).value, theirs
         return ours.value, theirs
 
@@ -201,8 +206,10 @@ class MultisetAudit:
     def _look(self, deadline: float, *, countable: bool) -> _Pair:
         """Both sides, the follower's look behind everything that the leader's shows."""
         leader, compared = self.leader, self.compared
+        self._hold()
         mark = leader.mark()
         ours = _read(leader, compared.leader, countable)
+        self._spent(ours.value[0].rows)
         position = self._written()
         point = still_point(mark, ours.view, position)
         theirs, settled = self._follow(position, deadline, countable)
@@ -258,11 +265,27 @@ class MultisetAudit:
             self._pause(deadline, "waited for the follower to apply what the leader shows", _POLL_SECONDS)
         return _read(replica, table, countable), None
 
+    def _hold(self) -> None:
+        """Wait while a brake holds, and until the rate allows to read more: the table comes whole, and is paid for."""
+        brakes, began = self.tools.brakes, self.tools.clock.now()
+        if brakes is not None:
+            brakes.hold(self.compared.leader.name)
+            brakes.admit(0)
+            self._waited += self.tools.clock.now() - began
+            if self.tools.stop():
+                self.interrupted = True
+                raise _TooLate("stopped before the table was judged")
+
+    def _spent(self, rows: int) -> None:
+        """So many of the leader's rows were read."""
+        if self.tools.brakes is not None:
+            self.tools.brakes.read(0, rows)
+
     def _pause(self, deadline: float, why: str, seconds: float = _PAUSE_SECONDS) -> None:
         if self.tools.stop():
             self.interrupted = True
             raise _TooLate("stopped before the table was judged")
-        if self.tools.clock.now() > deadline:
+        if self.tools.clock.now() > deadline + self._waited:
             if not self._follows:
                 why = "the follower follows nobody, and the leader was written to meanwhile; compare at rest"
             raise _TooLate(f"in flight for longer than {self.tools.settle.give_up_seconds:g} s: {why}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -43,13 +44,21 @@ class Request:
         named = {*self.excluded, *self.keys, *self.included, *mapped, *self.column_names}
         return named | (self.conditions.keys() - {"*"}) | named_tables(self.tolerances)
 
-    def absent(self, found: Sequence[TableName]) -> list[TableName]:
-        """Tables that are asked for by their whole name and were not found: they are not there, or may not be seen, and
-        each must be told of."""
-        wanted = [one for one in self.patterns if "." in one and not set(one) & set("*?!")]
+    def absent(self, found: Sequence[TableName], default_schema: str | None = None) -> list[TableName]:
+        """Tables that are asked for by name and were not found: they are not there, or may not be seen, and each must
+        be told of. A name alone, which no schema has, is told of in the leader's default one."""
+        wanted = dict.fromkeys(one for one in self.patterns if not set(one) & set("*?!"))
         refused = {one[1:] for one in self.patterns if one.startswith("!")}
-        known = set(map(str, found))
-        return [TableName.parse(one) for one in dict.fromkeys(wanted) if one not in known and one not in refused]
+        whole, alone = set(map(str, found)), {name.name for name in found}
+        missed = [one for one in wanted if one not in refused and one not in (whole if "." in one else alone)]
+        return [TableName.parse(one, default_schema=default_schema or "public") for one in missed]
+
+    def idle(self, found: Sequence[TableName]) -> list[str]:
+        """Patterns with `*` or `?` that none of the leader's tables matches: nobody should have to count tables to see
+        that a schema's name was misspelled."""
+        told = list(map(str, found))
+        wanted = dict.fromkeys(one for one in self.patterns if not one.startswith("!") and set(one) & set("*?"))
+        return [one for one in wanted if not any(map(_glob(one).fullmatch, told))]
 
     def speaks_of(self, table: TableName) -> Mapping[str, tuple[str, ...]]:
         """The columns of the leader's table that must be there, by the option that names them."""
@@ -107,6 +116,12 @@ def continues(earlier: str, later: str) -> bool:
 def _server(follower: Identity | None) -> str | None:
     """A standby may follow its leader to another timeline; one that leads itself by now is another follower."""
     return None if follower is None else f"{follower.role.value} of {follower.system}"
+
+
+def _glob(pattern: str) -> re.Pattern[str]:
+    """As every engine reads a pattern of tables."""
+    whole = pattern if "." in pattern else f"*.{pattern}"
+    return re.compile("".join({"*": ".*", "?": "."}.get(c, re.escape(c)) for c in whole), re.DOTALL)
 
 
 def _listed(by_table: Mapping[str, tuple[str, ...]]) -> dict[str, list[str]]:

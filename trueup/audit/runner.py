@@ -125,6 +125,8 @@ class Audit:
         names = self.lineup.names()
         for named in sorted(self.request.named() - set(map(str, names))):
             self.tools.watcher.note(f"note: {named} has options of its own, but is not among the tables")
+        for pattern in self.request.idle(names):
+            self.tools.watcher.note(f"note: no table on {self.leader.name} matches {pattern}")
         entries: dict[TableName, list[Json]] = {name: json.loads(finished[name]) for name in names if name in finished}
         left = [name for name in names if name not in finished]
         self.tools.watcher.audit_begins(len(left))
@@ -235,6 +237,7 @@ class Audit:
         leader, replica = placed(side.replica) if placed is not None else (self.leader, side.replica)
         audit = MultisetAudit(self.tools, follower, replica, side.compared, leader)
         audit.run()
+        self._budget.take(audit.tally.leader_rows)
         turn.interrupted, turn.missed = turn.interrupted or audit.interrupted, turn.missed or audit.missed
         turn.entries.append(audit.entry(side.scheme.value, side.why, self.tools.clock.now() - began))
 

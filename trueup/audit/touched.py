@@ -66,6 +66,8 @@ class TouchedWalk:
             page = self.pages(name, after)
             if not page:
                 return
+            if self.tools.brakes is not None:
+                self.tools.brakes.admit(len(page))
             after = page[-1]
             keys = [parse_key(spelled) for spelled in page]
             room.admit(keys, None, self.tools.clock.now(), delay=0.0)

@@ -4,7 +4,7 @@ two engines share."""
 from __future__ import annotations
 
 from verifier.compare import SchemaFinding, Severity
-from verifier.features import Feature, Lined, differences
+from verifier.features import UNTOLD, Feature, Lined, differences
 
 SAME = Lined(alike=True, columns=frozenset({"id", "a", "b"}))
 ABROAD = Lined(alike=False, columns=frozenset({"id", "a", "b"}))
@@ -68,6 +68,17 @@ def test_a_default_on_one_side_alone_is_told_and_of_a_column_that_is_not_there_i
     ]
     assert found([Feature("a", "default", "f()")], [], ABROAD) == []
     assert found([Feature("gone", "default", "5")], [Feature("more", "default", "6")]) == []
+
+
+def test_what_an_engine_does_not_tell_is_not_called_absent() -> None:
+    ours = [
+        Feature("i", "index", "USING btree (a)", "a"), Feature("u", "unique", "unique (b)", "b"),
+        Feature("f", "foreign key", "a -> t(id)", "a -> t(id)"), Feature("a", "default", "5", "5"),
+    ]  # fmt: skip
+    silent = [Feature("", UNTOLD, "index"), Feature("", UNTOLD, "foreign key"), Feature("", UNTOLD, "default")]
+    unique = SchemaFinding("u", "unique", "unique (b)", None, Severity.WARNING)
+    assert found(ours, silent, ABROAD) == [unique]
+    assert found(silent, ours, ABROAD) == [SchemaFinding("u", "unique", None, "unique (b)", Severity.WARNING)]
 
 
 def test_other_names_of_table_and_columns_are_seen_through() -> None:

@@ -13,7 +13,11 @@ from fixtures.memory_audit import filled, tools
 from worlds.memory import MemoryWorld
 
 from connectors.journal.opening import open_journal
+from connectors.memory.clock import VirtualClock
+from trueup.audit.brake import Braking
 from trueup.audit.drill import TableDrill
+from trueup.audit.progress import Silent
+from verifier.brake import Brakes
 from verifier.compare import comparison
 from verifier.digest import Digest
 from verifier.errors import Permanent
@@ -21,8 +25,9 @@ from verifier.journal import Run
 from verifier.keyrange import KeyRange
 from verifier.look import Look, Role
 from verifier.packed import PackedDigests
+from verifier.policy import ScanPolicy
 from verifier.recorded import Recorded
-from verifier.table import Key, Table
+from verifier.table import Key, Table, TableName
 
 
 class _Packed:
@@ -70,3 +75,26 @@ def test_rows_beside_those_of_the_leader_are_no_rows_that_were_deleted_since(
         drill.run()
         assert (drill.tally.match, drill.counted.proven, drill.problem) == (1, 10, None)
     journal.close()
+
+
+def test_brakes_hold_a_drill_within_a_table(tmp_path: Path) -> None:
+    world = MemoryWorld(Role.STANDBY)
+    name, clock = filled(world, "t", 10), VirtualClock()
+    began = clock.now()
+    journal, table = open_journal(tmp_path / "j.db", "g"), world.leader.table(name)
+    journal.runs.begin(Run("run", "audit", 0.0, "{}"))
+
+    def paused(_: TableName) -> str | None:
+        return "paused by ann" if drill.tally.total == 2 and clock.now() < began + 60.0 else None
+
+    brakes = Braking(Brakes(rows_per_second=1.0), world.leader, {}, clock, Silent(), paused=paused)
+    few = ScanPolicy(rows_first=2, rows_min=2, rows_max=2)
+    with_brakes = tools(world.leader, journal.runs, clock=clock, scan=few, brakes=brakes)
+    moment = Recorded("s", 1, world.leader.position(), world.leader.mark(), None, quiet=True)
+    drill = TableDrill(with_brakes, world.follower, comparison(table, table), moment, None)
+    drill.run()
+    journal.close()
+    assert (drill.tally.total, drill.tally.match, drill.counted.proven) == (5, 5, 10)
+    held = brakes.seconds()
+    assert held["pause"] == pytest.approx(58.0, abs=1.5)
+    assert held["rate"] == pytest.approx(6.0, abs=1.5), "two rows are read at a time, and none is paid for in the pause"

@@ -16,7 +16,7 @@ from trueup.audit.report import how_compared
 from trueup.audit.request import Request
 from verifier.compare import NO_KEY, SchemaFinding, Severity
 from verifier.errors import Forbidden, Misconfigured, Permanent
-from verifier.features import Feature
+from verifier.features import UNTOLD, Feature
 from verifier.look import Role
 from verifier.table import Column, Family, Kind, Scheme, Table, TableName
 from verifier.tolerance import Tolerance
@@ -176,7 +176,25 @@ def test_a_server_that_does_not_tell_them_is_a_remark() -> None:
     )
 
 
+def test_what_an_engine_never_tells_is_a_remark() -> None:
+    world = World(table(ID, NOTE), table(ID, NOTE))
+    world.source.shelves.tables[NAME].features = (Feature("i", "index", "index (note)"),)
+    world.target.shelves.tables[NAME].features = (Feature("", UNTOLD, "index"), Feature("", UNTOLD, "check"))
+    lineup = world.lineup(Request())
+    compared = lineup.side(lineup.table(NAME), "f").compared
+    assert (compared.findings, compared.remarks) == (
+        (), ("not compared, because memory does not tell them: index, check",),
+    )  # fmt: skip
+
+
 def test_a_table_asked_for_by_its_whole_name_is_told_of_when_it_is_not_found() -> None:
     """Leaving it out would make a match of what nobody read."""
     request = Request(("shop.orders", "shop.gone", "shop.gone", "shop.l*", "plain", "shop.no", "!shop.no"))
-    assert request.absent([TableName("shop", "orders")]) == [TableName("shop", "gone")]
+    known = TableName("shop", "orders")
+    assert request.absent([known], "app") == [TableName("shop", "gone"), TableName("app", "plain")]
+    assert request.absent([known, TableName("else", "plain")]) == [TableName("shop", "gone")]
+
+
+def test_a_pattern_that_matches_nothing_is_told_of() -> None:
+    request = Request(("shop.*", "sho.*", "order?", "ordr*", "shop.orders", "!shop.x*"))
+    assert request.idle([TableName("shop", "orders")]) == ["sho.*", "ordr*"]

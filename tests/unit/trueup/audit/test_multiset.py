@@ -13,9 +13,11 @@ from connectors.memory.clock import VirtualClock
 from connectors.memory.follower import Follower
 from connectors.memory.leader import Leader
 from connectors.memory.replica import MemoryReplica
+from trueup.audit.brake import Braking
 from trueup.audit.multiset import MultisetAudit
 from trueup.audit.progress import Silent
 from trueup.audit.tools import Tools
+from verifier.brake import Brakes
 from verifier.compare import comparison
 from verifier.errors import Permanent, Temporary
 from verifier.look import Role
@@ -62,11 +64,11 @@ class World:
         writing.delete(NAME, (number,))
         writing.commit()
 
-    def audited(self, give_up: float = 20.0, follower: Any = None) -> MultisetAudit:
+    def audited(self, give_up: float = 20.0, follower: Any = None, brakes: Braking | None = None) -> MultisetAudit:
         self.moving = True
         tools = Tools(
             "g", "run", self.leader, cast(Any, None), self.clock, in_turn, cast(Any, None), Silent(), ScanPolicy(),
-            SettlePolicy(give_up_seconds=give_up), retry_seconds=5.0,
+            SettlePolicy(give_up_seconds=give_up), retry_seconds=5.0, brakes=brakes,
         )  # fmt: skip
         replica = follower or self.follower
         compared = comparison(self.leader.table(NAME), self.follower.table(NAME))
@@ -95,6 +97,32 @@ def filled(role: Role = Role.SUBSCRIBER, move: Callable[[World], None] = lambda 
     world.write(("a", 1), ("b", 2), ("a", 1), (None, 3), ("c", 4))
     world.target.catch_up()
     return world
+
+
+def test_every_look_is_held_by_brakes_and_paid_for_and_patience_is_not() -> None:
+    world = filled()
+    world.hurt()
+    began = world.clock.now()
+    braking = Braking(
+        Brakes(rows_per_second=1.0), world.leader, {"follower": world.follower}, world.clock, Silent(),
+        paused=lambda table: "paused by ann" if world.clock.now() < began + 30.0 else None,
+    )  # fmt: skip
+    assert told(world.audited(give_up=2.0, brakes=braking)) == ("drift", 2, 2, "proven", "snapshot", True)
+    held = braking.seconds()
+    assert held["pause"] == pytest.approx(30.0, abs=0.2)
+    assert held["rate"] == pytest.approx(5.0, abs=0.2), "five rows at the first look, and they were paid for"
+
+
+def test_a_pause_between_two_looks_costs_no_patience() -> None:
+    world = filled(move=moving)
+    world.hurt()
+    began = world.clock.now()
+    braking = Braking(
+        Brakes(), world.leader, {"follower": world.follower}, world.clock, Silent(),
+        paused=lambda table: "paused by ann" if 1.0 < world.clock.now() - began < 31.0 else None,
+    )  # fmt: skip
+    assert told(world.audited(brakes=braking)) == ("drift", 2, 2, "probable", "repeated", True)
+    assert braking.seconds()["pause"] == pytest.approx(30.0, abs=1.0)
 
 
 @pytest.mark.parametrize("role", [Role.STANDBY, Role.SUBSCRIBER])
