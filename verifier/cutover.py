@@ -75,7 +75,7 @@ class Rows:
                     [(Result.FAIL, one) for one in self.counts], f"{self.tables} tables", "see the rows that differ"),
             summed("complete", on, "nothing was left out: no column, no row, no table",
                     [(Result.UNKNOWN, one) for one in self.partial], "all columns and rows",
-                    "audit again without exclusions, conditions and tolerances, or accept them in writing"),
+                    "audit every table without exclusions, conditions and tolerances, or accept it in writing"),
             summed("schema", on, "tables are described alike", self.described, f"{self.tables} tables",
                     "alter the table on the follower"),
             summed("evidence", on, "everything is proven", [(Result.UNKNOWN, one) for one in self.probable],

@@ -169,9 +169,13 @@ def test_a_subscription_that_fails_is_no_go(shop: TrioDatabase, trueup: Program)
 
 def test_what_is_left_out_is_said(shop: TrioDatabase, trueup: Program) -> None:
     words = ["--leader", url(shop.trio.leader, shop.name), "--follower", url(shop.trio.subscriber, shop.name)]
-    run = trueup("audit", "--cutover", *words, "--exclude", "public.orders.note", "--format", "json")
+    shop.leader.sql("create table trueup_heartbeat (id int primary key)")  # not the application's
+    narrow = ("--table", "public.orders", "--exclude", "public.orders.note")
+    run = trueup("audit", "--cutover", *words, *narrow, "--format", "json")
     assert run.code == 4
-    assert check(run, "complete", "follower1")["detail"] == "public.orders without note"
+    assert check(run, "complete", "follower1")["detail"] == (
+        "public.customers was not asked for; public.orders without note"
+    )
     wrong = trueup("audit", "--cutover", *words, "--resume", "7")
     assert (wrong.code, wrong.out) == (3, "")
     assert "speak of one moment" in wrong.err

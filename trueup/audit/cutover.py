@@ -39,13 +39,15 @@ _STOP = (
 @dataclass(slots=True)
 class Cutover:
     """One cutover audit. `begin` before the audit runs, `attend` while it does, `close` with its report. `asked`: the
-    servers whose engine can tell what lies beside the rows. Followers are waited for up to `patience_seconds`."""
+    servers whose engine can tell what lies beside the rows. Followers are waited for up to `patience_seconds`. `own`:
+    patterns (`!schema.table`) of the tables that are trueup's own and not the application's."""
 
     lineup: Lineup
     asked: Mapping[str, Surrounded]
     clock: Clock
     watcher: Watcher
     patience_seconds: float
+    own: Sequence[str] = ()
     _from: float = 0.0
     _first: StillPoint | None = None
     _noticed: str = ""
@@ -122,13 +124,14 @@ class Cutover:
         names = sorted({TableName.parse(entry["table"]) for entry in entries})
         ours, why = self._surroundings(leader, names)
         yield from ours.checks if ours is not None else ()
+        unasked = self._unasked(names)
         until = self.clock.now() + self.patience_seconds
         for name, replica in self.lineup.followers.items():
             if last is not None:
                 yield self._applied(name, replica, last, until)
             mapped = {self.lineup.name_on(replica, one): one for one in names}
             theirs, trouble = self._surroundings(replica, list(mapped))
-            rows = Rows(name)
+            rows = Rows(name, partial=list(unasked))
             alike = replica.dialect == leader.dialect
             apart = _OF_THEIR_OWN if alike and ours is not None and theirs is not None else ()
             for entry in entries:
@@ -197,6 +200,15 @@ class Cutover:
         if told:
             return Check("tables", on, what, Result.FAIL, "; ".join(told[:10]), todo)
         return Check("tables", on, what, Result.PASS, f"{len(names)} tables")
+
+    def _unasked(self, names: Collection[TableName]) -> list[str]:
+        """The leader's tables that lie in the compared schemas and were not asked for, in words."""
+        asked, schemas = set(names), {name.schema for name in names}
+        try:
+            there = self.lineup.leader.tables(("*", *self.own))
+        except (Temporary, Permanent) as problem:
+            return [f"which tables there are could not be asked: {problem}"]
+        return [f"{one} was not asked for" for one in there if one.schema in schemas and one not in asked]
 
     def _ours(self, replica: Replica, name: TableName) -> TableName:
         """The leader's name of what the follower calls so, default schemas taken for each other."""

@@ -8,6 +8,7 @@ from dataclasses import replace
 from trueup.audit.cutover import Cutover
 from trueup.audit.progress import Watcher
 from trueup.bootstrap.auditing import OpenAudit, Plan
+from trueup.bootstrap.servers import own_tables
 from trueup.clock import SystemClock
 from verifier.ports import Replica
 from verifier.surroundings import Surrounded
@@ -20,7 +21,8 @@ def cutover_of(opened: OpenAudit, plan: Plan, watcher: Watcher) -> Cutover:
     for replica in (servers.leader, *servers.followers.values()):
         if replica.dialect in _SURROUNDED:
             asked[replica.name] = _SURROUNDED[replica.dialect](replica)
-    cutover = Cutover(audit.lineup, asked, SystemClock(), watcher, plan.settle.give_up_seconds)
+    own = own_tables(plan.followed)
+    cutover = Cutover(audit.lineup, asked, SystemClock(), watcher, plan.settle.give_up_seconds, own)
     audit.closing = cutover.close
     audit.tools = replace(audit.tools, stop=cutover.attend(audit.tools.stop))
     return cutover

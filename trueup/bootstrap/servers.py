@@ -95,9 +95,14 @@ def open_servers(leader: Address, followers: list[Address], limits: Limits) -> S
 
 
 def patterns_of(group: Group) -> tuple[str, ...]:
-    """The group's table patterns, less the heartbeat tables and the watermark: these are not the application's."""
-    own = [one.excluded for one in (watermark_of(group), heartbeat_of(group)) if one is not None]
-    return (*group.tables.patterns(), f"!*.{HEARTBEAT_TABLE}", *own)
+    """The group's table patterns, less the heartbeat tables and the watermark."""
+    return (*group.tables.patterns(), *own_tables(group))
+
+
+def own_tables(group: Group | None) -> tuple[str, ...]:
+    """Patterns that exclude the heartbeat tables and the watermark: these are not the application's."""
+    told = (watermark_of(group), heartbeat_of(group)) if group is not None else ()
+    return (f"!*.{HEARTBEAT_TABLE}", *(one.excluded for one in told if one is not None))
 
 
 def watermark_of(group: Group) -> WatermarkPolicy | None:
