@@ -147,7 +147,7 @@ class GenericReplica:
         return self._look(f"reading rows of {table.name}", read)
 
     def explain(self, table: Table, within: KeyRange) -> Explanation:
-        statements = self.statements(table)
+        statements = self.statements(table, keyless=True)
         with self.sessions.borrow(f"explaining {table.name}") as session:
             statement = statements.whole(within)
             made = statement.compile(dialect=session.connection.dialect)

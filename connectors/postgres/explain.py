@@ -43,6 +43,8 @@ def explain_digest(
 def _notes(table: Table, statements: Statements, form: RowForm) -> list[str]:
     notes = [_FORMS[form] if table.scheme is Scheme.NATIVE else _OTHERS[table.scheme]]
     named = [column.name for column in table.key_columns() if column.family in ORDERED_BY_COLLATION]
+    if not table.key:
+        return [*notes, "without a key there are no chunks: its rows are counted as a whole"]
     if not named:
         return [*notes, "the key has no text: its own order is the same on every server"]
     if statements.keys == NativeKeys(TextOrder.NATIVE):

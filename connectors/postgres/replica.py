@@ -216,7 +216,7 @@ class PostgresReplica:
         )
 
     def explain(self, table: Table, within: KeyRange) -> Explanation:
-        statements, joined = self.statements(table), client.joinable(table, self.canonical)
+        statements, joined = self.statements(table, keyless=True), client.joinable(table, self.canonical)
         with self.sessions.borrow(f"explaining {table.name}") as session:
             return explain_digest(session, table, statements, self.options.form, self.role(session), within, joined)
 

@@ -455,6 +455,7 @@ def test_what_would_run_is_told_without_running_it(world: World) -> None:
         assert told.parameters == ("7", "9")
         assert told.plan
         assert side.explain(table, ALL).parameters == ()
+        assert side.explain(replace(table, key=()), ALL).plan, "a table without a key is explained, too"
         read = side.explain(replace(table, scheme=Scheme.CLIENT), KeyRange((7,), (9,)))
         assert side.dialect == "memory" or all(column.stored in read.sql for column in table.columns)
     with pytest.raises(Permanent):

@@ -72,7 +72,7 @@ class Explaining:
             **how_compared(side.compared, side.why),
             "excluded_columns": list(side.compared.excluded),
         }
-        if not side.compared.addressable:
+        if not (side.compared.addressable or side.compared.keyless):
             return told
         return told | {"sides": list(self._sides(side, within))}
 

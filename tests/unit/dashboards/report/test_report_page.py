@@ -271,10 +271,12 @@ def test_a_cutover_has_its_checklist_with_a_place_to_sign() -> None:
 
 
 def test_a_table_without_key_says_what_its_counts_mean() -> None:
-    counted = {"exact": False, "evidence": "probable", "method": "repeated", "positions": {}}
+    positions = {"leader": "lsn:0/9", "follower_high": "lsn:0/8"}
+    counted = {"exact": False, "evidence": "probable", "method": "repeated", "positions": positions}
     drift = {"missing": 2, "extra": 1, "mismatched": 0}
     text = Reader(page(report("drift", [entry("s.t", "f", "drift", multiset=counted, drift=drift)]))).text
     assert "2 at least are on the leader alone, 1 on f alone" in text
+    assert re.search(r"leader\s*lsn:0/9\s*follower high\s*lsn:0/8", text), "the evidence has its positions"
 
 
 def test_a_page_of_very_many_rows_stays_small_and_every_table_shows_some() -> None:
