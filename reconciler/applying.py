@@ -1,10 +1,10 @@
 """The flow that writes: approved repairs, one by one, each on rows read just before.
 
-Each repair goes through the same steps. (1) Read the leader's row and its position, wait until the follower has
-applied that position, read the follower's row, read the leader's row again: it must be the same version. Otherwise a
-row whose insert is still on its way could be inserted here and stop the follower's own apply. (2) If the rows are no
-longer those of the plan, it is superseded. (3) Ask the guard. (4) Journal: `applying`. (5) Compare-and-set on the
-follower. (6) Journal: what became of it, with its audit line and event.
+Each repair goes through the same steps, and only one is held with its rows. (1) Read the leader's row and its position,
+wait until the follower has applied that position, read the follower's row, read the leader's row again: it must be the
+same version. Otherwise a row whose insert is still on its way could be inserted here and stop the follower's own apply.
+(2) If the rows are no longer those of the plan, it is superseded. (3) Ask the guard. (4) Journal: `applying`. (5)
+Compare-and-set on the follower. (6) Journal: what became of it, with its audit line and event.
 
 Killed between 4 and 6, the repair is found `applying` and goes through the same steps again: if the follower's row is
 what was wanted, it is recorded as applied ("found applied") and not written again; if the row is still the expected
@@ -22,9 +22,9 @@ from reconciler.casebook import Casebook
 from reconciler.guard import HOUR_SECONDS, Admission, Brake, Held, Spent, admit, within_share
 from reconciler.order import ordered
 from reconciler.policy import Mode, RepairPolicy
-from reconciler.ports import Outcome, RepairRecord, RepairSink
-from reconciler.repair import Repair, State
-from reconciler.repairing import approve
+from reconciler.ports import Outcome, Outlined, RepairRecord, RepairSink
+from reconciler.repair import Outline, Repair, State
+from reconciler.repairing import decide
 from reconciler.rows import equal_rows
 from verifier.errors import Forbidden, Permanent, Temporary
 from verifier.journal import DriftJournal
@@ -32,6 +32,7 @@ from verifier.look import Row
 from verifier.ports import Clock, Replica
 from verifier.position import Position
 from verifier.table import Table, TableName, Value
+from verifier.weight import ROWS_BYTES
 
 Reached = Callable[[Replica, Position], bool]
 """Whether the follower has applied the position, perhaps after waiting for it a little."""
@@ -42,6 +43,9 @@ APPROVED_MAX = 1_000
 HELD_MAX = 100
 """Repairs of tables of which too much differs that one call speaks of."""
 FOUND_APPLIED = "found applied: the follower's row was already the wanted one"
+UNTOLD = "-- not shown, for those before it are too large together; its event tells the row"
+"""Stands for the statement of a repair."""
+_MOVED = "somebody else moved it first"
 
 
 class Step(enum.Enum):
@@ -61,7 +65,7 @@ class Taken:
     """`statement` is the SQL, for people to read, of a repair that was or would be applied; it shows values. `brake` is
     what holds one that is held by the policy."""
 
-    repair: Repair
+    repair: Outline
     step: Step
     note: str = ""
     statement: str = ""
@@ -107,6 +111,7 @@ def apply_approved(
     now: float,
     reached: Reached = applied_now,
     time: Callable[[], float] | None = None,
+    shown: bool = True,
 ) -> list[Taken]:
     """Apply what is approved for `target.follower`, within the policy; with `dry_run` only say what would be done.
 
@@ -115,7 +120,8 @@ def apply_approved(
     not be written holds its own repairs alone, and is raised (Permanent, Forbidden) only if nothing was applied. Raises
     Permanent where trying on is useless for every repair (the follower is not writable), Unsound if it is the leader.
 
-    `now` dates the budgets; `time` (seconds since the epoch; without it `now`) is asked behind each write.
+    `now` dates the budgets; `time` (seconds since the epoch; without it `now`) is asked behind each write. Not `shown`:
+    nobody reads statements.
     """
     name = target.follower.name
     drifted = _counted(drifts, name)
@@ -126,11 +132,12 @@ def apply_approved(
             states.append(State.PLANNED)
         else:
             planned = casebook.live(name, State.PLANNED, tables_out=lost, limit=APPROVED_MAX)
-            ids = [one.repair.id for one in planned if casebook.compared(one.repair.table) is not None]
-            approve(casebook, ids, actor=POLICY_ACTOR, now=now)
+            possible = [one for one in planned if casebook.compared(one.repair.table) is not None]
+            decide(casebook, possible, State.APPROVED, actor=POLICY_ACTOR, now=now)
     # What is held for its table's sake must not fill the list: it stays, however much there is of it.
     crowded = [table for table, count in drifted.items() if table not in lost and _over(casebook, table, count, policy)]
-    applier = _Applier(casebook, target, policy, reached, actor, now, time or (lambda: now), drifted)
+    statements = _Statements(casebook, target.sink, ROWS_BYTES if shown else 0, UNTOLD if shown else "")
+    applier = _Applier(casebook, target, policy, reached, actor, now, time or (lambda: now), drifted, statements)
     undecided = casebook.live(name, State.APPLYING)
     free = casebook.live(name, *states, tables_out=[*crowded, *lost])
     held = casebook.journal.listed(*states, follower=name, tables_in=crowded, limit=HELD_MAX) if crowded else []
@@ -166,6 +173,28 @@ class _Rows:
     moving: bool
 
 
+@dataclass(slots=True)
+class _Statements:
+    """The SQL of repairs while it fits into `room` bytes together, and then `untold`."""
+
+    casebook: Casebook
+    sink: RepairSink
+    room: int
+    untold: str
+
+    def of(self, table: Table, repair: Outline) -> str:
+        if self.room <= 0:
+            return self.untold
+        if not isinstance(repair, Repair):
+            record = self.casebook.journal.find(repair.id)
+            if record is None:
+                return ""
+            repair = record.repair
+        told = self.sink.statement(table, repair)
+        self.room -= len(told)
+        return told
+
+
 class _Applier:
     """One call: what it works with, and how many repairs it has applied."""
 
@@ -179,24 +208,32 @@ class _Applier:
         now: float,
         time: Callable[[], float],
         drifted: Mapping[TableName, int],
+        statements: _Statements,
     ) -> None:
         self._casebook, self._target, self._policy, self._reached = casebook, target, policy, reached
-        self._actor, self._time, self._drifted = actor, time, drifted
+        self._actor, self._time, self._drifted, self._statements = actor, time, drifted, statements
         self.applied = 0
         self.barred: dict[TableName, Permanent] = {}
         self._in_hour = casebook.journal.applied_since(now - HOUR_SECONDS)
 
-    def take(self, record: RepairRecord) -> Taken:
+    def take(self, outlined: Outlined) -> Taken:
         """All steps for one repair."""
-        repair = record.repair
+        repair = outlined.repair
         compared = self._casebook.compared(repair.table)
         if compared is None:
             return Taken(repair, Step.HELD, f"{repair.table} cannot be compared now")
         if (barred := self.barred.get(repair.table)) is not None:
             return Taken(repair, Step.HELD, str(barred))
         table = compared.follower
-        if record.state is not State.APPLYING and isinstance(admission := self._admission(table), Held):
+        if outlined.state is not State.APPLYING and isinstance(admission := self._admission(table), Held):
             return self._held(table, repair, admission)  # what is held anyway costs nobody a read
+        record = self._casebook.whole(outlined)
+        if record is None:
+            return Taken(repair, Step.HELD, _MOVED)
+        return replace(self._tried(record, table), repair=repair)
+
+    def _tried(self, record: RepairRecord, table: Table) -> Taken:
+        repair = record.repair
         try:
             rows = self._fresh(repair)
         except Temporary as error:
@@ -216,11 +253,11 @@ class _Applier:
             return self._held(table, repair, admission)
         if self._policy.dry_run:
             self.applied += 1  # so that the budgets hold back what they would
-            return Taken(repair, Step.PREVIEW, "a dry run", self._target.sink.statement(table, repair))
+            return Taken(repair, Step.PREVIEW, "a dry run", self._statements.of(table, repair))
         return self._write(record, table)
 
-    def _held(self, table: Table, repair: Repair, held: Held) -> Taken:
-        shown = self._target.sink.statement(table, repair) if self._policy.dry_run else ""
+    def _held(self, table: Table, repair: Outline, held: Held) -> Taken:
+        shown = self._statements.of(table, repair) if self._policy.dry_run else ""
         return Taken(repair, Step.HELD, held.note, shown, held.brake)
 
     def _admission(self, table: Table) -> Admission:
@@ -256,7 +293,7 @@ class _Applier:
         if record.state is not State.APPLYING:
             begun = self._casebook.move(record, State.APPLYING, actor=self._actor, now=self._time())
         if begun is None:
-            return Taken(record.repair, Step.HELD, "somebody else moved it first")
+            return Taken(record.repair, Step.HELD, _MOVED)
         try:
             applied = self._target.sink.apply(table, record.repair)
             interrupted = applied.outcome is not Outcome.APPLIED and begun is record
@@ -274,7 +311,7 @@ class _Applier:
             return self._end(begun, State.SUPERSEDED, Step.SUPERSEDED, "the follower's row changed as it was written")
         self.applied += 1
         taken = self._end(begun, State.APPLIED, Step.APPLIED, applied.note)
-        return replace(taken, statement=self._target.sink.statement(table, record.repair))
+        return replace(taken, statement=self._statements.of(table, record.repair))
 
     def _written(self, table: Table, repair: Repair) -> bool:
         """Whether an interrupted write, whose end nobody had heard of, has ended since the rows were read."""
@@ -284,7 +321,7 @@ class _Applier:
     def _end(self, record: RepairRecord, state: State, step: Step, note: str) -> Taken:
         # The time behind the write: only looks that begin after it may judge the repair.
         if self._casebook.move(record, state, actor=self._actor, now=self._time(), note=note) is None:
-            return Taken(record.repair, Step.HELD, "somebody else moved it first")
+            return Taken(record.repair, Step.HELD, _MOVED)
         return Taken(record.repair, step, note)
 
 

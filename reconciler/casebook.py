@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from reconciler import progress
 from reconciler.events import Announcer, repair_event
-from reconciler.ports import Event, RepairJournal, RepairRecord
+from reconciler.ports import Event, Outlined, RepairJournal, RepairRecord
 from reconciler.repair import Repair, State
 from reconciler.rows import changed_columns
 from verifier.compare import Comparison
@@ -62,9 +62,16 @@ class Casebook:
 
     def live(
         self, follower: str, *states: State, tables_out: Collection[TableName] = (), limit: int = LIVE_MAX
-    ) -> Sequence[RepairRecord]:
+    ) -> Sequence[Outlined]:
         """Records of that follower in any of these states, oldest first; without those of some tables."""
         return self.journal.listed(*states, follower=follower, tables_out=tables_out, limit=limit)
+
+    def whole(self, outlined: Outlined) -> RepairRecord | None:
+        """With its rows; None if somebody else has moved it since it was listed."""
+        if isinstance(outlined, RepairRecord):
+            return outlined
+        found = self.journal.find(outlined.repair.id)
+        return found if found is not None and found.state is outlined.state else None
 
     def _event(self, repair: Repair, state: State, actor: str, now: float, note: str) -> Event:
         table = self.comparison(repair.table).follower

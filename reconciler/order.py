@@ -10,18 +10,18 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 
-from reconciler.repair import Action, Repair
+from reconciler.repair import Action, Outline
 from verifier.table import TableName
 
 _PHASES = {Action.DELETE: 0, Action.UPDATE: 1, Action.INSERT: 2}
 
 
-def ordered(repairs: Iterable[Repair], parents: Mapping[TableName, Collection[TableName]]) -> list[Repair]:
+def ordered(repairs: Iterable[Outline], parents: Mapping[TableName, Collection[TableName]]) -> list[Outline]:
     """The repairs in the order of writing; `parents` names the tables that each table refers to."""
     waiting = list(repairs)
     rank = ranks({repair.table for repair in waiting}, parents)
 
-    def place(repair: Repair) -> tuple[int, int]:
+    def place(repair: Outline) -> tuple[int, int]:
         depth = rank[repair.table]
         return _PHASES[repair.action], -depth if repair.action is Action.DELETE else depth
 

@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from reconciler.repair import Repair, State
+from reconciler.repair import Outline, Repair, State, outline
 from verifier.table import Table, TableName
 
 
@@ -57,14 +57,26 @@ class EventSink(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class RepairRecord:
-    """A repair, its state, and who moved it there last and why."""
+class Outlined:
+    """A repair without its rows, its state, and who moved it there last and why."""
 
-    repair: Repair
+    repair: Outline
     state: State
     changed_at: float
     actor: str
     note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RepairRecord(Outlined):
+    """The same with its rows: of one at a time."""
+
+    repair: Repair
+
+    @property
+    def outlined(self) -> Outlined:
+        """Without them."""
+        return Outlined(outline(self.repair), self.state, self.changed_at, self.actor, self.note)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +95,7 @@ class AuditEntry:
 
 class RepairJournal(Protocol):
     """Repairs with their states. Every method that changes something writes the audit line and the events of the same
-    step in the same transaction."""
+    step in the same transaction. Only `find` tells rows: they may be large, and of many at once nobody needs them."""
 
     def record(self, repairs: Sequence[Repair], *, actor: str, at: float, events: Sequence[Event] = ()) -> int:
         """Store as planned those not known yet; returns how many were new."""
@@ -112,16 +124,16 @@ class RepairJournal(Protocol):
         tables_out: Collection[TableName] = (),
         after: str | None = None,
         limit: int = 1000,
-    ) -> Sequence[RepairRecord]:
+    ) -> Sequence[Outlined]:
         """Those in any of these states (none given: all), oldest first: of this follower, of these tables, of none of
         those, and behind the repair of that id."""
         ...
 
-    def of_drifts(self, drift_ids: Sequence[str], *states: State) -> Sequence[RepairRecord]:
+    def of_drifts(self, drift_ids: Sequence[str], *states: State) -> Sequence[Outlined]:
         """Those of these drifts in any of these states (none given: all), oldest first."""
         ...
 
-    def settled(self, follower: str, *states: State, limit: int = 1000) -> Sequence[RepairRecord]:
+    def settled(self, follower: str, *states: State, limit: int = 1000) -> Sequence[Outlined]:
         """Those of this follower in any of these states whose drift is open no more, oldest first."""
         ...
 
@@ -149,7 +161,10 @@ class Outbox(Protocol):
         """Events that belong to no other step; known ids are ignored."""
         ...
 
-    def pending(self, limit: int) -> Sequence[Event]: ...
+    def pending(self, limit: int) -> Sequence[Event]:
+        """In the order in which they were written: at most `limit`, and fewer of large ones."""
+        ...
+
     def sent(self, ids: Sequence[str], at: float) -> None: ...
     def pending_count(self, topic: str | None = None) -> int:
         """Of one topic, or of all."""

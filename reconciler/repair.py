@@ -63,9 +63,9 @@ class RefusalReason(enum.Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Repair:
-    """`wanted`: the leader's row when planned (None: delete); `expected`: the follower's row (None: insert).
-    `id` follows from the drift and both rows, so planning twice gives the same repair."""
+class Outline:
+    """A repair without its rows, which may be large: what is held of many. `id` follows from the drift and both rows,
+    so planning twice gives the same repair."""
 
     id: str
     drift_id: str
@@ -75,9 +75,29 @@ class Repair:
     key: Key
     kind: Kind
     action: Action
+
+
+@dataclass(frozen=True, slots=True)
+class Repair(Outline):
+    """`wanted`: the leader's row when planned (None: delete); `expected`: the follower's row (None: insert)."""
+
     wanted: Mapping[str, Value] | None
     expected: Mapping[str, Value] | None
     planned_at: float
+
+
+def outline(repair: Outline) -> Outline:
+    """Without the rows."""
+    return Outline(
+        repair.id,
+        repair.drift_id,
+        repair.group,
+        repair.follower,
+        repair.table,
+        repair.key,
+        repair.kind,
+        repair.action,
+    )
 
 
 _INVERSE = {Action.INSERT: Action.DELETE, Action.UPDATE: Action.UPDATE, Action.DELETE: Action.INSERT}

@@ -15,9 +15,9 @@ from itertools import islice
 from reconciler.casebook import Casebook
 from reconciler.plan import propose, refusal, refused_unread, repair_id, where
 from reconciler.policy import RepairPolicy
-from reconciler.ports import RepairRecord
+from reconciler.ports import Outlined, RepairRecord
 from reconciler.progress import ENDED, LIVE
-from reconciler.repair import Refusal, RefusalReason, Repair, State
+from reconciler.repair import Outline, Refusal, RefusalReason, Repair, State, outline
 from verifier.drift import Drift
 from verifier.errors import Permanent
 from verifier.look import Role, Row
@@ -33,12 +33,19 @@ _ATTEMPTS_MAX = 10_000
 
 
 @dataclass(frozen=True, slots=True)
-class Planned:
+class Plans:
     """`repairs` were planned now or before and wait; `new` of them were not known; `refusals` are the others."""
 
-    repairs: tuple[Repair, ...]
+    repairs: tuple[Outline, ...]
     new: int
     refusals: tuple[Refusal, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Planned(Plans):
+    """The same with the rows."""
+
+    repairs: tuple[Repair, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +69,26 @@ def plan_repairs(
     actor: str,
     now: float,
 ) -> Planned:
-    """Plan for every drift of `follower` among `drifts`; each plan is recorded with its compensating event. A table
-    that cannot be compared or read is refused, and stands in nobody's way.
+    """`planned_parts` of a few drifts, together."""
+    parts = list(planned_parts(casebook, drifts, leader=leader, follower=follower, policy=policy, actor=actor, now=now))
+    repairs = [one for part in parts for one in part.repairs]
+    refusals = [one for part in parts for one in part.refusals]
+    return Planned(tuple(repairs), sum(part.new for part in parts), tuple(refusals))
+
+
+def planned_parts(
+    casebook: Casebook,
+    drifts: Iterable[Drift],
+    *,
+    leader: Replica,
+    follower: Replica,
+    policy: RepairPolicy,
+    actor: str,
+    now: float,
+) -> Iterator[Planned]:
+    """Plan for every drift of `follower` among `drifts`, for as many at a time as their rows allow; each plan is
+    recorded with its compensating event. A table that cannot be compared or read is refused, and stands in nobody's
+    way.
 
     Raises Temporary as the replicas do; what was recorded before that stays recorded.
     """
@@ -84,36 +109,37 @@ def plan_repairs(
                 part, table, wanted, found = next(answers)
             except Permanent as problem:
                 planner.refuse(batch[done:], str(problem))
+                yield planner.told()
                 break
             waiting = {one.repair.drift_id: one for one in casebook.journal.of_drifts([one.id for one in part], *LIVE)}
             for drift in part:
                 planner.plan(drift, table, wanted.get(drift.key), found.get(drift.key), waiting.get(drift.id))
-            planner.record()
             done += len(part)
-    return Planned(tuple(planner.repairs), planner.new, tuple(planner.refusals))
+            yield planner.told()
 
 
-def approve(casebook: Casebook, repair_ids: Iterable[str], *, actor: str, now: float, note: str = "") -> list[Repair]:
+def approve(casebook: Casebook, repair_ids: Iterable[str], *, actor: str, now: float, note: str = "") -> list[Outline]:
     """Approve planned repairs; returns those that were. Permanent if there is no such repair, Unsound if one is past
     approval."""
     return decide(casebook, _found(casebook, repair_ids), State.APPROVED, actor=actor, now=now, note=note)
 
 
-def reject(casebook: Casebook, repair_ids: Iterable[str], *, actor: str, now: float, note: str = "") -> list[Repair]:
+def reject(casebook: Casebook, repair_ids: Iterable[str], *, actor: str, now: float, note: str = "") -> list[Outline]:
     """Reject planned or approved repairs; as `approve`."""
     return decide(casebook, _found(casebook, repair_ids), State.REJECTED, actor=actor, now=now, note=note)
 
 
 def decide(
-    casebook: Casebook, records: Iterable[RepairRecord], state: State, *, actor: str, now: float, note: str = ""
-) -> list[Repair]:
+    casebook: Casebook, records: Iterable[Outlined], state: State, *, actor: str, now: float, note: str = ""
+) -> list[Outline]:
     """Move these there, but for those that are there already or that somebody else moves first; returns those that
     were. Unsound if one must not go there, Permanent if its table cannot be compared."""
-    return [
-        record.repair
-        for record in records
-        if record.state is not state and casebook.move(record, state, actor=actor, now=now, note=note)
-    ]
+    moved: list[Outline] = []
+    for one in records:
+        record = casebook.whole(one) if one.state is not state else None
+        if record is not None and casebook.move(record, state, actor=actor, now=now, note=note):
+            moved.append(outline(one.repair))
+    return moved
 
 
 def supersede_settled(casebook: Casebook, follower: str, *, actor: str, now: float) -> int:
@@ -124,37 +150,37 @@ def supersede_settled(casebook: Casebook, follower: str, *, actor: str, now: flo
     return len(decide(casebook, possible, State.SUPERSEDED, actor=actor, now=now, note=note))
 
 
-def verify_applied(casebook: Casebook, sighting: Sighting, *, actor: str, now: float) -> list[RepairRecord]:
+def verify_applied(casebook: Casebook, sighting: Sighting, *, actor: str, now: float) -> list[Outlined]:
     """Applied repairs of these keys become verified or failed; returns the records that moved.
 
     Only looks that began after the repair was applied count: the repair itself verifies nothing.
     """
     equal, drifted = frozenset(sighting.equal), frozenset(sighting.drifted)
-    moved = []
-    for record in casebook.live(sighting.follower, State.APPLIED):
-        since = sighting.since.get(record.repair.key)
-        if record.repair.table != sighting.table or since is None or record.changed_at >= since:
+    moved: list[Outlined] = []
+    for one in casebook.live(sighting.follower, State.APPLIED):
+        key = one.repair.key
+        since = sighting.since.get(key)
+        if one.repair.table != sighting.table or since is None or one.changed_at >= since:
             continue
-        if record.repair.key in drifted:
-            after = casebook.move(
-                record, State.FAILED, actor=actor, now=now, note="a later look found it drifted again"
-            )
-        elif record.repair.key in equal:
-            after = casebook.move(record, State.VERIFIED, actor=actor, now=now, note="a later look found it equal")
+        if key in drifted:
+            state, note = State.FAILED, "a later look found it drifted again"
+        elif key in equal:
+            state, note = State.VERIFIED, "a later look found it equal"
         else:
             continue
+        record = casebook.whole(one)
+        after = None if record is None else casebook.move(record, state, actor=actor, now=now, note=note)
         if after is not None:
-            moved.append(after)
+            moved.append(after.outlined)
     return moved
 
 
 class _Planner:
-    """The answers of one call, recorded batch by batch."""
+    """The answers of one call, recorded part by part."""
 
     def __init__(self, casebook: Casebook, role: Role, policy: RepairPolicy, actor: str, now: float) -> None:
-        self.repairs: list[Repair] = []
-        self.refusals: list[Refusal] = []
-        self.new = 0
+        self._repairs: list[Repair] = []
+        self._refusals: list[Refusal] = []
         self._casebook, self._role, self._policy, self._actor, self._now = casebook, role, policy, actor, now
         self._unrecorded: list[Repair] = []
 
@@ -164,14 +190,15 @@ class _Planner:
 
     def refuse(self, drifts: Iterable[Drift], why: str) -> None:
         """These cannot be compared now."""
-        self.refusals += [refusal(drift, RefusalReason.NOT_COMPARED, f"{where(drift)}: {why}") for drift in drifts]
+        self._refusals += [refusal(drift, RefusalReason.NOT_COMPARED, f"{where(drift)}: {why}") for drift in drifts]
 
     def plan(
-        self, drift: Drift, table: Table, leader: Row | None, follower: Row | None, waiting: RepairRecord | None
+        self, drift: Drift, table: Table, leader: Row | None, follower: Row | None, waiting: Outlined | None
     ) -> None:
         """`table` is the follower's as its row was read by."""
         if waiting is not None and waiting.state in (State.APPLYING, State.APPLIED, State.UNDOING):
-            self.repairs.append(waiting.repair)  # written, or about to be: a later look decides
+            if (record := self._casebook.whole(waiting)) is not None:
+                self._repairs.append(record.repair)  # written, or about to be: a later look decides
             return
         answer = propose(
             drift, leader, follower, table=table, follower_role=self._role, policy=self._policy, now=self._now
@@ -181,16 +208,18 @@ class _Planner:
         if waiting is not None and not (isinstance(answer, Repair) and answer.id == waiting.repair.id):
             self._supersede(waiting, answer)
         if isinstance(answer, Refusal):
-            self.refusals.append(answer)
+            self._refusals.append(answer)
         else:
-            self.repairs.append(answer)
+            self._repairs.append(answer)
             self._unrecorded.append(answer)
 
-    def record(self) -> None:
-        """Write down what was planned since the last call."""
-        if self._unrecorded:
-            self.new += self._casebook.record(self._unrecorded, actor=self._actor, now=self._now)
-            self._unrecorded = []
+    def told(self) -> Planned:
+        """What was planned since the last call, which is written down now."""
+        unrecorded, self._unrecorded = self._unrecorded, []
+        new = self._casebook.record(unrecorded, actor=self._actor, now=self._now) if unrecorded else 0
+        planned = Planned(tuple(self._repairs), new, tuple(self._refusals))
+        self._repairs, self._refusals = [], []
+        return planned
 
     def _named(self, drift: Drift, repair: Repair) -> Repair | Refusal:
         """The repair under the first id that is free or still alive."""
@@ -209,9 +238,9 @@ class _Planner:
         advice = f"{where(drift)}: repaired {_ATTEMPTS_MAX} times already; find out who damages this row"
         return refusal(drift, RefusalReason.ALREADY_TRIED, advice)
 
-    def _supersede(self, waiting: RepairRecord, answer: Repair | Refusal) -> None:
+    def _supersede(self, waiting: Outlined, answer: Repair | Refusal) -> None:
         note = f"replaced by {answer.id}" if isinstance(answer, Repair) else answer.reason.value
-        self._casebook.move(waiting, State.SUPERSEDED, actor=self._actor, now=self._now, note=note)
+        decide(self._casebook, [waiting], State.SUPERSEDED, actor=self._actor, now=self._now, note=note)
 
 
 def _found(casebook: Casebook, repair_ids: Iterable[str]) -> Iterator[RepairRecord]:

@@ -14,6 +14,7 @@ from verifier.change import Batch, Transaction
 from verifier.position import Position
 from verifier.table import Key, TableName, Value
 from verifier.trace import Recalled, Traced
+from verifier.weight import text_bytes
 
 CHANGES_MAX = 50_000
 BYTES_MAX = 32_000_000
@@ -21,6 +22,8 @@ BULK = 5_000
 """A transaction that touches more keys is not remembered: looking through it for each of them would take too long."""
 _CHANGE_BYTES = 400
 _VALUE_BYTES = 60
+_SAMPLED, _SAMPLED_OF_EACH = 16, 8
+"""Transactions of a batch, and changes of each of them."""
 
 
 _Told: TypeAlias = tuple[Transaction, float]
@@ -29,14 +32,15 @@ _Told: TypeAlias = tuple[Transaction, float]
 
 class Remembered:
     """A `History`. At most `changes_max` changes and about `bytes_max` bytes of values are kept. Changes are not looked
-    at before somebody asks (`verifier.change.Changes`); how large they are is told by one of each batch."""
+    at before somebody asks (`verifier.change.Changes`); how large they are is told by some of each batch."""
 
     def __init__(self, *, changes_max: int = CHANGES_MAX, bytes_max: int = BYTES_MAX) -> None:
         self._changes_max, self._bytes_max = changes_max, bytes_max
         self._lives: dict[TableName, dict[Key, list[_Told]]] = {}
         self._seen: dict[TableName, dict[Key, dict[str, float]]] = {}
         self._order: deque[tuple[Transaction, Mapping[TableName, Sequence[Key]], int, int]] = deque()
-        self._kept = self._bytes = self._each = 0
+        self._kept = self._bytes = self._turn = 0
+        self._each = 0
         self._floor: Position | None = None
         self._floors: dict[TableName, Position | None] = {}
         self._through: Position | None = None
@@ -54,7 +58,8 @@ class Remembered:
     def add(self, batch: Batch, now: float) -> None:
         """A batch of the stream, received at `now`. What was delivered before is not taken twice."""
         if batch.transactions:
-            self._each = _size(batch.transactions[-1]) or self._each
+            self._turn += 1
+            self._each = _size(batch.transactions, self._turn) or self._each
         for transaction in batch.transactions:
             if self._floor is None or (self._through is not None and self._through.covers(transaction.commit)):
                 continue
@@ -171,9 +176,23 @@ def _plain(values: Mapping[str, Value] | None) -> dict[str, Value] | None:
     return None if values is None else dict(values)
 
 
-def _size(transaction: Transaction) -> int:
-    """About how many bytes one of its changes takes; 0 if it has none."""
-    for change in transaction.changes:
-        values = change.after or {}
-        return _CHANGE_BYTES + _VALUE_BYTES * len(values) + sum(map(len, filter(None, values.values())))
-    return 0
+def _size(transactions: Sequence[Transaction], turn: int) -> int:
+    """About how many bytes one of their changes takes, by a sample that is another one each `turn`; 0 if they have
+    none that are remembered."""
+    held = count = 0
+    for one in transactions[:: -(len(transactions) // _SAMPLED + 1)]:
+        changes = one.changes
+        if 0 < len(changes) <= BULK:
+            step = len(changes) // _SAMPLED_OF_EACH + 1
+            sizes = [_bytes(change.after) for change in changes[turn % step :: step]]
+            held += sum(sizes) * len(changes) // len(sizes)
+            count += len(changes)
+    return held // count if count else 0
+
+
+def _bytes(values: Mapping[str, Value] | None) -> int:
+    """What a change takes. Rows that are decoded when they are read say how much they take until then."""
+    characters: int | None = getattr(values, "characters", None)
+    if characters is not None:
+        return _CHANGE_BYTES + characters
+    return _CHANGE_BYTES + (0 if values is None else _VALUE_BYTES * len(values) + text_bytes(values.values()))

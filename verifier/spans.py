@@ -8,7 +8,7 @@ keys than were touched, and never fewer. Of any other key only the engine knows 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from itertools import pairwise
+from itertools import islice, pairwise
 from typing import TypeAlias
 
 from verifier.table import Key
@@ -38,6 +38,8 @@ class Gathered:
         self._loose.update(keys)
         if len(self._loose) > _LOOSE_MAX:
             self._tie()
+        elif not all(isinstance(value, int) for key in islice(self._loose, 1) for value in key):
+            self.anywhere()  # at once, because such keys may be long
 
     def anywhere(self) -> None:
         """A key that is not known: it may be any."""

@@ -6,6 +6,7 @@ Changes come from a `History`: a log that can be read back (Kafka, a binlog), or
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
@@ -17,6 +18,12 @@ from verifier.ownlog import Image
 from verifier.position import Position, parse
 from verifier.replay import ABSENT, UNKNOWN, State
 from verifier.table import Key, Table, TableName, Value
+from verifier.weight import text_bytes
+
+RECALLED_BYTES = 32 << 20
+"""Values of changes that are read back at once: of 3,000 changes of a row of 10 kB."""
+CUT = "the older changes are left out, for their values are too large together"
+_CHANGE_BYTES = 400
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +52,32 @@ class Recalled:
     changes: tuple[Traced, ...] = ()
     since: Position | None = None
     note: str = ""
+
+
+class Newest:
+    """The newest changes of a key whose values fit, oldest first. `cut`: the commit of the last that was left out."""
+
+    def __init__(self) -> None:
+        self._changes: deque[Traced] = deque()
+        self._bytes = 0
+        self.cut: Position | None = None
+
+    def add(self, one: Traced) -> None:
+        """Behind those before."""
+        self._changes.append(one)
+        self._bytes += _traced_bytes(one)
+        while self._bytes > RECALLED_BYTES and len(self._changes) > 1:
+            gone = self._changes.popleft()
+            self._bytes -= _traced_bytes(gone)
+            self.cut = gone.commit
+
+    def behind(self, since: Position | None) -> tuple[Traced, ...]:
+        """Those that committed behind `since` (None: all)."""
+        return tuple(one for one in self._changes if since is None or not since.covers(one.commit))
+
+
+def _traced_bytes(one: Traced) -> int:
+    return _CHANGE_BYTES + sum(text_bytes(row.values()) for row in (one.before, one.after) if row is not None)
 
 
 class History(Protocol):

@@ -66,6 +66,12 @@ def key_bytes(key: Key) -> int:
     return sum(len(part) if isinstance(part, str) else _NUMBER for part in key)
 
 
+def keys_bytes(keys: Sequence[Key]) -> int:
+    """Of these together, by a sample from all over them."""
+    sample = keys[:: len(keys) // _SAMPLED + 1]
+    return sum(map(key_bytes, sample)) * len(keys) // len(sample) if sample else 0
+
+
 def mean_key_bytes(rows: Mapping[Key, object]) -> float:
     """Of a key among these, by a sample; 0 if there are none."""
     sampled = getattr(rows, "key_bytes", None)
@@ -84,6 +90,19 @@ def sampled_bytes(columns: Sequence[Sequence[object]]) -> float:
     taken = -(-rows // step)
     parts = (part for column in columns for part in column[::step])
     return sum(len(part) if isinstance(part, str) else _NUMBER for part in parts) / taken
+
+
+def fitting(sizes: Iterable[int], most: int | None = None) -> int:
+    """How many of these, from the first on, are not larger than `most` bytes (`ROWS_BYTES`) together; the first one is,
+    however large it is."""
+    held, most = 0, ROWS_BYTES if most is None else most
+    count = 0
+    for size in sizes:
+        held += size
+        if held > most and count:
+            break
+        count += 1
+    return count
 
 
 @dataclass(slots=True)

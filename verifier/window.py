@@ -26,9 +26,9 @@ shows that one shows all that came before.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias, TypeVar
+from typing import TypeVar
 
 from verifier.change import Batch, Blindness, Cause, Transaction
 from verifier.commits import Commits, Settled
@@ -38,6 +38,7 @@ from verifier.gtid import Binlog, DomainGtids
 from verifier.identified import Identified, identifies
 from verifier.images import Bounds
 from verifier.look import Look, Publishes
+from verifier.lots import Entry, Lots
 from verifier.numbered import Numbered
 from verifier.position import Position
 from verifier.table import Key, TableName
@@ -46,6 +47,8 @@ from verifier.view import Mark, View, sooner
 T = TypeVar("T")
 
 CHANGES_MAX = 200_000
+KEYS_BYTES = 64 << 20
+"""Text of keys: of as many that have 300 characters each, and of any that are numbers."""
 _DISORDER = "{} came behind a higher number of its domain, or the same; set global gtid_strict_mode = ON"
 
 
@@ -68,11 +71,6 @@ class InFlight:
         return self.ready and not self.all
 
 
-_Entry: TypeAlias = tuple[Mapping[TableName, Sequence[Key]], tuple[Blindness, ...], int]
-"""A transaction's keys, its blindness, and how many keys there are (at least 1), without its values: a window of hours
-must not hold the after-images of hours. A plain tuple is made ten times as fast as one with names."""
-
-
 @dataclass(slots=True)
 class _Floor:
     position: Position | None
@@ -87,14 +85,16 @@ class TransactionWindow:
     for `mark()` then, and pass it to `set_mark`. Until that happened nothing is judged.
     """
 
-    def __init__(self, *, changes_max: int = CHANGES_MAX) -> None:
-        self._changes_max = changes_max
+    def __init__(self, *, changes_max: int = CHANGES_MAX, bytes_max: int = KEYS_BYTES) -> None:
+        """At most about `changes_max` changes are kept, whose keys have about `bytes_max` bytes."""
+        self._changes_max, self._bytes_max = changes_max, bytes_max
         self._joined: dict[TableName, _Floor] = {}
         self.begin(None)
 
     def begin(self, valid_from: Position | None) -> None:
         """Forget everything: the stream starts at `valid_from` (None: its first `read_through` will say where)."""
-        self._entries: list[_Entry] = []
+        self._entries: list[Entry] = []
+        self._lots = Lots()
         self._commits: Commits = Numbered()  # parallel to the entries
         self._changes = 0
         self._read_through: Position | None = valid_from
@@ -148,7 +148,8 @@ class TransactionWindow:
                 if floor.position is None:
                     floor.position = through
         self._place_floors()
-        if self._changes > self._changes_max:
+        self._lots.take(self._entries)
+        if self._changes > self._changes_max or self._lots.bytes > self._bytes_max:
             self._overflow()
         return taken
 
@@ -278,7 +279,7 @@ class TransactionWindow:
         self._floors[blindness.table] = _Floor(read_through, None, why)
         if blindness.table is None:
             self._floors = {None: self._floors[None]}
-            self._entries, self._commits, self._changes = [], Numbered(), 0
+            self._entries, self._lots, self._commits, self._changes = [], Lots(), Numbered(), 0
             self._read_through = read_through
 
     # what goes
@@ -290,6 +291,8 @@ class TransactionWindow:
                 break
             spare -= size
             count += 1
+        if self._lots.bytes > self._bytes_max:
+            count = max(count, self._lots.beyond(self._bytes_max * 9 // 10))
         self._drop(count, "gap in the stream: more changes were in flight than the window may hold")
 
     def _drop(self, count: int, why: str) -> int:
@@ -302,6 +305,7 @@ class TransactionWindow:
         floor.position, floor.mark = self._commits.raised(floor.position, floor.mark, count)
         self._changes -= sum(size for _, _, size in self._entries[:count])
         del self._entries[:count]
+        self._lots.drop(count)
         self._commits.drop(count)
         return count
 

@@ -1,8 +1,8 @@
 """Events to whole transactions: pure, one event at a time.
 
 A transaction is handed out when it ends. What cannot be told key by key is told as blindness: truncate, another
-definition, statements, rows without a key, what could not be read. Of transactions so large that their keys would not
-fit it is told in which stretches these lie (`verifier.spans`), so memory stays bounded.
+definition, statements, rows without a key, what could not be read. What is kept of a transaction is bounded
+(`verifier.half`), and of all those that were prepared together too.
 
 A replica's own binlog also holds what came from its leader (`OriginOf`); nothing of that is told.
 
@@ -14,7 +14,7 @@ also lost to the stream (`Assembler.lost`).
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from connectors.binlog import statements
 from connectors.binlog.events import (
@@ -32,7 +32,8 @@ from connectors.binlog.shape import Keyless, Shape, TableOf, shape_of
 from connectors.binlog.statements import Kind
 from verifier.change import Blindness, Cause, Change, Transaction
 from verifier.gtid import Binlog, DomainGtids, GtidSet, Logged
-from verifier.spans import TOO_LARGE, Gathered
+from verifier.half import KEYS_BYTES, VALUES_BYTES, Half
+from verifier.spans import TOO_LARGE
 from verifier.table import TableName
 
 _PREPARED_MAX = 1_000
@@ -52,17 +53,15 @@ OriginOf = Callable[[DomainGtids | GtidSet], Origin]
 HERE = Origin(False)
 
 
-@dataclass(slots=True)
-class _Half:
+class _Half(Half):
     """A transaction of which the end has not come yet. `explicit`: it has an end of its own."""
 
-    began: Began
-    explicit: bool
-    origin: Origin = HERE
-    changes: list[Change] = field(default_factory=list)
-    blind: dict[tuple[Cause, TableName | None], Blindness] = field(default_factory=dict)
-    gathered: dict[TableName, Gathered] = field(default_factory=dict)
-    """Where its keys lie, once it is too large to keep its changes."""
+    __slots__ = ("began", "blind", "explicit", "origin")
+
+    def __init__(self, began: Began, explicit: bool, origin: Origin = HERE) -> None:
+        super().__init__()
+        self.began, self.explicit, self.origin = began, explicit, origin
+        self.blind: dict[tuple[Cause, TableName | None], Blindness] = {}
 
     def blinded(self, *blind: Blindness) -> None:
         for one in blind:
@@ -78,8 +77,8 @@ class Ended:
 
 
 class Assembler:
-    """Makes transactions of events. `events` counts the row events seen since it was made, `lost` is what no
-    transaction can carry; whoever takes it empties it."""
+    """Makes transactions of events. `events` counts the row events seen since it was made, `bytes` those that told
+    changes; `lost` is what no transaction can carry; whoever takes it empties it."""
 
     def __init__(
         self,
@@ -89,8 +88,11 @@ class Assembler:
         fold: bool = False,
         changes_max: int = 100_000,
         origin_of: OriginOf | None = None,
+        only: Callable[[Change], bool] | None = None,
     ) -> None:
-        self.events = 0
+        """`only`: no other changes are told."""
+        self.events = self.bytes = 0
+        self._only = only
         self.lost: list[Blindness] = []
         self._table_of = table_of
         self._origin_of = origin_of
@@ -183,9 +185,10 @@ class Assembler:
         if shape.problem:
             half.blinded(Blindness(Cause.KEYLESS, rows.table, shape.problem))
             return
+        known = len(half.changes)
         try:
             for row in rows.read():
-                half.changes.extend(shape.changes(row))
+                half.changes.extend(filter(self._only, shape.changes(row)) if self._only else shape.changes(row))
         except Keyless as why:
             half.blinded(Blindness(Cause.KEYLESS, rows.table, str(why)))
         except Undecodable as why:
@@ -195,17 +198,24 @@ class Assembler:
             half.blinded(
                 Blindness(Cause.UNREADABLE, rows.table, f"rows that cannot be decoded ({type(error).__name__})")
             )
-        if half.gathered or len(half.changes) > self._changes_max:
-            for change in half.changes:
-                half.gathered.setdefault(change.table, Gathered()).add((change.key,))
-            half.changes.clear()
+        size = rows.size if len(half.changes) > known else 0
+        self.bytes += size
+        half.bound(size, self._changes_max)
 
     def _prepare(self, half: _Half, event: Prepared) -> Ended:
         self._half = None
         self._prepared[event.xid] = half
-        if (
-            len(self._prepared) > _PREPARED_MAX
-            or sum(len(one.changes) for one in self._prepared.values()) > self._changes_max
+        waiting = self._prepared.values()
+        over = sum(one.value_bytes for one in waiting) - VALUES_BYTES
+        for one in waiting:
+            if over <= 0:
+                break
+            over -= one.value_bytes
+            one.forget_values()
+        while (
+            len(waiting) > _PREPARED_MAX
+            or sum(len(one.changes) for one in waiting) > self._changes_max
+            or sum(one.key_bytes for one in waiting) > KEYS_BYTES
         ):
             self._prepared.pop(next(iter(self._prepared)))  # its commit will not be understood
         return Ended(half.began.gtid, None)
@@ -230,15 +240,14 @@ class Assembler:
 
     def _end(self, half: _Half, end: Binlog, at: float) -> Ended:
         self._half = None
-        large = [Blindness(Cause.GAP, name, TOO_LARGE, spans=keys.told()) for name, keys in half.gathered.items()]
         began = half.began
         if began.gtid is None:
             self.lost.append(Blindness(Cause.GAP, None, "a transaction without a GTID; set gtid_mode=ON"))
             return Ended(None, None)
-        if half.origin.leader or not (half.changes or half.blind or large):
+        if half.origin.leader or not (half.changes or half.blind or half.gathered):
             return Ended(began.gtid, None)
         commit = Logged(began.gtid, end)
-        blind = (*half.blind.values(), *large)
+        blind = (*half.blind.values(), *half.large())
         at = at if began.committed_at is None else began.committed_at
         told = Transaction(began.number, commit, at, tuple(half.changes), blind, half.origin.name)
         return Ended(began.gtid, told)

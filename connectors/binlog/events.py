@@ -54,13 +54,14 @@ class ColumnFacts:
 @dataclass(frozen=True, slots=True)
 class Rows:
     """Rows of one table. `read` decodes them; it raises Undecodable, and anything that the library raises. `columns`
-    None: the binlog does not name its columns."""
+    None: the binlog does not name its columns. `size` is that of the event, in bytes."""
 
     table: TableName
     table_id: int
     columns: Sequence[ColumnFacts] | None
     count: int
     read: Callable[[], Sequence[Row]]
+    size: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from verifier.change import Batch
 from verifier.gtid import Binlog, DomainGtids, GtidSet, Logged
 from verifier.position import Position
 from verifier.table import Key, Table, TableName
-from verifier.trace import Recalled, Traced
+from verifier.trace import CUT, Newest, Recalled, Traced
 
 _POLL_SECONDS: Final = 0.2
 _CHANGES_MAX: Final = 10_000
@@ -54,17 +54,23 @@ class BinlogHistory:
         until = self.seconds() + self.limits.seconds
         files, end = self._files()
         begin = _begin(files, end, self.limits.bytes, since)
-        stream = BinlogStream(self.url, table_of=self._only(table), name=self.name)
-        found: list[Traced] = []
+        stream = BinlogStream(
+            self.url,
+            table_of=self._only(table),
+            name=self.name,
+            only=lambda change: change.table == table and change.key == key,
+        )
+        found = Newest()
         notes: list[str] = []
         whole, known = False, True
         try:
             stream.start({"file": begin.place()[1], "offset": begin.offset}, Logged(self._nothing(), begin))
             while not whole and self.seconds() < until:
                 batch = stream.poll(changes_max=_CHANGES_MAX, seconds_max=_POLL_SECONDS)
-                found += _changes(batch, table, key)
+                for one in _changes(batch):
+                    found.add(one)
                 told = _blindness(batch, table)
-                notes += [one for one in told if one not in notes]
+                notes += [note for note in told if note not in notes]
                 known = known and not told
                 at = batch.read_through
                 if isinstance(at, Logged):
@@ -74,8 +80,9 @@ class BinlogHistory:
             stream.close()
         if not whole:
             notes.append("not everything within the limits could be read in time: the newest changes are missing")
-        changes = tuple(one for one in found if since is None or not since.covers(one.commit))
-        return Recalled(changes, begin if whole and known else None, "; ".join(notes))
+        if found.cut is not None:
+            notes.append(CUT)
+        return Recalled(found.behind(since), (found.cut or begin) if whole and known else None, "; ".join(notes))
 
     def close(self) -> None:
         """Nothing is held between calls."""
@@ -110,7 +117,7 @@ def _begin(files: list[tuple[str, int]], end: Binlog, most: int, since: Position
     return Binlog(first, _HEADER)
 
 
-def _changes(batch: Batch, table: TableName, key: Key) -> list[Traced]:
+def _changes(batch: Batch) -> list[Traced]:
     return [
         Traced(
             one.commit,
@@ -122,7 +129,6 @@ def _changes(batch: Batch, table: TableName, key: Key) -> list[Traced]:
         )
         for one in batch.transactions
         for change in one.changes
-        if change.table == table and change.key == key
     ]
 
 

@@ -204,7 +204,7 @@ def _rows(got: Any) -> Rows:
     mapped = got.table_map[got.table_id]
     columns = [_facts(column) for column in mapped.columns] if mapped.column_name_flag else None
     read = _partial if isinstance(got, row_event.PartialUpdateRowsEvent) else lambda: _decoded(got)
-    return Rows(TableName(got.schema, got.table), got.table_id, columns, 1, read)
+    return Rows(TableName(got.schema, got.table), got.table_id, columns, 1, read, got.event_size)
 
 
 def _facts(column: Any) -> ColumnFacts:

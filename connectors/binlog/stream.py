@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import time
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Final
 
 import pymysql
@@ -25,9 +25,10 @@ from connectors.binlog.settings import present, require, settings, told_of
 from connectors.binlog.shape import TableOf
 from connectors.mysql.errors import numbered, translated
 from connectors.mysql.session import Sessions
-from verifier.change import Batch, Blindness, Cause, Transaction
+from verifier.change import Batch, Blindness, Cause, Change, Transaction
 from verifier.errors import Misconfigured, Temporary, TrueupError
 from verifier.gtid import Binlog, DomainGtids, GtidSet, Logged
+from verifier.half import VALUES_BYTES
 from verifier.policy import Limits
 from verifier.position import Position
 
@@ -54,10 +55,13 @@ class BinlogStream:
         name: str = "leader",
         transaction_changes_max: int = 100_000,
         origin_of: OriginOf | None = None,
+        only: Callable[[Change], bool] | None = None,
     ) -> None:
-        """`origin_of`: the server is a replica, and what came from its leader is not told."""
+        """`origin_of`: the server is a replica, and what came from its leader is not told. `only`: no other changes
+        are."""
         self._name = name
         self._origin_of = origin_of
+        self._only = only
         self._table_of = table_of
         self._server_id = server_id or 0x7D000000 + (zlib.crc32(name.encode()) & 0xFFFFFF)
         self._changes_max = transaction_changes_max
@@ -132,6 +136,7 @@ class BinlogStream:
                 fold=found.fold,
                 changes_max=self._changes_max,
                 origin_of=self._origin_of,
+                only=self._only,
             )
         if self._place is not None:
             why = self._connect(self._place)
@@ -201,6 +206,7 @@ class BinlogStream:
         assert reader is not None
         assert assembler is not None
         start, enough = self._place, self._events_told + changes_max
+        full = assembler.bytes + VALUES_BYTES
         while True:
             now = time.monotonic()
             if not reader.waiting(0.0):
@@ -209,7 +215,9 @@ class BinlogStream:
                     return
                 reader.waiting(min(deadline - now, _WAIT_SECONDS))
                 continue
-            if self._take(reader, assembler) or (self._ready and assembler.events >= enough) or now >= deadline:
+            if self._take(reader, assembler) or now >= deadline:
+                return
+            if self._ready and (assembler.events >= enough or assembler.bytes >= full):
                 return
 
     def _take(self, reader: Reader, assembler: Assembler) -> bool:

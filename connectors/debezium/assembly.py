@@ -61,7 +61,7 @@ class TransactionAssembler:
         self.delivered = delivered
         self.noted: Noted = NOBODY
         self._source = source
-        self._rows = WaitingRows(keep_max)
+        self._rows = self.held = WaitingRows(keep_max)
         self._ends: deque[Ended] = deque()
         self._statements = Statements(source)
         self._beginnings = Beginnings(source.present)

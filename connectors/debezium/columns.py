@@ -14,6 +14,7 @@ import msgspec
 from verifier.change import Blindness, Change, Changes, Operation
 from verifier.gtid import Binlog
 from verifier.table import Key, TableName, Value
+from verifier.weight import key_bytes, keys_bytes, text_bytes
 
 Tell = Callable[[bytes], Mapping[str, Value]]
 OPERATIONS = {"c": Operation.INSERT, "u": Operation.UPDATE, "d": Operation.DELETE}
@@ -86,6 +87,14 @@ class Columns(msgspec.Struct, gc=False):
     messages: Sequence[bytes] | None
     tell: Tell
 
+    @property
+    def size(self) -> int:
+        """Bytes of the messages, or where these were let go of, of the keys."""
+        return keys_bytes(self.keys) if self.messages is None else sum(map(len, self.messages))
+
+    def forget_values(self) -> None:
+        self.messages = None
+
     def between(self, start: int, end: int) -> Columns:
         messages = None if self.messages is None else self.messages[start:end]
         return Columns(self.table, self.keys[start:end], self.operations[start:end], messages, self.tell)
@@ -113,6 +122,14 @@ class One:
     def keys(self) -> Sequence[Key]:
         return (self.change.key,)
 
+    @property
+    def size(self) -> int:
+        """Bytes of the key and the values."""
+        return key_bytes(self.change.key) + text_bytes((self.change.after or {}).values())
+
+    def forget_values(self) -> None:
+        self.change = self.change._replace(after=None)
+
     def changes(self) -> list[Change]:
         return [self.change]
 
@@ -128,6 +145,16 @@ class Stretch(msgspec.Struct, gc=False):
     fields: tuple[str, ...]
     blind: Blindness | None = None
     place: Binlog | None = None
+
+    @property
+    def size(self) -> int:
+        """About how many bytes its changes take."""
+        return 0 if self.told is None else self.told.size
+
+    def forget_values(self) -> None:
+        """Keep of the changes what they are and their keys."""
+        if self.told is not None:
+            self.told.forget_values()
 
 
 class Stretches(Changes):

@@ -18,6 +18,10 @@ from verifier.table import TableName
 
 Partition = tuple[str, int]
 _STRETCHES_MAX = 1_000
+VALUES_BYTES = 48 << 20
+"""Messages of one transaction that are kept, from which values are read: they say much besides these."""
+KEYS_BYTES = 32 << 20
+"""Text of keys of one transaction that are kept one by one, once its messages were let go of."""
 
 
 class Orders:
@@ -49,22 +53,28 @@ class Part(msgspec.Struct, gc=False):
     orders: set[int]
     stretches: list[Stretch]
     many: Orders | None = None
+    bytes: int = 0
 
 
 class Pending(msgspec.Struct, gc=False):
-    """A transaction whose end has not been delivered; of a `large` one the keys are no longer kept, but where they
-    lie (`gathered`). `place` is that of one of its rows."""
+    """A transaction whose end has not been delivered; of a `valueless` one only the keys are kept, and of a `large` one
+    not even these, but where they lie (`gathered`). `bytes` is about what is kept. `place` is that of one of its
+    rows."""
 
     parts: dict[Partition, Part] = {}
     kept: int = 0
     large: bool = False
     gathered: dict[TableName, Gathered] = {}
     place: Binlog | None = None
+    valueless: bool = False
+    bytes: int = 0
 
     def add(self, partition: Partition, first: int, last: int, stretch: Stretch, keep_max: int) -> int:
         """Take in what lies in one partition between these offsets; returns by how much the number of kept rows grew
         (negative when the keys were let go)."""
         self.place = stretch.place
+        if self.valueless:
+            stretch.forget_values()
         part = self.parts.get(partition)
         if part is None:
             part = self.parts[partition] = Part(first, last, set() if self.large else set(stretch.orders), [stretch])
@@ -80,7 +90,22 @@ class Pending(msgspec.Struct, gc=False):
             self._count(part, stretch)
             return 0
         self.kept += grown
-        return grown if self.kept <= keep_max else grown + self._shrink()
+        size = stretch.size
+        part.bytes += size
+        self.bytes += size
+        if self.bytes > VALUES_BYTES and not self.valueless:
+            self.forget_values()
+        fits = self.kept <= keep_max and (self.bytes <= KEYS_BYTES or not self.valueless)
+        return grown if fits else grown + self.let_go()
+
+    def forget_values(self) -> None:
+        """Keep of the changes what they are and their keys."""
+        self.valueless, self.bytes = True, 0
+        for part in self.parts.values():
+            for stretch in part.stretches:
+                stretch.forget_values()
+            part.bytes = sum([stretch.size for stretch in part.stretches])
+            self.bytes += part.bytes
 
     def _count(self, part: Part, stretch: Stretch) -> None:
         if part.many is None:
@@ -97,13 +122,14 @@ class Pending(msgspec.Struct, gc=False):
         if len(part.stretches) > _STRETCHES_MAX:
             part.stretches = list({(one.table, one.fields, one.blind): one for one in part.stretches}.values())
 
-    def _shrink(self) -> int:
-        self.large, kept = True, self.kept
+    def let_go(self) -> int:
+        """Keep of the changes only where their keys lie; returns by how much the number of kept rows grew: it sank."""
+        self.large, self.valueless, kept = True, True, self.kept
         for part in self.parts.values():
             for stretch in part.stretches:
                 self._count(part, stretch)
-            part.orders = set()
-        self.kept = 0
+            part.orders, part.bytes = set(), 0
+        self.kept = self.bytes = 0
         return -kept
 
     def count(self) -> int:

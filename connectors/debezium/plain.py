@@ -37,7 +37,7 @@ _PROBES: Mapping[type, tuple[int | str, ...]] = {
 _ANEW = b'"[null,'
 """How `source.sequence` begins where the connector knows of no commit before: `decoder` asks its source. Few messages
 have this anywhere."""
-_KEYS_KEPT = 10_000
+_KEYS_KEPT, _KEYS_KEPT_BYTES = 10_000, 4 << 20
 _TOPICS_KEPT = 500
 
 
@@ -235,6 +235,7 @@ class _Keys:
     def __init__(self, shape: Shape, slowly: Keys, placeholder: str) -> None:
         self._slowly = partial(slowly.whole, shape)
         self._kept: dict[bytes, Key] = {}
+        self._kept_bytes = 0
         self._plainly: Callable[[bytes], msgspec.Struct] | None = None
         types = shape.types(None)
         plain = [_plain(partial(slowly.column, shape.table, column, types[column])) for column in shape.table.key]
@@ -262,8 +263,10 @@ class _Keys:
     def _remembered(self, key: bytes) -> Key:
         known = self._kept.get(key)
         if known is None:
-            if len(self._kept) >= _KEYS_KEPT:
+            if len(self._kept) >= _KEYS_KEPT or self._kept_bytes > _KEYS_KEPT_BYTES:
                 self._kept.clear()
+                self._kept_bytes = 0
+            self._kept_bytes += len(key)
             known = self._kept[key] = self._slowly(key)
         return known
 

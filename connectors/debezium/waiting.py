@@ -4,6 +4,9 @@ Most transactions end soon after their rows were read, with all of them in one r
 last are not taken apart (`fresh`): either each transaction's part of it is taken whole, in the order in which they lie
 there, or they are settled, before anything else is done with rows: then they wait like all others, and the run is let
 go of.
+
+Who reads reads no further while too many bytes wait (`connectors.kafka.pressure`). Where that cannot be, since what the
+transaction at the head lacks lies behind them, the largest of those that wait lose their values, and then their keys.
 """
 
 from __future__ import annotations
@@ -13,18 +16,21 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from connectors.debezium.columns import Stretch, Stretches
 from connectors.debezium.event import End
-from connectors.debezium.pending import Part, Partition, Pending
+from connectors.debezium.pending import VALUES_BYTES, Part, Partition, Pending
 from connectors.debezium.run import PartOfRun, Run
 from connectors.debezium.source import TransactionId
 from verifier.table import TableName
 
+BYTES_MAX = 2 * VALUES_BYTES
+
 
 class WaitingRows:
-    """`keep_max` bounds the rows of one transaction."""
+    """`keep_max` bounds the rows of one transaction, and `bytes_max` the messages of all."""
 
-    def __init__(self, keep_max: int) -> None:
+    def __init__(self, keep_max: int, bytes_max: int = BYTES_MAX) -> None:
         self._keep_max = keep_max
-        self._kept = self._fresh_rows = 0
+        self._bytes_max = bytes_max
+        self._kept = self._fresh_rows = self._bytes = 0
         self._pending: dict[TransactionId, Pending] = {}
         self._there: dict[Partition, dict[TransactionId, None]] = {}  # with a part there, in order of first arrival
         self._latest: tuple[Partition, Sequence[int], Run] | None = None
@@ -34,6 +40,13 @@ class WaitingRows:
     def kept(self) -> int:
         """How many rows wait."""
         return self._kept + self._fresh_rows
+
+    @property
+    def bytes(self) -> int:
+        """About how many these rows take."""
+        if not self._fresh or self._latest is None or self._latest[2].told is None:
+            return self._bytes
+        return self._bytes + self._latest[2].told.between(self._fresh[0][1], self._fresh[-1][2]).size
 
     @property
     def pending(self) -> Mapping[TransactionId, Pending]:
@@ -88,16 +101,37 @@ class WaitingRows:
         there[xid] = None
         pending = self._pending.get(xid)
         if pending is None:
-            orders = set(stretch.orders)
-            if (grown := len(orders)) <= self._keep_max:  # the same as below, and as most are
-                part = Part(first, last, orders, [stretch])
-                self._pending[xid] = Pending({partition: part}, grown, place=stretch.place)
+            orders, size = set(stretch.orders), stretch.size
+            if (grown := len(orders)) <= self._keep_max and size <= VALUES_BYTES:  # the same as below, and as most are
+                part = Part(first, last, orders, [stretch], None, size)
+                self._pending[xid] = Pending({partition: part}, grown, place=stretch.place, bytes=size)
                 self._kept += grown
+                self._bytes += size
+                if self._bytes > self._bytes_max:
+                    self._let_go()
                 return grown
             pending = self._pending[xid] = Pending()
+        before = pending.bytes
         grown = pending.add(partition, first, last, stretch, self._keep_max)
         self._kept += grown
+        self._bytes += pending.bytes - before
+        if self._bytes > self._bytes_max:
+            self._let_go()
         return grown
+
+    def _let_go(self) -> None:
+        """Of the values of the largest, and then of their keys, until half as much waits as may."""
+        for valueless in (False, True):
+            waiting = [one for one in self._pending.values() if one.valueless == valueless and not one.large]
+            for pending in sorted(waiting, key=lambda one: one.bytes, reverse=True):
+                if self._bytes <= self._bytes_max // 2:
+                    return
+                self._bytes -= pending.bytes
+                if valueless:
+                    self._kept += pending.let_go()
+                else:
+                    pending.forget_values()
+                self._bytes += pending.bytes
 
     def take_whole(self, end: End, fields: Mapping[TableName, tuple[str, ...]]) -> Stretches | None:
         """The changes of a transaction if one stretch holds each of its events once, with the very columns that their
@@ -140,6 +174,7 @@ class WaitingRows:
         pending = self._pending.pop(xid, None)
         if pending is not None:
             self._kept -= pending.kept
+            self._bytes -= pending.bytes
             for partition in pending.parts:
                 self._there[partition].pop(xid, None)
 
@@ -163,9 +198,12 @@ class WaitingRows:
         for xid in before:
             del self._there[partition][xid]
             pending = self._pending[xid]
-            gone = len(pending.parts.pop(partition).orders)
+            part = pending.parts.pop(partition)
+            gone = len(part.orders)
             pending.kept -= gone
+            pending.bytes -= part.bytes
             self._kept -= gone
+            self._bytes -= part.bytes
             if not pending.parts:
                 del self._pending[xid]
         return bool(before)

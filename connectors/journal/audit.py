@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from sqlalchemy import Connection, insert, select, update
 
 from connectors.journal import tables
-from connectors.journal.store import PAGE, Store
+from connectors.journal.store import PAGE, Store, fitting
 from reconciler.ports import AuditEntry
 
 _COLUMNS = tables.audit.c
@@ -79,7 +79,8 @@ def broken_at(store: Store) -> int | None:
         head = connection.execute(select(tables.groups).where(tables.groups.c.group_name == store.group)).one()
         while True:
             behind = (_COLUMNS.group_name == store.group) & (_COLUMNS.sequence > sequence)
-            page = connection.execute(select(tables.audit).where(behind).order_by(_COLUMNS.sequence).limit(PAGE)).all()
+            if not (page := fitting(connection, tables.audit, behind, _COLUMNS.detail, PAGE)):
+                break
             for row in page:
                 digest = line_hash(
                     store.group, row.sequence, row.at, row.actor, row.action, row.subject, row.detail, previous
@@ -87,8 +88,6 @@ def broken_at(store: Store) -> int | None:
                 if (row.sequence, row.previous, row.hash) != (sequence + 1, previous, digest):
                     return sequence + 1
                 sequence, previous = row.sequence, digest
-            if len(page) < PAGE:
-                break
     if sequence != head.audit_sequence:
         return min(sequence, int(head.audit_sequence)) + 1
     return None if previous == head.audit_hash else sequence

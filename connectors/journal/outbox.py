@@ -11,7 +11,7 @@ from collections.abc import Collection, Sequence
 from sqlalchemy import Connection, func, select, update
 
 from connectors.journal import tables
-from connectors.journal.store import Store, paged
+from connectors.journal.store import Store, fitting, paged
 from reconciler.ports import Event
 
 _COLUMNS = tables.outbox.c
@@ -29,11 +29,10 @@ class SqlOutbox:
             put(self._store, connection, events)
 
     def pending(self, limit: int) -> Sequence[Event]:
-        """In the order in which they were written."""
+        """In the order in which they were written: at most `limit`, and fewer of large ones."""
         waiting = (_COLUMNS.group_name == self._store.group) & _COLUMNS.sent_at.is_(None)
-        query = select(tables.outbox).where(waiting).order_by(_COLUMNS.sequence).limit(limit)
         with self._store.read() as connection:
-            rows = connection.execute(query).all()
+            rows = fitting(connection, tables.outbox, waiting, _COLUMNS.body, limit)
         return [Event(id=row.id, topic=row.topic, key=row.key, body=json.loads(row.body)) for row in rows]
 
     def sent(self, ids: Sequence[str], at: float) -> None:

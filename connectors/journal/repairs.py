@@ -11,14 +11,15 @@ from sqlalchemy import ColumnElement, Row, Select, and_, exists, func, insert, n
 from connectors.journal import audit, tables
 from connectors.journal.outbox import put
 from connectors.journal.store import Store, paged
-from reconciler.ports import AuditEntry, Event, RepairRecord
-from reconciler.repair import Action, Repair, State
+from reconciler.ports import AuditEntry, Event, Outlined, RepairRecord
+from reconciler.repair import Action, Outline, Repair, State
 from verifier.drift import Kind
 from verifier.errors import Unsound
 from verifier.identity import key_text, parse_key
 from verifier.table import TableName, Value
 
 _COLUMNS = tables.repairs.c
+_OUTLINE = [column for column in tables.repairs.c if column.name not in ("wanted", "expected")]
 
 
 class SqlRepairs:
@@ -84,7 +85,7 @@ class SqlRepairs:
         tables_out: Collection[TableName] = (),
         after: str | None = None,
         limit: int = 1000,
-    ) -> Sequence[RepairRecord]:
+    ) -> Sequence[Outlined]:
         """Those in any of these states (none given: all), oldest first: of this follower, of these tables, of none of
         those, and behind the repair of that id."""
         query = self._in(states)
@@ -98,23 +99,23 @@ class SqlRepairs:
             place = select(_COLUMNS.sequence).where(_COLUMNS.group_name == self._store.group, _COLUMNS.id == after)
             query = query.where(_COLUMNS.sequence > place.scalar_subquery())
         with self._store.read() as connection:
-            return [_record(row) for row in connection.execute(query.order_by(_COLUMNS.sequence).limit(limit))]
+            return [_outlined(row) for row in connection.execute(query.order_by(_COLUMNS.sequence).limit(limit))]
 
-    def of_drifts(self, drift_ids: Sequence[str], *states: State) -> Sequence[RepairRecord]:
+    def of_drifts(self, drift_ids: Sequence[str], *states: State) -> Sequence[Outlined]:
         """Those of these drifts in any of these states (none given: all), oldest first."""
         found: list[Row[Any]] = []
         with self._store.read() as connection:
             for some in paged(drift_ids):
                 found += connection.execute(self._in(states).where(_COLUMNS.drift_id.in_(some)))
-        return [_record(row) for row in sorted(found, key=lambda row: row.sequence)]
+        return [_outlined(row) for row in sorted(found, key=lambda row: row.sequence)]
 
-    def settled(self, follower: str, *states: State, limit: int = 1000) -> Sequence[RepairRecord]:
+    def settled(self, follower: str, *states: State, limit: int = 1000) -> Sequence[Outlined]:
         """Those of this follower in any of these states whose drift is open no more, oldest first."""
         drift = tables.drifts.c
         open_ = and_(drift.group_name == _COLUMNS.group_name, drift.id == _COLUMNS.drift_id, drift.state == "open")
         query = self._in(states).where(_COLUMNS.follower == follower, not_(exists().where(open_)))
         with self._store.read() as connection:
-            return [_record(row) for row in connection.execute(query.order_by(_COLUMNS.sequence).limit(limit))]
+            return [_outlined(row) for row in connection.execute(query.order_by(_COLUMNS.sequence).limit(limit))]
 
     def counts(self) -> Mapping[State, int]:
         """How many there are in each state; those of which there is none are absent."""
@@ -123,7 +124,7 @@ class SqlRepairs:
             return {State(row[0]): row[1] for row in connection.execute(query.group_by(_COLUMNS.state))}
 
     def _in(self, states: Collection[State]) -> Select[Any]:
-        query = select(tables.repairs).where(_COLUMNS.group_name == self._store.group)
+        query = select(*_OUTLINE).where(_COLUMNS.group_name == self._store.group)
         return query.where(_COLUMNS.state.in_([state.value for state in states])) if states else query
 
     def applied_since(self, at: float) -> int:
@@ -186,16 +187,26 @@ def _spelled(row: Mapping[str, Value] | None) -> str | None:
     return None if row is None else json.dumps(dict(row), separators=(",", ":"))
 
 
+def _outlined(row: Row[Any]) -> Outlined:
+    return Outlined(Outline(**_named(row)), State(row.state), row.changed_at, row.actor, row.note)
+
+
+def _named(row: Row[Any]) -> dict[str, Any]:
+    return {
+        "id": row.id,
+        "drift_id": row.drift_id,
+        "group": row.group_name,
+        "follower": row.follower,
+        "table": TableName(row.schema_name, row.table_name),
+        "key": parse_key(row.key),
+        "kind": Kind(row.kind),
+        "action": Action(row.action),
+    }
+
+
 def _record(row: Row[Any]) -> RepairRecord:
     repair = Repair(
-        id=row.id,
-        drift_id=row.drift_id,
-        group=row.group_name,
-        follower=row.follower,
-        table=TableName(row.schema_name, row.table_name),
-        key=parse_key(row.key),
-        kind=Kind(row.kind),
-        action=Action(row.action),
+        **_named(row),
         wanted=None if row.wanted is None else json.loads(row.wanted),
         expected=None if row.expected is None else json.loads(row.expected),
         planned_at=row.planned_at,

@@ -14,10 +14,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
-from sqlalchemy import Connection, Engine, Table, select
+from sqlalchemy import ColumnElement, Connection, Engine, Row, Table, func, select
 
 from connectors.journal import tables
 from connectors.journal.failures import translated
+from verifier import weight
 from verifier.errors import Permanent
 
 if TYPE_CHECKING:
@@ -115,6 +116,19 @@ class Store:
     def close(self) -> None:
         """Close every connection; the last one folds SQLite's write-ahead log into the file."""
         self._engine.dispose()
+
+
+def fitting(
+    connection: Connection, table: Table, which: ColumnElement[bool], large: ColumnElement[str], limit: int
+) -> Sequence[Row[Any]]:
+    """Rows of a table in their sequence: at most `limit`, and fewer where `large` is (`verifier.weight.ROWS_BYTES`)."""
+    sequence = table.c.sequence
+    measured = select(sequence, func.length(large)).where(which).order_by(sequence).limit(limit)
+    sizes = connection.execute(measured).all()
+    if not sizes:
+        return []
+    last = sizes[weight.fitting(size for _, size in sizes) - 1][0]
+    return connection.execute(select(table).where(which, sequence <= last).order_by(sequence).limit(limit)).all()
 
 
 def paged(values: Sequence[T]) -> Iterator[Sequence[T]]:

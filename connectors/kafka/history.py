@@ -7,6 +7,7 @@ way. Nothing is committed to the broker, and the daemon's own place is not touch
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from time import monotonic
@@ -18,10 +19,12 @@ from connectors.debezium.source import TransactionId
 from connectors.kafka.port import Consumer, Record, Run
 from verifier.position import Position
 from verifier.table import Key, TableName
-from verifier.trace import Recalled, Traced
+from verifier.trace import CUT, RECALLED_BYTES, Recalled, Traced
 
 _RECORDS = 2000
 _WAIT_SECONDS = 0.2
+_OTHERS_BYTES = 8 << 20
+"""Keys that are known to be others', which spares reading their messages."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +64,7 @@ class KafkaHistory:
         }
         if not data:
             return Recalled(note=f"the broker has no topic of {table}")
-        events, firsts, whole = self._events(data, table, key, until)
+        events, firsts, whole, cut = self._events(data, table, key, until)
         wanted = {event.xid for _, event in events} | set(firsts.values())
         ends, ended = self._ends(wanted, until)
         found = [traced for place, event in events if (traced := _traced(place, event, ends)) is not None]
@@ -71,19 +74,22 @@ class KafkaHistory:
         changes = tuple(one for one in found if since is None or not since.covers(one.commit))
         held = {record.place for record, _ in events} or set(firsts)
         begun = [ends[firsts[place]].commit if firsts[place] in ends else None for place in held]
-        return Recalled(changes, _latest(begun) if not notes else None, "; ".join(notes))
+        complete = _latest(begun) if not notes else None
+        return Recalled(changes, complete, "; ".join([*notes, CUT] if cut else notes))
 
     def close(self) -> None:
         self._consumer.close()
 
     def _events(
         self, places: set[Partition], table: TableName, key: Key, until: float
-    ) -> tuple[list[tuple[Record, RowEvent]], dict[Partition, TransactionId], bool]:
-        """The events of the key with their messages; the transaction with which each partition's reading began; and
-        whether all was read."""
-        found: list[tuple[Record, RowEvent]] = []
+    ) -> tuple[Sequence[tuple[Record, RowEvent]], dict[Partition, TransactionId], bool, bool]:
+        """The events of the key with their messages, the newest that fit; the transaction with which what is known of
+        each partition begins; whether all was read; and whether older ones did not fit."""
+        found: deque[tuple[Record, RowEvent]] = deque()
         firsts: dict[Partition, TransactionId] = {}
         others: set[bytes] = set()
+        held = passed = 0
+        cut = False
         reading = _Reading(self._consumer, places, self._limits.messages, until, self._seconds)
         for run, index in reading.messages():
             bare, value = run.keys[index], run.values[index]
@@ -96,11 +102,20 @@ class KafkaHistory:
             if not isinstance(event, RowEvent) or event.change is None:
                 continue
             firsts.setdefault(run.place, event.xid)
-            if (event.change.table, event.change.key) == (table, key):
-                found.append((run.record(index), event))
-            else:
+            if (event.change.table, event.change.key) != (table, key):
                 others.add(bare)
-        return found, firsts, reading.complete
+                passed += len(bare)
+                if passed > _OTHERS_BYTES:
+                    others.clear()
+                    passed = 0
+                continue
+            found.append((run.record(index), event))
+            held += len(value)
+            while held > RECALLED_BYTES and len(found) > 1:
+                record, earlier = found.popleft()
+                firsts[record.place], cut = earlier.xid, True
+                held -= len(record.value or b"")
+        return found, firsts, reading.complete, cut
 
     def _ends(self, wanted: set[TransactionId], until: float) -> tuple[dict[TransactionId, End], bool]:
         """The ends of these transactions."""

@@ -1,9 +1,9 @@
 """Which partitions are not read for now, so that what waits for its other half stays within bounds.
 
 Rows wait for the END of their transaction, ENDs for their rows, and the two lie in different partitions, which a
-client reads as they come. With too many rows waiting only those partitions are read further that can end the wait: the
-order of the transactions where no END is at hand, else the topics of the tables that the transaction at the head
-touched. With too many ENDs waiting the order is not read further.
+client reads as they come. With too many rows waiting, or too large ones, only those partitions are read further that
+can end the wait: the order of the transactions where no END is at hand, else the topics of the tables that the
+transaction at the head touched. With too many ENDs waiting the order is not read further.
 """
 
 from __future__ import annotations
@@ -12,22 +12,31 @@ from collections.abc import Collection
 
 from connectors.debezium.assembly import TransactionAssembler
 from connectors.debezium.naming import topic_of
-from connectors.debezium.pending import Partition
+from connectors.debezium.pending import VALUES_BYTES, Partition
 from connectors.kafka.port import Consumer
 
 ENDS_MAX = 5_000
 
 
 class Pressure:
-    """Pauses and resumes partitions of one consumer. `rows_max` rows may wait, and `ends_max` ENDs."""
+    """Pauses and resumes partitions of one consumer. `rows_max` rows may wait, which have `bytes_max` bytes together,
+    and `ends_max` ENDs."""
 
     def __init__(
-        self, consumer: Consumer, prefix: str, order: Partition, *, rows_max: int, ends_max: int = ENDS_MAX
+        self,
+        consumer: Consumer,
+        prefix: str,
+        order: Partition,
+        *,
+        rows_max: int,
+        bytes_max: int = VALUES_BYTES,
+        ends_max: int = ENDS_MAX,
     ) -> None:
         self._consumer = consumer
         self._prefix = prefix
         self._order = order
         self._rows_max = rows_max
+        self._bytes_max = bytes_max
         self._ends_max = ends_max
         self._paused: set[Partition] = set()
 
@@ -48,7 +57,7 @@ class Pressure:
         # What was fetched ahead is thrown away by each pause: so the order is not resumed as soon as it may be.
         ends_max = self._ends_max // 2 if self._order in self._paused else self._ends_max
         found = {self._order} if len(assembler) > ends_max else set()
-        if assembler.kept <= self._rows_max:
+        if assembler.kept <= self._rows_max and assembler.held.bytes <= self._bytes_max:
             return found
         head = assembler.stuck()
         if head is None:

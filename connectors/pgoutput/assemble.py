@@ -1,9 +1,8 @@
 """Messages to whole transactions: pure, one message at a time.
 
 A transaction is handed out at its commit message. What cannot be told key by key is told as blindness of the table:
-truncate, a changed table, rows without a key, text that cannot be read. Of transactions so large that their keys would
-not fit it is told in which stretches these lie (`verifier.spans`), and of those whose values would not fit the keys are
-told without them, so memory stays bounded.
+truncate, a changed table, rows without a key, text that cannot be read. What is kept of a transaction is bounded
+(`verifier.half`).
 """
 
 from __future__ import annotations
@@ -29,51 +28,27 @@ from connectors.pgoutput.messages import (
 )
 from connectors.pgoutput.shape import KeyOf, Shape, base_oid, shape
 from verifier.change import Blindness, Cause, Change, Operation, Transaction
+from verifier.half import Half
 from verifier.position import Lsn
-from verifier.spans import TOO_LARGE, Gathered
 from verifier.table import Key, TableName, Value
-from verifier.weight import key_bytes
 
 OWN = "trueup"
 """The origin of transactions that carry a logical message with this prefix: repairs are tagged so."""
-VALUES_BYTES = 16 << 20
-"""Messages of one transaction whose values are kept: of sixteen rows of a megabyte, and of nearly any other."""
-KEYS_BYTES = 32 << 20
-"""Text of keys of one transaction that are kept one by one."""
 
 
-class _Half:
+class _Half(Half):
     """A transaction of which the commit has not come yet."""
 
-    __slots__ = ("blind", "bytes", "changes", "gathered", "head", "key_bytes", "origin", "valueless")
+    __slots__ = ("blind", "head", "origin")
 
     def __init__(self, head: Begin) -> None:
+        super().__init__()
         self.head = head
-        self.bytes = self.valueless = self.key_bytes = 0
-        """Of its rows' messages; how many of its first changes have no values any more; text of the keys of these."""
-        self.changes: list[Change] = []
         self.blind: dict[tuple[Cause, TableName], Blindness] = {}
-        self.gathered: dict[TableName, Gathered] | None = None
-        """Where its keys lie, once it is too large to keep its changes."""
         self.origin: str | None = None
 
     def blinded(self, cause: Cause, table: TableName, detail: str = "") -> None:
         self.blind.setdefault((cause, table), Blindness(cause, table, detail))
-
-    def forget_values(self) -> None:
-        """Keep of the changes what they are and their keys."""
-        for place in range(self.valueless, len(self.changes)):
-            self.changes[place] = self.changes[place]._replace(after=None)
-            self.key_bytes += key_bytes(self.changes[place].key)
-        self.valueless = len(self.changes)
-
-    def let_go(self) -> None:
-        """Keep of the changes only where their keys lie."""
-        gathered = self.gathered = self.gathered or {}
-        for change in self.changes:
-            gathered.setdefault(change.table, Gathered()).add((change.key,))
-        self.changes.clear()
-        self.valueless = 0
 
 
 class Assembler:
@@ -119,12 +94,8 @@ class Assembler:
             shape = self._shape(message.relation)  # type: ignore[union-attr]  # only rows are in the table
             self.events += 1
             self.bytes += size
-            half.bytes += size
             rows(half, shape, message)
-            if half.bytes > VALUES_BYTES:
-                half.forget_values()
-            if half.gathered is not None or len(half.changes) > self._changes_max or half.key_bytes > KEYS_BYTES:
-                half.let_go()
+            half.bound(size, self._changes_max)
             return None
         if isinstance(message, Commit):
             return self._commit(message)
@@ -183,17 +154,14 @@ class Assembler:
     def _commit(self, message: Commit) -> Transaction | None:
         half = self._inside(message)
         self._half = None
-        large = tuple(
-            Blindness(Cause.GAP, table, TOO_LARGE, spans=keys.told()) for table, keys in (half.gathered or {}).items()
-        )
-        if not half.changes and not half.blind and not large:
+        if not half.changes and not half.blind and not half.gathered:
             return None
         return Transaction(
             half.head.xid,
             Lsn(message.end_lsn),
             message.committed_at,
             tuple(half.changes),
-            (*half.blind.values(), *large),
+            (*half.blind.values(), *half.large()),
             half.origin,
         )
 

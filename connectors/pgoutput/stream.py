@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Collection, Mapping
 from typing import Final
 
-from connectors.pgoutput.assemble import VALUES_BYTES, Assembler
+from connectors.pgoutput.assemble import Assembler
 from connectors.pgoutput.decode import Unreadable, frame, message, status_update
 from connectors.pgoutput.messages import Commit, Data, Keepalive, Origin
 from connectors.pgoutput.shape import KeyOf
@@ -22,6 +22,7 @@ from connectors.pgoutput.slot import Found, Wanted, explained, origins, prepare,
 from connectors.pgoutput.wire import Wire, conninfo
 from verifier.change import Batch, Blindness, Cause, Transaction
 from verifier.errors import Misconfigured, Temporary, TrueupError
+from verifier.half import VALUES_BYTES
 from verifier.position import Lsn, Position
 from verifier.table import TableName
 

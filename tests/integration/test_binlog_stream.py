@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 from fixtures.mysql_servers import PairDatabase
 
+from connectors.binlog import stream as binlog_stream
 from connectors.binlog.settings import settings, told
 from connectors.binlog.stream import BinlogStream
 from connectors.mysql.replica import MysqlReplica, Options
@@ -274,3 +275,17 @@ def test_rights_and_readers_of_the_same_number(following: Following) -> None:
 def _poll_until(stream: BinlogStream, deadline: float) -> None:
     while time.monotonic() < deadline:
         stream.poll(changes_max=10, seconds_max=0.2)
+
+
+def test_a_batch_ends_where_its_rows_are_large_enough(following: Following, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(binlog_stream, "VALUES_BYTES", 5_000)
+    following.database.sql("create table wide (id int primary key, v text)")
+    following.all()
+    following.database.sql(*(f"insert into wide values ({n}, repeat('x', 3000))" for n in range(6)))
+    batches, wanted = [], following.leader.position()
+    deadline = time.monotonic() + 60
+    while following.through is None or not following.through.covers(wanted):
+        batches.append([change for one in following.poll().transactions for change in one.changes])
+        assert time.monotonic() < deadline
+    assert [change.key for batch in batches for change in batch] == [(n,) for n in range(6)]
+    assert max(map(len, batches)) <= 2

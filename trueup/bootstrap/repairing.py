@@ -15,9 +15,9 @@ from connectors.postgres.replica import PostgresReplica
 from reconciler.applying import Step, Taken
 from reconciler.events import Announcer
 from reconciler.policy import Mode
-from reconciler.ports import RepairRecord
+from reconciler.ports import Outlined, RepairRecord
 from reconciler.repair import State
-from reconciler.repairing import Planned, decide
+from reconciler.repairing import Plans, decide
 from trueup.bootstrap import lease
 from trueup.bootstrap.announcing import announced_by, heard, sent
 from trueup.bootstrap.group import book_of, repair_policy
@@ -60,7 +60,7 @@ class Repairing:
             raise Misconfigured(f"no follower {only!r}; there are {', '.join(self.servers.followers)}")
         return [only]
 
-    def plan(self, follower: str, *, actor: str) -> Iterator[Planned]:
+    def plan(self, follower: str, *, actor: str) -> Iterator[Plans]:
         """Plans for all drift of the follower that is open now, page by page; what is found meanwhile is left."""
         service = self._service(follower)
         service.forget_settled(time.time(), actor=actor)
@@ -75,7 +75,7 @@ class Repairing:
         nothing is decided, if one is unknown or its follower is not configured; Permanent if it cannot be compared."""
         if ids is None:
             return self._decide_all(state, actor, note, now)
-        found = [self._record(one) for one in ids]
+        found = [self._record(one).outlined for one in ids]
         books = {follower: self._service(follower).casebook() for follower in {one.repair.follower for one in found}}
         decided = [decide(books[one.repair.follower], [one], state, actor=actor, now=now, note=note) for one in found]
         return sum(map(len, decided)), 0
@@ -97,13 +97,14 @@ class Repairing:
         writes = repair_policy(self.group).mode in (Mode.APPROVE, Mode.APPLY)
         return lease.holder(self.journal, time.time()) if writes else None
 
-    def watch(self, followers: Sequence[str]) -> list[RepairRecord]:
+    def watch(self, followers: Sequence[str]) -> list[Outlined]:
         """Wait while the daemon applies what is approved, and return what became of it, or where it stands."""
         under_way = (State.APPROVED, State.APPLYING, State.APPLIED)
         waiting = [one for name in followers for one in self.journal.repairs.listed(*under_way, follower=name)]
         until = time.time() + _LOOK_SECONDS
         while True:
-            found = [record for one in waiting if (record := self.journal.repairs.find(one.repair.id)) is not None]
+            known = (self.journal.repairs.find(one.repair.id) for one in waiting)
+            found = [record.outlined for record in known if record is not None]
             if not any(record.state in under_way for record in found) or time.time() >= until:
                 return found
             time.sleep(0.1)
@@ -144,16 +145,17 @@ class Repairing:
         beside it and not raised."""
         if repair_policy(self.group).mode is Mode.OFF:
             raise Misconfigured(f"group {self.group.name!r}: repair.mode is off; nothing is ever written")
-        records = [self._record(one) for one in dict.fromkeys(ids)]
+        found = [self._record(one).outlined for one in dict.fromkeys(ids)]
         taken: list[Taken] = []
-        for record in records:
+        for one in found:
             try:
-                service = self._service(record.repair.follower)
-                taken.append(service.undo(record, dry_run=dry_run, actor=actor, note=note))
+                service, record = self._service(one.repair.follower), self._record(one.repair.id)
+                told = service.undo(record, dry_run=dry_run, actor=actor, note=note)
+                taken.append(replace(told, repair=one.repair))
             except (Temporary, Permanent) as problem:
-                if not any(one.step in (Step.APPLIED, Step.FOUND_APPLIED) for one in taken):
+                if not any(past.step in (Step.APPLIED, Step.FOUND_APPLIED) for past in taken):
                     raise
-                taken.append(Taken(record.repair, Step.FAILED, str(problem)))
+                taken.append(Taken(one.repair, Step.FAILED, str(problem)))
         return taken
 
     def look_again(self, follower: str, taken: Sequence[Taken]) -> dict[str, str]:

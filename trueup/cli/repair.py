@@ -19,7 +19,7 @@ from trueup.cli.listing import stream_json, stream_table
 from trueup.cli.output import Listing, say, target, write
 
 if TYPE_CHECKING:
-    from reconciler.repair import Repair
+    from reconciler.repair import Outline
     from trueup.bootstrap.repairing import Repairing
     from verifier.table import Key, TableName
 
@@ -187,7 +187,7 @@ def _watched(repairing: Repairing, followers: list[str]) -> tuple[list[dict[str,
     return rows, _code(failed, any(record.state is State.APPLIED for record in found))
 
 
-def _row(repair: Repair, result: str, note: str, statement: str) -> dict[str, Any]:
+def _row(repair: Outline, result: str, note: str, statement: str) -> dict[str, Any]:
     key = ", ".join(map(str, repair.key))
     table = str(repair.table)
     return {"id": repair.id, "result": result, "table": table, "key": key, "note": note, "statement": statement}

@@ -13,8 +13,8 @@ from reconciler.events import Announcer
 from reconciler.guard import Brake
 from reconciler.policy import Mode, RepairPolicy
 from reconciler.ports import RepairJournal, RepairRecord, RepairSink
-from reconciler.repair import RefusalReason, Repair, State
-from reconciler.repairing import Planned, Sighting, plan_repairs, supersede_settled, verify_applied
+from reconciler.repair import Outline, Refusal, RefusalReason, State, outline
+from reconciler.repairing import Plans, Sighting, planned_parts, supersede_settled, verify_applied
 from reconciler.undoing import undo
 from trueup.services.group import GroupWorld
 from trueup.services.sweep import DriftSweep
@@ -92,22 +92,25 @@ class RepairService:
             return _EVERY_SECONDS
         self.plan(now)
         if self.policy.mode in (Mode.APPROVE, Mode.APPLY) and self.writable() and not self._too_late():
-            self.apply(now)
+            self.apply(now, shown=False)
         return _EVERY_SECONDS
 
     def forget_settled(self, now: float, *, actor: str = ACTOR) -> None:
         """Nobody has to decide about repairs of what is equal by now."""
         self.moved(State.SUPERSEDED, supersede_settled(self.casebook(), self.follower, actor=actor, now=now))
 
-    def plan(self, now: float, *, actor: str = ACTOR) -> Planned | None:
-        """Plans for the next page of the follower's open drift; None once all of it has been planned for, until more is
-        found, or some of it again."""
+    def plan(self, now: float, *, actor: str = ACTOR) -> Plans | None:
+        """Plans for the next page of the follower's open drift, without rows; None once all of it has been planned for,
+        until more is found, or some of it again."""
         if self._sweep is None:
             self._sweep = DriftSweep(self.drifts, self.follower)
         waiting = self._sweep.page()
         if not waiting:
             return None
-        planned = plan_repairs(
+        repairs: list[Outline] = []
+        refusals: list[Refusal] = []
+        new = 0
+        for part in planned_parts(
             self.casebook(),
             [one.drift for one in waiting],
             leader=self.world.leader,
@@ -115,24 +118,30 @@ class RepairService:
             policy=self.policy,
             actor=actor,
             now=now,
-        )
+        ):
+            repairs += map(outline, part.repairs)
+            refusals += part.refusals
+            new += part.new
         self._sweep.done(waiting)
-        self.moved(State.PLANNED, planned.new)
-        for refusal in planned.refusals:
+        self.moved(State.PLANNED, new)
+        for refusal in refusals:
             self.refused(refusal.reason)
             logger.info(
                 "repair refused",
                 extra={"action": "repair_refused", "drift": refusal.drift_id, "why": refusal.reason.value},
             )
-        return planned
+        return Plans(tuple(repairs), new, tuple(refusals))
 
     @property
     def planning(self) -> bool:
         """Of what had been found when the first of these pages was planned for there may be more."""
         return self._sweep is not None and self._sweep.under_way
 
-    def apply(self, now: float, *, policy: RepairPolicy | None = None, actor: str = ACTOR) -> list[Taken]:
-        """Apply what is approved, then have the rows looked at again by the rules of evidence."""
+    def apply(
+        self, now: float, *, policy: RepairPolicy | None = None, actor: str = ACTOR, shown: bool = True
+    ) -> list[Taken]:
+        """Apply what is approved, then have the rows looked at again by the rules of evidence. Not `shown`: nobody
+        reads statements."""
         taken = apply_approved(
             self.casebook(),
             self._target(),
@@ -142,6 +151,7 @@ class RepairService:
             now=now,
             reached=within(self.world.clock, _WAIT_SECONDS),
             time=self.world.clock.now,
+            shown=shown,
         )
         self.moved(State.FAILED, sum(one.step is Step.FAILED for one in taken))
         self.moved(State.SUPERSEDED, sum(one.step is Step.SUPERSEDED for one in taken))
@@ -192,7 +202,7 @@ class RepairService:
         self.forget_settled(now)
         self._remind_at = now + _REMIND_SECONDS
 
-    def _look_again(self, repairs: Collection[Repair]) -> None:
+    def _look_again(self, repairs: Collection[Outline]) -> None:
         position = self.world.leader.position()
         keys = {(repair.table, repair.key): position for repair in repairs}
         self.stream.touch(keys, followers=[self.follower], at=self.world.clock.now())

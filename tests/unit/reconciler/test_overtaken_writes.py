@@ -13,7 +13,7 @@ from connectors.memory.writing import MemoryRepairSink
 from reconciler.applying import Step
 from reconciler.policy import Mode, RepairPolicy
 from reconciler.ports import Applied, RepairRecord
-from reconciler.repair import Repair, State
+from reconciler.repair import Outline, Repair, State
 from trueup.bootstrap import repairing
 from verifier.errors import Forbidden, Temporary
 from verifier.table import Table
@@ -38,7 +38,7 @@ class LostAtCommit(MemoryRepairSink):
 class MayNotWrite(MemoryRepairSink):
     """Its login lacks a right by the time of that repair."""
 
-    def __init__(self, follower: Follower, refused: Repair) -> None:
+    def __init__(self, follower: Follower, refused: Outline) -> None:
         super().__init__(follower)
         self._refused = refused
 
@@ -59,7 +59,9 @@ def shop(tmp_path: Path) -> Iterator[Shop]:
 
 
 def only(shop: Shop) -> RepairRecord:
-    (record,) = shop.journal.repairs.listed()
+    (one,) = shop.journal.repairs.listed()
+    record = shop.journal.repairs.find(one.repair.id)
+    assert record is not None
     return record
 
 

@@ -46,7 +46,9 @@ def rows(shop: Shop) -> dict[Any, Any]:
 
 
 def record(shop: Shop, key: int, *states: State) -> RepairRecord:
-    (found,) = [one for one in shop.journal.repairs.listed(*states) if one.repair.key == (key,)]
+    (one,) = [one for one in shop.journal.repairs.listed(*states) if one.repair.key == (key,)]
+    found = shop.journal.repairs.find(one.repair.id)
+    assert found is not None
     return found
 
 
@@ -108,7 +110,9 @@ def test_only_the_latest_repair_of_a_row_is_undone(shop: Shop) -> None:
     shop.follower.put(A, (UPDATED,), {"id": "1", "v": "wrong again"})
     shop.find(A, [UPDATED], wrong="wrong again")
     shop.repaired()
-    (second,) = [one for one in shop.journal.repairs.of_drifts([first.repair.drift_id]) if one != first]
+    of_row = [one.repair.id for one in shop.journal.repairs.of_drifts([first.repair.drift_id])]
+    (second,) = [shop.journal.repairs.find(one) for one in of_row if one != first.repair.id]
+    assert second is not None
     held = shop.service.undo(first, dry_run=False, actor="ann", note="")
     assert (held.step, held.note) == (
         Step.HELD, f"repair {second.repair.id} has written the row since; undo that one first",
@@ -159,7 +163,7 @@ def test_a_server_that_is_away_leaves_it_undoing(shop: Shop, monkeypatch: pytest
 
 def test_the_inverse_of_the_inverse_is_the_repair_but_for_its_name(shop: Shop) -> None:
     for action in Action:
-        (one,) = [record.repair for record in shop.journal.repairs.listed() if record.repair.action is action]
+        (one,) = [record(shop, key).repair for key in (1, 2, 3) if record(shop, key).repair.action is action]
         twice = inverse(inverse(one))
         assert (twice.action, twice.wanted, twice.expected) == (one.action, one.wanted, one.expected)
         assert len({one.id, inverse(one).id, twice.id}) == 3

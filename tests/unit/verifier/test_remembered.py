@@ -81,6 +81,14 @@ def test_large_values_are_bounded_by_their_size() -> None:
     assert 1 <= remembered.kept <= 5
 
 
+def test_wide_rows_count_whatever_comes_behind_them() -> None:
+    remembered = _begun(bytes_max=50_000)
+    for at in range(200, 300, 2):
+        wide, narrow = _changed(at, *range(9), text="z" * 10_000), _changed(at + 1, at, table=OTHERS)
+        remembered.add(Batch((wide, narrow), Lsn(at + 1)), 1.0)
+    assert 1 <= remembered.kept <= 11
+
+
 def test_a_bulk_load_is_not_remembered_and_its_table_not_complete_before_it() -> None:
     remembered = _begun()
     remembered.add(Batch((_changed(110, 1), _changed(115, 1, table=OTHERS)), Lsn(115)), 1.0)

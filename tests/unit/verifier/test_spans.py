@@ -55,6 +55,12 @@ def test_keys_that_only_the_engine_can_order_lie_anywhere() -> None:
     assert found.told() == ()
 
 
+def test_of_keys_that_lie_anywhere_none_is_held() -> None:
+    found = gathered([("a",)])
+    assert not found._loose
+    assert found.told() == ()
+
+
 def test_a_million_keys_take_no_more_room_than_some_thousand() -> None:
     found = Gathered(8)
     for start in range(0, 1_000_000, 2_000):

@@ -279,6 +279,27 @@ def test_a_transaction_bigger_than_the_window_is_refused_until_both_sides_are_pa
     assert keys(held, leader(3), follower(2), STANDBY) == set()
 
 
+def test_long_keys_overflow_by_their_size_and_numbers_do_not() -> None:
+    def long(number: int) -> Transaction:
+        key = (f"{number:02}" * 500,)
+        return Transaction(100 + number, Tick(10 * number), 0.0, (Change(T, key, Operation.UPDATE),))
+
+    held = TransactionWindow(bytes_max=20_000)
+    held.begin(Tick(0))
+    held.set_mark(100)
+    for start in range(1, 31, 5):
+        held.add(Batch(tuple(long(number) for number in range(start, start + 5)), Tick(10 * start + 49)))
+        assert held.changes <= 20
+    held.add(Batch((tx(31, *range(100)), tx(32, 1)), Tick(1000)))
+    assert held.changes == 101 + 15, "numbers take little room; of the others three lots are left"
+    refused = held.in_flight(T, leader(33), follower(14), STANDBY, barrier=Tick(900))
+    assert refused.why.startswith("gap in the stream: more changes")
+    assert keys(held, leader(33), follower(30), STANDBY) == {(n,) for n in range(100)}
+    held.prune([leader(33).view], [Tick(320)])
+    assert held.changes == 1
+    assert held._lots.bytes < 1_000
+
+
 def test_a_table_that_joined_the_stream_is_judged_once_both_looks_are_behind_what_was_not_told_of_it() -> None:
     held = window(tx(1, 1), tx(2, 2), tx(3, 3))
     held.join(T)

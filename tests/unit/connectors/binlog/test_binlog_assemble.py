@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from connectors.binlog import assemble
 from connectors.binlog.assemble import Assembler, Ended, Origin
 from connectors.binlog.events import (
     Began,
@@ -21,6 +22,7 @@ from connectors.binlog.events import (
     Statement,
     Unreadable,
 )
+from verifier import half
 from verifier.change import Blindness, Cause, Transaction
 from verifier.gtid import Binlog, DomainGtids, GtidSet, Logged
 from verifier.spans import TOO_LARGE
@@ -34,8 +36,10 @@ FACTS = (ColumnFacts("id", None, 0, ()), ColumnFacts("v", "utf8", 0, ()))
 U = "3e11fa47-71ca-11e1-9e33-c80aa9429562"
 
 
-def rows(*listed: Row, table: TableName = T, number: int = 1, columns: Sequence[ColumnFacts] | None = FACTS) -> Rows:
-    return Rows(table, number, columns, len(listed), lambda: listed)
+def rows(
+    *listed: Row, table: TableName = T, number: int = 1, columns: Sequence[ColumnFacts] | None = FACTS, size: int = 0
+) -> Rows:
+    return Rows(table, number, columns, len(listed), lambda: listed, size)
 
 
 def row(before: dict[str, Any] | None, after: dict[str, Any] | None, lost: dict[str, str] | None = None) -> Row:
@@ -188,6 +192,53 @@ def test_of_too_large_a_transaction_it_is_told_where_its_keys_lie() -> None:
     assert done.changes == ()
     spans = tuple(((n,), (n,)) for n in (*range(20), 99))
     assert done.blind == (Blindness(Cause.GAP, T, TOO_LARGE, spans=spans),)
+
+
+def test_a_transaction_of_wide_rows_is_told_without_values_and_one_of_long_keys_by_stretches(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(half, "VALUES_BYTES", 1_000)
+    monkeypatch.setattr(half, "KEYS_BYTES", 150)
+
+    def told_of(count: int) -> Transaction:
+        assembler = mysql()
+        events = [rows(row(None, {"id": n, "v": "x"}), size=100) for n in range(count)]
+        done = only(assembler, began(1), BEGIN, *events, Committed(9.0))
+        assert (assembler.events, assembler.bytes) == (count, 100 * count)
+        return done
+
+    assert {change.after is None for change in told_of(10).changes} == {False}
+    wide = told_of(11)
+    assert (told(wide), wide.blind) == ([(n, "insert", None) for n in range(11)], ())
+    long = told_of(19)
+    assert (long.changes, blinded(long)) == ((), [(Cause.GAP, T)])
+
+
+def test_what_was_prepared_is_bounded_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(assemble, "VALUES_BYTES", 300)
+    monkeypatch.setattr(assemble, "KEYS_BYTES", 16)
+    assembler = mysql()
+
+    def start(number: int) -> None:
+        change = rows(row(None, {"id": number, "v": "x"}), size=100)
+        begin = Statement("db", f"XA START X'6{number}',X'',1", 8.0)
+        fed(assembler, began(number), begin, change, Prepared(b"1:6%d:" % number, 8.0))
+
+    def decided(number: int) -> Transaction:
+        return only(assembler, began(10 + number), Statement("db", f"XA COMMIT X'6{number}',X'',1", 9.0))
+
+    for number in range(1, 7):
+        start(number)
+    assert [told(decided(number)) for number in (2, 3)] == [[(2, "insert", None)], [(3, "insert", None)]]
+    assert told(decided(6)) == [(6, "insert", {"id": "6", "v": "x"})]
+    assert blinded(decided(1)) == [(Cause.UNREADABLE, None)], "even its keys were let go of"
+
+
+def test_only_what_is_asked_for_is_kept() -> None:
+    assembler = mysql(only=lambda change: change.key == (2,), changes_max=1)
+    events = [rows(row(None, {"id": n, "v": "x"}), size=100) for n in range(4)]
+    done = only(assembler, began(1), BEGIN, *events, Committed(9.0))
+    assert (told(done), assembler.bytes) == ([(2, "insert", {"id": "2", "v": "x"})], 100)
 
 
 def test_xa_is_told_when_it_is_committed() -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import pytest
+
+from connectors.debezium import pending, waiting
 from connectors.debezium.assembly import TransactionAssembler
 from connectors.debezium.event import Begin, End, RowEvent
 from verifier.change import Blindness, Cause, Change, Operation
@@ -78,6 +81,61 @@ def test_one_that_never_completes_is_given_up_as_a_gap() -> None:
     assert feed.take() == [(2, [], [])]
     feed(row(1, 2, 9, B))
     assert feed.assembler.cut() == {ORDER: 2, ("p.s.a", 0): 1, ("p.s.b", 0): 1}
+
+
+def wide(xid: int, order: int, key: int, width: int = 100) -> RowEvent:
+    change = Change(A, (key,), Operation.UPDATE, {"id": str(key), "v": "x" * width})
+    return RowEvent(xid, order, A, change, None, ("id", "v"), None)
+
+
+def images(feed: Feed) -> list[tuple[int, list[tuple[object, bool]]]]:
+    """Of each transaction its keys, and whether their values are told."""
+    return [(t.xid, [(one.key, one.after is not None) for one in t.changes]) for t in feed.assembler.take(1000)]
+
+
+def test_values_of_a_transaction_of_wide_rows_are_let_go_and_then_its_keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    for room, most in (("VALUES_BYTES", 500), ("KEYS_BYTES", 80)):
+        monkeypatch.setattr(pending, room, most)
+    monkeypatch.setattr(waiting, "VALUES_BYTES", 500)
+    feed = Feed()
+    for xid, count in ((1, 4), (2, 9), (3, 12)):
+        for order in range(1, count + 1):
+            feed(wide(xid, order, order), partition=order % 2)
+    assert feed.assembler.held.bytes == 4 * 109 + 9 * 8
+    for xid, count in ((1, 4), (2, 9)):
+        feed(end(xid, 10 * xid, (A, count)))
+        assert images(feed) == [(xid, [((order,), xid == 1) for order in range(1, count + 1)])]
+    feed(end(3, 30, (A, 12)))
+    (large,) = feed.assembler.take(9)
+    assert (large.changes, [one.spans for one in large.blind]) == ((), [tuple(((n,), (n,)) for n in range(1, 13))])
+    assert (feed.assembler.kept, feed.assembler.held.bytes) == (0, 0)
+
+
+def test_of_too_much_that_waits_the_largest_lose_their_values_first_and_their_keys_last() -> None:
+    feed = Feed()
+    feed.assembler.held._bytes_max = 2_000
+    for order in range(1, 20):  # the seventh is too much
+        feed(wide(100 + order, 1, order, 300))
+    held = feed.assembler.held.bytes
+    assert 1_000 < held <= 2_000
+    for order in range(1, 20):
+        feed(end(100 + order, 10 * order, (A, 1)))
+    told = images(feed)
+    assert [(xid, [key for key, _ in keys]) for xid, keys in told] == [(100 + n, [(n,)]) for n in range(1, 20)]
+    assert 300 * sum(valued for _, keys in told for _, valued in keys) < held
+    feed.assembler.held._bytes_max = 100
+    for order in range(1, 20):
+        feed(wide(200 + order, 1, order, 300))
+    assert feed.assembler.held.bytes <= 100
+    assert feed.assembler.kept < 19, "of some not even the keys"
+    for order in range(1, 20):
+        feed(end(200 + order, 1_000 + order, (A, 1)))
+    taken = feed.assembler.take(1000)
+    keys = [
+        *(c.key for t in taken for c in t.changes),
+        *(span[0] for t in taken for b in t.blind for span in b.spans or ()),
+    ]
+    assert sorted(keys) == [(n,) for n in range(1, 20)], "each is told, by itself or where it lies"
 
 
 def test_keys_of_a_large_transaction_are_let_go_and_it_is_told_where_they_lie() -> None:

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from fixtures.debezium_broker import MemoryBroker, MemoryConsumer
 
 from connectors.debezium.decoder import Decoder
 from connectors.debezium.modes import RECOMMENDED
 from connectors.debezium.pending import Partition
+from connectors.kafka import history
 from connectors.kafka.history import KafkaHistory, Limits
 from verifier.change import Operation
 from verifier.position import Lsn
 from verifier.table import Column, Family, Table, TableName
+from verifier.trace import CUT
 
 ORDERS = TableName("public", "orders")
 TABLE = Table(ORDERS, (Column("id", Family.INTEGER, "bigint"), Column("status", Family.TEXT, "text")), ("id",))
@@ -83,6 +86,16 @@ def test_only_the_newest_messages_are_read_and_it_is_known_from_where_on() -> No
     told = topics.history(messages=10).changes(ORDERS, (7,))
     assert [one.transaction for one in told.changes] == [str(xid) for xid in range(25, 30)]  # half of ten per partition
     assert told.since == Lsn(2550)  # the ends reach further back, the rows do not
+
+
+def test_of_wide_rows_the_newest_are_told_and_from_where_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    topics = Topics()
+    for xid in range(1, 10):
+        topics.send(xid, 7, "u", "x" * 1_000)
+    monkeypatch.setattr(history, "RECALLED_BYTES", 4_000)
+    told = topics.history().changes(ORDERS, (7,))
+    assert [one.transaction for one in told.changes] == ["7", "8", "9"]
+    assert (told.since, told.note) == (Lsn(650), CUT)
 
 
 def test_a_change_whose_transaction_has_no_end_is_told_of_and_left_out() -> None:

@@ -114,3 +114,26 @@ def test_the_order_is_not_resumed_before_half_as_many_ends_wait() -> None:
         assert len(stream.poll(changes_max=9, seconds_max=1.0).transactions) == 1
         paused.append(order in consumer.paused)
     assert paused == [True, True, True, True, False, False]
+
+
+def test_wide_rows_that_wait_are_bounded_by_their_bytes_and_keep_their_values() -> None:
+    broker = MemoryBroker()
+    for topic in (*TOPICS, "p.transaction"):
+        broker.topic(topic)
+    source = Source(broker)
+    text = "x" * 2_000
+    for number in range(300):
+        source.begin()
+        source.row(1, number, "ab"[number % 2], after={"id": number, "v": text})
+        source.end(**{"ab"[number % 2]: 1})
+    stream, _ = reading(broker)
+    stream._pressure._rows_max, stream._pressure._bytes_max = 1_000, 50_000
+    waits: list[int] = []
+    stream._consumer._consumer.see = lambda: waits.append(stream._assembler.held.bytes)  # type: ignore[attr-defined]
+    found: list[Change] = []
+    for _ in range(300):
+        batch = stream.poll(changes_max=10, seconds_max=1.0)
+        found += [change for transaction in batch.transactions for change in transaction.changes]
+    assert [change.key[0] for change in found] == list(range(300))
+    assert all(change.after is not None for change in found)
+    assert 50_000 < max(waits) < 50_000 + 2 * READ_AT_ONCE * 2_500

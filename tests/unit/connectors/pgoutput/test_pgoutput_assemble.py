@@ -7,10 +7,10 @@ from collections.abc import Sequence
 import pytest
 from fixtures import pgoutput_bytes as wire
 
-from connectors.pgoutput import assemble
 from connectors.pgoutput.assemble import Assembler
 from connectors.pgoutput.decode import EPOCH_SECONDS, Malformed, message
 from connectors.pgoutput.shape import KeyOf
+from verifier import half
 from verifier.change import Blindness, Cause, Change, Operation, Transaction
 from verifier.position import Lsn
 from verifier.table import TableName
@@ -134,8 +134,8 @@ def test_a_large_transaction_is_a_gap_of_every_table_it_touched() -> None:
 def test_a_transaction_of_wide_rows_is_told_without_values_and_one_of_long_keys_by_stretches(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(assemble, "VALUES_BYTES", 1_000)
-    monkeypatch.setattr(assemble, "KEYS_BYTES", 150)
+    monkeypatch.setattr(half, "VALUES_BYTES", 1_000)
+    monkeypatch.setattr(half, "KEYS_BYTES", 150)
 
     def told(rows: int, width: int) -> Transaction:
         assembler = Assembler(_unknown)

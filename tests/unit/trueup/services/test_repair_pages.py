@@ -11,10 +11,11 @@ import pytest
 from fixtures.mending import GONE, A, B, Shop
 
 from connectors.memory.writing import MemoryRepairSink
-from reconciler.applying import Step
+from reconciler import applying
+from reconciler.applying import UNTOLD, Step
 from reconciler.policy import Mode, RepairPolicy
 from reconciler.ports import Applied
-from reconciler.repair import RefusalReason, Repair, State
+from reconciler.repair import Outline, RefusalReason, Repair, State
 from trueup.bootstrap import repairing
 from trueup.services.sweep import PAGE_DRIFTS, DriftSweep
 from verifier.drift import Certainty
@@ -190,9 +191,10 @@ def test_all_that_is_planned_is_decided_by_hand(shop: Shop, monkeypatch: pytest.
     shop.find(A, range(10))
     shop.turns(1)
     stray = next(iter(shop.journal.repairs.listed(limit=1))).repair
-    shop.journal.repairs.record(
-        [replace(stray, id="lost", table=GONE, drift_id="gone")], actor="test", at=shop.clock.at
-    )
+    whole = shop.journal.repairs.find(stray.id)
+    assert whole is not None
+    lost = replace(whole.repair, id="lost", table=GONE, drift_id="gone")
+    shop.journal.repairs.record([lost], actor="test", at=shop.clock.at)
     by_hand = shop.by_hand()
     assert by_hand.decide(State.APPROVED, None, actor="ann", note="seen", now=shop.clock.at) == (10, 1)
     assert shop.states() == {State.APPROVED: 10, State.PLANNED: 1}
@@ -215,3 +217,25 @@ def test_plans_by_hand_end_while_drift_is_found_again_and_again(shop: Shop) -> N
         told += len(planned.refusals)
         shop.find(A, [1], Certainty.PROBABLE)  # a daemon goes on looking at what is written all the time
     assert told == PAGE_DRIFTS + 1, "each once"
+
+
+def test_of_many_repairs_only_one_at_a_time_is_held_with_its_rows(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    shop.service = shop.made(RepairPolicy(mode=Mode.PROPOSE, share_floor=100))
+    shop.insert(A, range(4))
+    shop.damage(A, range(4))
+    shop.find(A, range(4))
+    planned = shop.service.plan(shop.clock.now())
+    assert planned is not None
+    assert {type(one) for one in (*planned.repairs, *(one.repair for one in shop.journal.repairs.listed()))} == {
+        Outline
+    }
+    shop.by_hand().decide(State.APPROVED, None, actor="ann", note="", now=shop.clock.at)
+    monkeypatch.setattr(applying, "ROWS_BYTES", 30)
+    policy = RepairPolicy(mode=Mode.APPROVE, share_floor=100)
+    told = shop.service.apply(shop.clock.now(), policy=policy)
+    assert [one.statement.partition(" (")[0] for one in told] == ["update public.a"] * 2 + [UNTOLD] * 2
+    told = shop.service.apply(shop.clock.now(), policy=replace(policy, dry_run=False), shown=False)
+    assert [(one.step, one.statement, type(one.repair)) for one in told] == [(Step.APPLIED, "", Outline)] * 4
+    shop.clock.at += 1.0
+    keys = [(n,) for n in range(4)]
+    assert shop.service.judged(A, dict.fromkeys(keys, shop.clock.at), keys, []) == 4
