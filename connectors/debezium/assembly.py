@@ -53,9 +53,7 @@ from verifier.table import Key, TableName
 class TransactionAssembler:
     """Joins rows, BEGINs and ENDs. `delivered` is the position up to which all is delivered; None at the very
     first start, when only transactions whose BEGIN is seen are whole and every other END lies before the start.
-
-    `keep_max` bounds the rows kept of one transaction; beyond it only their number is followed.
-    """
+    `keep_max` bounds the rows kept of one transaction; beyond it only their number is followed."""
 
     def __init__(self, delivered: Position | None, *, keep_max: int = 100_000, source: Source = POSTGRES) -> None:
         self.delivered = delivered
@@ -86,11 +84,14 @@ class TransactionAssembler:
         """How many rows wait."""
         return self._rows.kept
 
+    def waiting(self, partition: Partition) -> int:
+        """How many rows wait there; takes a while where there are many."""
+        return self._rows.waiting(partition)
+
     def begin_at(self, offsets: Mapping[Partition, int], transactions: Partition) -> None:
         """Where reading begins; may be called again for partitions that appear later."""
         self._transactions = transactions
-        for partition, offset in offsets.items():
-            self._next.setdefault(partition, offset)
+        self._next = {**offsets, **self._next}
 
     def passed(self, partition: Partition, offset: int) -> None:
         """A message without meaning for any transaction was read at `offset`."""
@@ -267,8 +268,7 @@ class TransactionAssembler:
     def give_up(self, why: str = "") -> Transaction:
         """Deliver the head without the rows it lacks: a gap in every table it touched."""
         end = self._ends[0].end
-        lacking = self._lacking(end)
-        detail = f"{lacking} of {end.events} events of transaction {end.xid} never arrived{why}"
+        detail = f"{self._lacking(end)} of {end.events} events of transaction {end.xid} never arrived{why}"
         return self._deliver(end, tuple(Blindness(Cause.GAP, table, detail) for table in end.tables))
 
     def noticed(self) -> tuple[Blindness, ...]:

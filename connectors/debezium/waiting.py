@@ -41,6 +41,12 @@ class WaitingRows:
         """How many rows wait."""
         return self._kept + self._fresh_rows
 
+    def waiting(self, partition: Partition) -> int:
+        """How many rows wait there."""
+        self._settle()
+        there = self._there.get(partition, ())
+        return sum([len(self._pending[xid].parts[partition].orders) for xid in there])
+
     @property
     def bytes(self) -> int:
         """About how many these rows take."""

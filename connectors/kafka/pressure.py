@@ -3,7 +3,8 @@
 Rows wait for the END of their transaction, ENDs for their rows, and the two lie in different partitions, which a
 client reads as they come. With too many rows waiting, or too large ones, only those partitions are read further that
 can end the wait: the order of the transactions where no END is at hand, else the topics of the tables that the
-transaction at the head touched. With too many ENDs waiting the order is not read further.
+transaction at the head touched, and of these not where so many rows wait: what the head lacks would lie before them,
+and was lost. With too many ENDs waiting the order is not read further.
 """
 
 from __future__ import annotations
@@ -38,24 +39,24 @@ class Pressure:
         self._rows_max = rows_max
         self._bytes_max = bytes_max
         self._ends_max = ends_max
-        self._paused: set[Partition] = set()
+        self.paused: set[Partition] = set()
 
     def assigned(self) -> None:
         """The client was told anew what to read, and reads all of it."""
-        self._paused = set()
+        self.paused = set()
 
     def ease(self, assembler: TransactionAssembler, places: Collection[Partition]) -> None:
         """Pause what makes it worse, resume the rest."""
         wanted = self._to_pause(assembler, places)
-        if wanted - self._paused:
-            self._consumer.pause(wanted - self._paused, True)
-        if self._paused - wanted:
-            self._consumer.pause(self._paused - wanted, False)
-        self._paused = wanted
+        if wanted - self.paused:
+            self._consumer.pause(wanted - self.paused, True)
+        if self.paused - wanted:
+            self._consumer.pause(self.paused - wanted, False)
+        self.paused = wanted
 
     def _to_pause(self, assembler: TransactionAssembler, places: Collection[Partition]) -> set[Partition]:
         # What was fetched ahead is thrown away by each pause: so the order is not resumed as soon as it may be.
-        ends_max = self._ends_max // 2 if self._order in self._paused else self._ends_max
+        ends_max = self._ends_max // 2 if self._order in self.paused else self._ends_max
         found = {self._order} if len(assembler) > ends_max else set()
         if assembler.kept <= self._rows_max and assembler.held.bytes <= self._bytes_max:
             return found
@@ -63,5 +64,7 @@ class Pressure:
         if head is None:
             return found | (set(places) - {self._order})
         topics = {topic_of(self._prefix, name) for name, _ in head.by_table}
-        others = {place for place in places if place[0] not in topics and place != self._order}
-        return found | (others if topics & {topic for topic, _ in places} else set())
+        data = set(places) - {self._order}
+        awaited = {place for place in data if place[0] in topics} or data
+        full = {place for place in awaited if assembler.waiting(place) > self._rows_max}
+        return found | (data - awaited) | full

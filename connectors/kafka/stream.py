@@ -25,7 +25,7 @@ waits for the end of all of them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from time import monotonic
 
 from connectors.debezium.assembly import TransactionAssembler
@@ -262,8 +262,8 @@ class KafkaStream:
             self._assembler.heard(told=told, sure=not crowded)
             self._sent = None
 
-    def _reached(self, ends: Mapping[Partition, int]) -> bool:
-        return all(self._positions.get(place, end) >= end for place, end in ends.items())
+    def _reached(self, ends: Mapping[Partition, int], but: Collection[Partition] = ()) -> bool:
+        return all(self._positions.get(place, end) >= end for place, end in ends.items() if place not in but)
 
     def _mind_the_head(self) -> None:
         """Give the head up when its rows have not come for too long although all that was there has been read, where
@@ -273,7 +273,7 @@ class KafkaStream:
             self._stuck = None
         elif self._stuck is None or self._stuck[0] != head.xid:
             self._stuck = head.xid, self._ends_for(head), self._seconds()
-        elif not self._reached(self._stuck[1]):
+        elif not self._reached(self._stuck[1], but=self._pressure.paused):  # it does not lie behind so many
             self._stuck = *self._stuck[:2], self._seconds()
         elif (waited := self._seconds() - self._stuck[2]) >= _COMPACTED_SECONDS:
             losing = self._topics.losing(head)  # there they may be gone for good

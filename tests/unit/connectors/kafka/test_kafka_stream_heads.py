@@ -119,3 +119,36 @@ def test_a_row_that_never_comes_does_not_stop_a_stream_in_which_too_many_ends_wa
     assert bench.consumer.paused == {("p.transaction", 0)}
     first = bench.poll(25.0).transactions[0]
     assert [(one.cause, one.table) for one in first.blind] == [(Cause.GAP, T)]
+
+
+def test_rows_behind_one_that_never_comes_do_not_fill_the_memory(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kafka_stream, "_RECORDS", 20)
+    bench.source.begin()
+    bench.source.end(t=1)
+    for key in range(10 * KEPT_MAX):
+        bench.source.transaction(key)
+    kept: list[int] = []
+    found: list[tuple[list[object], list[object]]] = []
+    while len(found) < 10 * KEPT_MAX + 1:
+        batch = bench.poll(5.0)
+        kept.append(bench.stream._assembler.kept)
+        found += told(batch)
+    assert found == [([], [None]), *[([key], []) for key in range(10 * KEPT_MAX)]]
+    assert KEPT_MAX < max(kept) <= KEPT_MAX + 20
+    assert bench.consumer.waited < 40.0
+
+
+def test_rows_of_a_table_are_read_further_where_the_head_may_find_its_own(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kafka_stream, "_RECORDS", 20)
+    bench.source.transaction(4)
+    late = bench.broker.logs[PARTS[0]].pop()
+    for key in range(2 * KEPT_MAX):
+        bench.source.transaction(key)
+        bench.broker.logs[PARTS[1]].append(bench.broker.logs[PARTS[0]].pop())
+    assert bench.poll(20.0).transactions == ()
+    assert bench.consumer.paused == {PARTS[1], ("p.public.other", 0)}, "where so many rows wait it does not lie"
+    bench.broker.logs[PARTS[0]].append(late)
+    found = [one for _ in range(8) for one in told(bench.poll(1.0))]
+    assert found == [([4], []), *[([key], []) for key in range(2 * KEPT_MAX)]]
