@@ -24,8 +24,8 @@ _MANTISSA = 52
 _INFINITY = 0x7FF << _MANTISSA
 _FLOAT = re.compile(r"-?\d+(\.\d+)?(e[+-]\d+)?", re.ASCII)  # as `repr` writes them
 _MOMENT = re.compile(
-    r"(-?)(?:(\d{4,6})-(\d\d)-(\d\d) )?(\d{2,4}):(\d\d):(\d\d)(?:\.(\d+))?((?:\+00)?(?: BC)?)", re.ASCII
-)
+    r"(-?)(?:(\d{4,6})-(\d\d)-(\d\d) )?(\d{2,4}):(\d\d):(\d\d)(?:\.(\d{1,4000}))?((?:\+00)?(?: BC)?)", re.ASCII
+)  # with so many digits as Python reads as a number
 
 
 @dataclass(frozen=True, slots=True)
