@@ -19,7 +19,7 @@ from reconciler.applying import Step, Taken, Target
 from reconciler.casebook import Casebook
 from reconciler.ports import Outcome, RepairRecord
 from reconciler.repair import Action, Repair, State, inverse
-from reconciler.rows import equal_rows, plain
+from reconciler.rows import equal_rows, plain, writable
 from verifier.errors import Temporary
 from verifier.table import Table, Value
 
@@ -54,6 +54,8 @@ def undo(
         if not before or record.state is not State.UNDOING or dry_run:
             return _left(casebook, record, FOUND_UNDONE if before else MOVED, actor, dry_run, time)
         return _found(casebook, record, actor, time, written)
+    if values is not None:  # the guard is exact, and the repair wrote no column that was near enough
+        back = replace(back, expected=writable(table, values))
     if back.action is Action.INSERT and _led(casebook, target, repair):
         return _left(casebook, record, "the leader has a row of that key by now", actor, dry_run, time)
     if dry_run:

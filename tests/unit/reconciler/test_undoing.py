@@ -16,6 +16,8 @@ from reconciler.repair import Action, RefusalReason, State, inverse
 from reconciler.undoing import FOUND_UNDONE, MOVED
 from verifier.drift import Kind
 from verifier.errors import Temporary
+from verifier.table import Column, Family, Table, TableName
+from verifier.tolerance import Tolerance
 
 UPDATED, INSERTED, DELETED = 1, 2, 3
 
@@ -202,3 +204,24 @@ def test_killed_before_anybody_is_asked_to_look_again_it_is_still_under_way(
     assert rows(shop)[UPDATED] == "wrong"
     assert undo(shop, UPDATED, state=State.UNDOING).step is Step.FOUND_APPLIED
     assert [(one.table, one.key) for one in shop.journal.stream.touched("one", limit=9)] == [(A, (UPDATED,))]
+
+
+def test_what_a_repair_left_within_its_tolerance_does_not_stand_in_the_way(shop: Shop) -> None:
+    """The row is what the repair made of it, and that is not the leader's in every letter."""
+    name, rounded = TableName("public", "c"), {"id": "9", "v": "wrong", "note": "a "}
+    columns = (Column("id", Family.INTEGER, "bigint", False), Column("v", Family.TEXT, "text"))
+    for side in (shop.leader, shop.follower.shelves):
+        side.create(Table(name, (*columns, Column("note", Family.TEXT, "text")), ("id",)))
+    shop.service.world.book.tolerances = {f"{name}.note": Tolerance(ignore_trailing_spaces=True)}
+    writing = shop.leader.begin()
+    writing.insert(name, {"id": "9", "v": "x", "note": "a"})
+    writing.commit()
+    shop.follower.catch_up()
+    shop.follower.put(name, (9,), rounded)
+    shop.find(name, [9])
+    shop.turns(1)
+    assert shop.follower.shelves.get(name, (9,)) == {**rounded, "v": "x"}
+    shop.clock.at += 1.0
+    assert shop.service.judged(name, {(9,): shop.clock.at}, [(9,)], []) == 1
+    assert undo(shop, 9).step is Step.APPLIED
+    assert shop.follower.shelves.get(name, (9,)) == rounded
