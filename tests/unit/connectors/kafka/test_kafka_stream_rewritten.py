@@ -4,15 +4,19 @@ reading, and never suspected where nothing happened."""
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, replace
 
 import pytest
 from fixtures.debezium_broker import MemoryBroker, MemoryConsumer, Source
 
 from connectors.debezium.decoder import Decoder
 from connectors.debezium.modes import RECOMMENDED
+from connectors.debezium.pending import Partition
+from connectors.kafka.port import Polled
 from connectors.kafka.stream import KafkaStream
 from verifier.change import Batch, Blindness, Cause
+from verifier.errors import Unreachable
 from verifier.table import Column, Family, Table, TableName
 
 T = TableName("public", "t")
@@ -126,3 +130,34 @@ def test_another_leader_of_the_same_log_is_no_gap_and_what_is_paused_stays_so(be
     assert bench.consumer.paused == {ORDER}
     bench.stream._consumer.pause([ORDER], False)
     assert (bench.rows(5).blind, bench.consumer.positions[ROWS]) == ((), 4)
+
+
+@dataclass
+class Elected(MemoryConsumer):
+    """The partition of the rows alone has another leader than before, which does not answer at first."""
+
+    away: bool = False
+
+    def bounds(self, partitions: Collection[Partition]) -> Mapping[Partition, tuple[int, int]]:
+        if self.away and partitions:
+            self.away = False
+            raise Unreachable("the new leader does not answer")
+        return super().bounds(partitions)
+
+    def poll(self, records_max: int, seconds_max: float) -> Polled:
+        found = super().poll(records_max, seconds_max)
+        return replace(found, runs=[one if one.place == ROWS else replace(one, epoch=3) for one in found.runs])
+
+
+def test_a_leader_that_does_not_answer_once_elected_loses_nothing(bench: Bench) -> None:
+    """Neither of its partition nor of the others, of which something came with what it sent."""
+    bench.consumer = consumer = Elected(bench.broker)
+    bench.stream = KafkaStream(consumer, Decoder("p", RECOMMENDED, TABLES.get), "p", seconds=lambda: consumer.waited)
+    bench.stream.start({}, None)
+    bench.rows(1, 2)
+    bench.broker.epoch, consumer.away = 4, True
+    bench.source.transaction(3)
+    with pytest.raises(Unreachable, match="new leader"):
+        bench.poll()
+    batch = bench.poll()
+    assert ([change.key for one in batch.transactions for change in one.changes], batch.blind) == ([(3,)], ())
