@@ -25,6 +25,16 @@ class SequenceState:
     problem: str = ""
 
 
+def sequence_problem(following: int, step: int, least: int, most: int, held: int | None) -> str | None:
+    """What is wrong with a sequence that gives `following` next while the column holds `held` at most (at least, where
+    it counts down); None if nothing is."""
+    if not least <= following <= most:
+        return f"it is used up: the next value would be {following}"
+    if held is not None and (following - held) * (1 if step > 0 else -1) <= 0:
+        return f"its next value {following} is not beyond {held}, which the column holds already"
+    return None
+
+
 def sequences(
     leader: Sequence[SequenceState], follower: Sequence[SequenceState], on: str, names: Mapping[TableName, TableName]
 ) -> Check:

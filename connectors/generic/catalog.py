@@ -14,7 +14,6 @@ from sqlalchemy.exc import NoSuchTableError
 from connectors.client.patterns import matcher, named
 from connectors.generic.session import Session, Sessions
 from verifier.errors import Permanent
-from verifier.features import UNTOLD, Feature
 from verifier.table import Column, Family, Kind, Table, TableName
 
 _SYSTEM = re.compile(r"information_schema|pg_.*|sys(tem)?|sys(tem)?[._].*|temp", re.IGNORECASE)
@@ -109,19 +108,11 @@ def describe(session: Session, sessions: Sessions, name: TableName) -> Table:
     return Table(name, tuple(columns), key, kind=Kind.VIEW if found.view else Kind.TABLE)
 
 
-def features_of(session: Session, sessions: Sessions, name: TableName) -> tuple[Feature, ...]:
-    """Primary and unique keys, which every dialect tells; of the other kinds, that they are not told."""
-    describe(session, sessions, name)
+def keys_of(session: Session, sessions: Sessions, name: TableName) -> list[tuple[bool, tuple[str, ...]]]:
+    """Primary and unique keys: is it the primary one, and its columns in key order."""
     if sessions.dialect.standard_catalog:
-        keys = _standard_keys(session, name)
-    else:
-        keys = _reflected_keys(inspect(session.connection), name)
-    found: list[Feature] = []
-    for primary, key in keys:
-        listed, kind = ", ".join(key), "primary key" if primary else "unique"
-        found.append(Feature(f"{kind} {listed}", "unique", f"{kind} ({listed})", listed))
-    untold = ("index", "check", "foreign key", "default", "sequence")
-    return (*found, *(Feature("", UNTOLD, kind) for kind in untold))
+        return _standard_keys(session, name)
+    return _reflected_keys(inspect(session.connection), name)
 
 
 def family(declared: str) -> Family:
@@ -133,7 +124,7 @@ def family(declared: str) -> Family:
 
 def _listed(session: Session, sessions: Sessions) -> Iterator[_Listed]:
     if sessions.dialect.standard_catalog:
-        for schema, name, kind in session.all(_information("tables", "table_schema", "table_name", "table_type")):
+        for schema, name, kind in session.all(information("tables", "table_schema", "table_name", "table_type")):
             if not _SYSTEM.fullmatch(schema):
                 yield _Listed(TableName(schema, name), kind == "VIEW")
         return
@@ -144,12 +135,12 @@ def _listed(session: Session, sessions: Sessions) -> Iterator[_Listed]:
             yield from (_Listed(TableName(schema, name), True) for name in inspector.get_view_names(schema=schema))
 
 
-def _information(view: str, *columns: str) -> Select[tuple[object, ...]]:
+def information(view: str, *columns: str) -> Select[tuple[object, ...]]:
     return select(*named_table(view, *map(column, columns), schema="information_schema").c)
 
 
 def _standard_columns(session: Session, name: TableName) -> list[Column]:
-    wanted = _information(
+    wanted = information(
         "columns", "table_schema", "table_name", "ordinal_position", "column_name", "data_type", "is_nullable"
     )
     rows = session.all(
@@ -166,8 +157,8 @@ def _standard_columns(session: Session, name: TableName) -> list[Column]:
 def _standard_keys(session: Session, name: TableName) -> list[tuple[bool, tuple[str, ...]]]:
     """Primary and unique keys: is it the primary one, and its columns in key order."""
     here = (column("table_schema") == name.schema, column("table_name") == name.name)
-    kinds = _information("table_constraints", "constraint_name", "constraint_type", "table_schema", "table_name")
-    parts = _information(
+    kinds = information("table_constraints", "constraint_name", "constraint_type", "table_schema", "table_name")
+    parts = information(
         "key_column_usage", "constraint_name", "column_name", "ordinal_position", "table_schema", "table_name"
     ).where(*here)
     found: dict[str, list[str]] = {}

@@ -15,7 +15,8 @@ class Dialect:
     """`connect`: arguments that make a connection read-only. `pins`: statements for each new one. `ordered`: families
     whose order in the engine is the one that all engines share, text by the collation `by_bytes`. `as_text`: families
     that the engine itself spells, because its driver loses something. `standard_catalog`: described by
-    `information_schema`. `embedded`: a file, and no server."""
+    `information_schema`. `sequences`: SQL that tells of `:name` in `:schema` the next value, step, least and largest
+    value, and whether it begins again. `embedded`: a file, and no server."""
 
     connect: Mapping[str, object] = field(default_factory=dict)
     pins: tuple[str, ...] = ()
@@ -23,6 +24,7 @@ class Dialect:
     by_bytes: str | None = None
     as_text: frozenset[Family] = frozenset({Family.JSON, Family.OTHER})
     standard_catalog: bool = False
+    sequences: str | None = None
     embedded: bool = False
 
 
@@ -40,6 +42,9 @@ _KNOWN: Mapping[str, Dialect] = {
             Family.ENUM, Family.BIT,
         }),
         standard_catalog=True,
+        sequences="select coalesce(last_value::hugeint + increment_by, start_value), increment_by, min_value, "
+        "max_value, cycle from duckdb_sequences() where database_name = current_database() and schema_name = :schema "
+        "and sequence_name = :name",
         embedded=True,
     ),
     "sqlite": Dialect(embedded=True),

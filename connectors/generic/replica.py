@@ -12,7 +12,7 @@ from itertools import islice
 from typing import TypeVar
 
 from connectors.client.hashing import counted, hasher, packed, summed
-from connectors.generic import catalog
+from connectors.generic import catalog, features
 from connectors.generic.session import Record, Session, Sessions
 from connectors.generic.statements import Statements, without_key
 from connectors.generic.values import spelled
@@ -81,7 +81,7 @@ class GenericReplica:
 
     def features(self, name: TableName) -> Sequence[Feature]:
         with self.sessions.borrow(f"reading keys of {name}") as session:
-            return catalog.features_of(session, self.sessions, name)
+            return features.features_of(session, self.sessions, name)
 
     def position(self) -> Position:
         raise Permanent(

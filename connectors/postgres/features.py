@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from connectors.postgres.expressions import Quote
 from connectors.postgres.session import Session
 from verifier.features import Feature
+from verifier.sequences import sequence_problem
 from verifier.table import TableName
 
 # Definitions without the table's own name, which may be another one on the other server. A default that takes the next
@@ -127,16 +128,6 @@ def _behind(session: Session, table: str, column: str, sequence: int, quote: Quo
         f"select last_value, is_called, {furthest}::bigint from {quote(schema)}.{quote(relation)}"
     )
     return sequence_problem(last + step if called else last, step, least, most, held)
-
-
-def sequence_problem(following: int, step: int, least: int, most: int, held: int | None) -> str | None:
-    """What is wrong with a sequence that gives `following` next while the column holds `held` at most (at least, where
-    it counts down); None if nothing is."""
-    if not least <= following <= most:
-        return f"it is used up: the next value would be {following}"
-    if held is not None and (following - held) * (1 if step > 0 else -1) <= 0:
-        return f"its next value {following} is not beyond {held}, which the column holds already"
-    return None
 
 
 def portable_default(expression: str | None) -> str | None:

@@ -224,12 +224,24 @@ def test_a_collation_of_a_column_changes_nothing(tmp_path: Path) -> None:
 
 
 def test_keys_are_told_and_what_is_not_told_is_named(tmp_path: Path) -> None:
-    made = ("create table t (id integer primary key, n integer default 5, unique (n))", "create index i on t (n)")
+    made = (
+        "create sequence s",
+        "create table t (id integer primary key default nextval('s'), n integer default -5, v varchar default 'it''s',"
+        " b boolean default true, m timestamp default current_timestamp, f integer default (2 + 3), unique (n))",
+        "create index i on t (n)",
+        "insert into t (v) values ('a'); insert into t (id, n) values (7, 1)",
+    )
     with closing(of_duckdb(tmp_path / "x.duckdb", *made)) as replica:
-        told = {(one.what, one.text) for one in replica.features(TableName("main", "t"))}
-    assert told == {("unique", "primary key (id)"), ("unique", "unique (n)")} | {
-        (UNTOLD, kind) for kind in ("index", "check", "foreign key", "default", "sequence")
-    }
+        told = {(one.what, one.text, one.portable, one.problem) for one in replica.features(TableName("main", "t"))}
+    behind = "its next value 2 is not beyond 7, which the column holds already"
+    assert told == {
+        ("unique", "primary key (id)", "id", None), ("unique", "unique (n)", "n", None),
+        ("default", "next value of a sequence", "sequence", None),
+        ("sequence", f"by 1 from 1 to {2**63 - 1}", None, behind),
+        ("default", "-5", "-5", None), ("default", "'it''s'", "it's", None), ("default", "true", "1", None),
+        ("default", "current_timestamp", "now", None), ("default", "(2 + 3)", None, None),
+        *((UNTOLD, kind, None, None) for kind in ("index", "check", "foreign key")),
+    }  # fmt: skip
 
 
 def test_nobody_writes_through_it(tmp_path: Path) -> None:

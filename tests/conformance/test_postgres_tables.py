@@ -12,7 +12,7 @@ from fixtures.databases import Database, fresh_name
 from fixtures.servers import Servers
 
 from connectors.postgres.expressions import RowForm
-from connectors.postgres.features import portable_default, sequence_problem
+from connectors.postgres.features import portable_default
 from connectors.postgres.keyorders import all_keyed
 from connectors.postgres.replica import Options, PostgresReplica
 from verifier.digest import EMPTY, Digest
@@ -20,6 +20,7 @@ from verifier.errors import Forbidden, Permanent
 from verifier.features import Feature
 from verifier.keyrange import ALL, KeyRange
 from verifier.look import Role
+from verifier.sequences import sequence_problem
 from verifier.table import Kind, Table, TableName
 
 pytestmark = pytest.mark.postgres
