@@ -54,11 +54,15 @@ class Pressure:
             self._consumer.pause(self.paused - wanted, False)
         self.paused = wanted
 
+    def crowded(self, assembler: TransactionAssembler) -> bool:
+        """Whether too many rows wait, or too large ones: all that cannot end the wait stands still."""
+        return assembler.kept > self._rows_max or assembler.held.bytes > self._bytes_max
+
     def _to_pause(self, assembler: TransactionAssembler, places: Collection[Partition]) -> set[Partition]:
         # What was fetched ahead is thrown away by each pause: so the order is not resumed as soon as it may be.
         ends_max = self._ends_max // 2 if self._order in self.paused else self._ends_max
         found = {self._order} if len(assembler) > ends_max else set()
-        if assembler.kept <= self._rows_max and assembler.held.bytes <= self._bytes_max:
+        if not self.crowded(assembler):
             return found
         head = assembler.stuck()
         if head is None:

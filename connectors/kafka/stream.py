@@ -241,8 +241,8 @@ class KafkaStream:
 
     def _mind_what_was_sent(self) -> None:
         """An END before which a statement may stand, or whose rows nobody may have understood, waits until all that is
-        there now has been read: the connector sent them before it sent the END. It does not wait for more rows than may
-        be kept: then nobody knows. Of ids that are left out the leader tells which are so for good."""
+        there now has been read: the connector sent them before it sent the END. It does not wait where more waits than
+        may be kept: then nobody knows. Of ids that are left out the leader tells which are so for good."""
         fence = self._decoder.source.fence
         if fence is not None and self._assembler.torn and self._seconds() - self._fenced_at >= _FENCE_SECONDS:
             self._fenced_at = self._seconds()
@@ -256,7 +256,7 @@ class KafkaStream:
         if head is None or self._sent is None:
             self._sent = None
             return
-        crowded = self._assembler.kept > self._keep_max  # then others stand still, too
+        crowded = self._pressure.crowded(self._assembler)  # then others stand still, too
         if crowded or self._reached(self._sent[1]):
             told = any(topic == self._prefix for topic, _ in self._positions)
             self._assembler.heard(told=told, sure=not crowded)

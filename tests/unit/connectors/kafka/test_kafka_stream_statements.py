@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+import pytest
 from fixtures.debezium_broker import MemoryBroker, MemoryConsumer
 
 from connectors.debezium.decoder import Decoder
@@ -152,7 +153,8 @@ def test_a_statement_does_not_stop_a_stream_in_which_too_many_ends_wait() -> Non
     assert (first, second) == ((6, [], [Cause.DDL]), (7, [], []))
 
 
-def test_no_statement_is_waited_for_where_too_many_rows_wait() -> None:
+@pytest.mark.parametrize("bound", ["_rows_max", "_bytes_max"])
+def test_no_statement_is_waited_for_where_too_many_rows_or_too_large_ones_wait(bound: str) -> None:
     """It may have been of any table."""
     bench = Bench()
     bench.transaction(5)
@@ -161,8 +163,8 @@ def test_no_statement_is_waited_for_where_too_many_rows_wait() -> None:
     bench.alter(6)
     bench.transaction(7, *range(20))
     assert told(bench.poll()) == []
-    bench.stream._keep_max = 10
+    setattr(bench.stream._pressure, bound, 10)
+    bench.consumer.paused.clear()  # from now on it is read as what waits allows
     (found,) = bench.poll().transactions
     assert (found.xid, [(one.cause, one.table) for one in found.blind]) == (7, [(Cause.DDL, None)])
-    bench.consumer.paused.clear()
     assert told(bench.poll()) == [(6, [], [Cause.DDL])], "it comes late"
