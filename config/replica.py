@@ -109,6 +109,12 @@ class Tables(Model):
     """Patterns of tables to leave out; they win over `include`."""
     exclude_columns: dict[TableText, Columns] = Field(default={})
     """Columns that may differ, by table."""
+    mask_columns: dict[TableText, Columns] = Field(default={}, examples=[{"public.customers": ["email"]}])
+    """Columns, by table, that are compared and whose values nobody is told: findings, reports, events, previewed
+    statements, `trueup trace` and samples of invariants (whose answer calls a column so) show a keyed hash in their
+    place, by a secret that the journal keeps. Repairs and their audit lines hold whole rows in the journal, without
+    which they could not be undone, and a dead letter is its message whole. No column of a key can be masked: its table
+    is not compared then."""
     keys: dict[TableText, Columns] = Field(default={}, examples=[{"public.v": ["id"]}])
     """Key columns of tables without a primary or unique not-null key. Where rows share one and differ, the table is
     `unverified`."""

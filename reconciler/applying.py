@@ -62,8 +62,8 @@ class Step(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """`statement` is the SQL, for people to read, of a repair that was or would be applied; it shows values. `brake` is
-    what holds one that is held by the policy."""
+    """`statement` is the SQL, for people to read, of a repair that was or would be applied; it shows values, of masked
+    columns their masks. `brake` is what holds one that is held by the policy."""
 
     repair: Outline
     step: Step
@@ -190,7 +190,7 @@ class _Statements:
             if record is None:
                 return ""
             repair = record.repair
-        told = self.sink.statement(table, repair)
+        told = self.casebook.statement(self.sink, table, repair)
         self.room -= len(told)
         return told
 

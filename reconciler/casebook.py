@@ -11,12 +11,12 @@ from dataclasses import dataclass
 
 from reconciler import progress
 from reconciler.events import Announcer, repair_event
-from reconciler.ports import Event, Outlined, RepairJournal, RepairRecord
+from reconciler.ports import Event, Outlined, RepairJournal, RepairRecord, RepairSink
 from reconciler.repair import Repair, State
 from reconciler.rows import changed_columns
 from verifier.compare import Comparison
 from verifier.errors import Permanent
-from verifier.table import TableName
+from verifier.table import Table, TableName
 
 LIVE_MAX = 10_000
 """Repairs that one call holds in memory at most; the rest wait for the next call."""
@@ -72,6 +72,15 @@ class Casebook:
             return outlined
         found = self.journal.find(outlined.repair.id)
         return found if found is not None and found.state is outlined.state else None
+
+    def statement(self, sink: RepairSink, table: Table, repair: Repair) -> str:
+        """The SQL of the repair, for people to read. Where columns of the table are masked it is a comment: run by hand
+        it would write their masks."""
+        masking = self.announcer.masking
+        told = sink.statement(table, masking.repair(repair))
+        if not (hidden := masking.of(repair.table)):
+            return told
+        return "\n".join(f"-- {line}" for line in (f"masked: {', '.join(sorted(hidden))}", *told.split("\n")))
 
     def _event(self, repair: Repair, state: State, actor: str, now: float, note: str) -> Event:
         table = self.comparison(repair.table).follower

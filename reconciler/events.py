@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from reconciler.masking import NOTHING_MASKED, Masking
+from reconciler.masking import NOTHING_MASKED, Masking, is_mask
 from reconciler.ports import Event
 from reconciler.repair import Repair, State
 from verifier.drift import Drift
@@ -140,7 +140,8 @@ def violation_event(
     announcer: Announcer, finding: Finding, *, since: float, now: float, masked: frozenset[str] = frozenset()
 ) -> Event:
     """An invariant does not hold since `since` (seconds since the epoch): one id for as long as that lasts. The
-    sample is cut to `SAMPLE_ROWS`; `masked` are the columns of the sample to mask. Unsound if the finding is none."""
+    sample is cut to `SAMPLE_ROWS`; `masked` are the columns of the sample to mask, beside those that are. Unsound if
+    the finding is none."""
     if finding.standing is not Standing.VIOLATED:
         raise Unsound(f"invariant {finding.name}: {finding.standing.value} is not a violation")
     sample = [
@@ -155,7 +156,7 @@ def violation_event(
         "more": finding.more,
         "sample": sample,
         "since": rfc3339(since),
-        "masked": sorted(masked),
+        "masked": sorted({name for row in sample for name, value in row.items() if name in masked or is_mask(value)}),
     }
     identity = stable_id("event", "invariant", announcer.group, finding.name, repr(since))
     return Event(

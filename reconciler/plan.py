@@ -4,7 +4,8 @@ The drift says how the rows differed when a rule of evidence judged them. What i
 both rows are read again by the caller and are arguments here. If they are no longer what the evidence spoke of, the
 proof does not cover them (the follower may only be late now), and the answer is to look again, not to write.
 
-The repair's id follows from the drift and both rows: planning twice gives the same repair, other rows another one.
+The repair's id follows from the drift and both rows: planning twice gives the same repair, other rows another one. Of
+columns that are not to be told neither holds more than the mask, because a value can be guessed from its hash.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from reconciler.repair import Action, Refusal, RefusalReason, Repair
 from reconciler.rows import only, writable
 from verifier.canonical import differing_columns
 from verifier.drift import Certainty, Drift, Kind
-from verifier.excerpt import characters_kept, excerpt
+from verifier.excerpt import Hide, characters_kept, kept
 from verifier.identity import key_text, stable_id
 from verifier.look import Role, Row
 from verifier.table import Table, Value
@@ -34,19 +35,22 @@ def propose(
     follower_role: Role,
     policy: RepairPolicy,
     now: float,
+    hide: Hide | None = None,
 ) -> Repair | Refusal:
     """What brings the follower's row to the leader's, or why nothing shall.
 
+    `hide` is how findings of this table hide values (None: not at all), so that fresh rows can be compared with them.
     `table` is the follower's description with the columns that are compared: others are neither read nor written.
     A row is None where there is none. Raises KeyError if a row lacks a column of `table`.
     """
-    refused = refused_unread(drift, table, follower_role, policy) or _refused(drift, table, leader_row, follower_row)
+    refused = refused_unread(drift, table, follower_role, policy)
+    refused = refused or _refused(drift, table, leader_row, follower_row, hide)
     if refused is not None:
         return refused
     wanted = None if leader_row is None else writable(table, leader_row.values)
     expected = None if follower_row is None else writable(table, follower_row.values)
     return Repair(
-        id=repair_id(drift.id, wanted, expected),
+        id=repair_id(drift.id, wanted, expected, hide=hide),
         drift_id=drift.id,
         group=drift.group,
         follower=drift.follower,
@@ -61,11 +65,15 @@ def propose(
 
 
 def repair_id(
-    drift_id: str, wanted: Mapping[str, Value] | None, expected: Mapping[str, Value] | None, attempt: int = 0
+    drift_id: str,
+    wanted: Mapping[str, Value] | None,
+    expected: Mapping[str, Value] | None,
+    attempt: int = 0,
+    hide: Hide | None = None,
 ) -> str:
     """The repair's deterministic name. `attempt` counts earlier repairs of the very same rows that have ended, for the
     same damage can happen twice."""
-    return stable_id("repair", drift_id, _spelled(wanted), _spelled(expected), str(attempt))
+    return stable_id("repair", drift_id, _spelled(wanted, hide), _spelled(expected, hide), str(attempt))
 
 
 def standby_advice(drift: Drift) -> str:
@@ -105,7 +113,7 @@ def refused_unread(drift: Drift, table: Table, role: Role, policy: RepairPolicy)
     return None
 
 
-def _refused(drift: Drift, table: Table, leader: Row | None, follower: Row | None) -> Refusal | None:
+def _refused(drift: Drift, table: Table, leader: Row | None, follower: Row | None, hide: Hide | None) -> Refusal | None:
     """The refusals that the fresh rows bring."""
     if leader is None and follower is None:
         return refusal(drift, RefusalReason.NO_LONGER_DIFFERENT, f"{where(drift)}: neither side has the row now")
@@ -115,9 +123,10 @@ def _refused(drift: Drift, table: Table, leader: Row | None, follower: Row | Non
         if not different:
             return refusal(drift, RefusalReason.NO_LONGER_DIFFERENT, f"{where(drift)}: nothing to do")
     again = f"{where(drift)}: check this drift again, then plan again"
-    if _differs_from(drift, table, leader, leader_side=True) or (drift.columns and different - drift.columns.keys()):
+    moved = _differs_from(drift, table, leader, hide, leader_side=True)
+    if moved or (drift.columns and different - drift.columns.keys()):
         return refusal(drift, RefusalReason.LEADER_MOVED, again)
-    if _differs_from(drift, table, follower, leader_side=False):
+    if _differs_from(drift, table, follower, hide, leader_side=False):
         return refusal(drift, RefusalReason.FOLLOWER_MOVED, again)
     if different and all(table.column(name).generated for name in different):
         names = ", ".join(sorted(different))
@@ -126,18 +135,20 @@ def _refused(drift: Drift, table: Table, leader: Row | None, follower: Row | Non
     return None
 
 
-def _differs_from(drift: Drift, table: Table, row: Row | None, *, leader_side: bool) -> bool:
+def _differs_from(drift: Drift, table: Table, row: Row | None, hide: Hide | None, *, leader_side: bool) -> bool:
     """Whether one side's row is no longer what the evidence spoke of."""
     absent = Kind.EXTRA if leader_side else Kind.MISSING
     if row is None or drift.kind is absent:
         return (row is None) != (drift.kind is absent)
     shared = only(table, drift.columns.keys())
-    judged = {
-        c.name: drift.columns[c.name].leader if leader_side else drift.columns[c.name].follower for c in shared.columns
-    }
     most = characters_kept(len(drift.columns))
-    return bool(differing_columns(shared, judged, {c.name: excerpt(row.values[c.name], most) for c in shared.columns}))
+    found = {name: both.leader if leader_side else both.follower for name, both in drift.columns.items()}
+    judged = {c.name: kept(c.name, found[c.name], most, hide) for c in shared.columns}
+    fresh = {c.name: kept(c.name, row.values[c.name], most, hide) for c in shared.columns}
+    return bool(differing_columns(shared, judged, fresh))
 
 
-def _spelled(row: Mapping[str, Value] | None) -> str:
+def _spelled(row: Mapping[str, Value] | None, hide: Hide | None) -> str:
+    if row is not None and hide is not None:
+        row = {name: hide(name, value) for name, value in row.items()}
     return json.dumps(row, ensure_ascii=False, separators=(",", ":"), sort_keys=True)

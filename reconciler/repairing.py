@@ -20,6 +20,7 @@ from reconciler.progress import ENDED, LIVE
 from reconciler.repair import Outline, Refusal, RefusalReason, Repair, State, outline
 from verifier.drift import Drift
 from verifier.errors import Permanent
+from verifier.excerpt import Hide
 from verifier.look import Role, Row
 from verifier.ports import Replica
 from verifier.table import Key, Table, TableName
@@ -201,7 +202,14 @@ class _Planner:
                 self._repairs.append(record.repair)  # written, or about to be: a later look decides
             return
         answer = propose(
-            drift, leader, follower, table=table, follower_role=self._role, policy=self._policy, now=self._now
+            drift,
+            leader,
+            follower,
+            table=table,
+            follower_role=self._role,
+            policy=self._policy,
+            now=self._now,
+            hide=self._hide(drift),
         )
         if isinstance(answer, Repair):
             answer = self._named(drift, answer)
@@ -225,7 +233,7 @@ class _Planner:
         """The repair under the first id that is free or still alive."""
         failures = 0
         for attempt in range(_ATTEMPTS_MAX):
-            name = repair_id(repair.drift_id, repair.wanted, repair.expected, attempt)
+            name = repair_id(repair.drift_id, repair.wanted, repair.expected, attempt, self._hide(drift))
             known = self._casebook.journal.find(name)
             if known is None:
                 return replace(repair, id=name)
@@ -237,6 +245,9 @@ class _Planner:
                 return refusal(drift, RefusalReason.ALREADY_TRIED, advice)
         advice = f"{where(drift)}: repaired {_ATTEMPTS_MAX} times already; find out who damages this row"
         return refusal(drift, RefusalReason.ALREADY_TRIED, advice)
+
+    def _hide(self, drift: Drift) -> Hide | None:
+        return self._casebook.announcer.masking.hide(drift.table)
 
     def _supersede(self, waiting: Outlined, answer: Repair | Refusal) -> None:
         note = f"replaced by {answer.id}" if isinstance(answer, Repair) else answer.reason.value

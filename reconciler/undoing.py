@@ -59,7 +59,7 @@ def undo(
     if back.action is Action.INSERT and _led(casebook, target, repair):
         return _left(casebook, record, "the leader has a row of that key by now", actor, dry_run, time)
     if dry_run:
-        return Taken(repair, Step.PREVIEW, "a dry run", target.sink.statement(table, back))
+        return Taken(repair, Step.PREVIEW, "a dry run", casebook.statement(target.sink, table, back))
     begun: RepairRecord | None = record
     if record.state is not State.UNDOING:
         begun = casebook.move(record, State.UNDOING, actor=actor, now=time(), note=note)
@@ -76,7 +76,7 @@ def undo(
         return replace(_left(casebook, begun, why, actor, dry_run, time), step=Step.FAILED)
     written()
     casebook.move(begun, State.UNDONE, actor=actor, now=time(), note=note)
-    return Taken(repair, Step.APPLIED, applied.note, target.sink.statement(table, back))
+    return Taken(repair, Step.APPLIED, applied.note, casebook.statement(target.sink, table, back))
 
 
 def _values(target: Target, table: Table, repair: Repair) -> Mapping[str, Value] | None:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from verifier.errors import Permanent, Temporary
+from verifier.excerpt import Hide
 from verifier.invariant import EqualByKey, Finding, Invariant, Standing, Violations, sample_of, shown_row, unequal
 from verifier.ports import Answer, Clock, Replica
 from verifier.ripening import Judged, Ripening, Sight, Wrong
@@ -15,13 +16,15 @@ from verifier.table import Value
 
 @dataclass(slots=True)
 class Checker:
-    """Checks one invariant again and again; remembers what was wrong, how, and since when."""
+    """Checks one invariant again and again; remembers what was wrong, how, and since when. `hide`: what of values
+    samples may show, by the name of their column in the answer; None: all."""
 
     invariant: Invariant
     endpoints: Mapping[str, Replica]
     leader: str
     clock: Clock
     policy: CheckPolicy = field(default_factory=CheckPolicy)
+    hide: Hide | None = None
     _reader: Reader = field(init=False)
     _ripening: Ripening = field(init=False)
 
@@ -73,7 +76,8 @@ class Checker:
         wrong = [Wrong.of(tuple(row[i] for i in places), row) for row in answer.rows]
         now = self.clock.now()
         judged = self._ripening.take(Sight(wrong, complete=not answer.truncated), now)
-        shown = [shown_row(answer.columns, answer.rows[i]) for i in judged.counting[: self.policy.sample_max]]
+        counting = judged.counting[: self.policy.sample_max]
+        shown = [shown_row(answer.columns, answer.rows[i], self.hide) for i in counting]
         return self._finding(judged, shown, now)
 
     def _equal(self, invariant: EqualByKey) -> Finding:
@@ -83,7 +87,7 @@ class Checker:
         now = self.clock.now()
         judged = self._ripening.take(Sight(wrong, sides.moved), now)
         shown = [keys[i] for i in judged.counting[: self.policy.sample_max]]
-        return self._finding(judged, sample_of(sides.columns, shown, sides.left, sides.right), now)
+        return self._finding(judged, sample_of(sides.columns, shown, sides.left, sides.right, self.hide), now)
 
     def _finding(self, judged: Judged, sample: Sequence[Mapping[str, Value]], now: float) -> Finding:
         count = len(judged.counting)

@@ -3,15 +3,22 @@
 Findings are kept for years, read a page at a time and sent as events, so no value in them may be as large as a column
 can be. Of a long one its beginning stays, with its length and a digest of the whole: two that differ never look alike,
 and whoever has the row again can tell whether it is the one that was found. Repairs read rows afresh.
+
+Of a column that is not to be told no finding holds a value: its mask stands there, which whoever masks the row's value
+in the same way can compare.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import TypeAlias
 
 from verifier.drift import Difference
 from verifier.table import Value
+
+Hide: TypeAlias = Callable[[str, Value], Value]
+"""What may be told of a column's value, by the column's name: the value, or its mask. A mask is its own mask."""
 
 _VALUE_MOST = 16_384
 _VALUE_LEAST = 256
@@ -19,8 +26,12 @@ _FINDING = 131_072
 """Characters of all values of one finding, or 512 for each of its columns if that is more."""
 
 
-def excerpts(columns: Mapping[str, Difference]) -> Mapping[str, Difference]:
-    """The columns as a finding keeps them."""
+def excerpts(columns: Mapping[str, Difference], hide: Hide | None = None) -> Mapping[str, Difference]:
+    """The columns as a finding keeps them. `hide` None: all may be told."""
+    if hide is not None:
+        columns = {
+            name: Difference(hide(name, both.leader), hide(name, both.follower)) for name, both in columns.items()
+        }
     most = characters_kept(len(columns))
     if not any(len(value) > most for both in columns.values() for value in (both.leader, both.follower) if value):
         return columns
@@ -32,6 +43,11 @@ def excerpts(columns: Mapping[str, Difference]) -> Mapping[str, Difference]:
 def characters_kept(columns: int) -> int:
     """Of a value in a finding of so many columns."""
     return max(_VALUE_LEAST, min(_VALUE_MOST, _FINDING // (2 * max(1, columns))))
+
+
+def kept(name: str, value: Value, most: int, hide: Hide | None = None) -> Value:
+    """What a finding keeps of one column's value. What it keeps stays as it is."""
+    return excerpt(value if hide is None else hide(name, value), most)
 
 
 def excerpt(value: Value, most: int) -> Value:

@@ -18,6 +18,7 @@ from decimal import Decimal, InvalidOperation
 from typing import TypeAlias
 
 from verifier.errors import Permanent
+from verifier.excerpt import Hide
 from verifier.ports import Answer
 from verifier.table import Value
 
@@ -119,14 +120,25 @@ def comparable(value: Value) -> Decimal | str | None:
 
 
 def sample_of(
-    columns: Sequence[str], keys: Sequence[GroupKey], left: Mapping[GroupKey, Value], right: Mapping[GroupKey, Value]
+    columns: Sequence[str],
+    keys: Sequence[GroupKey],
+    left: Mapping[GroupKey, Value],
+    right: Mapping[GroupKey, Value],
+    hide: Hide | None = None,
 ) -> tuple[Mapping[str, Value], ...]:
-    """Violating keys as rows with both values, for reports."""
-    return tuple(shown_row((*columns[:-1], "left", "right"), (*key, left.get(key), right.get(key))) for key in keys)
+    """Violating keys as rows with both values, for reports; `hide` as for `shown_row`."""
+    *names, value = columns
+    told = {"left": value, "right": value}
+    return tuple(shown_row((*names, *told), (*key, left.get(key), right.get(key)), hide, told) for key in keys)
 
 
-def shown_row(columns: Sequence[str], row: Sequence[Value]) -> Mapping[str, Value]:
-    """A row for reports and events, column name to value; long values are cut."""
+def shown_row(
+    columns: Sequence[str], row: Sequence[Value], hide: Hide | None = None, called: Mapping[str, str] | None = None
+) -> Mapping[str, Value]:
+    """A row for reports and events, column name to value; long values are cut. `hide` says what of a value may be told
+    (None: all), by the column's name or what the SQL `called` it."""
+    if hide is not None:
+        row = [hide((called or {}).get(name, name), value) for name, value in zip(columns, row, strict=True)]
     return {name: _cut(value) for name, value in zip(columns, row, strict=True)}
 
 

@@ -14,6 +14,7 @@ from typing import Protocol
 from verifier.canonical import same, standing_for
 from verifier.cause import Chain, Explanation, Known, Step, explain
 from verifier.change import Operation
+from verifier.excerpt import Hide
 from verifier.ownlog import Image
 from verifier.position import Position, parse
 from verifier.replay import ABSENT, UNKNOWN, State
@@ -95,6 +96,21 @@ class Rows:
 
     leader: Mapping[str, Value] | None
     follower: Mapping[str, Value] | None
+
+
+def hidden(recalled: Recalled, hide: Hide | None) -> Recalled:
+    """The changes with what may be told of their values; `hide` None: all."""
+    if hide is None:
+        return recalled
+    changes = tuple(
+        replace(one, after=hidden_row(one.after, hide), before=hidden_row(one.before, hide)) for one in recalled.changes
+    )
+    return replace(recalled, changes=changes)
+
+
+def hidden_row(row: Mapping[str, Value] | None, hide: Hide) -> Mapping[str, Value] | None:
+    """One row with what may be told of its values."""
+    return None if row is None else {name: hide(name, value) for name, value in row.items()}
 
 
 def applied(recalled: Recalled, through: Position) -> Recalled:

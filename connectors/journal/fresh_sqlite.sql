@@ -164,7 +164,7 @@ CREATE INDEX trueup_scan_chunks_oldest ON trueup_scan_chunks (group_name, schema
 CREATE TABLE trueup_groups (
 	group_name TEXT NOT NULL,
 	audit_sequence INTEGER NOT NULL,
-	audit_hash TEXT NOT NULL, findings INTEGER,
+	audit_hash TEXT NOT NULL, findings INTEGER, mask_salt TEXT,
 	PRIMARY KEY (group_name)
 )
 

@@ -38,6 +38,7 @@ groups = Table(
     Column("audit_sequence", Big, nullable=False, default=0),
     Column("audit_hash", Text, nullable=False, default=""),
     Column("findings", Big),
+    Column("mask_salt", Text),
 )
 
 runs = Table(

@@ -226,7 +226,7 @@ class TableDrill:
 
     def _drift(self, key: Key, outcome: Differs) -> Drift:
         tools, name, table = self.tools, self.restored.name, self.compared.leader.name
-        found, columns = drift_id(tools.group, name, table, key), excerpts(outcome.columns)
+        found, columns = drift_id(tools.group, name, table, key), excerpts(outcome.columns, tools.masking.hide(table))
         now = tools.clock.now()
         return Drift(found, tools.group, name, table, key, outcome.kind, columns, outcome.evidence, now)
 

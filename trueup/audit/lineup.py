@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from reconciler.masking import NOTHING_MASKED, Masking
 from trueup.audit.mapping import mapped
 from trueup.audit.request import Request
 from verifier.compare import Comparison, SchemaFinding, comparison
@@ -45,6 +46,7 @@ class Lineup:
     followers: Mapping[str, Replica]
     request: Request
     native: Callable[[str], bool] = field(default=lambda follower: True)
+    masking: Masking = NOTHING_MASKED
     _keys: dict[TableName, tuple[str, ...]] = field(default_factory=dict)
     _names: Sequence[TableName] = ()
 
@@ -69,7 +71,7 @@ class Lineup:
 
     def table(self, name: TableName) -> Table:
         """The leader's table as it is to be read. Permanent, Temporary, Forbidden as the leader says; Permanent if the
-        request names a column that it does not have."""
+        request names a column that it does not have, or one of its key to be masked."""
         table = self.leader.table(name)
         known = {column.name for column in table.columns}
         for option, columns in self.request.speaks_of(name).items():
@@ -79,6 +81,7 @@ class Lineup:
                         f"{name} has no column {column!r}, which {option} names; check its spelling and case"
                     )
         keyed = self._keyed(table, name)
+        self.masking.check(keyed)
         self._keys[keyed.name] = keyed.key
         return keyed
 

@@ -13,12 +13,13 @@ from functools import partial
 from itertools import islice
 from typing import Any
 
+from reconciler.masking import is_mask
 from trueup.audit.lineup import Lineup, Side
 from trueup.audit.report import Json, drift_entry
-from trueup.audit.request import Request
+from trueup.audit.request import Request, joined
 from trueup.audit.tools import Tools
 from verifier.drift import Drift, Verdict
-from verifier.errors import Permanent, Temporary
+from verifier.errors import Misconfigured, Permanent, Temporary
 from verifier.excerpt import excerpts
 from verifier.journal import DriftJournal
 from verifier.outcome import Differs, Equal
@@ -64,7 +65,7 @@ class Recheck:
     def look(self, table: TableName, follower: str, drifts: Iterable[Drift]) -> Iterator[Rechecked]:
         """Look again at drift of one table on one follower, a batch of keys at a time."""
         side = self._side(table, follower)
-        left = iter(drifts)
+        left = map(self.tools.masking.drift, drifts)
         while batch := list(islice(left, self.tools.settle.batch_keys)):
             for result in self._batch(side, batch):
                 self.counts[result.state] += 1
@@ -118,7 +119,7 @@ class Recheck:
             known = left.tag
             if isinstance(left.outcome, Differs):
                 found = left.outcome
-                columns = excerpts(found.columns)
+                columns = excerpts(found.columns, self.tools.masking.hide(known.table))
                 fresh = replace(known, kind=found.kind, columns=columns, evidence=found.evidence, found_at=now)
                 self.journal.record([fresh])
                 results.append(Rechecked(fresh, State.DRIFT, key))
@@ -132,8 +133,18 @@ class Recheck:
         yield from results
 
 
+def check_masks(drifts: Iterable[Drift], request: Request) -> None:
+    """Misconfigured if one was found with columns masked that would be told now."""
+    for drift in drifts:
+        masked = {name for name, both in drift.columns.items() if is_mask(both.leader) or is_mask(both.follower)}
+        if lacking := sorted(masked.difference(request.masked.get(str(drift.table), ()))):
+            names = " ".join(f"--mask {drift.table}.{name}" for name in lacking)
+            raise Misconfigured(f"drift {drift.id} was found with masked columns; mask them again: {names}")
+
+
 def as_in(settings: dict[str, Any], request: Request) -> Request:
-    """The request with what the run's report says of filters, names, keys and columns, where the user says nothing."""
+    """The request with what the run's report says of filters, names, keys and columns, where the user says nothing; and
+    with what it masked."""
     return replace(
         request,
         excluded=request.excluded or _columns(settings.get("excluded_columns")),
@@ -143,6 +154,7 @@ def as_in(settings: dict[str, Any], request: Request) -> Request:
         table_names=request.table_names or settings.get("renamed_tables") or {},
         column_names=request.column_names or settings.get("renamed_columns") or {},
         tolerances=request.tolerances or _tolerances(settings.get("tolerances")),
+        masked=joined(request.masked, _columns(settings.get("masked_columns"))),
     )
 
 

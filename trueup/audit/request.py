@@ -22,7 +22,7 @@ class Request:
     own); `table_names` followers' names of leader's tables, by name or pattern (`trueup.audit.mapping`), and
     `column_names` of their columns, by leader's names; `tolerances` what values may differ by, by place
     (`verifier.tolerated`);
-    `rows_max` ends the audit early (None: whole tables)."""
+    `rows_max` ends the audit early (None: whole tables); `masked` columns by table are compared, and never told."""
 
     patterns: tuple[str, ...] = ("*",)
     excluded: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -33,6 +33,7 @@ class Request:
     table_names: Mapping[str, str] = field(default_factory=dict)
     column_names: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     tolerances: Mapping[str, Tolerance] = field(default_factory=dict)
+    masked: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def condition(self, table: TableName) -> str | None:
         """The SQL condition for this table, if there is one."""
@@ -41,7 +42,7 @@ class Request:
     def named(self) -> set[str]:
         """The tables that some option speaks of by name."""
         mapped = {name for name in self.table_names if "*" not in name}
-        named = {*self.excluded, *self.keys, *self.included, *mapped, *self.column_names}
+        named = {*self.excluded, *self.keys, *self.included, *mapped, *self.column_names, *self.masked}
         return named | (self.conditions.keys() - {"*"}) | named_tables(self.tolerances)
 
     def absent(self, found: Sequence[TableName], default_schema: str | None = None) -> list[TableName]:
@@ -80,6 +81,7 @@ class Request:
             "renamed_tables": dict(self.table_names),
             "renamed_columns": {name: dict(names) for name, names in self.column_names.items()},
             "tolerances": {place: said.told() for place, said in self.tolerances.items()},
+            **({"masked_columns": _listed(self.masked)} if self.masked else {}),
         }
 
     def fingerprint(self, leader: Identity, followers: Mapping[str, Identity | None]) -> str:
@@ -92,6 +94,7 @@ class Request:
             "conditions": dict(self.conditions),
             "tables": dict(self.table_names),
             "columns": {table: dict(names) for table, names in self.column_names.items()},
+            **({"masked": _listed(self.masked)} if self.masked else {}),  # a run does not tell what it did not before
             "leader": [
                 leader.system,
                 leader.timeline,
@@ -111,6 +114,11 @@ def continues(earlier: str, later: str) -> bool:
         return False
     pairs = ((system, other["followers"][name]) for name, system in one["followers"].items())
     return all(before == now or before is None or now is None for before, now in pairs)
+
+
+def joined(one: Mapping[str, tuple[str, ...]], other: Mapping[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
+    """The columns of both, by table; each once."""
+    return {table: tuple(sorted({*one.get(table, ()), *other.get(table, ())})) for table in sorted({*one, *other})}
 
 
 def _server(follower: Identity | None) -> str | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 from connectors.journal.findings import Findings, Wanted
+from reconciler.masking import Masking
 from trueup.audit.report import Json, Tally, report, table_entry
 from verifier.drift import Kind
 from verifier.errors import Misconfigured
@@ -55,6 +56,25 @@ def stored(run: Run, runs: RunJournal, findings: Findings) -> Json:
         followers=[_unknown(name) for name in followers],
         tables=entries,
     )
+
+
+def masked(told: Json, masking: Masking) -> Json:
+    """The report with what is masked by now: one that was made before holds values. Changes `told`. Of two sides of an
+    invariant it does not say what column they are: both are masked."""
+    then = told.get("settings", {}).get("masked_columns", {})
+    if all(columns <= {*then.get(str(table), ())} for table, columns in masking.columns.items()):
+        return told
+    for entry in told["tables"]:
+        if (hide := masking.hide(TableName.parse(entry["table"]))) is not None:
+            for name, both in (pair for row in entry["rows_drifted"] for pair in row["columns"].items()):
+                both |= {side: hide(name, value) for side, value in both.items()}
+    if (anywhere := masking.anywhere()) is not None:
+        for row in (row for one in told["invariants"] for row in one["sample"]):
+            sides = row.keys() & {"left", "right"}
+            row |= {
+                name: masking.value(value) if name in sides else anywhere(name, value) for name, value in row.items()
+            }
+    return told
 
 
 def _begun(run: Run, table: TableName, runs: RunJournal) -> list[Json]:

@@ -234,8 +234,9 @@ class TableAudit:
                 self.tallies[result.follower].add(result)
 
     def _drift(self, name: str, key: Key, outcome: Differs, now: float) -> Drift:
-        found, columns = drift_id(self.tools.group, name, self.table.name, key), excerpts(outcome.columns)
-        return Drift(found, self.tools.group, name, self.table.name, key, outcome.kind, columns, outcome.evidence, now)
+        tools, table = self.tools, self.table.name
+        found, columns = drift_id(tools.group, name, table, key), excerpts(outcome.columns, tools.masking.hide(table))
+        return Drift(found, tools.group, name, table, key, outcome.kind, columns, outcome.evidence, now)
 
     def _stumble(self, name: str, reason: str, *, for_good: bool) -> None:
         """A follower could not be read: go on without it for a while, or for good."""

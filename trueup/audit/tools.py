@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from threading import Lock
 
+from reconciler.masking import NOTHING_MASKED, Masking
 from trueup.audit.brake import Braking
 from trueup.audit.progress import Watcher
 from trueup.pool import Postponed, Running
@@ -44,6 +45,8 @@ class Tools:
     """Read a chunk beside what the caller does meanwhile."""
     changed: Callable[[str], str | None] = lambda follower: None
     """Why a follower is not any more what it was when the audit began; errors as from any question."""
+    masking: Masking = NOTHING_MASKED
+    """What findings do not hold, and nobody is told."""
     away: set[str] = field(default_factory=set)
     """Followers that were given up in some table because they did not answer: the next tables do not wait for them
     anew."""

@@ -15,7 +15,7 @@ from verifier.compare import Comparison
 from verifier.digest import Digest
 from verifier.drift import Drift, Verdict
 from verifier.errors import Permanent
-from verifier.excerpt import excerpts
+from verifier.excerpt import Hide, excerpts
 from verifier.identity import drift_id, listed, parse_key
 from verifier.journal import ChunkResult
 from verifier.keyrange import Chunk, KeyRange
@@ -71,7 +71,8 @@ class TouchedWalk:
             after = page[-1]
             keys = [parse_key(spelled) for spelled in page]
             room.admit(keys, None, self.tools.clock.now(), delay=0.0)
-            self._record(name, index, keys, list(map(_excerpted, self._settled(room))))
+            hide = self.tools.masking.hide(self.table.name)
+            self._record(name, index, keys, [_excerpted(left, hide) for left in self._settled(room)])
 
     def _settled(self, room: Room[None]) -> Iterator[Leaving[None]]:
         clock = self.tools.clock
@@ -108,8 +109,8 @@ class TouchedWalk:
         self.tools.watcher.rows_read(table, len(keys), suspects=0, drifted=len(drifts))
 
 
-def _excerpted(left: Leaving[None]) -> Leaving[None]:
+def _excerpted(left: Leaving[None], hide: Hide | None) -> Leaving[None]:
     """What is kept of it until the page is done."""
     if not isinstance(left.outcome, Differs):
         return left
-    return replace(left, outcome=replace(left.outcome, columns=excerpts(left.outcome.columns)))
+    return replace(left, outcome=replace(left.outcome, columns=excerpts(left.outcome.columns, hide)))

@@ -13,6 +13,7 @@ from trueup.audit.progress import Watcher
 from trueup.audit.report import Json, finding_entry
 from trueup.audit.request import Request
 from trueup.bootstrap.engines import Endpoints, open_endpoints
+from trueup.bootstrap.masking import open_masking
 from trueup.bootstrap.servers import Address, brakes_of, watermark_of
 from trueup.bootstrap.watermark import Watermarks, open_watermarks, ticks_of
 from trueup.clock import SystemClock
@@ -28,6 +29,7 @@ from verifier.watermark import WatermarkPolicy
 if TYPE_CHECKING:  # an audit of plain URLs starts in half the time without the settings' libraries
     from config.settings import Group
     from connectors.journal.opening import Journal
+    from reconciler.masking import Masking
     from reconciler.ports import Event
     from trueup.audit.brake import Braking
     from trueup.audit.lineup import Lineup
@@ -140,7 +142,8 @@ def open_audit(plan: Plan, *, run: str | None, watcher: Watcher, stop: Callable[
             from trueup.bootstrap.streaming import open_streamed
 
             streamed = open_streamed(plan, servers, pool, run_id, watcher)
-        lineup = Lineup(servers.leader, servers.followers, plan.request, servers.agreed.__contains__)
+        masking = open_masking(plan.request.masked, plan.journal, plan.group)
+        lineup = Lineup(servers.leader, servers.followers, plan.request, servers.agreed.__contains__, masking)
         journal = open_journal(plan.journal, plan.group, announce_drift=_announced(plan, lineup))
     except BaseException:
         for one in (streamed, marks, servers, pool):
@@ -163,9 +166,10 @@ def open_audit(plan: Plan, *, run: str | None, watcher: Watcher, stop: Callable[
         drifts_shown=plan.drifts_shown,
         stop=stop,
         placed=placed,
+        masking=masking,
         brakes=_braking(plan, servers, watcher, stop, Pauses(journal.pauses, clock).why, marks),
     )
-    audit = Audit(tools, lineup, _invariants(plan.checked, servers))
+    audit = Audit(tools, lineup, _invariants(plan.checked, servers, masking))
     audit.tables_at_once = at_once
     opened = OpenAudit(audit, servers, journal, pool, remarks, marks, streamed)
     if plan.told_by is not None and plan.followed is not None:
@@ -182,7 +186,7 @@ def _announced(plan: Plan, lineup: Lineup) -> Callable[[Drift, str], Event] | No
     from reconciler.events import Announcer
     from trueup.bootstrap.announcing import announced_by
 
-    return announced_by(Announcer(plan.told_by, plan.group), lineup.known_key)
+    return announced_by(Announcer(plan.told_by, plan.group, lineup.masking), lineup.known_key)
 
 
 def _braking(
@@ -250,10 +254,10 @@ def _judging(
     return judge
 
 
-def _invariants(group: Group | None, servers: Endpoints) -> Callable[[], list[Json]]:
+def _invariants(group: Group | None, servers: Endpoints, masking: Masking) -> Callable[[], list[Json]]:
     """Checks the group's invariants once, with their grace."""
     if group is None or not group.invariants:
         return list
     from trueup.bootstrap.invariants import checkers
 
-    return lambda: [finding_entry(checker.settled()) for checker in checkers(group, servers).values()]
+    return lambda: [finding_entry(checker.settled()) for checker in checkers(group, servers, masking).values()]

@@ -12,6 +12,7 @@ from connectors.journal.opening import Journal, open_journal
 from connectors.postgres.apply import PostgresRepairSink
 from connectors.postgres.replica import PostgresReplica
 from reconciler.events import Announcer
+from reconciler.masking import Masking
 from reconciler.policy import Mode, RepairPolicy
 from trueup.audit.brake import Braking
 from trueup.bootstrap.announcing import announced_by, heard
@@ -21,6 +22,7 @@ from trueup.bootstrap.engines import Endpoints
 from trueup.bootstrap.events import event_sink
 from trueup.bootstrap.fed import close_fed, fed_names, hindered, with_fed
 from trueup.bootstrap.invariants import checkers
+from trueup.bootstrap.masking import open_masking, strangers
 from trueup.bootstrap.rogue import open_rogues
 from trueup.bootstrap.servers import Address, brakes_of, patterns_of, watermark_of
 from trueup.bootstrap.stream import OpenStream, open_stream
@@ -128,7 +130,11 @@ def open_group(settings: Settings, group: Group) -> GroupRuntime:
         for remark in settled(group, servers):
             logger.warning("digests", extra={"action": "agreement", "why": remark})
         book = book_of(group, servers)
-        announcer = Announcer(settings.instance, group.name)
+        book.masking = open_masking(group.tables.mask_columns, settings.journal.address(), group.name)
+        for table in strangers(book):
+            why = f"tables.mask_columns names {table}, which is not among the tables"
+            logger.warning("masking", extra={"action": "mask_unknown", "table": str(table), "why": why})
+        announcer = Announcer(settings.instance, group.name, book.masking)
         journal = open_journal(
             settings.journal.address(), group.name, announce_drift=announced_by(announcer, book.cached_key)
         )
@@ -185,7 +191,7 @@ def _wired(
     scan = ScanService(world, journal.scans, journal.stream, _scan_policy(group), pace, drifts=journal.drifts)
     scan.throttle = _throttle(group, servers, clock, marks)
     scan.dirty = DirtyScan(world, journal.dirty, journal.stream, _scan_policy(group), throttle=scan.throttle)
-    check = CheckService(_scheduled(group, servers), announcer, journal.outbox)
+    check = CheckService(_scheduled(group, servers, announcer.masking), announcer, journal.outbox)
     check.paused = lambda: world.paused(None)
     watch = WatchService(
         world,
@@ -267,8 +273,8 @@ def _throttle(group: Group, servers: Watched, clock: Clock, marks: Watermarks | 
     return Throttle(braking, clock)
 
 
-def _scheduled(group: Group, servers: Watched) -> dict[str, Scheduled]:
-    found = checkers(group, servers)
+def _scheduled(group: Group, servers: Watched, masking: Masking) -> dict[str, Scheduled]:
+    found = checkers(group, servers, masking)
     return {one.name: Scheduled(found[one.name], one.every) for one in group.invariants}
 
 

@@ -10,6 +10,7 @@ from config.invariant import NonNegative as NonNegativeSettings
 from config.settings import Group
 from connectors.sql.invariants import non_negative
 from connectors.sql.quoting import Quote, backticked, quoted
+from reconciler.masking import Masking
 from trueup.bootstrap.engines import Endpoints
 from trueup.bootstrap.servers import Servers
 from trueup.clock import SystemClock
@@ -22,7 +23,7 @@ from verifier.table import TableName
 _QUOTING: Mapping[str, Quote] = {"postgresql": quoted, "mysql": backticked, "mariadb": backticked, "sqlite": quoted}
 
 
-def checkers(group: Group, servers: Servers | Endpoints) -> dict[str, Checker]:
+def checkers(group: Group, servers: Servers | Endpoints, masking: Masking) -> dict[str, Checker]:
     """A checker for each invariant of the group, by name. One on a database that is not open here is `unverified`."""
     endpoints: dict[str, Replica] = {servers.leader.name: servers.leader, **servers.followers}
     clock = SystemClock()
@@ -33,6 +34,7 @@ def checkers(group: Group, servers: Servers | Endpoints) -> dict[str, Checker]:
             servers.leader.name,
             clock,
             CheckPolicy(sample_max=one.sample, seconds_max=group.scan.statement_timeout),
+            masking.anywhere(),
         )
         for one in group.invariants
     }

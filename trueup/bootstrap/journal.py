@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from connectors.journal.opening import Journal, open_journal
 from trueup.bootstrap.groups import chosen
+from trueup.bootstrap.masking import masking_of, open_masking
 from verifier.errors import Misconfigured, Permanent, Temporary
 from verifier.journal import Pause
 
 if TYPE_CHECKING:
     from config.settings import Group, Settings
+    from reconciler.masking import Masking
 
 AUDIT_GROUP = "audit"
 """The group of audits that were started without a configuration."""
@@ -27,17 +29,27 @@ AUDIT_JOURNAL = "trueup.db"
 def opened(config: Path | None, group: str | None, journal: str | None) -> Iterator[Journal]:
     """Open for the block. Where nothing is configured and nothing named, it is the one that audits leave behind.
     Misconfigured if there is no such journal: a question must not make one."""
+    with opened_masked(config, group, journal) as (found, _):
+        yield found
+
+
+@contextmanager
+def opened_masked(
+    config: Path | None, group: str | None, journal: str | None
+) -> Iterator[tuple[Journal, Callable[[], Masking]]]:
+    """The same, and what hides what the configuration masks: findings that were made before it did so hold values."""
+    columns: Mapping[str, Sequence[str]] = {}
     if journal is None and config is None and not configured() and Path(AUDIT_JOURNAL).exists():
         journal = AUDIT_JOURNAL
     if journal is None:
         settings, wanted = chosen(config, group)
-        target, name = settings.journal.address(), wanted.name
+        target, name, columns = settings.journal.address(), wanted.name, wanted.tables.mask_columns
     else:
         target, name = journal, group or AUDIT_GROUP
     existing(target)
     found = open_journal(target, name)
     try:
-        yield found
+        yield found, lambda: masking_of(columns, found)
     finally:
         found.close()
 
@@ -67,6 +79,17 @@ def known_pauses(settings: Settings, group: Group) -> list[Pause]:
         return list(found.pauses.paused())
     finally:
         found.close()
+
+
+def known_masking(settings: Settings, group: Group) -> Masking:
+    """What the configured group masks, by its journal's secret; by one that is forgotten again if its journal does not
+    exist yet or cannot be read."""
+    target = settings.journal.address()
+    try:
+        existing(target)
+        return open_masking(group.tables.mask_columns, target, group.name)
+    except (Temporary, Permanent):
+        return masking_of(group.tables.mask_columns, None)
 
 
 def existing(target: str | Path) -> None:

@@ -22,6 +22,7 @@ from trueup.bootstrap import lease
 from trueup.bootstrap.announcing import announced_by, heard, sent
 from trueup.bootstrap.group import book_of, repair_policy
 from trueup.bootstrap.groups import chosen
+from trueup.bootstrap.masking import open_masking
 from trueup.bootstrap.watching import Watched, open_watched, settled
 from trueup.clock import SystemClock
 from trueup.pool import Pool
@@ -230,10 +231,11 @@ def open_repairing(config: Path | None, group: str | None, note: Callable[[str],
     settings, wanted = chosen(config, group)
     servers = open_watched(wanted)
     pool = Pool(4)
-    announcer = Announcer(settings.instance, wanted.name)
     try:
         settled(wanted, servers)
         book = book_of(wanted, servers)
+        book.masking = open_masking(wanted.tables.mask_columns, settings.journal.address(), wanted.name)
+        announcer = Announcer(settings.instance, wanted.name, book.masking)
         journal = open_journal(
             settings.journal.address(), wanted.name, announce_drift=announced_by(announcer, book.cached_key)
         )

@@ -17,6 +17,7 @@ from trueup.bootstrap.causing import appliers
 from trueup.bootstrap.fed import fed_names
 from trueup.bootstrap.histories import Reach, open_history
 from trueup.bootstrap.journal import existing
+from trueup.bootstrap.masking import masking_of
 from trueup.bootstrap.servers import patterns_of
 from trueup.bootstrap.watching import Watched, open_watched
 from trueup.clock import SystemClock
@@ -33,7 +34,7 @@ from verifier.outcome import Again, Differs, Equal, Moving, Outcome
 from verifier.ports import Replica
 from verifier.position import Position
 from verifier.table import Family, Key, KeyValue, Table, TableName, Value
-from verifier.trace import Recalled, Rows, applied, changed_columns, explained
+from verifier.trace import Recalled, Rows, applied, changed_columns, explained, hidden, hidden_row
 from verifier.written import Dated
 
 Json: TypeAlias = dict[str, Any]
@@ -77,14 +78,17 @@ class Tracing:
         except BaseException:
             servers.close()
             raise
+        journal = _journal(settings, group)
+        book.masking = masking_of(group.tables.mask_columns, journal)
         return cls(
             group.name,
             servers,
             book,
-            _journal(settings, group),
+            journal,
             history.source,
             history.changes,
             history.close,
+            book.masking,
             fed=fed_names(group),
         )
 
@@ -133,7 +137,8 @@ class Tracing:
             kept = self.journal.drifts.history(one.drift.id)
             if kept is not None and kept.changes:
                 self.source = "journal"
-                return Recalled(kept.changes, kept.since, "as the daemon kept them when it found the row to differ")
+                note = "as the daemon kept them when it found the row to differ"
+                return hidden(Recalled(kept.changes, kept.since, note), self.book.masking.hide(table))
         return recalled
 
     def _follower(self, name: str, table: TableName, key: Key, recalled: Recalled, known: OpenDrift | None) -> Json:
@@ -168,6 +173,8 @@ class Tracing:
             None if outcome.kind is Kind.EXTRA else {**(row.values if row else {}), **ours},
             None if outcome.kind is Kind.MISSING else {**(row.values if row else {}), **theirs},
         )
+        if self.source == "journal" and (hide := self.book.masking.hide(table)) is not None:
+            both = Rows(hidden_row(both.leader, hide), hidden_row(both.follower, hide))  # as the changes were kept
         told |= {"state": outcome.kind.value, "columns": self._columns(table, outcome)}
         return {**told, **self._cause(name, pair.compared, recalled, both, position, known)}
 

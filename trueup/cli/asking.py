@@ -27,16 +27,18 @@ class Words:
     journal: str | None = None
     rows_max: int | None = None
     narrowing: Narrowing = field(default_factory=Narrowing)
+    masked: list[str] = field(default_factory=list)
 
 
 def planned(words: Words) -> Plan:
     """The plan that these options, or the configuration they name, describe. Misconfigured if they contradict."""
-    from trueup.audit.request import Request
+    from trueup.audit.request import Request, joined
     from trueup.bootstrap.auditing import Plan, plan_of
     from trueup.bootstrap.groups import chosen
     from trueup.bootstrap.servers import HEARTBEAT_TABLE, Address, patterns_of
 
-    excluded = _by_table(of_only(words.tables, words.excluded, "."))
+    excluded = _by_table("--exclude", of_only(words.tables, words.excluded, "."))
+    masked = _by_table("--mask", of_only(words.tables, words.masked, "."))
     keys = {name: tuple(columns.split(",")) for name, columns in map(_pair, of_only(words.tables, words.keys, "="))}
     narrowing = replace(words.narrowing, columns=of_only(words.tables, words.narrowing.columns, "="))
     if words.leader is not None or words.followers:
@@ -45,7 +47,7 @@ def planned(words: Words) -> Plan:
         if words.leader is None or not words.followers:
             raise Misconfigured("an audit without configuration needs --leader URL and at least one --follower URL")
         request = Request(tuple(words.tables) or ("*", f"!*.{HEARTBEAT_TABLE}"), excluded, keys, words.rows_max)
-        request = narrowing.applied(request)
+        request = replace(narrowing.applied(request), masked=masked)
         followers = tuple(_address(text, f"follower{i}") for i, text in enumerate(words.followers, 1))
         return Plan("audit", Address("leader", words.leader), followers, request, words.journal or "trueup.db")
     settings, group = chosen(words.config, words.group)
@@ -57,19 +59,20 @@ def planned(words: Words) -> Plan:
         words.rows_max,
     )
     request = narrowing.applied(request, group.tables)
+    request = replace(request, masked=joined(group.tables.mask_columns, masked))
     plan = plan_of(group, words.journal or settings.journal.address(), request)
     if words.journal is None and group.events.kind != "none":  # another journal does not know what was told already
         plan = replace(plan, told_by=settings.instance)
     return plan if words.tables else replace(plan, checked=group)
 
 
-def _by_table(words: list[str]) -> dict[str, tuple[str, ...]]:
+def _by_table(option: str, words: list[str]) -> dict[str, tuple[str, ...]]:
     """`schema.table.column` texts as columns by table."""
     found: dict[str, tuple[str, ...]] = {}
     for word in words:
         name, dot, column = word.rpartition(".")
         if not dot or "." not in name:
-            raise Misconfigured(f"--exclude {word!r}: needs schema.table.column")
+            raise Misconfigured(f"{option} {word!r}: needs schema.table.column")
         found[name] = (*found.get(name, ()), column)
     return found
 

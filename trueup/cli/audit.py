@@ -39,6 +39,7 @@ def audit(
     follower: options.Followers = None,
     table: Annotated[list[str] | None, typer.Option(help="Pattern schema.table with * and ?; ! excludes.")] = None,
     exclude: options.Exclude = None,
+    mask: options.Mask = None,
     key: options.Key = None,
     columns: options.Columns = None,
     where: options.Where = None,
@@ -78,7 +79,8 @@ def audit(
     words = Words(config, group, leader, follower or [], table or [], exclude or [], key or [], journal, stop_after)
     narrowing = Narrowing(where or [], columns or [], map_table or [], map_column or [], tolerate or [])
     limits = (max_load, max_load_sql or [], max_lag, max_rows_per_second, pause_file, max_connections, tables_at_once)
-    plan = Careful(*limits).applied(_tuned(planned(replace(words, narrowing=narrowing)), settle, chunk_time))
+    words = replace(words, narrowing=narrowing, masked=mask or [])
+    plan = Careful(*limits).applied(_tuned(planned(words), settle, chunk_time))
     plan = replace(Watermarking(watermark, watermark_write, watermark_ordered).applied(plan), stream=stream)
     if cutover or restored_at is not None:
         plan = replace(plan, watermark=None, stream=None)  # both are proven at rest, and a tick would be a write

@@ -28,6 +28,7 @@ def check(
     from trueup.audit.report import finding_entry, overall
     from trueup.bootstrap.groups import chosen
     from trueup.bootstrap.invariants import checkers
+    from trueup.bootstrap.journal import known_masking
     from trueup.bootstrap.watching import open_watched, settled
 
     settings, wanted = chosen(config, group)
@@ -40,7 +41,7 @@ def check(
         settled(wanted, servers)
         found = [
             finding_entry(checker.settled())
-            for invariant, checker in checkers(wanted, servers).items()
+            for invariant, checker in checkers(wanted, servers, known_masking(settings, wanted)).items()
             if not name or invariant in name
         ]
     finally:

@@ -15,6 +15,7 @@ from trueup.cli.output import Listing, say, target
 
 if TYPE_CHECKING:
     from connectors.journal.findings import Findings, Wanted
+    from reconciler.masking import Masking
 
 
 def register(app: typer.Typer) -> None:
@@ -36,14 +37,14 @@ def drift(
     """Drift, oldest first, with columns and evidence. Memory does not grow with its number."""
     from connectors.journal.findings import Findings
     from trueup.audit.stored import named, wanted
-    from trueup.bootstrap.journal import opened
+    from trueup.bootstrap.journal import opened_masked
 
     chosen = wanted(table, follower, kind)
-    with opened(config, group, journal) as book:
+    with opened_masked(config, group, journal) as (book, masking):
         findings = Findings(book.store)
         run_id = None if run is None else named(run, book.runs).id
         total = findings.count_open(chosen) if run_id is None else findings.count_of_run(run_id, chosen)
-        pages = Counted(_entries(findings, run_id, chosen, after, limit))
+        pages = Counted(_entries(findings, masking(), run_id, chosen, after, limit))
         with target(None) as out:
             if how is Listing.JSON:
                 head = {"version": 1, "total": total, **({} if run_id is None else {"run": run_id})}
@@ -56,20 +57,20 @@ def drift(
 
 
 def _entries(
-    findings: Findings, run: str | None, wanted: Wanted, after: str | None, limit: int
+    findings: Findings, masking: Masking, run: str | None, wanted: Wanted, after: str | None, limit: int
 ) -> Iterator[dict[str, Any]]:
     from trueup.audit.report import drift_entry, iso
 
     if run is not None:
         for drift in findings.of_run(run, wanted, after=after, limit=limit):
             place = {"follower": drift.follower, "table": str(drift.table)}
-            yield {**place, **drift_entry(drift, ()), "found_at": iso(drift.found_at)}
+            yield {**place, **drift_entry(masking.drift(drift), ()), "found_at": iso(drift.found_at)}
         return
     for one in findings.open(wanted, after=after, limit=limit):
         yield {
             "follower": one.drift.follower,
             "table": str(one.drift.table),
-            **drift_entry(one.drift, ()),
+            **drift_entry(masking.drift(one.drift), ()),
             "first_found_at": iso(one.first_found_at),
             "last_seen_at": iso(one.last_seen_at),
         }

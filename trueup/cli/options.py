@@ -17,6 +17,7 @@ Output = Annotated[Path | None, typer.Option(help="File for the result instead o
 Leader = Annotated[str | None, typer.Option(help="Leader URL, instead of a configuration.")]
 Followers = Annotated[list[str] | None, typer.Option(help="Follower URL, or NAME=URL; repeatable.")]
 Exclude = Annotated[list[str] | None, typer.Option(help="schema.table.column to leave out; repeatable.")]
+Mask = Annotated[list[str] | None, typer.Option(help="schema.table.column to show masked; repeatable.")]
 Key = Annotated[list[str] | None, typer.Option(help="schema.table=col,col: key where there is none.")]
 Columns = Annotated[list[str] | None, typer.Option(help="schema.table=col,col: only these columns.")]
 Where = Annotated[list[str] | None, typer.Option(help="SQL, or schema.table=SQL: only these rows.")]

@@ -42,6 +42,7 @@ def recheck(
     leader: options.Leader = None,
     follower: options.Followers = None,
     exclude: options.Exclude = None,
+    mask: options.Mask = None,
     key: options.Key = None,
     columns: options.Columns = None,
     where: options.Where = None,
@@ -59,7 +60,7 @@ def recheck(
     """By the rules of evidence, as an audit looks; the journal is told what became of each."""
     from connectors.journal.findings import Findings
     from trueup.audit.progress import Silent
-    from trueup.audit.recheck import Recheck, as_in
+    from trueup.audit.recheck import Recheck, as_in, check_masks
     from trueup.audit.stored import named
     from trueup.bootstrap.auditing import open_audit
     from trueup.bootstrap.journal import existing, opened
@@ -69,13 +70,15 @@ def recheck(
     hide_arguments()
     narrowing = Narrowing(where or [], columns or [], map_table or [], map_column or [], tolerate or [])
     words = Words(config, group, leader, follower or [], [], exclude or [], key or [], journal, narrowing=narrowing)
+    words = replace(words, masked=mask or [])
     plan = Watermarking(watermark, watermark_write, watermark_ordered).applied(planned(words))
     existing(plan.journal)
     if settle is not None:
         plan = replace(plan, settle=replace(plan.settle, give_up_seconds=settle))
     with opened(None, plan.group, str(plan.journal)) as book:  # what is asked for exists, before a server is asked
         known = None if run is None else named(run, book.runs)
-        names = [Findings(book.store).named(one).id for one in drift or ()]
+        found = [Findings(book.store).named(one) for one in drift or ()]
+    check_masks(found, plan.request)
     if known is not None and known.report is not None:
         report = json.loads(known.report)
         if "restore" in report:
@@ -86,13 +89,13 @@ def recheck(
     audit = open_audit(replace(plan, checked=None), run=None, watcher=Silent(), stop=lambda: False)
     try:
         looking = Recheck(audit.audit.tools, audit.audit.lineup, audit.journal.drifts)
-        found = _results(looking, Findings(audit.journal.store), known, names, table)
+        results = _results(looking, Findings(audit.journal.store), known, [one.id for one in found], table)
         with target(output) as out:
             if how is Listing.JSON:
                 head = {"version": 1, "run": None if known is None else known.id}
-                stream_json(head, "rechecked", found, lambda: _tail(looking), out)
+                stream_json(head, "rechecked", results, lambda: _tail(looking), out)
             else:
-                stream_table(map(_line, found), "nothing to look at again: no drift was found", out)
+                stream_table(map(_line, results), "nothing to look at again: no drift was found", out)
                 out.write(_summary(looking))
         audit.tell(say)
     finally:

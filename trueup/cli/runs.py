@@ -32,15 +32,15 @@ def runs(
 ) -> int:
     """Audits with their verdicts. With RUN the exit code is that of the run's verdict."""
     from connectors.journal.findings import Findings
-    from trueup.audit.stored import named, stored
-    from trueup.bootstrap.journal import opened
+    from trueup.audit.stored import masked, named, stored
+    from trueup.bootstrap.journal import opened_masked
     from trueup.cli.pause import entries
     from trueup.pausing import said
 
-    with opened(config, group, journal) as book:
+    with opened_masked(config, group, journal) as (book, masking):
         findings = Findings(book.store)
         if run is not None:
-            report = stored(named(run, book.runs), book.runs, findings)
+            report = masked(stored(named(run, book.runs), book.runs, findings), masking())
             write_report(report, how, output)
             return exits.of_verdict(report["verdict"])
         if how in (Format.HTML, Format.JUNIT):

@@ -48,7 +48,9 @@ def trace(
     try:
         name = TableName.parse(table, default_schema=tracing.servers.leader.default_schema or "public")
         if mask:
-            tracing.masking = Masking({name: frozenset(mask)}, secrets.token_bytes(16))
+            known = tracing.masking
+            columns = {**known.columns, name: known.of(name) | frozenset(mask)}
+            tracing.masking = Masking(columns, known.salt or secrets.token_bytes(16))
         result = tracing.trace(name, key)
     finally:
         tracing.close()

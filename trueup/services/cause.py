@@ -32,7 +32,7 @@ from verifier.refound import rows_found
 from verifier.remembered import Remembered
 from verifier.replay import Applying
 from verifier.table import Key, TableName
-from verifier.trace import Recalled, Rows, applied, chain_of, explained, images_of, state_of
+from verifier.trace import Recalled, Rows, applied, chain_of, explained, hidden, images_of, state_of
 from verifier.written import Dated, Sample, Samples
 
 logger = logging.getLogger("trueup.cause")
@@ -215,11 +215,13 @@ class CauseService:
             self._queue.extend(one for one in drifts if now - one.found_at < _LATE_SECONDS)
             drifts = [one for one in drifts if now - one.found_at >= _LATE_SECONDS]
         found: dict[str, Attribution] = {}
+        hide = self.world.book.masking.hide(table)
         for drift in drifts:
             explanation, recalled = self._explain(drift, compared, rows.get(drift.key), logged)
             if explanation is None:
                 continue
-            since, behind = _since(explanation, recalled), replace(recalled, changes=recalled.changes[-STEPS_MAX:])
+            behind = hidden(replace(recalled, changes=recalled.changes[-STEPS_MAX:]), hide)
+            since = _since(explanation, recalled)
             found[drift.id] = Attribution(explanation.cause, since, drift.found_at, behind)
             self.explained(drift, explanation.cause)
         self.journal.attribute(found)
@@ -256,7 +258,7 @@ class CauseService:
     ) -> tuple[Explanation | None, Recalled]:
         """None if the row is not as it was when it was judged: then it is judged anew."""
         recalled, seen_at = self.recollection.of(drift.follower, drift.table, drift.key)
-        both = rows_found(drift, compared, row, recalled)
+        both = rows_found(drift, compared, row, recalled, self.world.book.masking.hide(drift.table))
         if both is None:
             return None, recalled
         shown = _shown_through(drift)

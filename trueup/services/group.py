@@ -8,6 +8,7 @@ from itertools import count
 from threading import RLock
 from typing import Any, Protocol
 
+from reconciler.masking import NOTHING_MASKED, Masking
 from trueup.pausing import Pauses
 from trueup.services.hot import HotKeys
 from trueup.services.published import Published
@@ -166,6 +167,8 @@ class TableBook:
     native: Collection[str] | None = None
     """Followers that have agreed with the leader on a native row hash; None: all."""
     tolerances: Mapping[str, Tolerance] = field(default_factory=dict)
+    masking: Masking = NOTHING_MASKED
+    """What findings do not hold, and nobody is told."""
     _names: tuple[TableName, ...] = ()
     _names_at: float | None = None
     _tables: dict[TableName, tuple[float, Table]] = field(default_factory=dict)
@@ -214,6 +217,7 @@ class TableBook:
         replica = self.followers[follower]
         abroad = replica.dialect != self.leader.dialect
         native = not abroad and (self.native is None or follower in self.native)
+        self.masking.check(self.table(name))
         there = name
         if abroad and replica.default_schema is not None and name.schema == self.leader.default_schema:
             there = name._replace(schema=replica.default_schema)

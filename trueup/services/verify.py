@@ -237,7 +237,8 @@ class VerifyService:
 
     def _drift(self, table: TableName, key: Key, outcome: Differs, now: float) -> Drift:
         group = self.world.name
-        found, columns = drift_id(group, self.follower, table, key), excerpts(outcome.columns)
+        columns = excerpts(outcome.columns, self.world.book.masking.hide(table))
+        found = drift_id(group, self.follower, table, key)
         return Drift(found, group, self.follower, table, key, outcome.kind, columns, outcome.evidence, now)
 
 

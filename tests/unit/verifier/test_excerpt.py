@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -13,7 +15,7 @@ from verifier.excerpt import characters_kept, excerpt, excerpts
 from verifier.look import Row
 from verifier.position import Lsn
 from verifier.refound import rows_found
-from verifier.table import Column, Family, Table, TableName
+from verifier.table import Column, Family, Table, TableName, Value
 from verifier.trace import Recalled, Rows, Traced
 
 LONG = "x" * 4_000_000
@@ -97,3 +99,20 @@ def test_what_the_log_does_not_tell_stays_an_excerpt() -> None:
     both = rows_found(drift, compared(), Row({"id": "1", "v": THEIRS}, 7, None), log("before"))
     assert both is not None
     assert both.leader == {"id": "1", "v": excerpt(OURS, 16_384)}
+
+
+def test_hidden_values_are_found_again_by_their_masks() -> None:
+    def hide(name: str, value: Value) -> Value:
+        return value if value is None or name == "id" or value.startswith("#") else f"#{value[::-1]}"
+
+    columns = excerpts({"id": Difference("1", None), "v": Difference("ours", None)}, hide)
+    assert columns == {"id": Difference("1", None), "v": Difference("#sruo", None)}
+    lost = replace(found(Kind.MISSING), columns=columns)
+    assert rows_found(lost, compared(), None, log("before", "ours"), hide) == Rows({"id": "1", "v": "ours"}, None)
+    assert rows_found(lost, compared(), None, log("before"), hide) == Rows({"id": "1", "v": "#sruo"}, None)
+    drift = found(Kind.MISMATCHED)
+    for told in ({"v": Difference("ours", "theirs")}, {"v": Difference("#sruo", "#srieht")}):
+        drift = replace(drift, columns=told)
+        row = Row({"id": "1", "v": "theirs"}, 7, None)
+        assert rows_found(drift, compared(), row, log("ours"), hide) == Rows({"id": "1", "v": "ours"}, row.values)
+        assert rows_found(drift, compared(), Row({"id": "1", "v": "moved"}, 7, None), log("ours"), hide) is None

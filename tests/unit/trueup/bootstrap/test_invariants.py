@@ -11,6 +11,7 @@ import pytest
 import config
 from config.invariant import EqualByKey, NonNegative, Violations
 from connectors.memory.clock import VirtualClock
+from reconciler.masking import NOTHING_MASKED
 from trueup.bootstrap.engines import open_group_endpoints, open_replica
 from trueup.bootstrap.invariants import checkers, invariant
 from trueup.bootstrap.servers import Address
@@ -73,7 +74,7 @@ def test_the_others_are_passed_on() -> None:
 def test_each_gets_its_own_sample_and_the_statements_time_limit(tmp_path: Path) -> None:
     (group,) = config.parse(GROUP, folder=tmp_path).groups
     with closing(open_group_endpoints(group)) as servers:
-        found = checkers(group, servers)
+        found = checkers(group, servers, NOTHING_MASKED)
     assert {name: (one.policy.sample_max, one.policy.seconds_max) for name, one in found.items()} == {
         "stock": (3, 7.0),
         "rows": (10, 7.0),

@@ -13,6 +13,7 @@ from connectors.memory.clock import VirtualClock
 from connectors.memory.follower import Follower
 from connectors.memory.leader import Leader
 from connectors.memory.replica import MemoryReplica
+from reconciler.masking import Masking
 from trueup.services import cause as causing
 from trueup.services.cause import Applier, CauseService, Recollection
 from trueup.services.group import GroupWorld, TableBook
@@ -102,6 +103,22 @@ def test_a_cause_is_noted_with_its_changes_and_told_once(bench: Bench) -> None:
     bench.service.judged(Verified("one", T, {}, (), (drift,)))
     bench.tick()
     assert len(bench.told) == 1
+
+
+def test_of_masked_columns_the_same_is_told_and_no_value_kept(bench: Bench) -> None:
+    masking = bench.service.world.book.masking = Masking({T: frozenset({"status"})}, b"salt")
+    new, paid = masking.value("new"), masking.value("paid")
+    bench.changed(20, Operation.INSERT, NEW)
+    bench.changed(30, Operation.UPDATE, PAID)
+    bench.follower.shelves.put(T, (1,), NEW)
+    drift = bench.found(Kind.MISMATCHED, {"status": (paid, new)})
+    lost = bench.found(Kind.MISSING, {"id": ("2", None), "status": (new, None)}, key=(2,))
+    bench.changed(40, Operation.INSERT, {**NEW, "id": "2"}, key=2)
+    bench.tick()
+    assert (bench.cause(drift), bench.cause(lost)) == (DriftCause.UNKNOWN, DriftCause.LOST)
+    kept = bench.journal.drifts.history(drift.id)
+    assert kept is not None
+    assert [one.after for one in kept.changes] == [{"id": "1", "status": new}, {"id": "1", "status": paid}]
 
 
 def test_changes_that_the_follower_had_not_applied_when_it_was_read_do_not_count(bench: Bench) -> None:
