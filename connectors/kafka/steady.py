@@ -37,18 +37,18 @@ class Steady:
         self._wanted: dict[Partition, int] = {}
         self._paused: set[Partition] = set()
         self._epochs: dict[Partition, int] = {}
-        self._elections = False  # that nothing was read again for yet
+        self._owing = False  # whether the client has not been told yet where to read on
 
     def begin(self, marks: Mapping[Partition, Mark]) -> None:
         """These were read last, perhaps from a log that is another one by now."""
         self.marks, self._doubted, self._epochs = dict(marks), dict(marks), {}
 
     def assign(self, positions: Mapping[Partition, int]) -> None:
-        self._wanted, self._paused = dict(positions), set()
+        self._wanted, self._paused, self._owing = dict(positions), set(), True
         self._assign()
 
     def poll(self, records_max: int, seconds_max: float) -> Polled:
-        if self._elections:  # whoever is asked may be away: so before anything is taken from the client
+        if self._owing:  # whoever is asked may be away: so before anything is taken from the client
             self._assign()
         polled = self._consumer.poll(records_max, seconds_max)
         lost = list(polled.lost)
@@ -75,7 +75,7 @@ class Steady:
         ends = {place: end for place, end in polled.ends.items() if place not in self._doubted and place not in lost}
         for place, end in ends.items():
             self._wanted[place] = max(end, self._wanted.get(place, end))
-        self._elections = bool(again)
+        self._owing = bool(again)
         return Polled(runs, lost, ends)
 
     def _elected(self, run: Run) -> bool:
@@ -109,7 +109,7 @@ class Steady:
             else:
                 begin[place] = min(offset, begin[place])
         self._consumer.assign(begin)
-        self._elections = False
+        self._owing = False
         if self._paused:
             self._consumer.pause(self._paused, True)
 

@@ -177,9 +177,9 @@ class KafkaStream:
         found = self._topics.find()
         data = self._consumer.bounds(found - {self._transactions})
         order = self._consumer.bounds(found & {self._transactions})  # after the data: see the module's docstring
+        self._topics.begin_anew(found)  # the last question: a broker that is away now finds all as it was
         self._assembler = self._assembled(None)
         self._positions.clear()
-        self._topics.begin({})
         self._consumer.begin({})
         self._read_from({place: high for place, (_, high) in {**data, **order}.items()})
 
@@ -189,8 +189,8 @@ class KafkaStream:
         self._to_the_present()
 
     def _read_from(self, positions: Mapping[Partition, int]) -> None:
+        self._topics.learn(positions)  # asks, so before anything else
         self._positions.update(positions)
-        self._topics.learn(positions)
         self._assembler.begin_at(self._positions, self._transactions)
         self._consumer.assign(self._positions)
         self._pressure.assigned()

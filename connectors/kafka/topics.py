@@ -56,6 +56,10 @@ class Topics:
         self.numbers = dict(numbers)
         self._compacted.clear()
 
+    def begin_anew(self, places: Iterable[Partition]) -> None:
+        """These are read from now on, whatever was read. Nothing has changed if the broker cannot be asked."""
+        self.begin(self._consumer.made({topic for topic, _ in places}))
+
     def learn(self, places: Iterable[Partition]) -> None:
         """These are read from now on."""
         new = {topic for topic, _ in places} - self.numbers.keys()
