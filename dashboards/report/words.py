@@ -24,6 +24,7 @@ POSITIONS = {
     "follower_high": "what the follower had applied at most, after its row was read",
     "leader_again": "how far the leader's log was written at the second read, which found the row unchanged",
     "follower_again": "what the follower had applied when it was read once more",
+    "recorded": "how far the leader's log was written when the position of the backup was noted down",
     "state": "the last change of the row that the follower's look surely showed: its values are none of that one's, "
     "nor of a later one's",
     "stream": "how far the change stream had been read when the looks were judged",

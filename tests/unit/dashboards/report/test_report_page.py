@@ -13,6 +13,7 @@ from fixtures.reports import drifted_row, entry, report
 from dashboards.report.chunkmap import STEP, Box, chunk_map
 from dashboards.report.html import page
 from dashboards.report.values import pair, plain, single
+from dashboards.report.words import POSITIONS
 
 
 class Reader(HTMLParser):
@@ -146,6 +147,15 @@ def test_every_drifted_row_has_its_evidence_and_a_truncated_list_says_so() -> No
     assert "40 of 1\N{NARROW NO-BREAK SPACE}234 rows are listed here" in " ".join("".join(reader.words).split(" "))
     assert "trueup drift --run 0123456789ab --table s.t" in reader.text
     assert reader.text.count("0/3A41C90") == 40
+
+
+def test_every_position_is_explained() -> None:
+    """Those that the rules of evidence, a drill and a row's after-images name."""
+    names = ("leader", "follower_low", "follower_high", "leader_again", "follower_again", "stream", "state", "recorded")
+    row = drifted_row("mismatched", {"id": 1}, {"a": ("1", "2")}) | {"positions": dict.fromkeys(names, "0/5")}
+    text = Reader(page(report("drift", [entry("s.t", "f", "drift", rows_drifted=[row])]))).text
+    told = text[text.index("Reading this report") :]
+    assert [name for name in names if name.replace("_", " ") not in told or POSITIONS[name] not in told] == []
 
 
 def test_a_drifted_row_says_why_it_drifted_where_that_is_known() -> None:
