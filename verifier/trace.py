@@ -125,28 +125,36 @@ def explained(table: Table, recalled: Recalled, rows: Rows, known: Known) -> Exp
 
 
 def _told_alike(table: Table, recalled: Recalled, rows: Rows) -> tuple[Recalled, Rows]:
-    """With every value that is near enough to one before it in that one's spelling: states are told apart by text."""
+    """With every value that is near enough to the leader's, the follower's or the one before it in that one's spelling:
+    states are told apart by text. It is not held against all others, of which there may be tens of thousands."""
     near = [column for column in table.columns if column.tolerance is not None and column.tolerance.near]
     if not near:
         return recalled, rows
-    known: dict[str, list[Value]] = {column.name: [] for column in near}
+    present: dict[str, list[Value]] = {column.name: [] for column in near}
+    before: dict[str, tuple[Value, ...]] = {}
 
-    def spelled(row: Mapping[str, Value] | None) -> Mapping[str, Value] | None:
+    def spelled(row: Mapping[str, Value] | None, *, now: bool = False) -> Mapping[str, Value] | None:
         if row is None:
             return None
         found = dict(row)
         for column in near:
-            if column.name in found:
-                value, before = found[column.name], known[column.name]
-                if alike := [one for one in before if same(column, one, value)]:
-                    found[column.name] = alike[0]
+            name = column.name
+            if name not in found:
+                continue
+            for one in (*present[name], *before.get(name, ())):
+                if same(column, one, found[name]):
+                    found[name] = one
+                    break
+            else:
+                if now:
+                    present[name].append(found[name])
                 else:
-                    before.append(value)
+                    before[name] = (found[name],)
         return found
 
-    leader = spelled(rows.leader)
+    both = Rows(spelled(rows.leader, now=True), spelled(rows.follower, now=True))
     changes = tuple(replace(one, before=spelled(one.before), after=spelled(one.after)) for one in recalled.changes)
-    return replace(recalled, changes=changes), Rows(leader, spelled(rows.follower))
+    return replace(recalled, changes=changes), both
 
 
 def chain_of(table: Table, changes: Sequence[Traced], now: Mapping[str, Value] | None) -> Chain:

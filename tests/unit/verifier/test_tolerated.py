@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from itertools import count
+from itertools import count, pairwise
 
 import pytest
 from worlds.memory import MemoryWorld
@@ -12,6 +12,7 @@ from connectors.client.hashing import joinable
 from connectors.memory.replica import MemoryReplica
 from connectors.memory.rows import row_hash
 from verifier.bracketing import BracketJudging, compared
+from verifier.canonical import same
 from verifier.cause import Known
 from verifier.change import Operation
 from verifier.compare import Comparison, comparison, using
@@ -198,3 +199,19 @@ def test_a_lost_change_is_told_although_the_follower_rounds() -> None:
     assert (found.holds, exact.holds) == (1, None)
     assert DriftCause.LOST in {found.cause, *found.possible}
     assert DriftCause.LOST not in {exact.cause, *exact.possible}
+
+
+def test_a_row_that_changed_thousands_of_times_is_not_held_against_all_it_ever_was(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Each change of one is another moment: to hold each against each takes minutes."""
+    asked = count()
+    monkeypatch.setattr("verifier.trace.same", lambda *said: (next(asked), same(*said))[1])
+    states = [FIRST | {"price": str(n), "at": f"2024-01-01 10:{n // 60:02}:{n % 60:02}.7"} for n in range(0, 300, 3)]
+    changes = [
+        Traced(Tick(n), Operation.UPDATE, after, before) for n, (before, after) in enumerate(pairwise(states), 1)
+    ]
+    theirs = states[95] | {"at": "2024-01-01 10:04:46"}
+    found = explained(made(WANTED).leader, Recalled(tuple(changes), Tick(0)), Rows(states[-1], theirs), Known())
+    assert found.holds == 95
+    assert next(asked) <= 2 * 2 * 3 * len(changes)
