@@ -1,7 +1,7 @@
 # The commands of a working day. `make` alone lists them. Everything goes into .venv and a cache outside the repository.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check servers bench truth sim stack-up stack-down stack-status constraints clean
+.PHONY: help demo test check collected servers bench truth sim stack-up stack-down stack-status constraints clean
 SHELL := /bin/sh
 
 VENV := .venv
@@ -10,6 +10,8 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install -q -c constraint
 SEEDS ?= 10000
 ARGS ?=
 export PYTHON
+# Where images forbid it, each of the hundreds of programs that tests start would compile all of trueup anew.
+export PYTHONDONTWRITEBYTECODE :=
 
 help: ## list these commands
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -17,13 +19,21 @@ help: ## list these commands
 demo: $(VENV)/.demo ## see trueup find, prove and repair drift on embedded servers; needs Python 3.11+ and nothing else
 	@$(BIN)/trueup demo $(ARGS)
 
-# Two at a time, but for the tests that measure time or load a server: those have the machine to themselves.
+# Two at a time and a third aside (tests/fixtures/aside.py), but for the tests that measure time or load a server: those
+# have the machine to themselves.
 PYTEST := TRUEUP_REQUIRE_SERVERS=1 $(BIN)/python -m pytest
 SOME := || [ $$? -eq 5 ] # no test was chosen, which is none of the failures
+SLOW = $(shell grep -rl --include='test_*.py' 'mark\.slow' tests)
 
-test: $(VENV)/.test servers check ## install what is missing, check the code, run every test on real servers
-	$(PYTEST) -n 2 --dist loadfile --no-loadscope-reorder -m 'not slow' $(ARGS) $(SOME)
-	$(PYTEST) -m slow $(ARGS) $(SOME)
+test: $(VENV)/.test ## install what is missing, check the code, run every test on real servers
+	@$(MAKE) --no-print-directory -j 3 servers check collected
+	$(PYTEST) -n 3 --dist loadfile --no-loadscope-reorder -m 'not slow' $(ARGS) $(SOME)
+	$(PYTEST) -m slow $(or $(ARGS),$(SLOW)) $(SOME)
+
+# What each worker would compile at the same time is compiled once, beside the downloads. The tests themselves tell of
+# what cannot be collected.
+collected: $(VENV)/.test
+	@$(PYTEST) --collect-only -q $(ARGS) >/dev/null 2>&1 || :
 
 check: $(VENV)/.test ## style, types and import contracts, without tests
 	$(BIN)/ruff check .

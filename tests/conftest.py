@@ -11,14 +11,19 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 _REAL_SERVERS = ("acceptance", "integration")
 _WAITED = [r"not within \d", r"TimeoutExpired", r"in vain"]
 _NO_SECOND_CHANCE = ("truth", "killed", "live", "evidence", "standby", "apply", "interrupted")
-_LONGEST_FIRST = ("integration", "acceptance", "simulation", "conformance")
+_LONGEST_FIRST = ("integration", "acceptance", "conformance", "simulation")
 _TESTS = Path(__file__).parent
 
+settings.register_profile("patient", settings.default, deadline=None)  # what an example takes is the machine's affair
+settings.load_profile("patient")
+
 pytest_plugins = [
+    "fixtures.aside",  # a third worker runs what needs no server, beside those that wait for servers
     "fixtures.servers",  # pg_trio, postgres_server, versioned_server: PostgreSQL, started once per session
     "fixtures.databases",  # database, trio_database: a fresh database for one test
     "fixtures.parallel_apply",  # parallel_database: PostgreSQL 18, whose subscriber applies in parallel
