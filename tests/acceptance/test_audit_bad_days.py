@@ -175,7 +175,6 @@ def own_pair(postgres_workspace: Workspace) -> Iterator[tuple[Cluster, Cluster]]
         cluster.stop()
 
 
-@pytest.mark.slow
 def test_a_standby_that_is_promoted_is_unverified_from_then_on(
     own_pair: tuple[Cluster, Cluster], tmp_path: Path
 ) -> None:

@@ -13,7 +13,7 @@ from fixtures.reports import drifted_row, entry, report
 
 from dashboards.report.html import page
 
-pytestmark = [pytest.mark.chromium, pytest.mark.slow]
+pytestmark = [pytest.mark.chromium]
 
 QUIET = (
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--hide-scrollbars",

@@ -23,7 +23,7 @@ import pytest
 from fixtures.missing import missing
 from fixtures.program import PROGRAM, Done, trueup
 
-pytestmark = [pytest.mark.postgres, pytest.mark.slow]
+pytestmark = [pytest.mark.postgres]
 
 KEPT = {"trueup.yaml", "journal.db", "events.jsonl", "report.html", "report.json"}
 AFTER = r"  after \d+\.\d s: "

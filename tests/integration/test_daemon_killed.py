@@ -12,7 +12,7 @@ import pytest
 from fixtures.program import trueup
 from fixtures.running import Served
 
-pytestmark = [pytest.mark.postgres, pytest.mark.slow]
+pytestmark = [pytest.mark.postgres]
 
 # The follower damages what says so, once, and counts what the repairs write. Triggers under replication see only
 # pg_catalog, so every name is qualified.

@@ -18,7 +18,7 @@ from confluent_kafka import Consumer
 from fixtures.program import ok, trueup
 from stack.download import Jars
 
-pytestmark = [pytest.mark.kafka, pytest.mark.postgres, pytest.mark.mysql, pytest.mark.slow]
+pytestmark = [pytest.mark.kafka, pytest.mark.postgres, pytest.mark.mysql]
 
 
 class Stack:
