@@ -10,6 +10,7 @@ from fixtures.memory_group import MemoryServers, T, described
 from connectors.journal.opening import open_journal
 from connectors.journal.salt import mask_salt
 from reconciler.masking import Masking
+from trueup.bootstrap.masking import strangers
 from trueup.services.verify import VerifyService
 from verifier.policy import SettlePolicy
 from verifier.table import TableName
@@ -60,3 +61,5 @@ def test_a_table_whose_key_is_to_be_masked_is_not_compared(tmp_path: Path) -> No
         assert why in (pair.problem or "")
     other = servers.grouped(masking=Masking({TableName("public", "u"): frozenset({"id"})}), sighted=False).book
     assert other.pair("one", T).compared is not None
+    assert strangers(other) == [TableName("public", "u")], "the daemon says so when it starts"
+    assert strangers(book) == []
