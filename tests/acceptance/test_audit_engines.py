@@ -16,6 +16,8 @@ import pytest
 from fixtures.audit_program import Program, by_table, url
 from fixtures.databases import Database
 
+from connectors.journal.opening import open_journal
+
 pytestmark = pytest.mark.postgres
 
 TYPES = {
@@ -206,6 +208,19 @@ def test_where_there_is_nothing_to_compare_no_run_begins(tmp_path: Path) -> None
     assert (run.code, run.out) == (3, "")
     assert "no table on leader matches" in run.err
     assert json.loads(trueup("runs", "--format", "json").out)["runs"] == []
+
+
+def test_a_run_that_the_journal_did_not_take_is_nothing_to_go_on_with(tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / "a.db")) as file:
+        file.execute("create table t (id integer primary key)")
+    open_journal(tmp_path / "trueup.db", "audit").close()
+    with closing(sqlite3.connect(tmp_path / "trueup.db")) as file:
+        file.execute("create trigger spoilt before insert on trueup_runs begin select raise(abort, 'no'); end")
+    url_of = f"sqlite:///{tmp_path}/a.db"
+    run = Program(tmp_path, {})("audit", "--leader", url_of, "--follower", url_of)
+    assert (run.code, run.out) == (4, "")
+    assert "the audit stopped" in run.err
+    assert "--resume" not in run.err
 
 
 def test_rows_that_differ_are_listed_by_their_keys(tmp_path: Path) -> None:

@@ -86,7 +86,7 @@ def audit(
         plan = replace(plan, watermark=None, stream=None)  # both are proven at rest, and a tick would be a write
     prepare = _proof(plan, cutover, restored_at, since, resume, stop_after)
     writable(output)
-    watcher = _watcher(quiet)
+    watcher, begun = _watcher(quiet), resume
     with stopping() as stop:
         try:
             opened = open_audit(plan, run=resume, watcher=watcher, stop=stop)
@@ -96,13 +96,15 @@ def audit(
                     watcher.note(f"note: {remark}")
                 prepare(opened, watcher)
                 run = opened.audit.begin(resume)
+                begun = run.id
                 if restored_at is None and plan.followed is not None:
                     note_baseline(opened, plan.followed, run, watcher)
                 watcher.note(f"run {run.id}")
                 report = opened.audit.run(run)
                 opened.tell(watcher.note)
             except JournalLost:
-                say(f"go on with: trueup audit {_again(sys.argv[2:])} --resume {resume or opened.audit.tools.run_id}")
+                if begun is not None:  # one that the journal did not take is known to nobody
+                    say(f"go on with: trueup audit {_again(sys.argv[2:])} --resume {begun}")
                 raise
             finally:
                 opened.close()

@@ -6,10 +6,19 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from trueup.cli.output import Format, target, write
+from verifier.errors import Misconfigured
 
 
 def write_report(report: dict[str, Any], how: Format, output: Path | None) -> None:
-    """To the file, or to standard output. Misconfigured if it cannot be written."""
+    """To the file, or to standard output. Misconfigured if it cannot be written, with where it is kept."""
+    try:
+        _write(report, how, output)
+    except Misconfigured as problem:
+        kept = f"trueup runs {report['run']} --format {how.value} --output FILE"
+        raise Misconfigured(f"{problem}; the run is in the journal: {kept}") from problem
+
+
+def _write(report: dict[str, Any], how: Format, output: Path | None) -> None:
     if how is Format.HTML:
         from dashboards.report.html import page
 
