@@ -7,7 +7,7 @@ The journal writes state, audit line and event in one transaction; here it is de
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from reconciler import progress
 from reconciler.events import Announcer, repair_event
@@ -77,9 +77,14 @@ class Casebook:
         """The SQL of the repair, for people to read. Where columns of the table are masked it is a comment: run by hand
         it would write their masks."""
         masking = self.announcer.masking
-        told = sink.statement(table, masking.repair(repair))
         if not (hidden := masking.of(repair.table)):
-            return told
+            return sink.statement(table, repair)
+        shown = masking.repair(repair)
+        if shown.wanted is not None and shown.expected is not None:
+            # Equal values that are spelled otherwise have other masks, and are not set.
+            left = shown.expected.keys() - {column.name for column in changed_columns(table, repair)}
+            shown = replace(shown, wanted={**shown.wanted, **{name: shown.expected[name] for name in left}})
+        told = sink.statement(table, shown)
         return "\n".join(f"-- {line}" for line in (f"masked: {', '.join(sorted(hidden))}", *told.split("\n")))
 
     def _event(self, repair: Repair, state: State, actor: str, now: float, note: str) -> Event:
