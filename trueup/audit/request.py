@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from connectors.client.patterns import matcher
 from verifier.identity import stable_id
 from verifier.ports import Identity
 from verifier.table import TableName
@@ -57,9 +57,8 @@ class Request:
     def idle(self, found: Sequence[TableName]) -> list[str]:
         """Patterns with `*` or `?` that none of the leader's tables matches: nobody should have to count tables to see
         that a schema's name was misspelled."""
-        told = list(map(str, found))
         wanted = dict.fromkeys(one for one in self.patterns if not one.startswith("!") and set(one) & set("*?"))
-        return [one for one in wanted if not any(map(_glob(one).fullmatch, told))]
+        return [one for one in wanted if not any(map(matcher([one]), found))]
 
     def speaks_of(self, table: TableName) -> Mapping[str, tuple[str, ...]]:
         """The columns of the leader's table that must be there, by the option that names them."""
@@ -124,12 +123,6 @@ def joined(one: Mapping[str, tuple[str, ...]], other: Mapping[str, tuple[str, ..
 def _server(follower: Identity | None) -> str | None:
     """A standby may follow its leader to another timeline; one that leads itself by now is another follower."""
     return None if follower is None else f"{follower.role.value} of {follower.system}"
-
-
-def _glob(pattern: str) -> re.Pattern[str]:
-    """As every engine reads a pattern of tables."""
-    whole = pattern if "." in pattern else f"*.{pattern}"
-    return re.compile("".join({"*": ".*", "?": "."}.get(c, re.escape(c)) for c in whole), re.DOTALL)
 
 
 def _listed(by_table: Mapping[str, tuple[str, ...]]) -> dict[str, list[str]]:
