@@ -11,6 +11,7 @@ import hashlib
 import logging
 import os
 import socket
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,7 +37,8 @@ class LeaseService:
     name: str = "lease"
 
     def tick(self, now: float) -> float:
-        if not self.leases.renew(LEASE, self.token, _LEASE_SECONDS, now):
+        # By the machine's time, as others see it: `now` stays ahead where that was set back (`trueup.clock`).
+        if not self.leases.renew(LEASE, self.token, _LEASE_SECONDS, time.time()):
             raise Permanent("another daemon took over this group; this one writes nothing any more, stop it")
         return _RENEW_SECONDS
 

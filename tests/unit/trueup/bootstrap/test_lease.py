@@ -64,3 +64,13 @@ def test_a_successor_takes_over_from_the_dead_at_once_and_is_refused_by_the_livi
     assert lease.take(journal, "b", SystemClock()) == token + 1
     assert time.monotonic() - began < 40, "not only when the minute of the dead one's lease is over"
     journal.close()
+
+
+def test_it_runs_out_by_the_time_that_others_go_by(tmp_path: Path) -> None:
+    """A daemon's own clock stays ahead where that of its machine was set back."""
+    journal = open_journal(tmp_path / "journal.db", "shop")
+    service = lease.LeaseService(journal.leases, lease.take(journal, "a", SystemClock()))
+    service.tick(time.time() + 86_400.0)
+    assert journal.leases.holder(lease.LEASE, time.time()) is not None
+    assert journal.leases.holder(lease.LEASE, time.time() + 3_600.0) is None
+    journal.close()
