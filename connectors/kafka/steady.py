@@ -115,7 +115,8 @@ class Steady:
 
     def pause(self, partitions: Collection[Partition], paused: bool) -> None:
         self._paused = self._paused | set(partitions) if paused else self._paused - set(partitions)
-        self._consumer.pause(partitions, paused)
+        if not self._owing:  # else it knows none of them, or is told once it is told where to read on
+            self._consumer.pause(partitions, paused)
 
 
 def _behind(run: Run, start: int) -> Run:

@@ -192,8 +192,8 @@ class KafkaStream:
         self._topics.learn(positions)  # asks, so before anything else
         self._positions.update(positions)
         self._assembler.begin_at(self._positions, self._transactions)
-        self._consumer.assign(self._positions)
         self._pressure.assigned()
+        self._consumer.assign(self._positions)
         self._looked_at = self._seconds()
         self._stuck = self._sent = None
 

@@ -1,0 +1,43 @@
+"""What is paused while the client has not been told yet where to read on: it knows none of it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+import pytest
+from fixtures.debezium_broker import MemoryBroker, MemoryConsumer
+
+from connectors.debezium.pending import Partition
+from connectors.kafka.steady import Steady
+from verifier.errors import Unreachable
+
+OLD, NEW = ("p.public.t", 0), ("p.public.new", 0)
+
+
+@dataclass
+class Strict(MemoryConsumer):
+    """As kafka-python: what it does not read cannot be paused."""
+
+    def pause(self, partitions: Collection[Partition], paused: bool) -> None:
+        assert self.positions.keys() >= set(partitions), "not assigned"
+        super().pause(partitions, paused)
+
+
+def test_a_pause_waits_until_the_broker_is_back() -> None:
+    broker = MemoryBroker()
+    for topic, number in (OLD, NEW):
+        broker.topic(topic)
+        broker.append((topic, number), {"id": 1}, {"id": 1})
+    consumer = Strict(broker)
+    steady = Steady(consumer)
+    steady.begin({OLD: (0, 1)})
+    broker.down = True
+    with pytest.raises(Unreachable):
+        steady.assign({OLD: 1, NEW: 0})
+    steady.pause([NEW], True)
+    broker.down = False
+    steady.poll(9, 0.0)
+    assert consumer.paused == {NEW}
+    steady.pause([NEW], False)
+    assert consumer.paused == set()
