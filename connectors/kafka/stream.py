@@ -26,6 +26,7 @@ waits for the end of all of them.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
 from time import monotonic
 
 from connectors.debezium.assembly import TransactionAssembler
@@ -49,6 +50,17 @@ _RECORDS = 4000
 _WAIT_SECONDS = 0.1
 _COMPACTED_SECONDS = 2.0
 _FENCE_SECONDS = 0.5
+
+
+@dataclass(slots=True)
+class _Stuck:
+    """A head that waits for rows, since its partitions were read to their `ends`; as the broker was `asked`, or as the
+    last fetches told."""
+
+    xid: TransactionId
+    ends: Mapping[Partition, int]
+    since: float
+    asked: bool = False
 
 
 class KafkaStream:
@@ -83,7 +95,7 @@ class KafkaStream:
         self._pressure = Pressure(consumer, prefix, self._transactions, rows_max=keep_max)
         self._looked_at = 0.0
         self._fenced_at = -_FENCE_SECONDS
-        self._stuck: tuple[TransactionId, Mapping[Partition, int], float] | None = None
+        self._stuck: _Stuck | None = None
         self._given_up: list[Transaction] = []
         self._blind: list[Blindness] = []
         carries = None if index is None else index.carries
@@ -271,22 +283,27 @@ class KafkaStream:
         head = self._assembler.stuck()
         if head is None or self._sent is not None:
             self._stuck = None
-        elif self._stuck is None or self._stuck[0] != head.xid:
-            self._stuck = head.xid, self._ends_for(head), self._seconds()
-        elif not self._reached(self._stuck[1], but=self._pressure.paused):  # it does not lie behind so many
-            self._stuck = *self._stuck[:2], self._seconds()
-        elif (waited := self._seconds() - self._stuck[2]) >= _COMPACTED_SECONDS:
+        elif self._stuck is None or self._stuck.xid != head.xid:
+            ends = {place: self._consumer.high(place) for place in self._places_of(head)}
+            known = {place: end for place, end in ends.items() if end is not None}
+            self._stuck = _Stuck(head.xid, known, self._seconds())
+        elif not self._reached(self._stuck.ends, but=self._pressure.paused):  # it does not lie behind so many
+            self._stuck.since = self._seconds()
+        elif (waited := self._seconds() - self._stuck.since) >= _COMPACTED_SECONDS:
+            if not self._stuck.asked:  # of what was sent since the last fetch nobody has told yet
+                found = self._consumer.bounds(self._places_of(head))
+                self._stuck.ends, self._stuck.asked = {place: high for place, (_, high) in found.items()}, True
+                return
             losing = self._topics.losing(head)  # there they may be gone for good
             if losing or waited >= self._patience_seconds:
                 self._given_up.append(self._assembler.give_up("".join(f"; {topic} is compacted" for topic in losing)))
                 self._stuck = None
 
-    def _ends_for(self, head: End) -> Mapping[Partition, int]:
-        """Where the partitions end that may have its rows, as far as the last fetches tell."""
+    def _places_of(self, head: End) -> list[Partition]:
+        """The partitions that may have its rows."""
         topics = {topic_of(self._prefix, name) for name, _ in head.by_table}
-        places = [place for place in self._positions if place[0] in topics] or self._positions
-        ends = {place: self._consumer.high(place) for place in places if place != self._transactions}
-        return {place: end for place, end in ends.items() if end is not None}
+        places = [place for place in self._positions if place[0] in topics] or list(self._positions)
+        return [place for place in places if place != self._transactions]
 
 
 def _within(bounds: tuple[int, int] | None, offset: int) -> bool:

@@ -9,6 +9,7 @@ from fixtures.debezium_broker import MemoryBroker, MemoryConsumer, Source
 
 from connectors.debezium.decoder import Decoder
 from connectors.debezium.modes import RECOMMENDED
+from connectors.debezium.pending import Partition
 from connectors.kafka import stream as kafka_stream
 from connectors.kafka.port import Polled
 from connectors.kafka.pressure import ENDS_MAX
@@ -25,15 +26,22 @@ KEPT_MAX = 50
 
 @dataclass
 class Busy(MemoryConsumer):
-    """A broker to which the connector sends one more transaction of another table whenever something was read."""
+    """A broker to which the connector sends one more transaction of another table whenever something was read. A `slow`
+    one takes so long to answer, and told of two messages more than are read, not of all."""
 
     source: Source | None = None
+    slow: float = 0.0
+
+    def high(self, partition: Partition) -> int | None:
+        high = super().high(partition)
+        return high if high is None or not self.slow else min(high, self.positions[partition] + 2)
 
     def poll(self, records_max: int, seconds_max: float) -> Polled:
         found = super().poll(records_max, seconds_max)
         if self.source is not None:
             self.source.transaction(7, table="other")
             self.waited += 1.0
+        self.waited += self.slow
         return found
 
 
@@ -152,3 +160,18 @@ def test_rows_of_a_table_are_read_further_where_the_head_may_find_its_own(
     bench.broker.logs[PARTS[0]].append(late)
     found = [one for _ in range(8) for one in told(bench.poll(1.0))]
     assert found == [([4], []), *[([key], []) for key in range(2 * KEPT_MAX)]]
+
+
+def test_rows_that_are_still_being_read_are_not_given_up_where_they_may_be_gone_for_good(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The last fetch told less than there was by then."""
+    monkeypatch.setattr(kafka_stream, "_RECORDS", 1)
+    bench.broker.compacted.add("p.public.t")
+    bench.source.transaction(*range(10))
+    bench.consumer.slow = 1.0
+    bench.consumer.paused.add(PARTS[0])  # until its end was read
+    assert told(bench.poll(3.0)) == []
+    bench.consumer.paused.clear()
+    found = [one for _ in range(4) for one in told(bench.poll(10.0))]
+    assert found == [(list(range(10)), [])]
