@@ -44,7 +44,7 @@ def canonical(family: Family, value: Value, *, strict_scale: bool = False) -> Va
     if value is None:
         return None
     if family is Family.DECIMAL and strict_scale:
-        return value
+        return _decimal(value, scale=True)
     form = _FORMS.get(family)
     return value if form is None else form(value)
 
@@ -106,7 +106,7 @@ def _integer(text: str) -> str:
     return str(int(text)) if _INTEGER.fullmatch(text) else _decimal(text)  # the other side's column may be a decimal
 
 
-def _decimal(text: str) -> str:
+def _decimal(text: str, *, scale: bool = False) -> str:
     special = _NOT_FINITE.get(text.strip().lower())
     if special:
         return special
@@ -116,18 +116,20 @@ def _decimal(text: str) -> str:
         number = Decimal(text.strip())
     except InvalidOperation:
         return text
-    return _plain(number)
+    return _plain(number, scale=scale)
 
 
-def _plain(number: Decimal, exponent_max: int = _EXPONENT_MAX) -> str:
-    """Digits without trailing zeros behind the point and without a sign on zero; with an exponent only beyond
-    `exponent_max`. Exact."""
+def _plain(number: Decimal, exponent_max: int = _EXPONENT_MAX, *, scale: bool = False) -> str:
+    """Digits without trailing zeros behind the point (unless these tell the `scale`) and without a sign on zero; with
+    an exponent only beyond `exponent_max`. Exact."""
     if not number:
-        return "0"
+        if not scale:
+            return "0"
+        number = number.copy_abs()
     if abs(number.adjusted()) > exponent_max:
         return str(number.normalize(_EXACT))
     text = format(number, "f")
-    return text.rstrip("0").rstrip(".") if "." in text else text
+    return text.rstrip("0").rstrip(".") if "." in text and not scale else text
 
 
 def _float(text: str) -> str:

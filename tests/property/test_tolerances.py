@@ -176,8 +176,14 @@ def test_only_blanks_at_the_end_may_be_ignored(text: str, blanks: int, other: st
 
 
 def test_a_strict_scale_counts_in_values_and_digests() -> None:
+    """However a driver writes the number."""
     strict = Column("v", Family.DECIMAL, "numeric", tolerance=Tolerance(strict_scale=True))
-    for one, other, equal in (("1.0", "1.00", False), ("1.00", "1.00", True), ("1", "2", False)):
+    for one, other, equal in (
+        ("1.0", "1.00", False), ("1.00", "1.00", True), ("1", "2", False),
+        ("0E-10", "0.0000000000", True), ("1E-7", "0.0000001", True), ("1.0E-7", "0.0000001", False),
+        ("-0.0", "0.0", True), ("0", "0.0", False), (".50", "0.50", True), ("1E+2", "100", True), ("nan", "NaN", True),
+        ("0E-300000", "0", True), ("one", "one", True),
+    ):  # fmt: skip
         assert same(strict, one, other) == one_digest(strict, one, other) == equal
     assert one_digest(Column("v", Family.DECIMAL, "numeric"), "1.0", "1.00")
 
