@@ -60,23 +60,6 @@ class Sighting:
     drifted: Collection[Key]
 
 
-def plan_repairs(
-    casebook: Casebook,
-    drifts: Iterable[Drift],
-    *,
-    leader: Replica,
-    follower: Replica,
-    policy: RepairPolicy,
-    actor: str,
-    now: float,
-) -> Planned:
-    """`planned_parts` of a few drifts, together."""
-    parts = list(planned_parts(casebook, drifts, leader=leader, follower=follower, policy=policy, actor=actor, now=now))
-    repairs = [one for part in parts for one in part.repairs]
-    refusals = [one for part in parts for one in part.refusals]
-    return Planned(tuple(repairs), sum(part.new for part in parts), tuple(refusals))
-
-
 def planned_parts(
     casebook: Casebook,
     drifts: Iterable[Drift],

@@ -11,6 +11,7 @@ from pathlib import Path
 import psycopg
 import pytest
 from fixtures.databases import TrioDatabase
+from fixtures.planning import together
 from sqlalchemy.engine import make_url
 
 from connectors.journal.opening import Journal, open_journal
@@ -22,7 +23,7 @@ from reconciler.events import Announcer
 from reconciler.policy import Mode, RepairPolicy
 from reconciler.ports import Applied, Outcome
 from reconciler.repair import Action, RefusalReason, Repair, State
-from reconciler.repairing import Planned, Sighting, approve, plan_repairs, verify_applied
+from reconciler.repairing import Planned, Sighting, approve, planned_parts, verify_applied
 from verifier.compare import comparison
 from verifier.drift import Certainty, Difference, Drift, Evidence, Kind, Method
 from verifier.errors import Permanent, Temporary, Unsound
@@ -83,14 +84,16 @@ class Bench:
         return Drift(identity, "g", "sub", name, key, kind, columns, Evidence(certainty, Method.BRACKETED), time.time())
 
     def plan(self, *drifts: Drift, policy: RepairPolicy = APPLY) -> Planned:
-        return plan_repairs(
-            self.casebook,
-            drifts,
-            leader=self.leader,
-            follower=self.follower,
-            policy=policy,
-            actor="test",
-            now=time.time(),
+        return together(
+            planned_parts(
+                self.casebook,
+                drifts,
+                leader=self.leader,
+                follower=self.follower,
+                policy=policy,
+                actor="test",
+                now=time.time(),
+            )
         )
 
     def approved(self, *keys: tuple[str, Key]) -> list[Repair]:
@@ -283,8 +286,10 @@ def test_leader_and_standby_are_never_written(bench: Bench) -> None:
 def test_standby_drift_is_refused_with_advice(bench: Bench) -> None:
     drift = replace(bench.drift("pairs", (1, "x")), follower="stand", kind=Kind.MISMATCHED)
     standby = PostgresReplica("stand", bench.trio.standby.url, Options(role=Role.STANDBY))
-    planned = plan_repairs(
-        bench.casebook, [drift], leader=bench.leader, follower=standby, policy=APPLY, actor="test", now=1.0
+    planned = together(
+        planned_parts(
+            bench.casebook, [drift], leader=bench.leader, follower=standby, policy=APPLY, actor="test", now=1.0
+        )
     )
     standby.close()
     (refusal,) = planned.refusals

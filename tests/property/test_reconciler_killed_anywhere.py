@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
 import pytest
+from fixtures.planning import together
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -24,7 +25,7 @@ from reconciler.events import Announcer
 from reconciler.policy import Mode, RepairPolicy
 from reconciler.ports import Applied, Outcome, RepairJournal
 from reconciler.repair import Repair, State
-from reconciler.repairing import Sighting, plan_repairs, verify_applied
+from reconciler.repairing import Sighting, planned_parts, verify_applied
 from verifier.compare import comparison
 from verifier.drift import Certainty, Difference, Drift, Evidence, Kind, Method
 from verifier.identity import drift_id
@@ -175,14 +176,16 @@ def run(journal: Journal, leader: Server, follower: Server, sink: Sink, fuse: Fu
     fragile = cast(RepairJournal, Fragile(journal.repairs, fuse))
     casebook = Casebook(fragile, Announcer("i", "g"), {NAME: comparison(TABLE, TABLE)})
     one, other = cast(Replica, leader), cast(Replica, follower)
-    plan_repairs(
-        casebook,
-        drifts(leader, follower),
-        leader=one,
-        follower=other,
-        policy=AUTOMATIC,
-        actor="p",
-        now=now,
+    together(
+        planned_parts(
+            casebook,
+            drifts(leader, follower),
+            leader=one,
+            follower=other,
+            policy=AUTOMATIC,
+            actor="p",
+            now=now,
+        )
     )
     taken = apply_approved(
         casebook, Target(one, other, replace(sink, fuse=fuse)), journal.drifts, AUTOMATIC, actor="a", now=now

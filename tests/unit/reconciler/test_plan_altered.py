@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from fixtures.memory_group import T, described
+from fixtures.planning import together
 
 from connectors.journal.opening import open_journal
 from connectors.memory.clock import VirtualClock
@@ -16,7 +17,7 @@ from connectors.memory.replica import MemoryReplica
 from reconciler.casebook import Casebook
 from reconciler.events import Announcer
 from reconciler.policy import Mode, RepairPolicy
-from reconciler.repairing import plan_repairs
+from reconciler.repairing import planned_parts
 from verifier.compare import Comparison, comparison
 from verifier.drift import Certainty, Difference, Drift, Evidence, Kind, Method
 from verifier.identity import drift_id
@@ -61,11 +62,11 @@ def test_rows_are_planned_for_by_the_columns_that_were_read(tmp_path: Path) -> N
     journal = open_journal(tmp_path / "journal.db", "g")
     try:
         journal.drifts.record([drift])
-        planned = plan_repairs(
+        planned = together(planned_parts(
             Casebook(journal.repairs, Announcer("i", "g"), Altered()), [drift],
             leader=MemoryReplica("leader", server), follower=MemoryReplica("one", standing),
             policy=RepairPolicy(mode=Mode.PROPOSE), actor="p", now=2.0,
-        )  # fmt: skip
+        ))  # fmt: skip
     finally:
         journal.close()
     assert [(one.wanted, one.expected) for one in planned.repairs] == [

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from fixtures.planning import together
 from worlds.memory import MemoryWorld
 
 from connectors.journal.opening import open_journal
@@ -12,7 +13,7 @@ from reconciler.casebook import Casebook
 from reconciler.events import Announcer
 from reconciler.policy import Mode, RepairPolicy
 from reconciler.repair import RefusalReason
-from reconciler.repairing import plan_repairs
+from reconciler.repairing import planned_parts
 from verifier import weight
 from verifier.canonical import differing_columns
 from verifier.compare import comparison
@@ -51,10 +52,10 @@ def test_each_is_planned_once_and_one_that_moved_behind_its_excerpt_is_refused(
     try:
         journal.drifts.record(drifts)
         casebook = Casebook(journal.repairs, Announcer("i", "g"), {name: comparison(table, table)})
-        planned = plan_repairs(
+        planned = together(planned_parts(
             casebook, drifts, leader=world.leader, follower=world.follower, policy=RepairPolicy(mode=Mode.PROPOSE),
             actor="p", now=2.0,
-        )  # fmt: skip
+        ))  # fmt: skip
     finally:
         journal.close()
     assert [one.key for one in planned.repairs] == [(n,) for n in range(ROWS) if n != 3]
