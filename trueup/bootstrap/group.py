@@ -22,6 +22,7 @@ from trueup.bootstrap.engines import Endpoints
 from trueup.bootstrap.events import event_sink
 from trueup.bootstrap.fed import close_fed, fed_names, hindered, with_fed
 from trueup.bootstrap.invariants import checkers
+from trueup.bootstrap.lateness import words
 from trueup.bootstrap.masking import open_masking, strangers
 from trueup.bootstrap.rogue import open_rogues
 from trueup.bootstrap.servers import Address, brakes_of, patterns_of, watermark_of
@@ -323,4 +324,4 @@ def _repair(
 def _late(lag: SharedLag, follower: str, most: float, clock: Clock) -> str:
     """Why the follower's repairs pause, in words; empty if they do not."""
     late = lag.beyond(follower, most, clock.now())
-    return "" if late is None else f"{follower} lags by {late:.0f} s, more than lag.max; it may correct itself"
+    return "" if late is None else words(follower, late)

@@ -22,6 +22,7 @@ from trueup.bootstrap import lease
 from trueup.bootstrap.announcing import announced_by, heard, sent
 from trueup.bootstrap.group import book_of, repair_policy
 from trueup.bootstrap.groups import chosen
+from trueup.bootstrap.lateness import late_by_hand
 from trueup.bootstrap.masking import open_masking
 from trueup.bootstrap.watching import Watched, open_watched, settled
 from trueup.clock import SystemClock
@@ -52,6 +53,8 @@ class Repairing:
     world: GroupWorld
     announcer: Announcer
     _services: dict[str, RepairService] = field(default_factory=dict)
+    note: Callable[[str], None] = lambda text: None
+    """Takes what a person who waits has to know."""
 
     def followers(self, only: str | None) -> list[str]:
         """All followers, or the one that was named. Misconfigured if there is no such follower."""
@@ -130,15 +133,33 @@ class Repairing:
             self.journal.leases.release(_APPLY, token)
 
     def apply(self, follower: str, *, dry_run: bool, actor: str) -> list[Taken]:
-        """What is approved, within the policy's budgets. A person applies: modes below `approve` do not forbid it."""
+        """What is approved, within the policy's budgets. A person applies: modes below `approve` do not forbid it. All
+        of it is held while the follower lags by more than `lag.max`, as it is by the daemon."""
         service = self._service(follower)
         policy = repair_policy(self.group, dry_run=dry_run)
         if policy.mode is Mode.OFF:
             raise Misconfigured(f"group {self.group.name!r}: repair.mode is off; nothing is ever written")
         if not service.writable():
-            approved = self.journal.repairs.listed(State.APPROVED, follower=follower, limit=_PAGE)
-            return [Taken(one.repair, Step.HELD, _NOT_WRITTEN) for one in approved]
+            return [Taken(one.repair, Step.HELD, _NOT_WRITTEN) for one in self._open(follower, State.APPROVED)]
+        if not dry_run and (waiting := self._open(follower, State.APPROVED, State.APPLYING)):
+            why = self._late(follower)
+            if why:
+                return [Taken(one.repair, Step.HELD, why) for one in waiting]
         return service.apply(time.time(), policy=replace(policy, mode=Mode.APPROVE), actor=actor)
+
+    def _open(self, follower: str, *states: State) -> Sequence[Outlined]:
+        return self.journal.repairs.listed(*states, follower=follower, limit=_PAGE)
+
+    def _late(self, follower: str) -> str:
+        def told() -> float | None:
+            from trueup.bootstrap.telling import daemon_tells
+
+            daemon = daemon_tells(self.settings, self.group.name)
+            known = None if daemon is None else daemon.followers.get(follower)
+            return None if known is None else known.seconds
+
+        world = self.world
+        return late_by_hand(world.leader, world.followers[follower], self.group.lag.max, world.clock, told, self.note)
 
     def undo(self, ids: Sequence[str], *, dry_run: bool, actor: str, note: str) -> list[Taken]:
         """Bring the rows of these verified repairs back to what they were, or say why not. Misconfigured as `decide`,
@@ -245,7 +266,7 @@ def open_repairing(config: Path | None, group: str | None, note: Callable[[str],
         pool.close()
         raise
     world = GroupWorld(wanted.name, servers.leader, servers.followers, book, SystemClock(), pool.gather, None)
-    repairing = Repairing(settings, wanted, servers, journal, pool, world, announcer)
+    repairing = Repairing(settings, wanted, servers, journal, pool, world, announcer, note=note)
     try:
         yield repairing
         sent(wanted, journal, SystemClock(), note)
