@@ -39,11 +39,15 @@ class Metric:
     buckets: tuple[float, ...] = ()
 
 
-RESULT = {"result": ("match", "drift", "in_flight", "unverified")}
+CHUNK_RESULT = {"result": ("match", "in_flight", "unverified")}
+"""A chunk is judged by nobody: what differs of it are keys, which are looked at until they are one or the other."""
+KEY_RESULT = {"result": ("match", "drift", "unverified")}
 LAG_STATE = {"state": ("caught_up", "lagging", "stalled", "rewound", "unknown")}
 SLOT_STATUS = {"status": ("reserved", "extended", "unreserved", "lost")}
 REASONS = (*(cause.name.lower() for cause in Cause), *(doubt.value for doubt in Doubt))
 """Why a table is unverified, as a label; the sentence for people is in the journal."""
+DAEMON_STATES = (State.PLANNED, State.APPLIED, State.VERIFIED, State.FAILED, State.SUPERSEDED)
+"""What people decide and undo, by commands, is in the audit table."""
 SIDE = {"side": ("leader", "follower")}
 SERVICE = {"service": ("lease", "follow", "rogue", "verify", "scan", "check", "repair", "relay", "lag", "cause")}
 
@@ -134,8 +138,8 @@ TABLES_FOLDED = Metric(
     "trueup_metrics_tables_folded", Kind.GAUGE, f"Tables counted together under {OTHER}.", ("group",)
 )
 CHUNKS = Metric(
-    "trueup_chunks_compared_total", Kind.COUNTER, "Chunks compared, by what came out.",
-    ("group", "follower", "result"), RESULT,
+    "trueup_chunks_compared_total", Kind.COUNTER, "Chunks compared, by what came out; in_flight: some keys differed.",
+    ("group", "follower", "result"), CHUNK_RESULT,
 )  # fmt: skip
 ROWS = Metric("trueup_rows_compared_total", Kind.COUNTER, "Leader rows in compared chunks.", ("group", "follower"))
 CHUNK_SECONDS = Metric(
@@ -178,7 +182,7 @@ TOUCHED_PENDING = Metric(
 )
 TOUCHED = Metric(
     "trueup_touched_keys_verified_total", Kind.COUNTER, "Changed keys looked at, by what came out.",
-    ("group", "follower", "result"), RESULT,
+    ("group", "follower", "result"), KEY_RESULT,
 )  # fmt: skip
 DIRTY_CHUNKS = Metric(
     "trueup_dirty_chunks",
@@ -209,8 +213,8 @@ INVARIANT_INTERVAL = Metric(
 )
 
 REPAIRS = Metric(
-    "trueup_repairs_total", Kind.COUNTER, "Repairs that came into a state.", ("group", "state"),
-    {"state": tuple(state.value for state in State)},
+    "trueup_repairs_total", Kind.COUNTER, "Repairs that the daemon brought into a state.", ("group", "state"),
+    {"state": tuple(state.value for state in DAEMON_STATES)},
 )  # fmt: skip
 REPAIRS_WAITING = Metric(
     "trueup_repairs_waiting", Kind.GAUGE, "Repairs in a state that somebody has to end.", ("group", "state"),

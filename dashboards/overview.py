@@ -234,7 +234,7 @@ _VERIFICATION = (
 _REPAIRS = (
     Panel(
         "Repairs",
-        "Repairs that came into a state, per hour.",
+        "Repairs that the daemon brought into a state, per hour.",
         "timeseries",
         "short",
         (Query(f"sum by (group, state) (increase(trueup_repairs_total{{{_G}}}[1h]))", "{{group}} / {{state}}"),),
