@@ -128,7 +128,7 @@ def apply_approved(
     lost = [table for table in drifted if casebook.compared(table) is None]
     states = [State.APPROVED]
     if policy.mode is Mode.APPLY:
-        if policy.dry_run or policy.frozen:
+        if policy.dry_run:
             states.append(State.PLANNED)
         else:
             planned = casebook.live(name, State.PLANNED, tables_out=lost, limit=APPROVED_MAX)

@@ -20,7 +20,6 @@ class Brake(enum.Enum):
     """What holds a repair back."""
 
     MODE = "the mode does not apply repairs"
-    FROZEN = "repairs are frozen"
     DRY_RUN = "dry run"
     RUN_BUDGET = "the budget of this run is spent"
     HOUR_BUDGET = "the budget of this hour is spent"
@@ -60,8 +59,6 @@ def admit(table: Table, spent: Spent, policy: RepairPolicy) -> Admission:
     """
     if policy.mode in (Mode.OFF, Mode.PROPOSE):
         return Held(Brake.MODE, f"mode is {policy.mode.value}; set it to approve or apply")
-    if policy.frozen:
-        return Held(Brake.FROZEN, "repairs are frozen for this group; unfreeze to go on")
     if policy.dry_run:
         return Held(Brake.DRY_RUN, "a dry run")
     if spent.in_run >= policy.per_run:

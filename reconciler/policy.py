@@ -20,8 +20,7 @@ class Mode(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class RepairPolicy:
-    """`dry_run`: say what would be written and write nothing. `frozen`: the brake that an operator pulls; nothing is
-    applied whatever the mode says.
+    """`dry_run`: say what would be written and write nothing.
 
     Budgets: at most `per_run` repairs in one call, `per_hour` applied in the last 3600 seconds, and no repair in a
     table of which more than `table_share` (0 to 1) of the estimated rows differ, unless they are no more than
@@ -34,7 +33,6 @@ class RepairPolicy:
 
     mode: Mode = Mode.PROPOSE
     dry_run: bool = True
-    frozen: bool = False
     per_run: int = 100
     per_hour: int = 1_000
     table_share: float = 0.01

@@ -166,7 +166,6 @@ IDLE = Spent(0, 0, 0)
     [
         (RepairPolicy(), IDLE, Brake.MODE),
         (replace(WRITES, mode=Mode.OFF), IDLE, Brake.MODE),
-        (replace(WRITES, frozen=True), IDLE, Brake.FROZEN),
         (replace(WRITES, dry_run=True), IDLE, Brake.DRY_RUN),
         (WRITES, Spent(99, 999, 10_000), None),
         (WRITES, Spent(100, 100, 0), Brake.RUN_BUDGET),
