@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from trueup.cli.audit_words import Narrowing, of_only
+from trueup.cli.audit_words import Narrowing, of_only, tolerated_of_only
 from verifier.errors import Misconfigured
 
 if TYPE_CHECKING:
@@ -40,7 +40,11 @@ def planned(words: Words) -> Plan:
     excluded = _by_table("--exclude", of_only(words.tables, words.excluded, "."))
     masked = _by_table("--mask", of_only(words.tables, words.masked, "."))
     keys = {name: tuple(columns.split(",")) for name, columns in map(_pair, of_only(words.tables, words.keys, "="))}
-    narrowing = replace(words.narrowing, columns=of_only(words.tables, words.narrowing.columns, "="))
+    narrowing = replace(
+        words.narrowing,
+        columns=of_only(words.tables, words.narrowing.columns, "="),
+        tolerate=tolerated_of_only(words.tables, words.narrowing.tolerate),
+    )
     if words.leader is not None or words.followers:
         if words.config is not None:
             raise Misconfigured("give either --config or --leader and --follower, not both")

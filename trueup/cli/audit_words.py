@@ -112,9 +112,28 @@ def _setting(option: str, text: str) -> tuple[str, Any]:
 def of_only(tables: Sequence[str], words: Sequence[str], sign: str) -> list[str]:
     """What is typed without a table is of the one that is compared, where one alone is named, and whole. `sign` is what
     stands between a table and the rest."""
-    if len(tables) != 1 or "." not in tables[0] or set("*?!") & set(tables[0]):
+    table = _only(tables)
+    return list(words) if table is None else [word if sign in word else f"{table}{sign}{word}" for word in words]
+
+
+def tolerated_of_only(tables: Sequence[str], words: Sequence[str]) -> list[str]:
+    """The same for `--tolerate`: its place may be a column without its table, or be left out for the table's own."""
+    table = _only(tables)
+    if table is None:
         return list(words)
-    return [word if sign in word else f"{tables[0]}{sign}{word}" for word in words]
+    found = []
+    for word in words:
+        place, equals, _ = word.partition("=")
+        whole = equals and (place == "*" or "." in place)
+        found.append(word if whole else f"{table}.{word}" if equals else f"{table}={word}")
+    return found
+
+
+def _only(tables: Sequence[str]) -> str | None:
+    """The one table that is named, and whole."""
+    if len(tables) != 1 or "." not in tables[0] or set("*?!") & set(tables[0]):
+        return None
+    return tables[0]
 
 
 def _columns(by_table: Mapping[str, str | tuple[str, ...]]) -> dict[str, tuple[str, ...]]:

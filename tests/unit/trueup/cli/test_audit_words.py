@@ -123,3 +123,24 @@ def test_only_one_table_that_is_named_whole_may_be_left_out(tables: list[str]) -
     assert request.keys == {"public.t": ("id", "n")}
     assert request.excluded == {"public.t": ("note",)}
     assert request.included == {"public.t": ("a", "b")}
+
+
+def test_so_may_it_before_what_is_tolerated() -> None:
+    typed = ["strict_scale", "seen=time_digits:0", "u=ignore_trailing_spaces,time_digits:3", "*=time_digits:6"]
+    whole = ["public.t.ratio=float_relative:1e-9", "public.u=time_digits:1"]
+
+    def request(tables: list[str], tolerate: list[str]) -> Request:
+        narrowing = Narrowing(tolerate=tolerate)
+        return planned(Words(None, None, "sqlite:///a.db", ["sqlite:///b.db"], tables, narrowing=narrowing)).request
+
+    assert request(["public.t"], typed + whole).tolerances == {
+        "public.t": Tolerance(strict_scale=True),
+        "public.t.seen": Tolerance(time_digits=0),
+        "public.t.u": Tolerance(ignore_trailing_spaces=True, time_digits=3),
+        "*": Tolerance(time_digits=6),
+        "public.t.ratio": Tolerance(float_relative=1e-9),
+        "public.u": Tolerance(time_digits=1),
+    }
+    for word in typed[:3]:
+        with pytest.raises(Misconfigured, match="needs PLACE="):
+            request(["public.t", "public.u"], [word])
