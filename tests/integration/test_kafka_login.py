@@ -17,7 +17,8 @@ from connectors.memory.replica import MemoryReplica
 from trueup.bootstrap.deferred import Deferred
 from trueup.bootstrap.doctoring_abroad import _topics
 from trueup.bootstrap.fed import fed_lag
-from trueup.bootstrap.stream import Described, kafka_reading
+from trueup.bootstrap.kafka_topics import kafka_reading
+from trueup.bootstrap.stream import Described
 from trueup.services.follow import FollowService
 from trueup.services.group import GroupWorld, Sighted, TableBook
 from verifier.errors import Forbidden
@@ -51,7 +52,12 @@ def test_the_right_password_in_its_file_is_enough_to_go_on(
     book = TableBook(leader, {}, ["public.*"], clock)
     world = GroupWorld("shop", leader, {}, book, clock, in_turn, Sighted(TransactionWindow(), []))
     journal = open_journal(tmp_path / "journal.db", "shop")
-    stream = Deferred(lambda: KafkaStream(*kafka_reading("trueup-shop", "c", kafka, Described(book)), prefix))
+
+    def made() -> KafkaStream:
+        reading = kafka_reading("trueup-shop", "c", kafka, Described(book))
+        return KafkaStream(reading.consumer, reading.decoder, prefix)
+
+    stream = Deferred(made)
     follow = FollowService(world, stream, journal.stream, poll_seconds=0.0)
     with pytest.raises(Forbidden, match=f"kafka at {kafka_stack.broker.secured} refuses us") as caught:
         follow.tick(clock.now())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from verifier.change import Batch
 from verifier.errors import Forbidden, Misconfigured
@@ -19,6 +19,8 @@ class Deferred:
 
     make: Callable[[], ChangeStream]
     made: ChangeStream | None = None
+    ends: list[Callable[[], None]] = field(default_factory=list)
+    """Closes what `make` opened beside the stream."""
 
     def start(self, offsets: Mapping[str, int], read_through: Position | None) -> Position | None:
         if self.made is None:
@@ -34,8 +36,12 @@ class Deferred:
         self._stream().acknowledge(offsets)
 
     def close(self) -> None:
-        if self.made is not None:
-            self.made.close()
+        try:
+            if self.made is not None:
+                self.made.close()
+        finally:
+            while self.ends:
+                self.ends.pop()()
 
     @contextmanager
     def _renewed(self) -> Iterator[None]:

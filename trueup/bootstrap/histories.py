@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from config.settings import Group
 from trueup.bootstrap.brokers import readers_of
-from trueup.bootstrap.stream import Described, kafka_reading
+from trueup.bootstrap.kafka_topics import kafka_reading
+from trueup.bootstrap.stream import Described
 from trueup.services.group import TableBook
 from verifier.errors import Misconfigured
 from verifier.table import Key, TableName
@@ -60,9 +61,15 @@ def _kafka(group: Group, settings: KafkaStream, book: TableBook, reach: Reach) -
     from connectors.kafka.history import KafkaHistory, Limits
 
     connector = settings.connector or group.name
-    consumer, decoder = kafka_reading(readers_of(group.name), connector, settings, Described(book))
-    history = KafkaHistory(consumer, decoder, settings.topic_prefix, Limits(reach.messages, reach.seconds))
-    return OpenHistory("kafka", history.changes, history.close)
+    reading = kafka_reading(readers_of(group.name), connector, settings, Described(book))
+    limits = Limits(reach.messages, reach.seconds)
+    history = KafkaHistory(reading.consumer, reading.decoder, settings.topic_prefix, limits)
+
+    def close() -> None:
+        history.close()
+        reading.close()
+
+    return OpenHistory("kafka", history.changes, close)
 
 
 def _binlog(group: Group, book: TableBook, reach: Reach) -> OpenHistory:

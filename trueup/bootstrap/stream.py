@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import partial
 from threading import RLock
 from typing import TYPE_CHECKING
 
@@ -13,20 +12,18 @@ from config.settings import Group
 from config.stream import BinlogStream as BinlogSettings
 from config.stream import KafkaStream as KafkaSettings
 from config.stream import PgoutputStream as PgoutputSettings
-from trueup.bootstrap.brokers import client_settings, readers_of
+from trueup.bootstrap.brokers import readers_of
 from trueup.bootstrap.deferred import Deferred
+from trueup.bootstrap.kafka_topics import connector_config, kafka_reading
 from trueup.bootstrap.presence import Guarded, Presence
 from trueup.services.group import TableBook
 from verifier.errors import Misconfigured, Permanent, Temporary
 from verifier.offsets import OffsetIndex
-from verifier.ports import ChangeStream, Replica
-from verifier.position import Position
+from verifier.ports import ChangeStream
 from verifier.table import Table, TableName
 
 if TYPE_CHECKING:
-    from connectors.debezium.decoder import Decoder, Read
     from connectors.debezium.modes import Modes
-    from connectors.kafka.port import Consumer
 
 _CONNECT_SECONDS = 5.0
 _CAPTURE_SECONDS = 1.0
@@ -151,7 +148,7 @@ def _kafka(group: str, settings: KafkaSettings, book: TableBook) -> OpenStream:
     capture = _Capture(settings.connect_url, connector, settings.topic_prefix, presence)
     described = Described(book)
     index = OffsetIndex(RLock())
-    stream = Deferred(lambda: _kafka_stream(group, connector, settings, described, capture, index))
+    stream = Deferred(lambda: _kafka_stream(group, connector, settings, described, capture, index, stream.ends.append))
     heard = _Heard()
     health = _Connector(settings.connect_url, connector, heard, capture, lambda: _lacking(stream))
     publication = settings.publication or "dbz_publication"
@@ -169,57 +166,20 @@ def _kafka(group: str, settings: KafkaSettings, book: TableBook) -> OpenStream:
 
 
 def _kafka_stream(
-    group: str, connector: str, settings: KafkaSettings, described: Described, capture: _Capture, index: OffsetIndex
+    group: str,
+    connector: str,
+    settings: KafkaSettings,
+    described: Described,
+    capture: _Capture,
+    index: OffsetIndex,
+    beside: Callable[[Callable[[], None]], None],
 ) -> ChangeStream:
     from connectors.kafka.stream import KafkaStream
 
-    reader, decoder = kafka_reading(readers_of(group), connector, settings, described)
-    capture.modes = decoder.modes
-    return KafkaStream(reader, decoder, settings.topic_prefix, index=index)
-
-
-def kafka_reading(
-    readers: str, connector: str, settings: KafkaSettings, described: Described
-) -> tuple[Consumer, Decoder]:
-    """What reads the connector's topics, and what decodes them. `readers`: the consumer group's name, for exporters
-    alone. Connect tells how the connector spells values, so it must answer once."""
-    from connectors.debezium.decoder import Decoder
-    from connectors.debezium.modes import RECOMMENDED, RECOMMENDED_BINLOG, Modes
-    from connectors.debezium.source import POSTGRES, Source
-    from connectors.debezium.source_binlog import BinlogSource
-    from connectors.kafka.clients import consumer_of
-
-    source: Source = POSTGRES
-    modes, leader = RECOMMENDED, described.book.leader
-    if leader.dialect in ("mysql", "mariadb"):
-        fence = partial(_fence, leader) if leader.dialect == "mysql" else None
-        source = BinlogSource(leader.dialect == "mariadb", leader.position, fence)
-        modes = RECOMMENDED_BINLOG
-    if settings.connect_url is not None:
-        modes = Modes.of(_connector_config(settings.connect_url, connector))
-    reader = consumer_of(settings.client, settings.bootstrap_servers, readers, client_settings(settings))
-    return reader, Decoder(settings.topic_prefix, modes, described.table, source, _avro(settings))
-
-
-def _fence(leader: Replica) -> tuple[Position, Position]:
-    """What was executed before any read, and what had begun by its end."""
-    look = leader.ask("select 1", rows_max=1, seconds_max=_CONNECT_SECONDS)
-    return look.low, look.high
-
-
-def _avro(settings: KafkaSettings) -> Read | None:
-    """What reads Avro; Misconfigured if the libraries for it are not installed."""
-    if settings.schema_registry_url is None:
-        return None
-    try:
-        from connectors.debezium.avro import AvroReader
-        from connectors.debezium.avro_registry import SchemaRegistry
-    except ImportError as error:
-        raise Misconfigured("events in Avro need more libraries: install trueup[avro]") from error
-    password = settings.schema_registry_password
-    url, user = settings.schema_registry_url, settings.schema_registry_user
-    registry = SchemaRegistry(url, user, password.reveal() if password is not None else None)
-    return AvroReader(registry, f"{settings.topic_prefix}.").read
+    reading = kafka_reading(readers_of(group), connector, settings, described)
+    beside(reading.close)
+    capture.modes = reading.decoder.modes
+    return KafkaStream(reading.consumer, reading.decoder, settings.topic_prefix, index=index)
 
 
 def _backlog(stream: Deferred) -> int | None:
@@ -232,12 +192,6 @@ def _lacking(stream: Deferred) -> str:
     from connectors.kafka.stream import KafkaStream
 
     return stream.made.lacking() if isinstance(stream.made, KafkaStream) else ""
-
-
-def _connector_config(url: str, name: str) -> Mapping[str, str]:
-    from connectors.debezium.connect import Connect
-
-    return Connect(url).config(name)
 
 
 @dataclass(slots=True)
@@ -273,7 +227,7 @@ class _Capture:
         from connectors.debezium.connect import NotRegistered
 
         try:
-            self.config = _connector_config(url, self.name)
+            self.config = connector_config(url, self.name)
         except NotRegistered:
             self.presence.absent()
             raise
