@@ -20,6 +20,14 @@ http: {listen: 127.0.0.1:9187}   # /metrics, /livez, /readyz
 groups:
 """
 
+_COLUMNS = (
+    "      # exclude_columns: {public.orders: [note]}      # may differ; printed in every report",
+    "      # mask_columns: {public.customers: [email]}     # compared, but nobody is told their values",
+    "      # tolerances:                                   # equal all the same; printed in every report",
+    '      #   "*": {time_digits: 3, ignore_trailing_spaces: true}',
+    "      #   public.orders.ratio: {float_relative: 1e-9}",
+)
+
 
 @dataclass(frozen=True, slots=True)
 class KafkaSource:
@@ -53,7 +61,7 @@ def draft(
             lines.append(f"        repair: {{user: {_quoted(repair_user)}, password: env:{variable}}}")
     lines += ["    tables:", f"      include: [{', '.join(_quoted(pattern) for pattern in tables)}]"]
     lines.append('      # exclude: ["public.audit_*"]')
-    lines.append("      # exclude_columns: {public.orders: [note]}   # may differ; printed in every report")
+    lines += _COLUMNS
     lines += _stream(stream)
     lines += [
         "    scan: {period: 24h, chunk_time: 500ms}   # every row compared at least daily, in reads of half a second",

@@ -8,6 +8,7 @@ import pytest
 
 import config
 from config import units
+from verifier.tolerance import Tolerance
 
 
 def test_examples_in_the_docstrings() -> None:
@@ -69,3 +70,19 @@ def test_a_draft_names_the_binlog_and_who_repairs() -> None:
         "fixer",
         config.Secret("env:MAIN_EU_2_REPAIR_PASSWORD"),
     )
+
+
+def test_what_a_draft_shows_in_comments_holds_when_it_is_taken_in() -> None:
+    text = config.draft("postgresql://u@h/db", {"one": "postgresql://h2/db"}, stream="pgoutput")
+    lines = text.splitlines()
+    begin = next(number for number, line in enumerate(lines) if line.lstrip().startswith("# exclude:"))
+    end = next(number for number, line in enumerate(lines) if line.startswith("    stream:"))
+    lines[begin:end] = [line.replace("# ", "", 1) for line in lines[begin:end]]
+    tables = config.parse("\n".join(lines)).groups[0].tables
+    assert tables.exclude == ("public.audit_*",)
+    assert tables.exclude_columns == {"public.orders": ("note",)}
+    assert tables.mask_columns == {"public.customers": ("email",)}
+    assert tables.tolerated() == {
+        "*": Tolerance(time_digits=3, ignore_trailing_spaces=True),
+        "public.orders.ratio": Tolerance(float_relative=1e-9),
+    }
