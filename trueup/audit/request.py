@@ -47,12 +47,14 @@ class Request:
 
     def absent(self, found: Sequence[TableName], default_schema: str | None = None) -> list[TableName]:
         """Tables that are asked for by name and were not found: they are not there, or may not be seen, and each must
-        be told of. A name alone, which no schema has, is told of in the leader's default one."""
+        be told of. A name alone, which no schema has, is told of in the leader's default one. What a pattern leaves
+        out is not missed."""
         wanted = dict.fromkeys(one for one in self.patterns if not set(one) & set("*?!"))
-        refused = {one[1:] for one in self.patterns if one.startswith("!")}
+        left = matcher([one for one in self.patterns if one.startswith("!")])
         whole, alone = set(map(str, found)), {name.name for name in found}
-        missed = [one for one in wanted if one not in refused and one not in (whole if "." in one else alone)]
-        return [TableName.parse(one, default_schema=default_schema or "public") for one in missed]
+        missed = [one for one in wanted if one not in (whole if "." in one else alone)]
+        named = dict.fromkeys(TableName.parse(one, default_schema=default_schema or "public") for one in missed)
+        return [*filter(left, named)]
 
     def idle(self, found: Sequence[TableName]) -> list[str]:
         """Patterns with `*` or `?` that none of the leader's tables matches: nobody should have to count tables to see

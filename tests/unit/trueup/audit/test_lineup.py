@@ -195,6 +195,13 @@ def test_a_table_asked_for_by_its_whole_name_is_told_of_when_it_is_not_found() -
     assert request.absent([known, TableName("else", "plain")]) == [TableName("shop", "gone")]
 
 
+def test_what_a_pattern_leaves_out_is_not_missed() -> None:
+    """It would be compared after all: it is there, and was only not asked for."""
+    request = Request(("shop.orders", "orders", "shop.old_orders", "audit.log", "log", "!shop.old_*", "!audit.*"))
+    assert request.absent([TableName("shop", "orders")], "audit") == []
+    assert request.absent([], "shop") == [TableName("shop", "orders"), TableName("shop", "log")]
+
+
 def test_a_pattern_that_matches_nothing_is_told_of() -> None:
     request = Request(("shop.*", "sho.*", "order?", "ordr*", "shop.orders", "!shop.x*"))
     assert request.idle([TableName("shop", "orders")]) == ["sho.*", "ordr*"]
