@@ -85,7 +85,7 @@ class Casebook:
             left = shown.expected.keys() - {column.name for column in changed_columns(table, repair)}
             shown = replace(shown, wanted={**shown.wanted, **{name: shown.expected[name] for name in left}})
         told = sink.statement(table, shown)
-        return "\n".join(f"-- {line}" for line in (f"masked: {', '.join(sorted(hidden))}", *told.split("\n")))
+        return "\n".join(f"-- {line}" for line in (f"masked: {', '.join(sorted(hidden))}", *told.splitlines()))
 
     def _event(self, repair: Repair, state: State, actor: str, now: float, note: str) -> Event:
         table = self.comparison(repair.table).follower

@@ -114,6 +114,20 @@ def test_a_previewed_statement_of_masked_rows_is_a_comment(masking: Masking) -> 
     sink.close()
 
 
+def test_no_value_ends_the_comment_of_a_previewed_statement() -> None:
+    """A carriage return ends a line, too, and with it a comment."""
+    nothing: Any = None
+    sink = PostgresRepairSink("postgresql://t@nowhere/shop", leader_system="1")
+    update = proposed(drift(MASKING), {**THEIRS, "note": "n"})
+    assert isinstance(update, Repair)
+    assert update.expected is not None
+    odd = replace(update, expected={**update.expected, "note": "n\rdelete from t;\r\n\n--"})
+    shown = Casebook(nothing, Announcer("i", "g", MASKING), {}).statement(sink, TABLE, odd)
+    assert "delete from t;" in shown
+    assert all(line.startswith("-- ") for line in shown.splitlines())
+    sink.close()
+
+
 def test_a_column_of_the_key_or_of_nobody_is_refused() -> None:
     MASKING.check(TABLE)
     MASKING.check(replace(TABLE, name=TableName("public", "others"), columns=()))
