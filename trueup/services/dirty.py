@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from trueup.services.group import GroupWorld
+from trueup.services.nearness import without_near
 from trueup.services.throttle import Throttle
 from verifier.change import Blindness, Cause
 from verifier.chunk import ChunkSize
@@ -65,6 +66,7 @@ class DirtyScan:
         try:
             seen = walk.scan.step()
             found = seen.leader.rows
+            seen = without_near(seen, self.world.leader, walk.scan.sides, self.world.gather)
             self._hand_over(walk, seen)
             if walk.scan.done:
                 self._walk = None

@@ -14,6 +14,7 @@ from itertools import pairwise
 
 from trueup.services.dirty import DirtyScan
 from trueup.services.group import GroupWorld
+from trueup.services.nearness import without_near
 from trueup.services.throttle import Throttle
 from verifier.chunk import ChunkSize
 from verifier.compare import Comparison
@@ -112,6 +113,7 @@ class ScanService:
         try:
             read = walk.scan.step()
             found = read.leader.rows
+            read = without_near(read, self.world.leader, walk.scan.sides, self.world.gather)
         except Temporary:
             walk.scan.retreat()
             raise
