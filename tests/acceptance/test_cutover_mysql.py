@@ -71,9 +71,12 @@ def test_go_and_each_trap(shop: PairDatabase, tmp_path: Path) -> None:
 
 
 def test_a_leader_that_moves_proves_nothing(shop: PairDatabase, tmp_path: Path) -> None:
-    raised = "update orders set amount = amount + 1 where id = 1"
+    raised, trueup = "update orders set amount = amount + 1 where id = 1", Program(tmp_path, {})
     with shop.pair.leader.session(shop.name) as cursor, beside(again(lambda: cursor.execute(raised))):
-        run = cutover(Program(tmp_path, {}), shop)
+        for _ in range(20):  # the writer may be kept waiting for longer than an audit of six rows takes
+            run = cutover(trueup, shop)
+            if checks(run, "leader")["leader-still"]["result"] != "pass":
+                break
     assert run.code == 4, (run.out, run.err)
     assert run.report["cutover"]["verdict"] == "no-go"
     assert checks(run, "leader")["leader-still"]["result"] == "unknown"
