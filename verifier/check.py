@@ -71,21 +71,23 @@ class Checker:
         return violated if violated.standing is Standing.VIOLATED else finding
 
     def _violations(self, invariant: Violations) -> Finding:
+        began = self.clock.now()
         answer = self._reader.answer(invariant.endpoint, invariant.sql)
         places = _places(answer, invariant)
         wrong = [Wrong.of(tuple(row[i] for i in places), row) for row in answer.rows]
         now = self.clock.now()
-        judged = self._ripening.take(Sight(wrong, complete=not answer.truncated), now)
+        judged = self._ripening.take(Sight(wrong, complete=not answer.truncated), now, began)
         counting = judged.counting[: self.policy.sample_max]
         shown = [shown_row(answer.columns, answer.rows[i], self.hide) for i in counting]
         return self._finding(judged, shown, now)
 
     def _equal(self, invariant: EqualByKey) -> Finding:
+        began = self.clock.now()
         sides = self._reader.both(invariant)
         keys = unequal(sides.left, sides.right)
         wrong = [Wrong.of(key, (sides.left.get(key), sides.right.get(key))) for key in keys]
         now = self.clock.now()
-        judged = self._ripening.take(Sight(wrong, sides.moved), now)
+        judged = self._ripening.take(Sight(wrong, sides.moved), now, began)
         shown = [keys[i] for i in judged.counting[: self.policy.sample_max]]
         return self._finding(judged, sample_of(sides.columns, shown, sides.left, sides.right, self.hide), now)
 

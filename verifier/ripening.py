@@ -94,15 +94,18 @@ class Ripening:
         """A look failed, so nobody knows what happened meanwhile: what was young begins anew."""
         self._end()
 
-    def take(self, sight: Sight, now: float) -> Judged:
-        """What the look at `now` (seconds since the epoch) decides."""
+    def take(self, sight: Sight, now: float, began: float | None = None) -> Judged:
+        """What the look that ended `now` (seconds since the epoch) decides. It may show a moment as old as its
+        beginning (None: it took no time), so what it finds wrong was so for certain only from the first look's end to
+        this one's beginning."""
         if self.looks == 1 and not self.grace_seconds:
             standing = Standing.VIOLATED if sight.wrong else Standing.HOLDS
             return Judged(standing, range(len(sight.wrong)), more=not sight.complete)
-        forgot = self._age(sight.wrong, now)
+        began = now if began is None else began
+        forgot = self._age(sight.wrong, now, began)
         counting = [i for i, one in enumerate(sight.wrong) if one in self._ages and self._ages[one].ripe]
         owed = self._narrowed(sight, now)
-        lasted = now - self._began if self._began is not None else 0.0
+        lasted = began - self._began if self._began is not None else 0.0
         given_up = owed and self._made >= self.looks and lasted >= self.grace_seconds + self.patience_seconds
         if given_up or not owed:
             self._end()
@@ -113,10 +116,10 @@ class Ripening:
         reason = self._why_given_up() if given_up else IN_GRACE
         return Judged(Standing.UNVERIFIED, range(len(sight.wrong)), more=not sight.complete, reason=reason)
 
-    def _age(self, wrong: Sequence[Wrong], now: float) -> bool:
+    def _age(self, wrong: Sequence[Wrong], now: float, began: float) -> bool:
         """Remember what is wrong, what was known already first; True if not all of it could be."""
         known = {one: self._ages[one] for one in wrong if one in self._ages}
-        ages = {one: self._older(age, now) for one, age in known.items()}
+        ages = {one: self._older(age, began) for one, age in known.items()}
         forgot = False
         for one in wrong:
             if one in ages:
@@ -124,13 +127,13 @@ class Ripening:
             if len(ages) >= self.remember_max:
                 forgot = True
                 break
-            ages[one] = self._older(_Age(now, 0, ripe=False), now)
+            ages[one] = self._older(_Age(now, 0, ripe=False), began)
         self._ages = ages
         return forgot
 
-    def _older(self, age: _Age, now: float) -> _Age:
+    def _older(self, age: _Age, began: float) -> _Age:
         looks = age.looks + 1
-        ripe = age.ripe or (looks >= self.looks and now - age.since >= self.grace_seconds)
+        ripe = age.ripe or (looks >= self.looks and began - age.since >= self.grace_seconds)
         return _Age(age.since, looks, ripe)
 
     def _narrowed(self, sight: Sight, now: float) -> bool:

@@ -37,6 +37,20 @@ def test_a_name_that_a_cut_answer_does_not_show_is_still_owed() -> None:
     assert ripening.take(Sight([]), 6.0).standing is Standing.HOLDS
 
 
+def test_a_look_that_takes_long_shows_no_more_than_the_moment_in_which_it_began() -> None:
+    """It was made soon after the first one; only its answer came late."""
+    ripening = Ripening(5.0, 1, 10.0)
+    ripening.take(Sight(wrong(1)), 2.0, began=0.0)
+    assert ripening.take(Sight(wrong(1)), 8.0, began=6.9).standing is Standing.UNVERIFIED
+    assert ripening.take(Sight(wrong(1)), 9.0, began=7.0).standing is Standing.VIOLATED
+
+
+def test_looks_that_take_longer_than_all_patience_find_what_stays_wrong() -> None:
+    ripening = Ripening(1.0, 1, 10.0)
+    standings = [ripening.take(Sight(wrong(1)), 90.0 * look, 90.0 * (look - 1) + 0.2).standing for look in (1, 2, 3)]
+    assert standings == [Standing.UNVERIFIED, Standing.UNVERIFIED, Standing.VIOLATED]
+
+
 def test_without_grace_and_of_one_moment_every_look_decides() -> None:
     ripening = Ripening(0.0, 1, 10.0, remember_max=3)
     judged = ripening.take(Sight(wrong(*range(9))), 0.0)
