@@ -137,7 +137,8 @@ class DriftJournal(Protocol):
     def found_since(
         self, follower: str, finding: int | None, *, after: OpenDrift | None = None, limit: int = 500
     ) -> Sequence[OpenDrift]:
-        """What is open there and was found later than at that number (None: all), oldest first, behind `after`."""
+        """What is open there and was found later than at that number (None: all), oldest first, behind `after`: at most
+        `limit`, and fewer of large ones, but one."""
         ...
 
     def find(self, drift_id: str) -> OpenDrift | None: ...

@@ -21,6 +21,7 @@ from connectors.journal.histories import history_of, history_text
 from connectors.journal.outbox import put
 from connectors.journal.store import Store, paged
 from reconciler.ports import Event
+from verifier import weight
 from verifier.drift import Certainty, Difference, Drift, DriftCause, Evidence, Kind, Method
 from verifier.errors import Unsound
 from verifier.identity import drift_id, key_text, parse_key
@@ -35,6 +36,7 @@ Announce: TypeAlias = Callable[[Drift, str], Event | None]
 MOST_SUSPECTS = 10_000
 OPEN, CLEARED = "open", "cleared"
 _COLUMNS = tables.drifts.c
+_TOLD = [column for column in _COLUMNS if column.name != "history"]  # which is asked for by itself
 _spelled = json.JSONEncoder(separators=(",", ":")).encode  # made once: that costs more than what it writes here
 
 
@@ -78,16 +80,20 @@ class SqlDrifts:
     def found_since(
         self, follower: str, finding: int | None, *, after: OpenDrift | None = None, limit: int = 500
     ) -> Sequence[OpenDrift]:
-        """What is open there and was found later than at that number (None: all), oldest first, behind `after`."""
+        """What is open there and was found later than at that number (None: all), oldest first, behind `after`: at most
+        `limit`, and fewer of large ones."""
         mine = [_COLUMNS.group_name == self._store.group, _COLUMNS.state == OPEN, _COLUMNS.follower == follower]
         order = (_COLUMNS.first_found_at, _COLUMNS.id)
         if finding is not None:
             mine.append(_COLUMNS.finding > finding)
         if after is not None:
             mine.append(tuple_(*order) > tuple_(after.first_found_at, after.drift.id))
-        query = select(tables.drifts).where(and_(*mine)).order_by(*order).limit(limit)
+        size = func.length(_COLUMNS.columns) + func.length(_COLUMNS.key) + func.length(_COLUMNS.positions)
+        measured = select(size).where(and_(*mine)).order_by(*order).limit(limit)
+        query = select(*_TOLD).where(and_(*mine)).order_by(*order)
         with self._store.read() as connection:
-            return [_known(row, self._store.group) for row in connection.execute(query).all()]
+            rows = connection.execute(query.limit(weight.fitting(connection.scalars(measured)))).all()
+        return [_known(row, self._store.group) for row in rows]
 
     def attribute(self, causes: Mapping[str, Attribution]) -> int:
         """Note why these drifts, by id, came about: those that are open, and that nobody has found anew since they were

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from verifier.journal import DriftJournal, OpenDrift
 
 PAGE_DRIFTS = 2_000
-"""A page a second is what a repair service takes: so many rows are read on each server at most."""
+"""A page a second is what a repair service takes: so many rows are read on each server at most, and fewer where the
+findings are large together."""
 
 
 @dataclass(slots=True)
@@ -49,10 +50,14 @@ class DriftSweep:
 
     def done(self, page: Sequence[OpenDrift]) -> None:
         """The page has been dealt with."""
-        if len(page) == self.size:
+        if page and (len(page) == self.size or self._more(page[-1])):
             self._after = page[-1]
         elif page:
             self._end()
+
+    def _more(self, last: OpenDrift) -> bool:
+        """A page is also short where drifts are large."""
+        return bool(self.drifts.found_since(self.follower, self._swept, after=last, limit=1))
 
     def _end(self) -> None:
         self._swept, self._began, self._after = self._began, None, None

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from fixtures.journal_samples import ITEMS, ORDERS, Open, a_drift
 
 from connectors.journal import findings as reading
 from connectors.journal.findings import Findings, Wanted
 from connectors.journal.opening import Journal
-from verifier.drift import Kind, Verdict
+from verifier import weight
+from verifier.drift import Difference, Kind, Verdict
 from verifier.errors import Misconfigured
 from verifier.journal import Run
 
@@ -105,3 +108,20 @@ def test_what_was_found_since_a_number_is_told_page_by_page(journal: Journal, op
     drifts.clear("eu", ORDERS, [(0,)], 22.0)
     assert [one.drift.key for one in drifts.found_since("eu", first)] == [(2,)]
     assert opened("other").drifts.findings() == 0
+
+
+def test_large_findings_are_read_a_few_at_a_time(journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
+    drifts = journal.drifts
+    wide = replace(a_drift((0,)), columns={"note": Difference("x" * 1_000, "y" * 1_000)})
+    drifts.record([replace(a_drift((n,), at=10.0 + n), columns=wide.columns) for n in range(7)])
+    monkeypatch.setattr(weight, "ROWS_BYTES", 7_000)
+    told: list[object] = []
+    after = None
+    while page := drifts.found_since("eu", None, after=after, limit=5):
+        told.append([one.drift.key[0] for one in page])
+        after = page[-1]
+    assert told == [[0, 1, 2], [3, 4, 5], [6]]
+    assert after is not None
+    assert after.drift.columns == wide.columns
+    monkeypatch.setattr(weight, "ROWS_BYTES", 10)
+    assert len(drifts.found_since("eu", None, limit=5)) == 1

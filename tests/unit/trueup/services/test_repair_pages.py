@@ -18,6 +18,7 @@ from reconciler.ports import Applied
 from reconciler.repair import Outline, RefusalReason, Repair, State
 from trueup.bootstrap import repairing
 from trueup.services.sweep import PAGE_DRIFTS, DriftSweep
+from verifier import weight
 from verifier.drift import Certainty
 from verifier.errors import Forbidden, Misconfigured
 from verifier.identity import drift_id
@@ -84,6 +85,16 @@ def test_a_page_that_was_not_dealt_with_comes_again(shop: Shop) -> None:
     sweep.done(last)
     assert sweep.page() == ()
     assert len(DriftSweep(shop.journal.drifts, "one").page()) == 3, "a new process begins anew"
+
+
+def test_a_sweep_of_large_findings_goes_on_behind_a_short_page(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    shop.find(A, range(5), wrong="w" * 1_000)
+    monkeypatch.setattr(weight, "ROWS_BYTES", 2_500)
+    sweep, pages = DriftSweep(shop.journal.drifts, "one"), []
+    while page := sweep.page():
+        pages.append(len(page))
+        sweep.done(page)
+    assert (pages, sweep.under_way) == ([2, 2, 1], False)
 
 
 def test_a_table_that_cannot_be_compared_is_refused_and_stands_in_nobodys_way(shop: Shop) -> None:
