@@ -16,7 +16,7 @@ from verifier.errors import Permanent, Temporary, TrueupError
 from verifier.position import Lsn
 from verifier.table import TableName
 
-_UNKNOWN_OBJECT = "42704"
+_UNKNOWN_OBJECT, _THERE_ALREADY = "42704", "42710"
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +146,10 @@ def _make_slot(wire: Wire, wanted: Wanted) -> int:
         )
     except Temporary as error:
         raise Temporary(f"{error}: the slot waits for all open transactions to end", delay_seconds=5.0) from error
+    except Refused as error:
+        if wanted.temporary and error.sqlstate == _THERE_ALREADY:
+            raise Temporary(f"{error}: the session that had it may be ending still", delay_seconds=1.0) from error
+        raise
     return Lsn.parse(rows[0][0] or "").value
 
 

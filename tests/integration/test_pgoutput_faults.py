@@ -359,11 +359,25 @@ def test_a_temporary_slot_dies_with_its_connection(database: Database, follow: F
     follower.catch_up()
     assert _ids(follower) == [1, 2, 3, 4, 5]
     _kill_walsender(database)
+    _until_free(database)
     assert len(_patient(follower)) == 1
     assert [b.cause for b in follower.blind] == [Cause.GAP]
     follower.stream.close()
     _until_free(database)
     assert _slot(database, "slot_name") is None
+
+
+def test_a_temporary_slot_whose_session_is_still_ending_is_waited_for(database: Database, follow: Follow) -> None:
+    """A server notices late that a connection is gone, and another one ends its session in its own time."""
+    follower, after = follow(temporary=True), follow(temporary=True)
+    follower.stream.start({}, None)
+    with pytest.raises(Temporary, match="may be ending still"):
+        after.stream.start({}, None)
+    follower.stream.close()
+    _until_free(database)
+    after.stream.start({}, None)
+    _insert(database, 1, 5)
+    assert [change.key for one in after.catch_up() for change in one.changes] == [(n,) for n in range(1, 6)]
 
 
 def test_an_open_transaction_does_not_hide_what_commits_beside_it(database: Database, follow: Follow) -> None:
