@@ -43,14 +43,13 @@ def test_touched_rows_are_judged_by_visibility_and_planted_ones_are_named(
         }
         assert {one["method"] for one in found} == {"visibility"}
         daemon.until(lambda: daemon.metric("trueup_stream_state", state="caught_up") == 1, "an idle stream")
-        assert daemon.metric("trueup_replication_state", follower="replica", state="caught_up") == 1
+        caught_up = {"follower": "replica", "state": "caught_up"}
+        daemon.until(lambda: daemon.metric("trueup_replication_state", **caught_up) == 1, "an idle replica")
         database.pair.hold()
         database.sql("update orders set status = 'late' where id = 300")
         daemon.until(lambda: daemon.metric("trueup_replication_state", follower="replica", state="lagging") == 1, "lag")
         database.pair.release()
-        daemon.until(
-            lambda: daemon.metric("trueup_replication_state", follower="replica", state="caught_up") == 1, "all"
-        )
+        daemon.until(lambda: daemon.metric("trueup_replication_state", **caught_up) == 1, "all")
         assert daemon.metric("trueup_drift_rows") == 2
     before = ok_drift(file)
     database.sql("update orders set status = 'meanwhile' where id = 250")
