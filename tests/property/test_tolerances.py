@@ -100,11 +100,42 @@ def test_most_floats_of_a_tiny_difference_share_a_digest() -> None:
     assert bits & (1 << 22) - 1 == 0  # 30 bits are kept
 
 
+def bits_of(number: float) -> int:
+    (bits,) = struct.unpack(">Q", struct.pack(">d", number))
+    return int(bits)
+
+
+def number_of(bits: int) -> float:
+    (number,) = struct.unpack(">d", struct.pack(">Q", bits))
+    return float(number)
+
+
+@pytest.mark.parametrize("share", [2**-52, 1e-15, 1e-9, 2**-30, 1e-3, 0.3, 0.5, 0.99])
+def test_no_bucket_is_wider_than_the_share(share: float) -> None:
+    """From its least number to its largest: whoever draws numbers seldom draws two that lie at both ends."""
+    column = floats(share)
+    for number in (1.0, math.nextafter(1.0, 0), 1.2345678901234, 1.5, 1.9999, 3e300, 5e-300):
+        bucket, ends = standing_for(column, repr(number)), []
+        for sign in (-1, 1):
+            inside, outside = 0, 1 << 52
+            while outside - inside > 1:
+                middle = (inside + outside) // 2
+                told = standing_for(column, repr(number_of(bits_of(number) + sign * middle)))
+                inside, outside = (middle, outside) if told == bucket else (inside, middle)
+            ends.append(Fraction(number_of(bits_of(number) + sign * inside)))
+        assert ends[1] - ends[0] <= Fraction(share) * ends[1]
+
+
 TICKS = st.integers(-(10**12), 10**12)
 START = datetime(2024, 2, 28, 23, 59, 59)
 
 
 @settings(max_examples=150, deadline=None)
+@example(0, 0, 10**6, "")
+@example(0, 7, 1 - 10**6, "")
+@example(3, 5, -1000, "+00")
+@example(3, 5, 999, "+00")
+@example(6, 5, 1, "")
 @given(DIGITS, TICKS, st.one_of(TICKS, st.integers(-2_100_000, 2_100_000)), st.sampled_from(["", "+00"]))
 def test_moments_are_equal_less_than_a_unit_apart(digits: int, ticks: int, further: int, zone: str) -> None:
     """In microseconds."""
