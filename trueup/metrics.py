@@ -220,10 +220,12 @@ class Scrape:
         return tuple(found)
 
     def _unverified(self, runtime: GroupRuntime, follower: str) -> Mapping[str, int]:
-        """Tables by reason: what the stream lost sight of, what the scan could not compare, and what never rests."""
-        counted: Counter[str] = Counter()
-        for blindness in runtime.journal.stream.blind(runtime.world.book.known_names()).values():
-            counted[blindness.cause.name.lower()] += 1
+        """Tables by reason: what the stream lost sight of, or the follower's own log, what the scan could not compare,
+        and what never rests."""
+        names, stream = runtime.world.book.known_names(), runtime.journal.stream
+        unseen = {table: one.cause for (name, table), one in stream.lost(names).items() if name == follower}
+        unseen |= {table: one.cause for table, one in stream.blind(names).items() if table is not None}
+        counted = Counter(cause.name.lower() for cause in unseen.values())
         for (name, _), one in list(runtime.scan.unverified.items()):
             counted[one.doubt.value] += name == follower
         counted[Doubt.MOVING.value] += runtime.verify[follower].moving(runtime.world.clock.now())

@@ -230,6 +230,15 @@ class StreamJournal(Protocol):
         """The table was scanned completely by a scan that began at `since`: blindness older than that ends."""
         ...
 
+    def lost(self, tables_of_group: Sequence[TableName]) -> Mapping[tuple[str, TableName], Blindness]:
+        """By follower, the tables that its own log lost sight of, and that were not read there since."""
+        ...
+
+    def regained(self, follower: str, table: TableName, since: float) -> None:
+        """The table was read completely on that follower by a scan that began at `since`: what its own log had lost
+        sight of before matters no more."""
+        ...
+
 
 class ScanJournal(Protocol):
     """The daemon's endless scan: when was each chunk last seen, so that the oldest goes first."""

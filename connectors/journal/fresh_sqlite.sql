@@ -299,3 +299,15 @@ CREATE INDEX trueup_dirty_oldest ON trueup_dirty (group_name, since)
 CREATE INDEX trueup_drifts_finding ON trueup_drifts (group_name, state, follower, finding)
 
 CREATE INDEX trueup_repairs_drift ON trueup_repairs (group_name, drift_id)
+
+CREATE TABLE trueup_lost (
+	group_name TEXT NOT NULL,
+	schema_name TEXT NOT NULL,
+	table_name TEXT NOT NULL,
+	follower TEXT NOT NULL,
+	cause TEXT,
+	detail TEXT,
+	at FLOAT,
+	since FLOAT,
+	PRIMARY KEY (group_name, schema_name, table_name, follower)
+)

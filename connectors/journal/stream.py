@@ -29,6 +29,7 @@ from verifier.position import Position, parse
 from verifier.table import Key, TableName
 
 _STREAM, _TOUCHED, _BLIND, _SIGHTED = tables.stream.c, tables.touched.c, tables.blind.c, tables.sighted.c
+_LOST = tables.lost.c
 
 
 class SqlStream:
@@ -125,11 +126,37 @@ class SqlStream:
             generation = self._marker.whole(connection, LEADER, because.table, before, at)
             connection.execute(tables.stream.update().where(mine).values(generation=generation))
 
-    def lose(self, blind: Sequence[Blindness], *, at: float) -> None:
-        """What the leader's stream has nothing to do with: a follower's own log lost sight of these tables, which are
-        blind until they are scanned."""
+    def lose(self, follower: str, blind: Sequence[Blindness], *, at: float) -> None:
+        """What the leader's stream has nothing to do with: the follower's own log lost sight of these tables."""
+        rows = {}
+        for one in blind:
+            place = {"follower": follower, "cause": one.cause.name, "detail": one.detail, "at": at}
+            rows[one.table] = self._place(one.table) | place
         with self._store.write() as connection:
-            self._blinded(connection, blind, at)
+            self._store.upsert(connection, tables.lost, list(rows.values()))
+
+    def lost(self, tables_of_group: Sequence[TableName]) -> Mapping[tuple[str, TableName], Blindness]:
+        """By follower, the tables that its own log lost sight of, and that were not read there since."""
+        query = select(tables.lost).where(_LOST.group_name == self._store.group)
+        with self._store.read() as connection:
+            rows = {
+                (row.follower, TableName(row.schema_name, row.table_name)): row for row in connection.execute(query)
+            }
+        found: dict[tuple[str, TableName], Blindness] = {}
+        for follower in {follower for follower, _ in rows}:
+            for table in tables_of_group:
+                own = rows.get((follower, table))
+                for row in (rows.get((follower, EVERY)), own):
+                    if row is not None and row.at is not None and not (own and own.since and own.since > row.at):
+                        found[follower, table] = Blindness(Cause[row.cause], table, row.detail)
+        return found
+
+    def regained(self, follower: str, table: TableName, since: float) -> None:
+        """The table was read completely on that follower by a scan that began at `since`: what its own log had lost
+        sight of before matters no more."""
+        row = self._place(table) | {"follower": follower, "since": since}
+        with self._store.write() as connection:
+            self._store.upsert(connection, tables.lost, [row])
 
     def blind(self, tables_of_group: Sequence[TableName] | None = None) -> Mapping[TableName | None, Blindness]:
         """Tables (None: all) that the stream cannot vouch for until they are scanned again. Given the group's tables,
@@ -156,14 +183,16 @@ class SqlStream:
         """The table (None: every table) was scanned completely by a scan that began at `since`: blindness older than
         that ends. A blindness of all tables ends for this one alone."""
         group = self._store.group
-        place = EVERY if table is None else table
         with self._store.write() as connection:
             ended = delete(tables.blind).where(_BLIND.group_name == group, _BLIND.at < since)
             if table is not None:
                 ended = ended.where(_BLIND.schema_name == table.schema, _BLIND.table_name == table.name)
             connection.execute(ended)
-            row = {"group_name": group, "schema_name": place.schema, "table_name": place.name, "since": since}
-            self._store.upsert(connection, tables.sighted, [row])
+            self._store.upsert(connection, tables.sighted, [self._place(table) | {"since": since}])
+
+    def _place(self, table: TableName | None) -> dict[str, str]:
+        place = EVERY if table is None else table
+        return {"group_name": self._store.group, "schema_name": place.schema, "table_name": place.name}
 
     def _drop(self, connection: Connection, follower: str, keys: Sequence[Touched]) -> None:
         """Delete them, unless they were touched again: then they have another generation, and no two share one."""
@@ -174,13 +203,5 @@ class SqlStream:
     def _blinded(self, connection: Connection, blind: Sequence[Blindness], at: float) -> None:
         rows = {}
         for one in blind:
-            place = EVERY if one.table is None else one.table
-            rows[place] = {
-                "group_name": self._store.group,
-                "schema_name": place.schema,
-                "table_name": place.name,
-                "cause": one.cause.name,
-                "detail": one.detail,
-                "at": at,
-            }
+            rows[one.table] = self._place(one.table) | {"cause": one.cause.name, "detail": one.detail, "at": at}
         self._store.upsert(connection, tables.blind, list(rows.values()))

@@ -63,6 +63,11 @@ def _of_run() -> ForeignKeyConstraint:
     )
 
 
+def _of_table() -> tuple[Column[Any], ...]:
+    """A row for each table of a group."""
+    return tuple(Column(name, Text, primary_key=True) for name in ("group_name", "schema_name", "table_name"))
+
+
 def _chunk_columns() -> tuple[Column[Any], ...]:
     """What a chunk's result holds, beside the chunk's identity. Checksums are 16 hexadecimal digits: no engine here
     has unsigned 64-bit integers."""
@@ -186,9 +191,7 @@ touched = Table(
 blind = Table(
     "trueup_blind",
     metadata,
-    Column("group_name", Text, primary_key=True),
-    Column("schema_name", Text, primary_key=True),
-    Column("table_name", Text, primary_key=True),
+    *_of_table(),
     Column("cause", Text, nullable=False),
     Column("detail", Text, nullable=False),
     Column("at", SECONDS, nullable=False),
@@ -197,11 +200,14 @@ blind = Table(
 sighted = Table(
     "trueup_sighted",
     metadata,
-    Column("group_name", Text, primary_key=True),
-    Column("schema_name", Text, primary_key=True),
-    Column("table_name", Text, primary_key=True),
+    *_of_table(),
     Column("since", SECONDS, nullable=False),
 )
+
+lost = Table(
+    "trueup_lost", metadata, *_of_table(), Column("follower", Text, primary_key=True),
+    Column("cause", Text), Column("detail", Text), Column("at", SECONDS), Column("since", SECONDS),
+)  # fmt: skip
 
 marks = Table(
     "trueup_marks",
@@ -335,9 +341,7 @@ leases = Table(
 pauses = Table(
     "trueup_pauses",
     metadata,
-    Column("group_name", Text, primary_key=True),
-    Column("schema_name", Text, primary_key=True),
-    Column("table_name", Text, primary_key=True),
+    *_of_table(),
     Column("since", SECONDS, nullable=False),
     Column("actor", Text, nullable=False),
 )

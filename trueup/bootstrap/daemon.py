@@ -134,6 +134,17 @@ def _live(daemon: Daemon) -> Health:
     return Health(not reasons, tuple(reasons))
 
 
+def _lost(group: GroupRuntime) -> list[str]:
+    """What followers' own logs lost sight of."""
+    world = group.world
+    return [
+        f"{group.settings.name}: {follower}'s own log lost sight of {table}, until it is scanned again"
+        for table, followers in sorted(world.lost.items(), key=str)
+        if not world.book.hopeless(table) and not world.paused(table)
+        for follower in sorted(followers)
+    ]
+
+
 def _ready(daemon: Daemon, groups: list[GroupRuntime]) -> Health:
     """Red while anything keeps trueup from telling the truth about some table in time."""
     reasons = [*daemon.dead(), *daemon.troubled()]
@@ -148,4 +159,5 @@ def _ready(daemon: Daemon, groups: list[GroupRuntime]) -> Health:
         blind = [name for name in blind if not group.world.paused(name)]
         for table in sorted(map(str, blind)):
             reasons.append(f"{group.settings.name}: the stream is blind for {table} until it is scanned again")
+        reasons += _lost(group)
     return Health(not reasons, tuple(reasons))

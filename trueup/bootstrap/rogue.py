@@ -41,10 +41,11 @@ def open_rogues(group: Group, world: GroupWorld, journal: Journal) -> Iterator[R
 
 
 def losing(world: GroupWorld, journal: Journal) -> Callable[[str, Blindness], None]:
-    """Whom to tell which tables a follower's own log lost sight of: they are scanned before all others."""
+    """Whom to tell which tables a follower's own log lost sight of: they are unverified there, and scanned before all
+    others."""
 
     def lost(follower: str, blindness: Blindness) -> None:
-        journal.stream.lose([blindness], at=world.clock.now())
+        journal.stream.lose(follower, [blindness], at=world.clock.now())
         world.refresh(journal.stream)
 
     return lost

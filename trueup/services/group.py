@@ -277,6 +277,9 @@ class GroupWorld:
     sight: Sighted | None
     blind: set[TableName | None] = field(default_factory=set)
     """Tables (None: all) that the stream cannot vouch for, as the journal holds them; kept by the follow service."""
+    lost: Mapping[TableName, frozenset[str]] = field(default_factory=dict)
+    """Followers whose own log lost sight of the table, until it is scanned on them: what was written there and did not
+    come from the leader may not have been told. What the leader's stream tells can be judged all the same."""
     pauses: Pauses | None = None
     """What an operator does not want looked at; None: nobody can say so."""
     placed: Callable[[Replica], tuple[Placed, Placed]] | None = None
@@ -313,8 +316,18 @@ class GroupWorld:
         """False while the stream has lost sight of the table and no scan has made up for it."""
         return table not in self.blind and None not in self.blind
 
+    def lost_by(self, table: TableName) -> frozenset[str]:
+        """Followers on which the table must be scanned because their own log lost sight of it."""
+        return self.lost.get(table, frozenset())
+
     def refresh(self, journal: StreamJournal) -> None:
         """Read the blindness anew; that of all tables is told table by table."""
-        known = set(journal.blind(self.book.names()))
+        names = self.book.names()
+        known = set(journal.blind(names))
         self.blind.clear()
         self.blind.update(known)
+        lost: dict[TableName, frozenset[str]] = {}
+        for follower, table in journal.lost(names):
+            if follower in self.followers:
+                lost[table] = lost.get(table, frozenset()) | {follower}
+        self.lost = lost

@@ -171,7 +171,7 @@ class ScanService:
             self._owed[name] = _lacking(self.journal.chunks(name), self.world.followers)
         if now - max(oldest, self._passed_at.get(name, oldest)) >= self.pace.period_seconds:
             return True
-        owed = self._owed[name]
+        owed = self._owed[name] | self.world.lost_by(name)
         if not owed:
             return not self.world.vouched(name)
         try:
@@ -180,7 +180,11 @@ class ScanService:
             return False
 
     def _urgency(self, name: TableName, oldest: float | None) -> tuple[int, float]:
-        return (int(self.world.vouched(name)), -1.0 if oldest is None else oldest)
+        return (int(self._sound(name)), -1.0 if oldest is None else oldest)
+
+    def _sound(self, name: TableName) -> bool:
+        """The leader's stream vouches for it, and no follower's own log lost sight of it."""
+        return self.world.vouched(name) and not self.world.lost_by(name)
 
     def _begin(self, table: TableName, now: float) -> _Pass | None:
         """Start a pass, or go on with the one that a restart cut off; None if no follower can be compared."""
@@ -198,8 +202,8 @@ class ScanService:
             self._later(table, now)
             return None
         # Only this process knows which followers could not be read: a pass that is to end blindness is made in one go.
-        vouched = self.world.vouched(table)
-        todo, began = _unfinished(self.journal.chunks(table), now) if vouched else ([(0, KeyRange())], now)
+        sound = self._sound(table)
+        todo, began = _unfinished(self.journal.chunks(table), now) if sound else ([(0, KeyRange())], now)
         scan = TableScan(self.world.leader, sides, ChunkSize(self.policy), self.world.clock, self.world.gather, todo)
         walk = self._passes[table] = _Pass(scan, began, set(self.world.followers) - sides.keys())
         return walk
@@ -237,7 +241,10 @@ class ScanService:
         self._hand_over_known(table)
         now = self.world.clock.now()
         self._owed[table], self._passed_at[table] = frozenset(walk.unread), now
+        for name in walk.scan.sides.keys() & self.world.lost_by(table) - walk.unread:
+            self.stream.regained(name, table, walk.began_at)
         if walk.unread:
+            self.world.refresh(self.stream)
             for name in walk.unread & walk.scan.sides.keys():
                 self._note(name, table, Unverified("the follower could not be read in the last scan", Doubt.CANCELLED))
             # Half of the time is left to other tables, however long this one keeps failing.

@@ -307,6 +307,28 @@ def test_blindness_of_all_tables_ends_table_by_table(journal: Journal) -> None:
     assert journal.stream.blind() == {}
 
 
+def test_what_a_followers_own_log_lost_is_its_own_until_that_follower_is_read(journal: Journal, opened: Open) -> None:
+    cut, gap = Blindness(Cause.TRUNCATE, ORDERS, "tx 7"), Blindness(Cause.GAP, None, "lost")
+    both = [ORDERS, ITEMS]
+    journal.stream.regained("eu", ITEMS, 3.0)
+    journal.stream.lose("eu", [cut], at=10.0)
+    journal.stream.lose("us", [gap], at=10.0)
+    lost = {("us", name): Blindness(Cause.GAP, name, "lost") for name in both}
+    assert journal.stream.lost(both) == {("eu", ORDERS): cut, **lost}
+    assert journal.stream.blind() == {}
+    journal.stream.regained("eu", ORDERS, 10.0)
+    journal.stream.regained("us", ITEMS, 10.5)
+    journal.stream.sighted(ORDERS, 12.0)
+    assert opened().stream.lost(both) == {("eu", ORDERS): cut, ("us", ORDERS): lost["us", ORDERS]}
+    journal.stream.regained("eu", ORDERS, 11.0)
+    journal.stream.lose("us", [gap], at=11.0)
+    assert journal.stream.lost([ITEMS]) == {("us", ITEMS): lost["us", ITEMS]}
+    journal.stream.regained("us", ITEMS, 12.0)
+    journal.stream.regained("us", ORDERS, 12.0)
+    assert journal.stream.lost(both) == {}
+    assert opened("other").stream.lost(both) == {}
+
+
 # --- scan
 
 

@@ -27,6 +27,8 @@ WRITES: dict[str, Callable[[Journal], object]] = {
     "giving up": lambda journal: journal.stream.forget(
         "eu", journal.stream.touched("eu", limit=9), Blindness(Cause.GAP, ORDERS), at=9.0
     ),
+    "a follower's gap": lambda journal: journal.stream.lose("eu", [Blindness(Cause.GAP, ORDERS)], at=9.0),
+    "its end": lambda journal: journal.stream.regained("eu", ORDERS, 9.0),
     "sight": lambda journal: journal.stream.sighted(ORDERS, 9.0),
     "drift": lambda journal: journal.drifts.record([a_drift((9,))]),
     "drift that ended": lambda journal: journal.drifts.clear("eu", ORDERS, [(1,)], 99.0),
@@ -63,7 +65,8 @@ def test_no_step_of_a_daemon_without_its_lease_happens(journal: Journal, opened:
 
 def everything(journal: Journal) -> list[object]:
     return [
-        journal.stream.state(), journal.stream.touched("eu", limit=9), journal.stream.blind(), journal.drifts.open(),
+        journal.stream.state(), journal.stream.touched("eu", limit=9), journal.stream.blind(),
+        journal.stream.lost([ORDERS]), journal.drifts.open(),
         journal.runs.recent(9), journal.runs.results("known", ORDERS), journal.repairs.listed(),
         journal.repairs.audit(), journal.outbox.pending(9), journal.scans.chunks(ORDERS),
     ]  # fmt: skip
