@@ -190,9 +190,12 @@ def test_a_standby_that_is_promoted_is_unverified_from_then_on(
     trueup = Program.knowing(tmp_path, leader, standby)
     told = ["audit", "--leader", url(leader, "shop"), "--follower", f"standby={url(standby, 'shop')}"]
     told += ["--follower", f"itself={url(leader, 'shop')}", "--format", "json", "--tables-at-once", "1"]
+    told += ["--pause-file", "wait"]
     process = trueup.start(*told, "--chunk-time", "0.02", "--max-rows-per-second", "5000")
     half_way(trueup, TableName("public", "a"))
+    (tmp_path / "wait").touch()  # however long a promotion takes here, the audit is not through by then
     Database(standby, "postgres").sql("select pg_promote()")
+    (tmp_path / "wait").unlink()
     began = time.monotonic()
     run = ended(process)
     assert time.monotonic() - began < 30, "a promoted standby is not waited for"

@@ -179,9 +179,11 @@ def test_a_replica_that_is_promoted_is_unverified_from_then_on(
     shop.sql("update orders set note = 'later' where id = 3")
     shop.pair.caught_up()
     itself = f"itself={shop.leader_url}"
-    process = trueup.start(*words(shop, *SLOWLY, "--follower", itself))
+    process = trueup.start(*words(shop, *SLOWLY, "--follower", itself, "--pause-file", "wait"))
     half_way(trueup, shop, process)
+    (trueup.folder / "wait").touch()  # however long a promotion takes here, the audit is not through by then
     promoting()
+    (trueup.folder / "wait").unlink()
     run = ended(process, 50)
     found = by_table(run.report)
     assert run.code in (1, 4), run.err
