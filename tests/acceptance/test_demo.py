@@ -175,7 +175,7 @@ def at_a_terminal(place: Place, drop: Sequence[str] = ()) -> tuple[subprocess.Po
 @pytest.mark.parametrize("moment", ["starting a leader", "the daemon follows, verifies and scans"])
 def test_ctrl_c_at_a_terminal_leaves_nothing_running(moment: str, place: Place) -> None:
     process, terminal = at_a_terminal(place)
-    said = _until(terminal, moment, 90)
+    said = _until(terminal, moment, SECONDS)
     time.sleep(0.7)
     os.write(terminal, b"\x03")
     said += _until(terminal, None, 60)

@@ -73,7 +73,7 @@ def test_killed_and_restarted_nothing_is_missing_and_the_order_stays(world: Kafk
         writer.join()
     last = done[-1].after
     assert isinstance(last, Lsn)
-    read(90, last)
+    read(180, last)
     first = got[0].xid
     expected = done[next(place for place, known in enumerate(done) if known.xid == first) :]
     assert [transaction.xid for transaction in got] == [known.xid for known in expected]
