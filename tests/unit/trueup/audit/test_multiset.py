@@ -111,6 +111,7 @@ def test_every_look_is_held_by_brakes_and_paid_for_and_patience_is_not() -> None
     held = braking.seconds()
     assert held["pause"] == pytest.approx(30.0, abs=0.2)
     assert held["rate"] == pytest.approx(5.0, abs=0.2), "five rows at the first look, and they were paid for"
+    assert braking.spare(0) == pytest.approx(5.0, abs=0.2), "and five at the second, which the next table waits for"
 
 
 def test_a_pause_between_two_looks_costs_no_patience() -> None:
