@@ -1,9 +1,8 @@
 """Whole transactions in commit order, from events that share no order.
 
 Rows of one transaction lie in as many topics and partitions as it touched; its END, in the transaction topic, says
-how many there are. The transaction topic has one partition and the connector sends transactions in commit order, so
-END after END is the leader's commit order, and a transaction is delivered when it is at the head of that order and
-all its rows have come.
+how many there are (but see `heads`). That topic has one partition, and the connector sends transactions in commit
+order: a transaction is delivered when its END is at the head and its rows have come.
 
 The connector delivers at least once: after a restart it goes back and sends a stretch of transactions again. Three
 rules keep that harmless:
@@ -19,16 +18,13 @@ No rule compares the row's own LSN or `source.sequence`: the first is not monoto
 the connector resumes in the middle of a transaction.
 
 A binlog also holds statements by themselves (DDL, a truncate), which come in topics of their own. Each is delivered
-as a transaction in its place. Which numbers were given to them the ENDs tell: where some are left out, the END behind
-waits (`unheard`) until all that was sent before it has been read.
-
-Whoever must know what a sink has applied is told where rows lie, and what came again (`noted`).
-`cut()` is where a restart must begin: in each partition at the first row of a transaction not yet delivered.
+as a transaction in its place. Where ENDs leave numbers out, some may stand in between: the END behind waits (`unheard`)
+until all that was sent before it has been read. `cut()` is where a restart must begin: in each partition at the first
+row not yet delivered. Who must know what a sink has applied is told where rows lie (`noted`).
 """
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from typing import cast
 
@@ -37,6 +33,7 @@ from connectors.debezium.beginnings import Beginnings
 from connectors.debezium.columns import Stretch
 from connectors.debezium.delivery import deliver
 from connectors.debezium.event import Begin, End, Ended, RowEvent, Statement
+from connectors.debezium.heads import Heads
 from connectors.debezium.noted import NOBODY, Noted
 from connectors.debezium.pending import Partition, Pending
 from connectors.debezium.recent import Recent
@@ -53,20 +50,20 @@ from verifier.table import Key, TableName
 class TransactionAssembler:
     """Joins rows, BEGINs and ENDs. `delivered` is the position up to which all is delivered; None at the very
     first start, when only transactions whose BEGIN is seen are whole and every other END lies before the start.
-    `keep_max` bounds the rows kept of one transaction; beyond it only their number is followed."""
+    `keep_max` bounds the rows kept of one transaction; beyond it only their number is followed. `held` are the rows
+    that wait."""
 
     def __init__(self, delivered: Position | None, *, keep_max: int = 100_000, source: Source = POSTGRES) -> None:
         self.delivered = delivered
         self.noted: Noted = NOBODY
         self._source = source
         self._rows = self.held = WaitingRows(keep_max)
-        self._ends: deque[Ended] = deque()
+        torn = delivered is not None and source.fence is not None  # ids are left out, perhaps for good
+        self._ends = self.heads = Heads(source, torn=torn)
         self._statements = Statements(source)
         self._beginnings = Beginnings(source.present)
         self._apart = Apart(source)
         self._heard, self._untold, self._sure = False, False, True  # what was sent before the head
-        self.torn = delivered is not None and source.fence is not None  # ids are left out, perhaps for good
-        self._fence: tuple[Position, Position] | None = None
         self._begun: set[TransactionId] = set()
         self._recent = Recent(source, delivered)
         self._next: dict[Partition, int] = {}
@@ -78,15 +75,6 @@ class TransactionAssembler:
     def __len__(self) -> int:
         """How many transactions have ended and wait to be taken."""
         return len(self._ends)
-
-    @property
-    def kept(self) -> int:
-        """How many rows wait."""
-        return self._rows.kept
-
-    def waiting(self, partition: Partition) -> int:
-        """How many rows wait there; takes a while where there are many."""
-        return self._rows.waiting(partition)
 
     def begin_at(self, offsets: Mapping[Partition, int], transactions: Partition) -> None:
         """Where reading begins; may be called again for partitions that appear later."""
@@ -111,7 +99,7 @@ class TransactionAssembler:
             first, last = offsets[start], offsets[start + (count := len(stretch.orders)) - 1]
             start += count
             if xid in self._recent:
-                self._noticed.extend(self._unread.late(xid, stretch))
+                self._noticed.extend(self._unread.late(partition, xid, stretch))
                 self._forget_before(partition, last)
                 self.noted.again()
                 continue
@@ -165,18 +153,21 @@ class TransactionAssembler:
         if isinstance(event, Begin):
             if self.delivered is None and not self._ends:
                 self._begun.add(event.xid)
+            self._ends.begin(event.xid, offset)
             return
         newest = self._ends[-1].through if self._ends else self.delivered
+        known = newest is not None and newest.covers(event.commit)
         if newest is None and ((ask := self._source.present) is not None or event.xid not in self._begun):
             # It began before we did: the present starts behind it. The connector was seen at work before the leader is
             # asked, so whatever the leader has written from then on will come.
             self.delivered = self._recent.floor = self._source.after(None, event.commit) if ask is None else ask()
             self._beginnings.present(self.delivered)
             self._remember(event)
+            self._ends.end(event, newest, offset, known=True)
             self.noted.again()
             return
-        if newest is None or not newest.covers(event.commit):
-            self._ends.append(self._ended(event, newest, offset))
+        self._ends.end(event, newest, offset, known=known)
+        if not known:
             self._begun.clear()
             self.noted.ended()
         else:
@@ -199,18 +190,6 @@ class TransactionAssembler:
                 newest = self._ends[-1].through if self._ends else self.delivered
         self._begun.clear()
 
-    def _ended(self, event: End, newest: Position | None, offset: int) -> Ended:
-        behind, through = self._source.passed_over(newest, event.commit), self._source.after(newest, event.commit)
-        self.torn = self.torn or (behind and self._source.fence is not None)
-        if self._fence is not None and not self._fence[1].covers(event.commit):
-            whole = self._source.after(through, self._fence[0])
-            behind, through, self._fence = behind or whole != through, whole, None
-        return Ended(event, through, offset, behind)
-
-    def fenced(self, low: Position, high: Position) -> None:
-        """The leader told these (`Source.fence`): what stands behind `high` stands behind all of `low`."""
-        self._fence, self.torn = (low, high), False
-
     def take(self, changes_max: int) -> list[Transaction]:
         """The next whole transactions, about as many as hold `changes_max` changes (at least one if there is one)."""
         taken: list[Transaction] = []
@@ -223,13 +202,26 @@ class TransactionAssembler:
             if room <= 0 or not self._ends or self.unheard() is not None:
                 break
             end = self._ends[0].end
-            lacking = self._lacking(end)
-            blind = self._unread.instead_of(end, lacking, sure=self._sure) if lacking > 0 else ()
+            blind = self._instead_of_rows(end)
             if blind is None:
                 break
             taken.append(self._deliver(end, blind))
             room -= max(len(taken[-1].changes), 1)
         return taken
+
+    def _uncounted(self) -> bool:
+        """Whether the head's END does not tell how many rows it has."""
+        pending = self._rows.get(self._ends[0].end.xid) if self._source.recounts else None
+        return self._ends[0].partial or (pending is not None and pending.several_logs)
+
+    def _instead_of_rows(self, end: End) -> tuple[Blindness, ...] | None:
+        """What is told with the head, which is `heard` if it must be, in place of rows; None if it waits for them."""
+        lacking = self._lacking(end)
+        blind = self._unread.instead_of(end, lacking, sure=self._sure) if lacking > 0 else ()
+        if blind is None or not self._uncounted():
+            return blind
+        pending = self._rows.get(end.xid) or Pending()
+        return (*blind, *self._unread.beside(end, pending.highest(), sure=self._sure))
 
     def _take_whole(self, taken: list[Transaction], room: int) -> int:
         """Deliver heads for as long as all that is known of one are rows of one stretch as their table's last ones
@@ -258,7 +250,9 @@ class TransactionAssembler:
         end, unread = self.stuck(), self._unread
         if end is None or self._heard:
             return None
-        return end if self._ends[0].behind or (unread and unread.enough(end, self._lacking(end))) else None
+        if self._ends[0].behind or self._uncounted():
+            return end
+        return end if unread and unread.enough(end, self._lacking(end)) else None
 
     def heard(self, *, told: bool = True, sure: bool = True) -> None:
         """All that was sent before the head has been read; not `sure`: it is too much to wait for. Not `told`: nobody
@@ -269,7 +263,8 @@ class TransactionAssembler:
         """Deliver the head without the rows it lacks: a gap in every table it touched."""
         end = self._ends[0].end
         detail = f"{self._lacking(end)} of {end.events} events of transaction {end.xid} never arrived{why}"
-        return self._deliver(end, tuple(Blindness(Cause.GAP, table, detail) for table in end.tables))
+        tables = [None] if self._ends[0].partial else end.tables
+        return self._deliver(end, tuple(Blindness(Cause.GAP, table, detail) for table in tables))
 
     def noticed(self) -> tuple[Blindness, ...]:
         """What was found since the last call outside any transaction."""
@@ -281,8 +276,8 @@ class TransactionAssembler:
         if self.delivered is None:
             return {}
         cut = dict(self._next)
-        if self._transactions is not None and self._ends:
-            cut[self._transactions] = self._ends[0].offset
+        if self._transactions is not None and (ends := self._ends.cut) is not None:
+            cut[self._transactions] = ends
         for partition, offset in (*self._rows.first(), *self._statements.first(), *self._beginnings.seen_at):
             cut[partition] = min(cut[partition], offset)
         return cut

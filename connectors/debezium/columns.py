@@ -135,9 +135,10 @@ class One:
 
 
 class Stretch(msgspec.Struct, gc=False):
-    """Counted events of one table (None: of none) that lie one behind the other in one partition. `orders` are their
-    places in the transaction; `told` their changes, parallel, or None where they tell none; `fields` the sorted names
-    of the rows' columns (empty where only deletes came); `place` where one of them stands in the binlog."""
+    """Counted events of one table (None: of none) that lie one behind the other in one partition. `orders` tell them
+    from the transaction's other events, and rise (`Source.number_of`); `told` their changes, parallel, or None where
+    they tell none; `fields` the sorted names of the rows' columns (empty where only deletes came); `place` where one of
+    them stands in the binlog."""
 
     table: TableName | None
     orders: Sequence[int]

@@ -162,7 +162,7 @@ class Decoder:
         anew = self.source.anew(source)
         if operation == "m":
             return RowEvent(xid, order, None, None, None, (), handled_at, None, anew)
-        name = self._named(topic, source)
+        name, order = self._named(topic, source), self.source.number_of(order, source, operation)
         after = payload.get("after")
         fields = _names(after)
         change, blind = self._told(name, operation, schema, payload, key)

@@ -21,10 +21,10 @@ TOOK_A_SNAPSHOT = Blindness(Cause.GAP, None, "the connector took a snapshot: it 
 class RowEvent(msgspec.Struct, frozen=True, gc=False):
     """One counted event of a transaction: a row change, a truncate, or a logical message (no table).
 
-    `order` is its place in the transaction, from 1. `fields` are the column names of the row's new state, sorted
-    (empty where the event has none): a different set means that the table changed its shape. `handled_at` is the
-    connector's clock, seconds since the epoch. `place`: where the row stands in the binlog, where that is needed.
-    `anew`: the connector knows of no commit before this transaction's.
+    `order` tells it from the transaction's other events, and rises (`Source.number_of`). `fields` are the column names
+    of the row's new state, sorted (empty where the event has none): a different set means that the table changed its
+    shape. `handled_at` is the connector's clock, seconds since the epoch. `place`: where the row stands in the binlog,
+    where that is needed. `anew`: the connector knows of no commit before this transaction's.
     """
 
     xid: TransactionId
@@ -68,12 +68,14 @@ class End(msgspec.Struct, frozen=True, gc=False):
 
 
 class Ended(msgspec.Struct, gc=False):
-    """An END at `offset`; `through` is everything up to and with it. `behind`: a statement may stand before it."""
+    """An END; `through` is everything up to and with it. Whoever begins to read at `offset` learns the same of it.
+    `behind`: a statement may stand before it. `partial`: it may count only the last ones of its rows."""
 
     end: End
     through: Position
     offset: int
     behind: bool
+    partial: bool = False
 
 
 @dataclass(frozen=True, slots=True)

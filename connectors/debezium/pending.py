@@ -44,6 +44,19 @@ class Orders:
         return int.from_bytes(self._bits, "little")
 
 
+class Rising:
+    """A set of numbers of any size that rise in a partition, but where they come again (`Source.number_of`)."""
+
+    __slots__ = ("count", "last")
+
+    def __init__(self) -> None:
+        self.count, self.last = 0, -1
+
+    def add(self, number: int) -> None:
+        if number > self.last:
+            self.count, self.last = self.count + 1, number
+
+
 class Part(msgspec.Struct, gc=False):
     """What one partition has brought: which of the transaction's events, and what they told, in the order of arrival.
     Once the transaction is too large they are only counted, in `many`."""
@@ -52,14 +65,15 @@ class Part(msgspec.Struct, gc=False):
     last: int
     orders: set[int]
     stretches: list[Stretch]
-    many: Orders | None = None
+    many: Orders | Rising | None = None
     bytes: int = 0
 
 
 class Pending(msgspec.Struct, gc=False):
     """A transaction whose end has not been delivered; of a `valueless` one only the keys are kept, and of a `large` one
     not even these, but where they lie (`gathered`). `bytes` is about what is kept. `place` is that of one of its
-    rows."""
+    rows; `several_logs`: others stand in another file, so they were read from several servers, as the connector went
+    from one to another, and nothing tells which of them are the same."""
 
     parts: dict[Partition, Part] = {}
     kept: int = 0
@@ -68,10 +82,13 @@ class Pending(msgspec.Struct, gc=False):
     place: Binlog | None = None
     valueless: bool = False
     bytes: int = 0
+    several_logs: bool = False
 
     def add(self, partition: Partition, first: int, last: int, stretch: Stretch, keep_max: int) -> int:
         """Take in what lies in one partition between these offsets; returns by how much the number of kept rows grew
         (negative when the keys were let go)."""
+        if self.place is not None and stretch.place is not None and self.place.file != stretch.place.file:
+            self.several_logs = True
         self.place = stretch.place
         if self.valueless:
             stretch.forget_values()
@@ -109,7 +126,7 @@ class Pending(msgspec.Struct, gc=False):
 
     def _count(self, part: Part, stretch: Stretch) -> None:
         if part.many is None:
-            part.many = Orders()
+            part.many = Orders() if stretch.place is None else Rising()
         for order in stretch.orders:
             part.many.add(order)
         if stretch.table is not None and stretch.blind is None:
@@ -135,13 +152,24 @@ class Pending(msgspec.Struct, gc=False):
     def count(self) -> int:
         """Distinct events received."""
         if self.large:
-            bits = 0
+            bits = rising = 0
             for part in self.parts.values():
-                bits |= part.many.as_int() if part.many else 0
-            return bits.bit_count()
+                if isinstance(part.many, Rising):
+                    rising += part.many.count
+                elif part.many is not None:
+                    bits |= part.many.as_int()
+            return bits.bit_count() + rising
         if len(self.parts) == 1:
             return self.kept
         return len(set().union(*(part.orders for part in self.parts.values())))
+
+    def highest(self) -> dict[Partition, int]:
+        """The last number of each partition, of numbers that rise in each."""
+        parts = self.parts.items()
+        return {
+            place: one.many.last if isinstance(one.many, Rising) else max(one.orders, default=-1)
+            for place, one in parts
+        }
 
     def stretches(self) -> list[Stretch]:
         """What all partitions brought."""

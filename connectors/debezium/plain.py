@@ -54,6 +54,7 @@ class _Source(msgspec.Struct, gc=False, kw_only=True):
     table: str
     file: str | None = None
     pos: int | None = None
+    row: int | None = None
 
 
 class _Row(msgspec.Struct, gc=False):
@@ -90,7 +91,7 @@ def _parser_of(source: _Source, *, placed: bool) -> Callable[[bytes], _Envelope]
         for one in ("db", "schema", "table")
     ]
     if placed:
-        fields += [("file", str | None, None), ("pos", int | None, None)]
+        fields += [("file", str | None, None), ("pos", int | None, None), ("row", int | None, None)]
     exact = msgspec.defstruct("Exact", fields, gc=False, kw_only=True)
     whole = [(one.name, exact if one.name == "source" else one.type) for one in msgspec.structs.fields(_Envelope)]
     return cast(
@@ -152,6 +153,8 @@ class PlainRows:
             transactions = [one.transaction for one in envelopes]
             counts = self._source.runs([one.id for one in transactions])
             orders = [one.total_order for one in transactions]
+            if self._source.recounts:
+                orders = [self._number(one) for one in envelopes]
             places = self._heads(counts, envelopes, messages)
             handled_at = self._sent(messages[-1]).ts_ms / 1000
         except NOT_PLAIN:
@@ -172,6 +175,11 @@ class PlainRows:
                 places[start] = place
             start += count
         return places
+
+    def _number(self, one: _Envelope) -> int:
+        return self._source.number_of(
+            one.transaction.total_order, {"pos": one.source.pos, "row": one.source.row}, one.op
+        )
 
     def _anew(self, message: bytes) -> bool:
         return bytes(self._sequenced(message).source.sequence).startswith(_ANEW)

@@ -97,6 +97,16 @@ class Source(Protocol):
         ...
 
     @property
+    def recounts(self) -> bool:
+        """Whether a connector that goes on in the middle of a transaction says BEGIN again and counts anew."""
+        ...
+
+    def number_of(self, order: int, source: Mapping[str, object], operation: str) -> int:
+        """What tells a row from all others of its transaction, rising: its `order`, or if that is counted anew, where
+        it stands in the log, from the event's source block and Debezium's letter. ValueError if that does not say."""
+        ...
+
+    @property
     def alone(self) -> bool:
         """Whether truncates are logged by themselves, whatever transaction their events name."""
         ...
@@ -177,6 +187,13 @@ class PostgresSource:
 
     def place(self, source: Mapping[str, object]) -> Binlog | None:
         return None
+
+    @property
+    def recounts(self) -> bool:
+        return False
+
+    def number_of(self, order: int, source: Mapping[str, object], operation: str) -> int:
+        return order
 
     @property
     def alone(self) -> bool:

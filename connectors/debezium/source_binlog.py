@@ -19,6 +19,8 @@ from verifier.table import Column, TableName
 _DOMAIN = re.compile(r"(\d+)-(\d+)-(\d+)", re.ASCII)
 _ORIGIN = re.compile(r"([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}(?::[a-z_][a-z0-9_]{0,31})?):(\d+)", re.ASCII | re.I)
 _PLACE = re.compile(r"file=([^,]+),pos=(\d+)", re.ASCII)
+_ROW_BITS = 32
+"""More rows than any event holds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +96,13 @@ class BinlogSource:
         return Binlog(file, offset) if self.mariadb and isinstance(file, str) and isinstance(offset, int) else None
 
     @property
+    def recounts(self) -> bool:
+        return self.mariadb
+
+    def number_of(self, order: int, source: Mapping[str, object], operation: str) -> int:
+        return number_of_place(source.get("pos"), source.get("row"), operation) if self.mariadb else order
+
+    @property
     def alone(self) -> bool:
         return True
 
@@ -121,3 +130,11 @@ class BinlogSource:
 
     def _gtid(self) -> re.Pattern[str]:
         return _DOMAIN if self.mariadb else _ORIGIN
+
+
+def number_of_place(offset: object, row: object, operation: str) -> int:
+    """A row by its event's offset in the binlog and its index in the event. A change of the key is two rows in the same
+    place, of which the new one comes last. ValueError if it has no place."""
+    if not isinstance(offset, int) or not isinstance(row, int):
+        raise ValueError("a row without its place in the binlog: source.pos and source.row")
+    return (offset << _ROW_BITS) + (row << 1) + (operation == "c")

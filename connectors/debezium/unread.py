@@ -8,7 +8,7 @@ yet. Should such a row come after all, it is told by itself.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TypeAlias
 
 from connectors.debezium.columns import Stretch
@@ -31,7 +31,7 @@ class UnreadMessages:
 
     def __init__(self) -> None:
         self._places: dict[TableName, list[Place]] = {}
-        self._short: dict[TransactionId, None] = {}  # transactions that were delivered without a row
+        self._short: dict[TransactionId, Mapping[Partition, int]] = {}  # delivered, perhaps without a row; see `beside`
 
     def __bool__(self) -> bool:
         return bool(self._places)
@@ -54,19 +54,33 @@ class UnreadMessages:
         blind = tuple(_unreadable(name, places if sure else ()) for name, places in found.items())
         for places in found.values():
             del places[:lacking]
-        self._short[end.xid] = None
+        self._remember(end.xid, {})
+        return blind
+
+    def beside(self, end: End, highest: Mapping[Partition, int], *, sure: bool) -> tuple[Blindness, ...]:
+        """What is told of a transaction of which nobody knows how many rows it has: any of these messages may be one of
+        them. Not `sure`: others may yet come. Should one come after all, behind the `highest` of its partition, it is
+        told by itself."""
+        self._remember(end.xid, highest)
+        if not sure:
+            what = f"the connector went on in the middle of transaction {end.xid}: too much waits to know its rows"
+            return (Blindness(Cause.GAP, None, what),)
+        return tuple(Blindness(Cause.UNREADABLE, name, "a row of this transaction") for name in self._places)
+
+    def _remember(self, xid: TransactionId, highest: Mapping[Partition, int]) -> None:
+        self._short[xid] = highest
         if len(self._short) > _SHORT_MAX:
             del self._short[next(iter(self._short))]
-        return blind
 
     def _of(self, end: End) -> dict[TableName, list[Place]]:
         """Those of its tables."""
         names = [TableName.parse(name) for name, _ in end.by_table]
         return {name: self._places[name] for name in names if self._places.get(name)}
 
-    def late(self, xid: TransactionId, stretch: Stretch) -> list[Blindness]:
+    def late(self, partition: Partition, xid: TransactionId, stretch: Stretch) -> list[Blindness]:
         """Rows of a transaction that was delivered: what is told of them, if it was delivered without a row."""
-        if xid not in self._short or stretch.table is None:
+        known = self._short.get(xid)
+        if known is None or stretch.table is None or max(stretch.orders) <= known.get(partition, -1):
             return []
         keys = None if stretch.told is None else tuple(dict.fromkeys(stretch.told.keys))
         return [Blindness(Cause.UNREADABLE, stretch.table, "rows that came behind their transaction", keys)]

@@ -42,7 +42,7 @@ class WaitingRows:
         return self._kept + self._fresh_rows
 
     def waiting(self, partition: Partition) -> int:
-        """How many rows wait there."""
+        """How many rows wait there; takes a while where there are many."""
         self._settle()
         there = self._there.get(partition, ())
         return sum([len(self._pending[xid].parts[partition].orders) for xid in there])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from itertools import compress, repeat
-from operator import not_
+from operator import and_, not_
 from typing import cast
 
 from connectors.debezium.assembly import TransactionAssembler
@@ -37,6 +37,7 @@ class Feeding:
         self._order = order
         self._positions = positions
         self._carries = carries
+        self._begun = True  # whether a transaction may have begun that has not ended
         self.begin()
 
     def begin(self) -> None:
@@ -58,9 +59,15 @@ class Feeding:
         """Take the whole run at once where everything before is known and only ENDs tell something; False, and nothing
         is taken, if it is not plain."""
         if assembler.delivered is None or None in run.values:
+            self._begun = True
             return False
         messages = cast(Sequence[bytes], run.values)
         begins = list(map(bytes.startswith, messages, repeat(_BEGIN)))
+        begun, self._begun = self._begun, begins[-1]
+        if self._decoder.source.recounts and (
+            begins[-1] or (begun and begins[0]) or any(map(and_, begins, begins[1:]))
+        ):
+            return False  # the last one has not ended, or one began twice
         told = self._decoder.ends(list(compress(messages, map(not_, begins))))
         if told is None:
             return False
@@ -89,7 +96,7 @@ class Feeding:
     def _each(self, assembler: TransactionAssembler, run: Run) -> None:
         """Take them one by one, in the order in which they lie."""
         place, decode = run.place, self._decoder.decode
-        ends_only = place == self._order and assembler.delivered is not None
+        ends_only = place == self._order and assembler.delivered is not None and not self._decoder.source.recounts
         offset = run.offsets[0]
         try:
             for index, (offset, key, value) in enumerate(zip(run.offsets, run.keys, run.values, strict=True)):

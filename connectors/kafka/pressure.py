@@ -56,7 +56,7 @@ class Pressure:
 
     def crowded(self, assembler: TransactionAssembler) -> bool:
         """Whether too many rows wait, or too large ones: all that cannot end the wait stands still."""
-        return assembler.kept > self._rows_max or assembler.held.bytes > self._bytes_max
+        return assembler.held.kept > self._rows_max or assembler.held.bytes > self._bytes_max
 
     def _to_pause(self, assembler: TransactionAssembler, places: Collection[Partition]) -> set[Partition]:
         # What was fetched ahead is thrown away by each pause: so the order is not resumed as soon as it may be.
@@ -70,5 +70,5 @@ class Pressure:
         topics = {topic_of(self._prefix, name) for name, _ in head.by_table}
         data = set(places) - {self._order}
         awaited = {place for place in data if place[0] in topics} or data
-        full = {place for place in awaited if assembler.waiting(place) > self._rows_max}
+        full = {place for place in awaited if assembler.held.waiting(place) > self._rows_max}
         return found | (data - awaited) | full

@@ -256,9 +256,9 @@ class KafkaStream:
         there now has been read: the connector sent them before it sent the END. It does not wait where more waits than
         may be kept: then nobody knows. Of ids that are left out the leader tells which are so for good."""
         fence = self._decoder.source.fence
-        if fence is not None and self._assembler.torn and self._seconds() - self._fenced_at >= _FENCE_SECONDS:
+        if fence is not None and self._assembler.heads.torn and self._seconds() - self._fenced_at >= _FENCE_SECONDS:
             self._fenced_at = self._seconds()
-            self._assembler.fenced(*fence())
+            self._assembler.heads.fenced(*fence())
         head = self._assembler.unheard()
         if head is not None and (self._sent is None or self._sent[0] != head.xid):
             self._look_for_topics(now=True)

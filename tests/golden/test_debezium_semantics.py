@@ -107,6 +107,6 @@ def test_transactions_of_nothing_move_the_barrier() -> None:
 def test_nothing_waits_at_the_end() -> None:
     assembler = TransactionAssembler(Lsn(0))
     feed(assembler)
-    assert (assembler.kept, assembler.stuck()) == (0, None)
+    assert (assembler.held.kept, assembler.stuck()) == (0, None)
     assert assembler.noticed() == ()
     assert assembler.cut()["s1.transaction", 0] == sum(topic == "s1.transaction" for topic, _, _ in RECORDED)

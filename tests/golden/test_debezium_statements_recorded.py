@@ -74,7 +74,7 @@ def test_mysql() -> None:
     ]
     assert assembler.delivered == GtidSet.parse(f"{A}:1-6,{B}:1-18:24-25:29")
     executed = GtidSet.parse(f"{A}:1-6,{B}:1-29")
-    assembler.fenced(executed, executed)
+    assembler.heads.fenced(executed, executed)
     end = {"status": "END", "id": f"{B}:30", "event_count": 0, "ts_ms": 1, "data_collections": []}
     last = feed([Message("st.transaction", None, json.dumps(end).encode())], assembler, decoder)
     assert told(last) == [(30, [], [Cause.GAP])], "numbers that nobody told of may be the commit"

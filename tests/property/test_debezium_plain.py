@@ -170,7 +170,14 @@ def test_rows_of_a_binlog_are_told_many_at_a_time_with_their_places() -> None:
     found = []
     for order in range(1, 4):
         event = payload("orders", {"id": order}, "u", 1, order)
-        event["source"] = {"db": "shop", "table": "orders", "file": "bin.000001", "pos": 100 + order, "gtid": "0-1-5"}
+        event["source"] = {
+            "db": "shop",
+            "table": "orders",
+            "file": "bin.000001",
+            "pos": 100 + order,
+            "row": 0,
+            "gtid": "0-1-5",
+        }
         event["transaction"]["id"] = "0-1-5"
         found.append((written({"id": order}), written(event)))
     run = decoder.rows("p.shop.orders", *map(list, zip(*found, strict=True)))

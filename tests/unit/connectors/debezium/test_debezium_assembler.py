@@ -108,7 +108,7 @@ def test_values_of_a_transaction_of_wide_rows_are_let_go_and_then_its_keys(monke
     feed(end(3, 30, (A, 12)))
     (large,) = feed.assembler.take(9)
     assert (large.changes, [one.spans for one in large.blind]) == ((), [tuple(((n,), (n,)) for n in range(1, 13))])
-    assert (feed.assembler.kept, feed.assembler.held.bytes) == (0, 0)
+    assert (feed.assembler.held.kept, feed.assembler.held.bytes) == (0, 0)
 
 
 def test_of_too_much_that_waits_the_largest_lose_their_values_first_and_their_keys_last() -> None:
@@ -127,7 +127,7 @@ def test_of_too_much_that_waits_the_largest_lose_their_values_first_and_their_ke
     for order in range(1, 20):
         feed(wide(200 + order, 1, order, 300))
     assert feed.assembler.held.bytes <= 100
-    assert feed.assembler.kept < 19, "of some not even the keys"
+    assert feed.assembler.held.kept < 19, "of some not even the keys"
     for order in range(1, 20):
         feed(end(200 + order, 1_000 + order, (A, 1)))
     taken = feed.assembler.take(1000)
@@ -143,7 +143,7 @@ def test_keys_of_a_large_transaction_are_let_go_and_it_is_told_where_they_lie() 
     for order in range(1, 6):
         feed(row(1, order, order, A if order < 5 else B), partition=order % 2)
         feed(row(1, order, order, A if order < 5 else B), partition=order % 2)
-    assert feed.assembler.kept == 0
+    assert feed.assembler.held.kept == 0
     assert feed.assembler.cut()["p.s.a", 0] == 0
     feed(end(1, 10, (A, 4), (B, 1)))
     (large,) = feed.assembler.take(9)

@@ -43,7 +43,7 @@ def ended(assembler: TransactionAssembler, xid: int, events: int) -> Transaction
 def test_more_rows_than_may_be_kept_are_told_as_stretches() -> None:
     assembler = opened(keep_max=2)
     assembler.run(ONE, (0, 1, 2), run(row(1, 1), row(1, 2), row(1, 3)))
-    assert assembler.kept == 0
+    assert assembler.held.kept == 0
     found = ended(assembler, 1, 3)
     assert len(found.changes) == 0
     assert [(one.cause, one.spans) for one in found.blind] == [(Cause.GAP, tuple(((n,), (n,)) for n in (1, 2, 3)))]
@@ -56,7 +56,7 @@ def test_a_row_that_came_twice_in_one_run_is_one_change() -> None:
     assembler.run(ONE, (1, 2), run(row(2, 1), row(2, 1)))
     found = ended(assembler, 2, 1)
     assert (len(found.changes), [one.key for one in found.changes]) == (1, [(1,)])
-    assert assembler.kept == 0
+    assert assembler.held.kept == 0
 
 
 def test_a_stretch_that_was_sent_again_in_the_same_run_is_not_kept() -> None:
@@ -65,7 +65,7 @@ def test_a_stretch_that_was_sent_again_in_the_same_run_is_not_kept() -> None:
     ended(assembler, 1, 1)
     assembler.run(ONE, (1, 2, 3, 4), run(row(2, 1), row(3, 1), row(2, 1), row(3, 1)))
     assert [[one.key for one in ended(assembler, xid, 1).changes] for xid in (2, 3)] == [[(1,)], [(1,)]]
-    assert (assembler.kept, assembler.cut()[ONE]) == (0, 5)
+    assert (assembler.held.kept, assembler.cut()[ONE]) == (0, 5)
 
 
 def test_a_row_that_cannot_be_told_blinds_also_where_its_columns_are_as_before() -> None:
@@ -94,6 +94,6 @@ def test_rows_whose_end_came_before_we_began_go_with_what_lies_behind_them() -> 
     assembler.row(ONE, 1, row(8, 1))
     assembler.run(ONE, (2,), run(row(2, 1)))
     ended(assembler, 2, 1)
-    assert (assembler.kept, assembler.cut()[ONE]) == (0, 3)
+    assert (assembler.held.kept, assembler.cut()[ONE]) == (0, 3)
     assembler.run(ONE, (3, 4), run(row(9, 1), row(1, 1)))  # the latter was delivered: the former is older than that
-    assert (assembler.kept, assembler.cut()[ONE]) == (0, 5)
+    assert (assembler.held.kept, assembler.cut()[ONE]) == (0, 5)

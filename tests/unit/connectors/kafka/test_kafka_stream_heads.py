@@ -139,7 +139,7 @@ def test_rows_behind_one_that_never_comes_do_not_fill_the_memory(bench: Bench, m
     found: list[tuple[list[object], list[object]]] = []
     while len(found) < 10 * KEPT_MAX + 1:
         batch = bench.poll(5.0)
-        kept.append(bench.stream._assembler.kept)
+        kept.append(bench.stream._assembler.held.kept)
         found += told(batch)
     assert found == [([], [None]), *[([key], []) for key in range(10 * KEPT_MAX)]]
     assert KEPT_MAX < max(kept) <= KEPT_MAX + 20

@@ -48,7 +48,7 @@ def reading(broker: MemoryBroker) -> tuple[KafkaStream, list[tuple[int, int]]]:
     stream = KafkaStream(
         consumer, Decoder("p", RECOMMENDED, TABLES.get), "p", keep_max=KEPT_MAX, seconds=lambda: consumer.waited
     )
-    consumer.see = lambda: waiting.append((stream._assembler.kept, len(stream._assembler)))
+    consumer.see = lambda: waiting.append((stream._assembler.held.kept, len(stream._assembler)))
     places = {f"{topic}:0": 0 for topic in ("p.transaction", *TOPICS)}
     stream.start(places, Lsn(5))
     return stream, waiting
