@@ -165,7 +165,7 @@ def test_commit_positions_are_where_the_log_ended(world: StreamWorld, reader: Re
     if not world.exact:
         return  # ids, and places inside transactions: between where the log ended before and after, as `agree` asserts
     exact = sum(end(transaction.commit) == end(known.after) for transaction, known in zip(got, done, strict=True))
-    assert exact >= 7, "a heartbeat may write behind a commit now and then, but not behind most"
+    assert exact >= 3, "a heartbeat may write behind a commit before we ask, but not behind nearly each"
 
 
 def test_a_truncate_blinds_its_table_at_its_place(world: StreamWorld, reader: Reader) -> None:

