@@ -17,7 +17,7 @@ from verifier.table import Value
 @dataclass(slots=True)
 class Checker:
     """Checks one invariant again and again; remembers what was wrong, how, and since when. `hide`: what of values
-    samples may show, by the name of their column in the answer; None: all."""
+    samples may show, by the name of their column in the answer (either one's, where two are compared); None: all."""
 
     invariant: Invariant
     endpoints: Mapping[str, Replica]
@@ -89,7 +89,9 @@ class Checker:
         now = self.clock.now()
         judged = self._ripening.take(Sight(wrong, sides.moved), now, began)
         shown = [keys[i] for i in judged.counting[: self.policy.sample_max]]
-        return self._finding(judged, sample_of(sides.columns, shown, sides.left, sides.right, self.hide), now)
+        besides = sides.besides or (self._reader.names(invariant.right) if shown and self.hide is not None else ())
+        sample = sample_of(sides.columns, shown, sides.left, sides.right, self.hide, besides)
+        return self._finding(judged, sample, now)
 
     def _finding(self, judged: Judged, sample: Sequence[Mapping[str, Value]], now: float) -> Finding:
         count = len(judged.counting)

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import enum
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import TypeAlias
@@ -125,21 +125,32 @@ def sample_of(
     left: Mapping[GroupKey, Value],
     right: Mapping[GroupKey, Value],
     hide: Hide | None = None,
+    besides: Sequence[str] = (),
 ) -> tuple[Mapping[str, Value], ...]:
-    """Violating keys as rows with both values, for reports; `hide` as for `shown_row`."""
+    """Violating keys as rows with both values, for reports; `hide` as for `shown_row`. `besides`: what the other side
+    calls the `columns`, where that is another name."""
     *names, value = columns
-    told = {"left": value, "right": value}
-    return tuple(shown_row((*names, *told), (*key, left.get(key), right.get(key)), hide, told) for key in keys)
+    *others, other = besides or columns
+    called = [*zip(names, others, strict=True), (value, other), (value, other)]
+    shown = (*names, "left", "right")
+    return tuple(shown_row(shown, (*key, left.get(key), right.get(key)), hide, called) for key in keys)
 
 
 def shown_row(
-    columns: Sequence[str], row: Sequence[Value], hide: Hide | None = None, called: Mapping[str, str] | None = None
+    columns: Sequence[str], row: Sequence[Value], hide: Hide | None = None, called: Sequence[Sequence[str]] = ()
 ) -> Mapping[str, Value]:
     """A row for reports and events, column name to value; long values are cut. `hide` says what of a value may be told
-    (None: all), by the column's name or what the SQL `called` it."""
+    (None: all), by the column's name or by each that the SQL `called` it."""
     if hide is not None:
-        row = [hide((called or {}).get(name, name), value) for name, value in zip(columns, row, strict=True)]
+        row = [_hidden(names, value, hide) for names, value in zip(called or zip(columns), row, strict=True)]
     return {name: _cut(value) for name, value in zip(columns, row, strict=True)}
+
+
+def _hidden(names: Iterable[str], value: Value, hide: Hide) -> Value:
+    """What may be told of a value that has all these names."""
+    for name in names:
+        value = hide(name, value)
+    return value
 
 
 def _cut(value: Value) -> Value:

@@ -18,7 +18,7 @@ need a grace.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from verifier.errors import Permanent, Temporary
 from verifier.invariant import EqualByKey, GroupKey, Side, by_key, unequal
@@ -47,12 +47,14 @@ class CheckPolicy:
 
 @dataclass(frozen=True, slots=True)
 class Sides:
-    """Both sides, key to value, without the keys that `moved` while they were read. `columns` of either."""
+    """Both sides, key to value, without the keys that `moved` while they were read. `columns` of either, and `besides`
+    what the other one calls them (empty: nobody told)."""
 
     columns: tuple[str, ...]
     left: Sums
     right: Sums
     moved: Set[GroupKey] = frozenset()
+    besides: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +77,12 @@ class Reader:
             return self._one_statement(left, right)
         if right.endpoint == self.leader:
             found = self._across(right, left)
-            return Sides(found.columns, found.right, found.left, found.moved)
+            return replace(found, left=found.right, right=found.left)
         return self._across(left, right)
+
+    def names(self, side: Side) -> tuple[str, ...]:
+        """What the side calls its columns. No row is read for it."""
+        return self._ask(Side(side.endpoint, f"select * from ({_bare(side.sql)}\n) r where 1 = 0"), 1).value.columns
 
     def _one_statement(self, left: Side, right: Side) -> Sides:
         sql = (
@@ -111,7 +117,7 @@ class Reader:
         moved = frozenset(unequal(first, again))
         ours = {key: value for key, value in first.items() if key not in moved}
         kept = {key: value for key, value in theirs.items() if key not in moved}
-        return Sides(second.value.columns, ours, kept, moved)
+        return Sides(second.value.columns, ours, kept, moved, look.value.columns)
 
     def _once_applied(self, side: Side, position: Position) -> Look[Answer]:
         """A follower's answer that surely shows everything at or below `position`."""

@@ -146,6 +146,8 @@ def test_samples_are_masked_by_the_name_that_the_answer_gives_a_column() -> None
     assert row == {"id": "7", "left": mask, "right": None}
     (row,) = sample_of(("email", "n"), [("anna",)], {("anna",): "1"}, {("anna",): "2"}, hide)
     assert row == {"email": mask, "left": "1", "right": "2"}
+    (here,) = sample_of(("who", "n"), [("anna",)], {("anna",): "1"}, {("anna",): "2"}, hide, ("email", "born"))
+    assert here == {"who": mask, "left": MASKING.value("1"), "right": MASKING.value("2")}, "by the other side's names"
     finding = Finding("rule", Standing.VIOLATED, 5.0, 1, (row,))
     event = violation_event(Announcer("i", "g", MASKING), finding, since=4.0, now=6.0)
     assert event.body["data"]["masked"] == ["email"]  # type: ignore[index]

@@ -11,6 +11,7 @@ import pytest
 from connectors.memory.clock import VirtualClock
 from verifier.check import Checker, CheckPolicy
 from verifier.errors import Permanent, Temporary
+from verifier.excerpt import Hide
 from verifier.invariant import EqualByKey, Side, Standing, Violations
 from verifier.look import Look, Publishes
 from verifier.ports import Answer
@@ -24,6 +25,7 @@ class Endpoint:
 
     answers: dict[str, Callable[[], list[tuple[Any, ...]]]]
     columns: tuple[str, ...] = ("account", "sum")
+    titles: dict[str, tuple[str, ...]] = field(default_factory=dict)
     at: int = 10
     publishes: Publishes = Publishes.AFTER_SHOWING
     error: Exception | None = None
@@ -35,7 +37,7 @@ class Endpoint:
             raise self.error
         self.asked.append(sql)
         rows = tuple(self.answers[sql]())
-        columns = ("side", *self.columns) if sql.startswith("select 'left'") else self.columns
+        columns = ("side", *self.columns) if sql.startswith("select 'left'") else self.titles.get(sql, self.columns)
         return Look(
             Answer(columns, rows, self.truncated), Tick(self.at), Tick(self.at), Snapshot(100, 100, frozenset())
         )
@@ -50,8 +52,8 @@ class Endpoint:
 BOOKS = EqualByKey("books", Side("leader", "ledger"), Side("eu", "balances"), grace_seconds=2.0)
 
 
-def checker(invariant: Any, **endpoints: Any) -> Checker:
-    return Checker(invariant, endpoints, "leader", VirtualClock(), CheckPolicy(wait_max_seconds=5.0))
+def checker(invariant: Any, hide: Hide | None = None, **endpoints: Any) -> Checker:
+    return Checker(invariant, endpoints, "leader", VirtualClock(), CheckPolicy(wait_max_seconds=5.0), hide)
 
 
 def test_violators_are_counted_and_sampled() -> None:
@@ -59,6 +61,38 @@ def test_violators_are_counted_and_sampled() -> None:
     found = checker(Violations("stock", "leader", "q"), leader=leader).check()
     assert (found.standing, found.violations) == (Standing.VIOLATED, 2)
     assert found.sample == ({"account": "7", "sum": "-1"}, {"account": "8", "sum": None})
+
+
+def concealed(name: str, value: Any) -> Any:
+    """Hides a column that is called `sum`, and shows that it is hidden."""
+    return f"<{value}>" if name == "sum" and not str(value).startswith("<") else value
+
+
+@pytest.mark.parametrize("swapped", [False, True])
+def test_what_either_side_calls_so_is_hidden(swapped: bool) -> None:
+    named, other = (lambda: [("7", "1")]), (lambda: [("7", "2")])
+    leader = Endpoint({"ledger": named}, ("account", "total") if swapped else ("account", "sum"))
+    eu = Endpoint({"balances": other}, ("account", "sum") if swapped else ("account", "total"))
+    checking = checker(BOOKS, concealed, leader=leader, eu=eu)
+    assert checking.settled().sample == ({"account": "7", "left": "<1>", "right": "<2>"},)
+    asked = [sql for sql in (*leader.asked, *eu.asked) if "where" in sql]
+    assert asked == [], "both were told"
+
+
+def test_of_one_statement_the_second_names_are_asked_for_where_they_matter() -> None:
+    both = Endpoint({}, ("account", "total"))
+    union = "select 'left' as side, l.* from (l\n) l union all select 'right', r.* from (r\n) r"
+    both.answers[union] = lambda: [("left", "7", "1"), ("right", "7", "2")]
+    names = "select * from (r\n) r where 1 = 0"
+    both.answers[names] = list
+    books = EqualByKey("books", Side("leader", "l"), Side("leader", "r"))
+    assert checker(books, leader=both).check().sample == ({"account": "7", "left": "1", "right": "2"},)
+    assert both.asked == [union], "nothing is hidden"
+    both.titles[names] = ("account", "sum")
+    assert checker(books, concealed, leader=both).check().sample == ({"account": "7", "left": "<1>", "right": "<2>"},)
+    both.answers[union] = list
+    assert checker(books, concealed, leader=both).check().standing is Standing.HOLDS
+    assert both.asked == [union, union, names, union], "nothing is shown"
 
 
 def test_no_violator_holds() -> None:
