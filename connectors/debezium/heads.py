@@ -1,7 +1,7 @@
 """ENDs that wait, in commit order.
 
 Some count only the last ones of their rows (`Ended.partial`). MariaDB's connector, if it goes on in the middle of a
-transaction after a restart, says BEGIN again and counts anew (`Source.recounts`; seen with 3.6.3: a transaction of four
+transaction after a restart, says BEGIN again and counts anew (`Source.recounts`; seen with 3.5.0: a transaction of four
 rows came as BEGIN, rows 1 and 2, and after the restart BEGIN, rows 1 and 2, END of two; another as BEGIN, rows 1 to 4,
 BEGIN, END of none). What came before was on the broker by then: the connector goes on behind what the broker has
 confirmed. So such a transaction is whole once all that was sent before its END has been read. No other BEGIN stands
