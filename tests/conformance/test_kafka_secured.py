@@ -57,7 +57,7 @@ def add(stack: KafkaStack, topic: str, *values: str) -> None:
 
 def read(consumer: Consumer, count: int) -> list[bytes | None]:
     found: list[bytes | None] = []
-    until = time.monotonic() + 30
+    until = time.monotonic() + 60
     while len(found) < count and time.monotonic() < until:
         found.extend(value for run in consumer.poll(100, 0.2).runs for value in run.values)
     return found
@@ -127,7 +127,7 @@ def test_a_password_that_is_changed_while_we_read(client: str, kafka_stack: Kafk
         add(kafka_stack, topic, "b")
 
         def until_refused() -> None:
-            until = time.monotonic() + 30
+            until = time.monotonic() + 60
             while time.monotonic() < until:
                 try:
                     consumer.poll(100, 0.2)

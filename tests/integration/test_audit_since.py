@@ -24,7 +24,8 @@ def _drifted(report: dict[str, Any]) -> set[tuple[str, str, str, str]]:
     }
 
 
-def test_only_what_was_touched_on_either_side_is_looked_at(served: Served) -> None:
+def test_only_what_was_touched_on_either_side_is_looked_at(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("trueup.audit.since.CAUGHT_UP_SECONDS", 60.0)  # a daemon that others keep waiting is late
     _followed(served)
     with served.daemon() as daemon:
         daemon.until_ready()
@@ -62,7 +63,8 @@ def test_only_what_was_touched_on_either_side_is_looked_at(served: Served) -> No
         assert keys_since(last)["standby", "public.orders"] == 0
 
 
-def test_what_is_not_followed_is_looked_at_as_a_whole(served: Served) -> None:
+def test_what_is_not_followed_is_looked_at_as_a_whole(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("trueup.audit.since.CAUGHT_UP_SECONDS", 60.0)  # a daemon that others keep waiting is late
     served.write(period="1h")
     with served.daemon() as daemon:
         daemon.until_ready()
@@ -72,6 +74,7 @@ def test_what_is_not_followed_is_looked_at_as_a_whole(served: Served) -> None:
         assert _drifted(found) == {("subscriber", "public.orders", "mismatched", "3")}
         assert keys_since(found)["standby", "public.orders"] == 0
         assert keys_since(found)["subscriber", "public.orders"] is None
+    monkeypatch.undo()
     served.leader.sql("update orders set note = 'nobody follows' where id = 1")
     served.world.caught_up()
     away = served.audit("--since", base["run"], code=1)

@@ -67,7 +67,7 @@ def daemon(file: Path) -> Iterator[int]:
 
 
 def _port(log: Path, process: subprocess.Popen[bytes]) -> int:
-    for _ in range(300):
+    for _ in range(900):
         found = re.search(r"http://127\.0\.0\.1:(\d+)/metrics", log.read_text())
         if found is not None:
             return int(found[1])
@@ -131,6 +131,6 @@ def test_a_daemon_tells_prometheus_what_it_finds(trio_database: TrioDatabase, tm
         while left := silent(server):
             assert time.monotonic() < deadline, left
             time.sleep(0.5)
-        with urllib.request.urlopen(f"http://{server.target}/livez", timeout=5) as answer:
+        with urllib.request.urlopen(f"http://{server.target}/livez", timeout=30) as answer:
             assert json.load(answer) == {"status": "ok", "reasons": []}
         assert "could not be read" not in (tmp_path / "trueup.log").read_text()

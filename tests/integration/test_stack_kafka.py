@@ -23,7 +23,7 @@ _SCHEMA = "create table orders (id int primary key, amount numeric(12,2) not nul
 
 
 def _changes(stack: KafkaStack, topic: str) -> Iterator[dict[str, object]]:
-    """Decoded change events of a topic from its beginning; fails when 30 s pass without one."""
+    """Decoded change events of a topic from its beginning; fails when 90 s pass without one."""
     consumer = Consumer(
         {
             "bootstrap.servers": stack.bootstrap,
@@ -36,14 +36,14 @@ def _changes(stack: KafkaStack, topic: str) -> Iterator[dict[str, object]]:
     consumer.subscribe([topic])
     try:
         waiting_since = time.monotonic()
-        while time.monotonic() - waiting_since < 30:
+        while time.monotonic() - waiting_since < 90:
             message = consumer.poll(0.2)
             if message is not None and message.error() is None and message.value() is not None:
                 yield json.loads(message.value())
                 waiting_since = time.monotonic()
     finally:
         consumer.close()
-    pytest.fail(f"no event on {topic} for 30 s")
+    pytest.fail(f"no event on {topic} for 90 s")
 
 
 def test_a_row_reaches_kafka(kafka_stack: KafkaStack, trio_database: TrioDatabase) -> None:
