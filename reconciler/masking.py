@@ -15,12 +15,15 @@ import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
-from reconciler.repair import Repair
 from verifier.drift import Difference, Drift
 from verifier.errors import Misconfigured
 from verifier.excerpt import Hide
 from verifier.table import KeyValue, Table, TableName, Value
+
+if TYPE_CHECKING:
+    from reconciler.repair import Repair
 
 _DIGITS = 12
 _MASK = re.compile(rf"masked:[0-9a-f]{{{_DIGITS}}}")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from verifier.change import Blindness
 from verifier.digest import Digest
@@ -16,7 +16,9 @@ from verifier.drift import Drift, DriftCause, Verdict
 from verifier.keyrange import Chunk, KeyRange
 from verifier.position import Position
 from verifier.table import Key, TableName
-from verifier.trace import Recalled
+
+if TYPE_CHECKING:  # whoever attributes a drift has them
+    from verifier.trace import Recalled
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +112,7 @@ class Attribution:
     cause: DriftCause
     since: str | None
     found_at: float
-    history: Recalled = field(default_factory=Recalled)
+    history: Recalled
 
 
 class DriftJournal(Protocol):

@@ -12,15 +12,13 @@ import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 from types import MappingProxyType
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from sqlalchemy import Connection, Row, and_, func, select, tuple_
 
 from connectors.journal import tables
-from connectors.journal.histories import history_of, history_text
 from connectors.journal.outbox import put
 from connectors.journal.store import Store, paged
-from reconciler.ports import Event
 from verifier import weight
 from verifier.drift import Certainty, Difference, Drift, DriftCause, Evidence, Kind, Method
 from verifier.errors import Unsound
@@ -28,9 +26,12 @@ from verifier.identity import drift_id, key_text, parse_key
 from verifier.journal import Attribution, OpenDrift
 from verifier.keyrange import KeyRange
 from verifier.table import Key, TableName
-from verifier.trace import Recalled
 
-Announce: TypeAlias = Callable[[Drift, str], Event | None]
+if TYPE_CHECKING:  # an audit starts without the causes of drift and without repairs
+    from reconciler.ports import Event
+    from verifier.trace import Recalled
+
+Announce: TypeAlias = "Callable[[Drift, str], Event | None]"
 """The event that tells of a drift which was `opened`, `changed` or `cleared`; None: nothing to tell."""
 
 MOST_SUSPECTS = 10_000
@@ -98,6 +99,8 @@ class SqlDrifts:
     def attribute(self, causes: Mapping[str, Attribution]) -> int:
         """Note why these drifts, by id, came about: those that are open, and that nobody has found anew since they were
         looked into. Returns how many."""
+        from connectors.journal.histories import history_text
+
         noted = 0
         with self._store.write() as connection:
             for drift_id, told in causes.items():
@@ -109,6 +112,8 @@ class SqlDrifts:
 
     def history(self, drift_id: str) -> Recalled | None:
         """The changes that were noted with the drift's cause; None if nobody has looked into it."""
+        from connectors.journal.histories import history_of
+
         query = select(_COLUMNS.history).where(_COLUMNS.group_name == self._store.group, _COLUMNS.id == drift_id)
         with self._store.read() as connection:
             text = connection.execute(query).scalar()

@@ -10,30 +10,31 @@ from __future__ import annotations
 import os
 import sqlite3
 import time
-from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 from connectors.journal import tables
-from connectors.journal.dirty import SqlDirty
 from connectors.journal.drifts import Announce, SqlDrifts
 from connectors.journal.failures import translated
-from connectors.journal.leases import SqlLeases
-from connectors.journal.marks import Marker, SqlMarks
-from connectors.journal.outbox import SqlOutbox
 from connectors.journal.pauses import SqlPauses
-from connectors.journal.pruning import prune
-from connectors.journal.repairs import SqlRepairs
 from connectors.journal.runs import SqlRuns
-from connectors.journal.scans import SqlScans
 from connectors.journal.schema import bring_up_to_date
 from connectors.journal.store import WRITES, Fence, Store
-from connectors.journal.stream import SqlStream
 from verifier.errors import Forbidden, Misconfigured
+
+if TYPE_CHECKING:
+    from connectors.journal.dirty import SqlDirty
+    from connectors.journal.leases import SqlLeases
+    from connectors.journal.marks import Marker, SqlMarks
+    from connectors.journal.outbox import SqlOutbox
+    from connectors.journal.repairs import SqlRepairs
+    from connectors.journal.scans import SqlScans
+    from connectors.journal.stream import SqlStream
 
 BUSY_SECONDS = 10.0
 """How long a write waits for another process's write."""
@@ -48,22 +49,63 @@ _PATIENCE = {
 network that swallows everything is noticed within some fifteen seconds."""
 
 
-@dataclass(frozen=True, slots=True)
 class Journal:
-    """The journal of one group, by subject. Safe to share between threads."""
+    """The journal of one group, by subject. Safe to share between threads.
 
-    group: str
-    runs: SqlRuns
-    drifts: SqlDrifts
-    stream: SqlStream
-    scans: SqlScans
-    repairs: SqlRepairs
-    outbox: SqlOutbox
-    leases: SqlLeases
-    pauses: SqlPauses
-    marks: SqlMarks
-    dirty: SqlDirty
-    store: Store
+    What an audit has no use for is imported by whoever asks for it: that is a fifth of what a journal takes to open."""
+
+    def __init__(self, store: Store, announce: Announce | None) -> None:
+        self.group, self.store = store.group, store
+        self.runs, self.drifts, self.pauses = SqlRuns(store, announce), SqlDrifts(store, announce), SqlPauses(store)
+        self._announce = announce
+
+    @cached_property
+    def _marker(self) -> Marker:
+        from connectors.journal.marks import Marker
+
+        return Marker(self.store)
+
+    @cached_property
+    def stream(self) -> SqlStream:
+        from connectors.journal.stream import SqlStream
+
+        return SqlStream(self.store, self._announce, self._marker)
+
+    @cached_property
+    def scans(self) -> SqlScans:
+        from connectors.journal.scans import SqlScans
+
+        return SqlScans(self.store)
+
+    @cached_property
+    def repairs(self) -> SqlRepairs:
+        from connectors.journal.repairs import SqlRepairs
+
+        return SqlRepairs(self.store)
+
+    @cached_property
+    def outbox(self) -> SqlOutbox:
+        from connectors.journal.outbox import SqlOutbox
+
+        return SqlOutbox(self.store)
+
+    @cached_property
+    def leases(self) -> SqlLeases:
+        from connectors.journal.leases import SqlLeases
+
+        return SqlLeases(self.store)
+
+    @cached_property
+    def marks(self) -> SqlMarks:
+        from connectors.journal.marks import SqlMarks
+
+        return SqlMarks(self.store, self._marker)
+
+    @cached_property
+    def dirty(self) -> SqlDirty:
+        from connectors.journal.dirty import SqlDirty
+
+        return SqlDirty(self.store)
 
     def fence(self, lease: str, token: int) -> None:
         """From now on write under this lease: once another owner has taken it, every write raises Permanent."""
@@ -72,6 +114,8 @@ class Journal:
     def prune(self, before: float) -> int:
         """Delete history older than `before` (finished runs, cleared drift, sent events); returns the rows deleted.
         The audit chain, repairs and everything still open stay. Bounded: call again until it returns 0."""
+        from connectors.journal.pruning import prune
+
         return prune(self.store, before)
 
     def close(self) -> None:
@@ -103,21 +147,7 @@ def open_journal(target: str | Path, group: str, *, announce_drift: Announce | N
     except BaseException:
         engine.dispose()
         raise
-    marker = Marker(store)
-    return Journal(
-        group=group,
-        runs=SqlRuns(store, announce_drift),
-        drifts=SqlDrifts(store, announce_drift),
-        stream=SqlStream(store, announce_drift, marker),
-        scans=SqlScans(store),
-        repairs=SqlRepairs(store),
-        outbox=SqlOutbox(store),
-        leases=SqlLeases(store),
-        pauses=SqlPauses(store),
-        marks=SqlMarks(store, marker),
-        dirty=SqlDirty(store),
-        store=store,
-    )
+    return Journal(store, announce_drift)
 
 
 def _url(target: str | Path) -> URL:

@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Sequence
+from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, func, select, update
 
 from connectors.journal import tables
 from connectors.journal.store import Store, fitting, paged
-from reconciler.ports import Event
+
+if TYPE_CHECKING:
+    from reconciler.ports import Event
 
 _COLUMNS = tables.outbox.c
 
@@ -30,6 +33,8 @@ class SqlOutbox:
 
     def pending(self, limit: int) -> Sequence[Event]:
         """In the order in which they were written: at most `limit`, and fewer of large ones."""
+        from reconciler.ports import Event
+
         waiting = (_COLUMNS.group_name == self._store.group) & _COLUMNS.sent_at.is_(None)
         with self._store.read() as connection:
             rows = fitting(connection, tables.outbox, waiting, _COLUMNS.body, limit)

@@ -11,17 +11,15 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
-from connectors.postgres import catalog, client, positions, reading
+from connectors.postgres import catalog, positions, reading
 from connectors.postgres.activity import running_statements
 from connectors.postgres.ahead import features_ahead, tables_ahead
 from connectors.postgres.answers import ask_once
 from connectors.postgres.canonical import canonical_sql
-from connectors.postgres.explain import explain_digest
 from connectors.postgres.expressions import RowForm
 from connectors.postgres.identity import SERVER, identity_of
 from connectors.postgres.milestones import Milestones
 from connectors.postgres.positions import Bounds, LogGeometry, SubscriptionLink
-from connectors.postgres.probing import distrusted
 from connectors.postgres.session import Record, Session, Sessions
 from connectors.postgres.statements import Statements, missing_parts, statements_for
 from verifier.digest import MODULUS, Digest
@@ -113,6 +111,8 @@ class PostgresReplica:
     def distrusted(self) -> frozenset[Family]:
         """The forms that SQL here was seen not to write as it should; asked once."""
         if self._distrusted is None:
+            from connectors.postgres.probing import distrusted
+
             self._distrusted = distrusted(self.sessions)
         return self._distrusted
 
@@ -162,10 +162,12 @@ class PostgresReplica:
 
     def digest(self, table: Table, within: KeyRange) -> Look[Digest]:
         statements = self.statements(table, keyless=True)
-        joined = client.joinable(table, self.canonical)
 
         def read(session: Session, told: str) -> tuple[Record, Digest]:
             if table.scheme is Scheme.CLIENT:
+                from connectors.postgres import client
+
+                joined = client.joinable(table, self.canonical)
                 return client.digest(session, table, statements, within, told, joined=joined)
             *said, rows, total = session.one(*statements.digest(within, told), by_bitmap=within != ALL)
             return tuple(said), Digest(rows, int(total or 0) % MODULUS)
@@ -177,6 +179,8 @@ class PostgresReplica:
 
         def read(session: Session, told: str) -> tuple[Record, Mapping[int, int]]:
             if table.scheme is Scheme.CLIENT:
+                from connectors.postgres import client
+
                 return client.multiset(session, table, statements, told)
             *said, different, packed = session.one(*statements.multiset(told), binary=True)
             if different > MULTISET_MAX:
@@ -189,8 +193,11 @@ class PostgresReplica:
         statements = self.statements(table)
 
         def read(session: Session, told: str) -> tuple[Record, Mapping[Key, int]]:
-            read_by = client.packed if table.scheme is Scheme.CLIENT else reading.packed_there
-            return read_by(session, table, statements, within, told)
+            if table.scheme is Scheme.CLIENT:
+                from connectors.postgres import client
+
+                return client.packed(session, table, statements, within, told)
+            return reading.packed_there(session, table, statements, within, told)
 
         return self._look(f"reading row digests of {table.name}", read)
 
@@ -216,7 +223,10 @@ class PostgresReplica:
         )
 
     def explain(self, table: Table, within: KeyRange) -> Explanation:
-        statements, joined = self.statements(table, keyless=True), client.joinable(table, self.canonical)
+        from connectors.postgres.client import joinable
+        from connectors.postgres.explain import explain_digest
+
+        statements, joined = self.statements(table, keyless=True), joinable(table, self.canonical)
         with self.sessions.borrow(f"explaining {table.name}") as session:
             return explain_digest(session, table, statements, self.options.form, self.role(session), within, joined)
 

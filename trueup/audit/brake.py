@@ -10,15 +10,17 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from trueup.audit.progress import Watcher, duration
 from verifier.brake import KINDS, Brakes, Held, Rate
 from verifier.errors import Forbidden, Misconfigured, Permanent, Temporary
-from verifier.lag import LagTracker
 from verifier.ports import Clock, Replica
 from verifier.position import Position
 from verifier.table import TableName
-from verifier.watermark import needs_watermark
+
+if TYPE_CHECKING:  # an audit without a limit of lag starts without them
+    from verifier.lag import LagTracker
 
 _SLICE_SECONDS = 0.1
 _ASK_SECONDS = 0.5
@@ -71,7 +73,7 @@ class Braking:
     _known: Held | None = None
     _asked_at: float | None = None
     _absent: dict[str, float] = field(default_factory=dict)
-    _tracker: LagTracker = field(default_factory=LagTracker)
+    _tracker: LagTracker | None = None
     _ticking: dict[str, LagTracker] = field(default_factory=dict)
     _rate: Rate | None = None
     _kinds: dict[str, _Kind] = field(default_factory=lambda: {kind: _Kind() for kind in KINDS})
@@ -239,8 +241,11 @@ class Braking:
 
     def _lag(self, now: float) -> Held | None:
         """As `trueup lag` measures it, from the positions since the audit began."""
+        from verifier.lag import LagTracker
+
+        tracker = self._tracker = self._tracker or LagTracker()
         try:
-            self._tracker.leader_at(self.leader.position(), self.clock.now())
+            tracker.leader_at(self.leader.position(), self.clock.now())
         except Temporary:
             return None
         except (Forbidden, Misconfigured):
@@ -250,10 +255,10 @@ class Braking:
         for name, replica in self.followers.items():
             at = self.clock.now()
             if (ticks := self._ticks_of(replica, at)) is None:
-                self._tracker.follower_at(name, self._position(replica, at), at)
+                tracker.follower_at(name, self._position(replica, at), at)
             else:
                 self._tick(name, ticks)
-        hops = [hop for one in (self._tracker, *self._ticking.values()) for hop in one.followers(self.clock.now())]
+        hops = [hop for one in (tracker, *self._ticking.values()) for hop in one.followers(self.clock.now())]
         return self.brakes.lag({hop.hop: hop.seconds for hop in hops})
 
     def _ticks_of(self, replica: Replica, now: float) -> Ticks | None:
@@ -267,6 +272,8 @@ class Braking:
 
     def _tick(self, name: str, ticks: Ticks) -> None:
         """A tick is a position like any other: behind is who does not show one that the leader showed before."""
+        from verifier.lag import LagTracker
+
         try:
             tracker = self._ticking.setdefault(name, LagTracker())
             tracker.leader_at(ticks.leader(), self.clock.now())
@@ -276,6 +283,8 @@ class Braking:
 
     def _untold(self) -> list[str]:
         """Followers that answer, and of which nothing tells how late they are."""
+        from verifier.watermark import needs_watermark
+
         found: list[str] = []
         for name, replica in self.followers.items():
             try:

@@ -12,16 +12,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import groupby
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import trueup
 from verifier.compare import Comparison, SchemaFinding
 from verifier.drift import Drift, Verdict
-from verifier.invariant import Finding
 from verifier.journal import ChunkResult
 from verifier.ports import Identity
 from verifier.table import Key, Table, TableName
 from verifier.tolerated import words
+
+if TYPE_CHECKING:
+    from verifier.invariant import Finding
 
 Json: TypeAlias = dict[str, Any]
 

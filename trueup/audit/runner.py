@@ -16,7 +16,6 @@ from trueup.audit.crew import work
 from trueup.audit.faults import Fault, contained
 from trueup.audit.keeping import PatientJournal
 from trueup.audit.lineup import Lineup, Side
-from trueup.audit.multiset import MultisetAudit
 from trueup.audit.patience import patiently
 from trueup.audit.report import Json, Tally, described, how_compared, not_begun, overall, report, table_entry
 from trueup.audit.request import Request, continues
@@ -232,6 +231,8 @@ class Audit:
 
     def _counted(self, turn: _Turn, follower: str, side: Side) -> None:
         """A table without a key is judged at once, as a whole."""
+        from trueup.audit.multiset import MultisetAudit
+
         began = self.tools.clock.now()
         placed = self.tools.placed
         leader, replica = placed(side.replica) if placed is not None else (self.leader, side.replica)

@@ -15,7 +15,6 @@ from trueup.audit.request import Request
 from trueup.bootstrap.engines import Endpoints, open_endpoints
 from trueup.bootstrap.masking import open_masking
 from trueup.bootstrap.servers import Address, brakes_of, watermark_of
-from trueup.bootstrap.watermark import Watermarks, open_watermarks, ticks_of
 from trueup.clock import SystemClock
 from trueup.pool import Pool
 from verifier.brake import Brakes
@@ -24,7 +23,6 @@ from verifier.outcome import Judging
 from verifier.policy import Limits, ScanPolicy, SettlePolicy
 from verifier.ports import Placed, Replica
 from verifier.table import Key, TableName
-from verifier.watermark import WatermarkPolicy
 
 if TYPE_CHECKING:  # an audit of plain URLs starts in half the time without the settings' libraries
     from config.settings import Group
@@ -36,7 +34,9 @@ if TYPE_CHECKING:  # an audit of plain URLs starts in half the time without the 
     from trueup.audit.runner import Audit
     from trueup.audit.since import Source
     from trueup.audit.streamed import Streamed
+    from trueup.bootstrap.watermark import Watermarks
     from verifier.drift import Drift
+    from verifier.watermark import WatermarkPolicy
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,8 +135,7 @@ def open_audit(plan: Plan, *, run: str | None, watcher: Watcher, stop: Callable[
         from trueup.pausing import Pauses
 
         remarks = settling.result()
-        if plan.watermark is not None:
-            marks = open_watermarks(plan.watermark, plan.leader, servers.leader, servers.followers, plan.limits)
+        if (marks := _watermarks(plan, servers)) is not None:
             remarks += marks.try_out()
         if plan.stream is not None:
             from trueup.bootstrap.streaming import open_streamed
@@ -179,6 +178,14 @@ def open_audit(plan: Plan, *, run: str | None, watcher: Watcher, stop: Callable[
     return opened
 
 
+def _watermarks(plan: Plan, servers: Endpoints) -> Watermarks | None:
+    if plan.watermark is None:
+        return None
+    from trueup.bootstrap.watermark import open_watermarks
+
+    return open_watermarks(plan.watermark, plan.leader, servers.leader, servers.followers, plan.limits)
+
+
 def _announced(plan: Plan, lineup: Lineup) -> Callable[[Drift, str], Event] | None:
     """What shapes the events of drift; None where nobody is told."""
     if plan.told_by is None:
@@ -199,22 +206,25 @@ def _braking(
 ) -> Braking:
     from trueup.audit.brake import Braking
 
-    beats = None
+    beats, ticks = None, None
     if plan.followed is not None:
         from trueup.bootstrap.beating import open_beats
 
         beats = open_beats(plan.followed, servers.leader, servers.followers)
-    clock = SystemClock()
+    if marks is not None or beats is not None:
+        from trueup.bootstrap.watermark import ticks_of
+
+        ticks = ticks_of(marks, beats)
     return Braking(
         plan.brakes,
         servers.leader,
         servers.followers,
-        clock,
+        SystemClock(),
         watcher,
         stop=stop,
         paused=paused,
         pause_file=plan.pause_file,
-        ticks=ticks_of(marks, beats),
+        ticks=ticks or (lambda follower: None),
     )
 
 
@@ -239,10 +249,11 @@ def _judging(
     """By the change stream where there is one and it can judge, else by brackets. Of who is judged by a watermark the
     stream, which speaks in positions, says nothing but whether the leader's rows stood still, and that is a proof only
     of followers that show commits in order (`ordered`)."""
-    from verifier.bracketing import BracketJudging
-    from verifier.watermark import WatermarkedFollower
 
     def judge(follower: Replica, compared: Comparison, keys: list[Key]) -> Judging:
+        from verifier.bracketing import BracketJudging  # equal tables are never judged
+        from verifier.watermark import WatermarkedFollower
+
         ours, theirs = placed(follower)
         told = None
         if streamed is not None and (theirs is follower or follower.name in streamed.fed):

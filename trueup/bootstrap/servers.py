@@ -9,15 +9,15 @@ from urllib.parse import urlsplit
 
 from verifier.brake import Brakes
 from verifier.errors import Misconfigured, Permanent, Temporary
-from verifier.heartbeat import HeartbeatPolicy
 from verifier.look import Role
 from verifier.policy import Limits
-from verifier.watermark import WatermarkPolicy
 
 if TYPE_CHECKING:  # an audit of another engine starts without this one's driver
     from config.settings import Group
     from connectors.postgres.agreement import Agreement
     from connectors.postgres.replica import PostgresReplica
+    from verifier.heartbeat import HeartbeatPolicy
+    from verifier.watermark import WatermarkPolicy
 
 HEARTBEAT_TABLE = "trueup_heartbeat"
 """What the connector template writes on the leader so that an idle stream can be told from a dead one."""
@@ -107,12 +107,16 @@ def own_tables(group: Group | None) -> tuple[str, ...]:
 
 def watermark_of(group: Group) -> WatermarkPolicy | None:
     """What the configuration says of the group's watermark."""
+    from verifier.watermark import WatermarkPolicy
+
     told = group.watermark
     return None if told is None else WatermarkPolicy(told.table, told.write, told.ordered, told.followers)
 
 
 def heartbeat_of(group: Group) -> HeartbeatPolicy | None:
     """What the configuration says of the group's heartbeat table."""
+    from verifier.heartbeat import HeartbeatPolicy
+
     told = group.heartbeat
     return None if told is None else HeartbeatPolicy(told.table, told.column, told.where, told.followers)
 

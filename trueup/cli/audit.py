@@ -73,7 +73,6 @@ def audit(
     from trueup.audit.keeping import JournalLost
     from trueup.audit.report import ran_by
     from trueup.bootstrap.auditing import open_audit
-    from trueup.bootstrap.since import note_baseline
 
     hide_arguments()
     words = Words(config, group, leader, follower or [], table or [], exclude or [], key or [], journal, stop_after)
@@ -98,6 +97,8 @@ def audit(
                 run = opened.audit.begin(resume)
                 begun = run.id
                 if restored_at is None and plan.followed is not None:
+                    from trueup.bootstrap.since import note_baseline
+
                     note_baseline(opened, plan.followed, run, watcher)
                 watcher.note(f"run {run.id}")
                 report = opened.audit.run(run)

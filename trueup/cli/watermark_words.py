@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from verifier.errors import Misconfigured
-from verifier.watermark import WatermarkPolicy
 
 if TYPE_CHECKING:
     from trueup.bootstrap.auditing import Plan
@@ -30,6 +29,8 @@ class Watermarking:
         """The plan with its watermark, which is never compared. Misconfigured if there is none to speak of."""
         known = plan.watermark
         if self.table is not None:
+            from verifier.watermark import WatermarkPolicy
+
             known = WatermarkPolicy(self.table, self.write, self.ordered, () if known is None else known.followers)
         elif self.write or self.ordered:
             if known is None:

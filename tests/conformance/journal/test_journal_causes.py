@@ -15,7 +15,7 @@ from verifier.position import Lsn
 from verifier.trace import Recalled, Traced
 
 FOUND = a_drift((1,), at=10.0)
-LOST = Attribution(DriftCause.LOST, "lsn:0/20", 10.0)
+LOST = Attribution(DriftCause.LOST, "lsn:0/20", 10.0, Recalled())
 
 
 def _known(journal: Journal) -> tuple[DriftCause | None, str | None]:
@@ -63,7 +63,7 @@ def test_what_was_found_anew_or_cleared_meanwhile_is_left_alone(journal: Journal
     assert journal.drifts.attribute({FOUND.id: LOST}) == 0
     assert _known(journal) == (None, None)
     journal.drifts.clear("eu", FOUND.table, [FOUND.key], 13.0)
-    assert journal.drifts.attribute({FOUND.id: Attribution(DriftCause.LOST, None, 14.0)}) == 0
+    assert journal.drifts.attribute({FOUND.id: Attribution(DriftCause.LOST, None, 14.0, Recalled())}) == 0
 
 
 def test_a_drift_of_a_run_carries_its_cause(journal: Journal) -> None:
