@@ -85,7 +85,9 @@ class Consumer(Protocol):
         """What has come; waits only if there is nothing."""
         ...
 
-    def pause(self, partitions: Collection[Partition], paused: bool) -> None: ...
+    def pause(self, partitions: Collection[Partition], paused: bool) -> None:
+        """Read none of these for now, or go on. What is assigned once more stays paused."""
+        ...
 
     def high(self, partition: Partition) -> int | None:
         """The offset behind the last message as of the last fetch, without asking; None if not known yet."""

@@ -36,6 +36,7 @@ class Steady:
         self._doubted: dict[Partition, Mark] = {}
         self._wanted: dict[Partition, int] = {}
         self._paused: set[Partition] = set()
+        self._held: set[Partition] = set()  # paused as the client knows it
         self._epochs: dict[Partition, int] = {}
         self._owing = False  # whether the client has not been told yet where to read on
 
@@ -108,15 +109,23 @@ class Steady:
                 del self._doubted[place]
             else:
                 begin[place] = min(offset, begin[place])
+        self._hold(())  # a client that is told anew what to read holds what it held
         self._consumer.assign(begin)
         self._owing = False
-        if self._paused:
-            self._consumer.pause(self._paused, True)
+        self._hold(self._paused)
 
     def pause(self, partitions: Collection[Partition], paused: bool) -> None:
         self._paused = self._paused | set(partitions) if paused else self._paused - set(partitions)
         if not self._owing:  # else it knows none of them, or is told once it is told where to read on
-            self._consumer.pause(partitions, paused)
+            self._hold(self._paused)
+
+    def _hold(self, partitions: Collection[Partition]) -> None:
+        """Have the client hold these and no others."""
+        wanted = set(partitions)
+        for places, paused in ((self._held - wanted, False), (wanted - self._held, True)):
+            if places:
+                self._consumer.pause(places, paused)
+        self._held = wanted
 
 
 def _behind(run: Run, start: int) -> Run:

@@ -141,6 +141,17 @@ def test_a_paused_partition_brings_nothing(consumer: Consumer, topic: str) -> No
     assert len(read(consumer, lambda records, _: len(records) == 2)) == 2
 
 
+def test_who_is_told_anew_what_to_read_reads_what_was_paused(consumer: Consumer, topic: str) -> None:
+    """The clients hold on by themselves, and whoever asks knows of no pause any more, and would never end it."""
+    steady, one, other = Steady(consumer), (topic, 0), (topic, 1)
+    for places in ({one: 0}, {one: 0, other: 0}):
+        steady.assign({one: 0})
+        assert len(read(steady, lambda records, _: len(records) == 2)) == 2
+        steady.pause([one], True)
+        steady.assign(places)
+        assert len(read(steady, lambda records, _: len(records) == 2)) == 2
+
+
 def test_an_offset_that_the_broker_does_not_hold_is_lost(consumer: Consumer, topic: str) -> None:
     consumer.assign({(topic, 0): 99})
     deadline = time.monotonic() + 60

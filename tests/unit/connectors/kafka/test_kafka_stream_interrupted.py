@@ -117,4 +117,5 @@ def test_what_could_not_be_decoded_is_read_again_although_the_broker_left_just_t
     with pytest.raises(Temporary, match="the leader is away"):
         bench.poll()
     bench.described = True
+    bench.consumer.paused.clear()
     assert told(bench.poll()) == [3]

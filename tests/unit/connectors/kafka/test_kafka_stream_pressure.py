@@ -116,6 +116,31 @@ def test_the_order_is_not_resumed_before_half_as_many_ends_wait() -> None:
     assert paused == [True, True, True, True, False, False]
 
 
+def test_a_topic_that_appears_while_the_order_is_paused_does_not_stop_it_for_good(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The client is told anew what to read, and would hold what it held."""
+    monkeypatch.setattr(kafka_stream, "_RECORDS", 2)
+    broker = MemoryBroker()
+    for topic in ("p.transaction", *TOPICS):
+        broker.topic(topic)
+    source, rows = Source(broker), ("p.public.a", 0)
+    for number in range(20):
+        source.transaction(number, table="a")
+    held, broker.logs[rows] = broker.logs[rows], []
+    stream, _ = reading(broker)
+    stream._pressure._ends_max = 4
+    assert stream.poll(changes_max=9, seconds_max=1.0).transactions == ()
+    broker.logs[rows] += held[:2]
+    broker.topic("p.public.late")
+    taken = sum(len(stream.poll(changes_max=9, seconds_max=20.0).transactions) for _ in range(3))
+    assert ("p.public.late", 0) in stream._positions
+    broker.logs[rows] += held[2:]
+    for _ in range(40):
+        taken += len(stream.poll(changes_max=9, seconds_max=1.0).transactions)
+    assert taken == 20
+
+
 def test_wide_rows_that_wait_are_bounded_by_their_bytes_and_keep_their_values() -> None:
     broker = MemoryBroker()
     for topic in (*TOPICS, "p.transaction"):
