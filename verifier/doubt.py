@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass
 
-from verifier.errors import Forbidden, Permanent, Temporary, TrueupError, Unreachable
+from verifier.errors import Forbidden, Misconfigured, Permanent, Temporary, TrueupError, Unreachable
 
 
 class Doubt(enum.Enum):
@@ -40,6 +40,7 @@ def of_error(problem: TrueupError) -> Doubt:
         (Forbidden, Doubt.FORBIDDEN),
         (Unreachable, Doubt.UNREACHABLE),
         (Temporary, Doubt.CANCELLED),
+        (Misconfigured, Doubt.OTHER),
         (Permanent, Doubt.SCHEMA),
     ):
         if isinstance(problem, kind):

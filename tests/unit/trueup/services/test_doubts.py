@@ -16,7 +16,7 @@ from connectors.memory.replica import MemoryReplica
 from trueup.metrics import Scrape
 from trueup.services.scan import Pace, ScanService
 from trueup.services.verify import VerifyService
-from verifier.errors import Forbidden, Permanent, Temporary, TrueupError, Unreachable, Unsound
+from verifier.errors import Forbidden, Misconfigured, Permanent, Temporary, TrueupError, Unreachable, Unsound
 from verifier.outcome import Equal, Moving
 from verifier.policy import ScanPolicy, SettlePolicy
 from verifier.settle import Leaving
@@ -103,6 +103,9 @@ def test_a_law_that_was_broken_is_of_no_other_kind() -> None:
     from verifier.doubt import Doubt, of_error
 
     assert of_error(Unsound("the stream went back")) is Doubt.OTHER
+    assert of_error(Misconfigured("a column of the key is to be masked")) is Doubt.OTHER, (
+        "nothing is wrong with the table"
+    )
 
 
 def test_a_key_that_stays_in_flight_makes_its_table_unverified_until_it_has_settled(shop: Shop) -> None:
