@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fixtures.program import PROGRAM, DaemonProcess, ok
+from fixtures.program import PROGRAM, DaemonProcess, Done, ok
 from fixtures.running import Served, beside
 from jsonschema import Draft202012Validator
 
@@ -131,8 +131,14 @@ def test_an_idle_leader_is_caught_up_and_stays_so(served: Served) -> None:
     served.write(edit=lambda text: text.replace("    scan:", "    lag: {warn: 2s}\n    scan:"))
     with served.daemon() as daemon:
         daemon.until_ready()
-        lag = ok("lag", "--seconds", "1", "--format", "json", "--config", served.file).json
-        assert {hop["hop"]: hop["state"] for hop in lag["hops"]} == dict.fromkeys(
+        told: list[Done] = []
+
+        def in_time() -> bool:
+            told.append(served.ask("lag", "--seconds", "1", "--format", "json"))
+            return told[-1].code == 0
+
+        daemon.until(in_time, "nobody late")
+        assert {hop["hop"]: hop["state"] for hop in told[-1].json["hops"]} == dict.fromkeys(
             ("stream", "standby", "subscriber"), "caught_up"
         )
         time.sleep(2)  # nothing is written; silence is neither lag nor trouble
