@@ -246,7 +246,8 @@ def test_nobody_waits_long_for_a_lock_and_nobody_keeps_one(sides: Sides) -> None
         assert cursor.fetchall() == ((1,),)
 
 
-def test_servers_that_are_gone_silent_or_others_are_told_apart(sides: Sides) -> None:
+def test_servers_that_are_gone_silent_or_others_are_told_apart(sides: Sides, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("connectors.sql.pool._TRUSTED_SECONDS", 600.0)
     pair, name = sides.database.pair, sides.database.name
     other = {"mysql": "mariadb", "mariadb": "mysql"}[pair.leader.engine]
     wrong = MysqlReplica("leader", pair.leader.url(name).replace(pair.leader.engine, other, 1))

@@ -34,7 +34,8 @@ class Server:
 
 
 @pytest.fixture
-def server() -> Iterator[Server]:
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
+    monkeypatch.setattr("connectors.sql.pool._TRUSTED_SECONDS", 600.0)
     made = Server()
     yield made
     for one in made.made:
