@@ -63,7 +63,10 @@ class TableDrill:
         size = ChunkSize(self.tools.scan.by_rows())
         lower: Key | None = None
         while not self.interrupted:
-            admitted, rows = self._admitted(size.rows), 0
+            if not self._admitted(size.rows):
+                self.interrupted = True
+                return
+            admitted, rows = size.rows, 0
             upper = self._patient(lambda after=lower: self._boundary(after, size.rows), size)  # type: ignore[misc]
             within = KeyRange(lower, upper)
             began = self.tools.clock.now()
@@ -86,12 +89,14 @@ class TableDrill:
             lower = upper
             self.interrupted = self.tools.stop()
 
-    def _admitted(self, rows: int) -> int:
-        """The rows, once no brake holds and the rate allows to read them."""
-        if self.tools.brakes is not None:
-            self.tools.brakes.hold(self.compared.leader.name)
-            self.tools.brakes.admit(rows)
-        return rows
+    def _admitted(self, rows: int) -> bool:
+        """Once no brake holds and the rate allows to read so many rows; false if the user ended the wait."""
+        brakes = self.tools.brakes
+        if brakes is None:
+            return True
+        brakes.hold(self.compared.leader.name)
+        brakes.admit(rows)
+        return not self.tools.stop()
 
     def _boundary(self, after: Key | None, rows: int) -> Key | None:
         found = self.tools.leader.boundary(self.compared.leader, after, rows)

@@ -98,3 +98,23 @@ def test_brakes_hold_a_drill_within_a_table(tmp_path: Path) -> None:
     held = brakes.seconds()
     assert held["pause"] == pytest.approx(58.0, abs=1.5)
     assert held["rate"] == pytest.approx(6.0, abs=1.5), "two rows are read at a time, and none is paid for in the pause"
+
+
+def test_who_ends_the_wait_of_a_drill_has_nothing_read(tmp_path: Path) -> None:
+    """Not of servers that somebody wants left alone."""
+    world = MemoryWorld(Role.STANDBY)
+    name, clock = filled(world, "t", 10), VirtualClock()
+    began = clock.now()
+    journal, table = open_journal(tmp_path / "j.db", "g"), world.leader.table(name)
+    journal.runs.begin(Run("run", "audit", 0.0, "{}"))
+
+    def stop() -> bool:
+        return clock.now() > began + 5.0
+
+    brakes = Braking(Brakes(), world.leader, {}, clock, Silent(), stop=stop, paused=lambda table: "paused by ann")
+    with_brakes = tools(world.leader, journal.runs, clock=clock, stop=stop, brakes=brakes)
+    moment = Recorded("s", 1, world.leader.position(), world.leader.mark(), None, quiet=True)
+    drill = TableDrill(with_brakes, world.follower, comparison(table, table), moment, None)
+    drill.run()
+    journal.close()
+    assert (drill.interrupted, drill.tally.total, drill.counted.proven) == (True, 0, 0)
