@@ -10,8 +10,8 @@ from trueup.audit.mapping import mapped
 from trueup.audit.request import Request
 from verifier.compare import Comparison, SchemaFinding, comparison
 from verifier.errors import Misconfigured, Permanent, Temporary
-from verifier.features import UNTOLD, Lined, differences
-from verifier.ports import Replica
+from verifier.features import UNTOLD, Feature, Lined, differences
+from verifier.ports import Gather, Replica, in_turn
 from verifier.scheme import chosen
 from verifier.spelling import by_spelling
 from verifier.table import Kind, Scheme, Table, TableName
@@ -47,6 +47,8 @@ class Lineup:
     request: Request
     native: Callable[[str], bool] = field(default=lambda follower: True)
     masking: Masking = NOTHING_MASKED
+    gather: Gather[Sequence[Feature]] = in_turn
+    """Leader and follower are asked at the same time, where they can be."""
     _keys: dict[TableName, tuple[str, ...]] = field(default_factory=dict)
     _names: Sequence[TableName] = ()
 
@@ -164,7 +166,9 @@ class Lineup:
             renamed=renamed,
         )
         try:
-            ours, theirs = self.leader.features(leader.stored), replica.features(follower.stored)
+            ours, theirs = self.gather(
+                [lambda: self.leader.features(leader.stored), lambda: replica.features(follower.stored)]
+            )
         except (Temporary, Permanent) as problem:
             return (), (f"indexes, constraints, defaults and sequences were not compared: {problem}",)
         silent = {

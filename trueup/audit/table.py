@@ -50,9 +50,17 @@ class TableAudit:
     _open: dict[tuple[str, int], Opened] = field(default_factory=dict)
     _behind: dict[str, Behind] = field(default_factory=dict)
     _drifted: int = 0
+    _untold: list[ChunkResult] = field(default_factory=list)
+    """Of the last chunk: the journal is told while the servers read the next one."""
 
     def run(self) -> None:
         """Temporary if the leader stays away longer than `retry_seconds`; what was finished is in the journal."""
+        try:
+            self._walk()
+        finally:
+            self._tell_journal()
+
+    def _walk(self) -> None:
         for name, (replica, compared) in self.sides.items():
             self.tallies[name] = Tally()
             self._rooms[name] = Room(self._judge(replica, compared), self.tools.settle)
@@ -84,6 +92,7 @@ class TableAudit:
             scan.sides = present
             self._step(scan)
             return
+        self._tell_journal()
         self._settle(now)
         if owing and not full and owing[0] in self.sides:
             self._catch_up(owing[0])
@@ -92,9 +101,9 @@ class TableAudit:
 
     def _hold(self) -> None:
         """Wait while a brake holds. Suspects are given that time again: nobody looked at them."""
-        if self.tools.brakes is not None:
-            waited = self.tools.brakes.hold(self.table.name)
-            if waited:
+        if self.tools.brakes is not None and self.tools.brakes.held(self.table.name) is not None:
+            self._tell_journal()
+            if waited := self.tools.brakes.hold(self.table.name):
                 for room in self._rooms.values():
                     room.forgive(waited)
 
@@ -103,6 +112,7 @@ class TableAudit:
         wait for them."""
         reading, clock = self.tools.beside(lambda: self._read(scan)), self.tools.clock
         try:
+            self._tell_journal()
             self._settle(clock.now())
             while not reading.done(None if (due := self._settles_at()) is None else max(0.001, due - clock.now())):
                 self._settle(clock.now())
@@ -180,7 +190,7 @@ class TableAudit:
         now = self.tools.clock.now()
         results = [Opened(read.chunk, 1, read.leader).result(name, now) for name in owing]
         results += [self._admit(name, read, now) for name in read.followers if name in self.sides]
-        self._record(results)
+        self._untold += results
 
     def _admit(self, name: str, read: ChunkRead, now: float, *, more: bool = False) -> ChunkResult:
         """Let the suspects of a chunk, or of one of its parts, into the room; `more` parts are still to come."""
@@ -227,7 +237,13 @@ class TableAudit:
             self._drifted += len(drifts)
             self._tell(0)
 
+    def _tell_journal(self) -> None:
+        if self._untold:
+            told, self._untold = self._untold, []
+            self._record(told)
+
     def _record(self, results: list[ChunkResult], drifts: Sequence[Drift] = ()) -> None:
+        self._tell_journal()
         self.tools.journal.checkpoint(self.tools.run_id, results, drifts)
         for result in results:
             if result.reason != PENDING:

@@ -129,7 +129,6 @@ def open_audit(plan: Plan, *, run: str | None, watcher: Watcher, stop: Callable[
     try:
         settling = pool.beside(servers.settle)  # while the servers answer, the rest is imported
         from connectors.journal.opening import open_journal
-        from trueup.audit.lineup import Lineup
         from trueup.audit.runner import Audit
         from trueup.audit.tools import Tools
         from trueup.pausing import Pauses
@@ -141,9 +140,10 @@ def open_audit(plan: Plan, *, run: str | None, watcher: Watcher, stop: Callable[
             from trueup.bootstrap.streaming import open_streamed
 
             streamed = open_streamed(plan, servers, pool, run_id, watcher)
-        masking = open_masking(plan.request.masked, plan.journal, plan.group)
-        lineup = Lineup(servers.leader, servers.followers, plan.request, servers.agreed.__contains__, masking)
+        lineup = _lineup(plan, servers, pool)
+        naming = pool.beside(lineup.names)  # while the journal opens; what goes wrong is told when they are used
         journal = open_journal(plan.journal, plan.group, announce_drift=_announced(plan, lineup))
+        naming.done(None)
     except BaseException:
         for one in (streamed, marks, servers, pool):
             if one is not None:
@@ -165,10 +165,10 @@ def open_audit(plan: Plan, *, run: str | None, watcher: Watcher, stop: Callable[
         drifts_shown=plan.drifts_shown,
         stop=stop,
         placed=placed,
-        masking=masking,
+        masking=lineup.masking,
         brakes=_braking(plan, servers, watcher, stop, Pauses(journal.pauses, clock).why, marks),
     )
-    audit = Audit(tools, lineup, _invariants(plan.checked, servers, masking))
+    audit = Audit(tools, lineup, _invariants(plan.checked, servers, lineup.masking))
     audit.tables_at_once = at_once
     opened = OpenAudit(audit, servers, journal, pool, remarks, marks, streamed)
     if plan.told_by is not None and plan.followed is not None:
@@ -176,6 +176,13 @@ def open_audit(plan: Plan, *, run: str | None, watcher: Watcher, stop: Callable[
 
         opened.tell = partial(sent, plan.followed, journal, clock)
     return opened
+
+
+def _lineup(plan: Plan, servers: Endpoints, pool: Pool) -> Lineup:
+    from trueup.audit.lineup import Lineup
+
+    masking = open_masking(plan.request.masked, plan.journal, plan.group)
+    return Lineup(servers.leader, servers.followers, plan.request, servers.agreed.__contains__, masking, pool.gather)
 
 
 def _watermarks(plan: Plan, servers: Endpoints) -> Watermarks | None:

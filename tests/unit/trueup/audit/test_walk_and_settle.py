@@ -1,4 +1,4 @@
-"""The walk does not wait for suspects: they settle while the next chunk is read."""
+"""The walk waits for nothing else: suspects settle, and the journal is told, while the next chunk is read."""
 
 from __future__ import annotations
 
@@ -31,9 +31,11 @@ class _Gated:
 
     def __init__(self, inner: Any, gate: threading.Event, refusal: Permanent | None = None) -> None:
         self.inner, self.gate, self.refusal = inner, gate, refusal
+        self.reading = threading.Event()
 
     def digest(self, table: Table, within: KeyRange) -> Look[Digest]:
         if within.lower == (20,):
+            self.reading.set()
             assert self.gate.wait(20), "suspects were not settled while the chunk was read"
         look: Look[Digest] = self.inner.digest(table, within)
         return look
@@ -49,14 +51,17 @@ class _Gated:
 
 
 class _Watched:
-    """A journal that opens the gate when drift is recorded."""
+    """A journal that opens the gate when drift is recorded, or (`at_chunk`) that chunk while the third is read."""
 
-    def __init__(self, inner: Any, gate: threading.Event) -> None:
-        self.inner, self.gate = inner, gate
+    def __init__(self, inner: Any, gate: threading.Event, reading: threading.Event, at_chunk: int | None) -> None:
+        self.inner, self.gate, self.reading, self.at_chunk = inner, gate, reading, at_chunk
 
     def checkpoint(self, run: str, results: Sequence[ChunkResult], drifts: Sequence[Drift]) -> None:
         self.inner.checkpoint(run, results, drifts)
         if drifts:
+            self.gate.set()
+        if self.at_chunk in [result.chunk.index for result in results]:
+            assert self.reading.wait(20), "the next chunk was not read while the journal was told"
             self.gate.set()
 
     def __getattr__(self, name: str) -> Any:
@@ -70,17 +75,19 @@ def pool() -> Iterator[Pool]:
     made.close()
 
 
-def audited(tmp_path: Path, pool: Pool, refusal: Permanent | None = None) -> TableAudit:
-    """Four chunks of ten rows; a row of the first differs, so the third is read only once that has settled."""
+def audited(tmp_path: Path, pool: Pool, refusal: Permanent | None = None, *, at_chunk: int | None = None) -> TableAudit:
+    """Four chunks of ten rows; a row of the first differs, so the third is read only once that has settled, or
+    (`at_chunk`) none does, and it is read once the journal has that chunk."""
     world = MemoryWorld(Role.STANDBY)
     name = filled(world, "t", 40)
-    del world._target.shelves.tables[name].rows[3,]
+    if at_chunk is None:
+        del world._target.shelves.tables[name].rows[3,]
     gate = threading.Event()
     follower: Any = _Gated(world.follower, gate, refusal)
     table = world.leader.table(name)
     journal = open_journal(tmp_path / "j.db", "g")
     journal.runs.begin(Run("run", "audit", 0.0, "{}"))
-    watched: Any = _Watched(journal.runs, gate)
+    watched: Any = _Watched(journal.runs, gate, follower.reading, at_chunk)
     made = tools(
         world.leader,
         watched,
@@ -100,6 +107,11 @@ def audited(tmp_path: Path, pool: Pool, refusal: Permanent | None = None) -> Tab
 def test_drift_is_recorded_while_a_later_chunk_is_read(tmp_path: Path, pool: Pool) -> None:
     tally = audited(tmp_path, pool).tallies["f"]
     assert (tally.total, tally.drift, tally.match) == (4, 1, 3)
+
+
+def test_the_journal_is_told_of_a_chunk_while_the_next_is_read(tmp_path: Path, pool: Pool) -> None:
+    tally = audited(tmp_path, pool, at_chunk=1).tallies["f"]
+    assert (tally.total, tally.match) == (4, 4)
 
 
 def test_a_follower_given_up_while_its_chunk_is_read(tmp_path: Path, pool: Pool) -> None:
