@@ -47,7 +47,7 @@ def test_only_what_was_touched_is_looked_at_while_the_connector_reads_without_a_
 
     served.write(period="1h", edit=edit)
     with served.daemon() as daemon:
-        daemon.until_ready(90)
+        daemon.until_ready()
         base, nothing = gone_on_from(served.audit)
         assert keys_since(nothing) == {("standby", "public.orders"): 0, ("subscriber", "public.orders"): 0}
 

@@ -30,7 +30,7 @@ class ConnectRest:
         self.call("PUT", f"/connectors/{name}/config", config)
         self.wait_running(name)
 
-    def wait_running(self, name: str, seconds: float = 60.0) -> None:
+    def wait_running(self, name: str, seconds: float = 120.0) -> None:
         """RUNNING may be an old story after a crash of the worker: there, wait for an event instead."""
         deadline = time.monotonic() + seconds
         while True:
