@@ -164,3 +164,20 @@ def test_servers_named_by_url_are_asked_with_the_same_masks(site: Site) -> None:
     ):
         site.plain("audit", *at, "--mask", word, "--quiet", "--format", "json", code=code)
         assert why in "\n".join(site.told[-2:])
+
+
+def test_an_unfinished_run_is_not_looked_at_without_its_masks(site: Site) -> None:
+    """Nothing but its findings says what it masked."""
+    for name in ("a", "b"):
+        with closing(sqlite3.connect(site.folder / f"{name}.db")) as connection:
+            connection.execute("create table u (id integer primary key)")
+    at = ["--journal", str(site.folder / "own.db"), "--leader", f"sqlite:///{site.folder}/a.db"]
+    at += ["--follower", f"sqlite:///{site.folder}/b.db"]
+    mask = ["--mask", "main.t.email"]
+    words = ["--tables-at-once", "1", "--stop-after", "1", "--quiet", "--format", "json"]
+    report = json.loads(site.plain("audit", *at, *mask, *words, code=exits.DRIFT))
+    assert report["finished_at"] is None
+    site.plain("recheck", *at, "--run", report["run"], code=exits.CONFIGURATION)
+    assert "was found with masked columns; mask them again: --mask main.t.email" in site.told[-1]
+    site.plain("recheck", *at, *mask, "--run", report["run"], code=exits.DRIFT)
+    assert [secret for secret in SECRETS if secret in "\n".join([*site.told, site.kept("own.db")])] == []

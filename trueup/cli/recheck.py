@@ -61,7 +61,7 @@ def recheck(
     from connectors.journal.findings import Findings
     from trueup.audit.progress import Silent
     from trueup.audit.recheck import Recheck, as_in, check_masks
-    from trueup.audit.stored import named
+    from trueup.audit.stored import named, wanted
     from trueup.bootstrap.auditing import open_audit
     from trueup.bootstrap.journal import existing, opened
 
@@ -77,8 +77,11 @@ def recheck(
         plan = replace(plan, settle=replace(plan.settle, give_up_seconds=settle))
     with opened(None, plan.group, str(plan.journal)) as book:  # what is asked for exists, before a server is asked
         known = None if run is None else named(run, book.runs)
-        found = [Findings(book.store).named(one) for one in drift or ()]
-    check_masks(found, plan.request)
+        findings = Findings(book.store)
+        found = [findings.named(one) for one in drift or ()]
+        check_masks(found, plan.request)
+        if known is not None and known.report is None:  # only its findings say what it masked
+            check_masks(findings.of_run(known.id, wanted(None, None, None)), plan.request)
     if known is not None and known.report is not None:
         report = json.loads(known.report)
         if "restore" in report:
