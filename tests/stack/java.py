@@ -90,10 +90,17 @@ class JavaServer:
         deadline = time.monotonic() + seconds
         while not ready():
             if not self.is_running():
-                raise Permanent(f"{self.home.name} ended while starting: {tail(self.log)}")
+                raise Permanent(f"{self.home.name} ended while starting: {self._errors()} | {tail(self.log)}")
             if time.monotonic() > deadline:
                 raise Permanent(f"{self.home.name} was not ready after {seconds:g} s: {tail(self.log)}")
             time.sleep(0.1)
+
+    def _errors(self) -> str:
+        """The first of what it called an error: the end of the log tells no more than how it shut down."""
+        lines = self.log.read_text(errors="replace").splitlines()
+        return " | ".join(line for line in lines if " ERROR " in line or " FATAL " in line or "Caused by" in line)[
+            :2000
+        ]
 
     def is_running(self) -> bool:
         if self._process is not None:
