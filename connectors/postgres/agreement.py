@@ -19,6 +19,7 @@ from connectors.postgres.keyorders import Keyed, Order, absent, all_keyed, keyed
 from connectors.postgres.replica import PostgresReplica
 from connectors.postgres.session import Session
 from verifier.errors import Permanent, Temporary, Unreachable, Unsound
+from verifier.ports import Gather, in_turn
 from verifier.table import Column, Family, Table, TableName
 
 RECORD_HASH_SINCE = 140000
@@ -65,6 +66,7 @@ def agree(
     tables: Sequence[Table] | None = None,
     *,
     later: Sequence[PostgresReplica] = (),
+    gather: Gather[_Facts] = in_turn,
 ) -> Agreement:
     """Probe the replicas, the leader first, have all of them adopt what they share, and return it. Those that cannot be
     asked now (`later`) adopt it too, and are probed when they first answer: Permanent if it does not hold for them.
@@ -74,7 +76,7 @@ def agree(
     from any question.
     """
     known = _all(replicas[0]) if tables is None else [keyed(table) for table in tables]
-    leader, *followers = [_facts(replica, known) for replica in replicas]
+    leader, *followers = gather([partial(_facts, replica, known) for replica in replicas])
     for replica in later:
         replica.on_first_contact = partial(_confirm, replica, leader, known)
     reasons = [

@@ -127,7 +127,7 @@ def open_audit(plan: Plan, *, run: str | None, watcher: Watcher, stop: Callable[
     streamed: Streamed | None = None
     run_id = run or uuid.uuid4().hex[:12]
     try:
-        settling = pool.beside(servers.settle)  # while the servers answer, the rest is imported
+        settling = pool.beside(partial(servers.settle, pool.gather))  # while the servers answer, the rest is imported
         from connectors.journal.opening import open_journal
         from trueup.audit.runner import Audit
         from trueup.audit.tools import Tools

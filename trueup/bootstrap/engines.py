@@ -7,23 +7,25 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from trueup.bootstrap.servers import Address
 from verifier.errors import Misconfigured, Permanent, Temporary
 from verifier.look import Role
 from verifier.policy import Limits
-from verifier.ports import Replica
+from verifier.ports import Gather, Identity, Replica, in_turn
 from verifier.table import Family
 
 if TYPE_CHECKING:
     from config.settings import Group
 
 Opening = Callable[[Address, Role | None, Limits], Replica]
-Agreeing = Callable[[Sequence[Replica], Sequence[Replica]], Sequence[str]]
+Agreeing = Callable[[Sequence[Replica], Sequence[Replica], Gather[Any]], Sequence[str]]
 """Have these replicas, all of one dialect and the leader first, agree on a native row hash; the second ones did not
-answer and are to be probed when they do. Returns why it is not the fastest form. Permanent if they cannot agree."""
+answer and are to be probed when they do; whoever can be is asked at the same time. Returns why it is not the fastest
+form. Permanent if they cannot agree."""
 
 
 @dataclass(slots=True)
@@ -34,18 +36,20 @@ class Endpoints:
     followers: Mapping[str, Replica]
     agreed: set[str] = field(default_factory=set)
 
-    def settle(self) -> list[str]:
-        """Let the servers of the leader's dialect agree; returns why anything is not the fastest form. Unreachable or
-        Forbidden if the leader cannot be asked; Misconfigured if a standby belongs to another leader."""
-        leader = self.leader.identity()
+    def settle(self, gather: Gather[Any] = in_turn) -> list[str]:
+        """Let the servers of the leader's dialect agree, asked at the same time where `gather` can; returns why
+        anything is not the fastest form. Unreachable or Forbidden if the leader cannot be asked; Misconfigured if a
+        standby belongs to another leader."""
+        calls = [partial(_identity, replica) for replica in (self.leader, *self.followers.values())]
+        leader, *others = gather(calls)
+        if not isinstance(leader, Identity):
+            raise leader
         answering: list[Replica] = []
         absent: list[Replica] = []
         remarks: list[str] = []
-        for name, replica in self.followers.items():
-            try:
-                found = replica.identity()
-            except (Temporary, Permanent) as problem:
-                remarks.append(f"{name}: {problem}")
+        for (name, replica), found in zip(self.followers.items(), others, strict=True):
+            if not isinstance(found, Identity):
+                remarks.append(f"{name}: {found}")
                 absent.append(replica)
                 continue
             if found.role is Role.STANDBY and replica.dialect == self.leader.dialect and found.system != leader.system:
@@ -54,9 +58,9 @@ class Endpoints:
                     f"({leader.system}); correct one of the URLs"
                 )
             answering.append(replica)
-        return [*self._agreed(answering, absent), *remarks, *self._distrusted(answering)]
+        return [*self._agreed(answering, absent, gather), *remarks, *self._distrusted(answering)]
 
-    def _agreed(self, answering: Sequence[Replica], absent: Sequence[Replica]) -> Sequence[str]:
+    def _agreed(self, answering: Sequence[Replica], absent: Sequence[Replica], gather: Gather[Any]) -> Sequence[str]:
         """Why the native row hash of the leader's dialect is not the fastest form, or is not used."""
         alike = [one for one in answering if one.dialect == self.leader.dialect]
         later = [one for one in absent if one.dialect == self.leader.dialect]
@@ -64,7 +68,7 @@ class Endpoints:
         if agree is None or not (alike or later):
             return []
         try:
-            reasons = agree([self.leader, *alike], later)
+            reasons = agree([self.leader, *alike], later, gather)
         except Permanent as problem:
             return [f"no native row hash: {problem}"]
         self.agreed = {one.name for one in (*alike, *later)}
@@ -115,6 +119,13 @@ def open_replica(address: Address, role: Role | None, limits: Limits) -> Replica
     return _OPENING.get(scheme, _generic)(address, role, limits)
 
 
+def _identity(replica: Replica) -> Identity | Temporary | Permanent:
+    try:
+        return replica.identity()
+    except (Temporary, Permanent) as problem:
+        return problem
+
+
 def _postgres(address: Address, role: Role | None, limits: Limits) -> Replica:
     from connectors.postgres.replica import Options, PostgresReplica
 
@@ -122,12 +133,12 @@ def _postgres(address: Address, role: Role | None, limits: Limits) -> Replica:
     return PostgresReplica(address.name, address.url, Options(role=role, subscriptions=subscriptions, limits=limits))
 
 
-def _postgres_agree(replicas: Sequence[Replica], later: Sequence[Replica]) -> Sequence[str]:
+def _postgres_agree(replicas: Sequence[Replica], later: Sequence[Replica], gather: Gather[Any]) -> Sequence[str]:
     from connectors.postgres.agreement import agree
     from connectors.postgres.replica import PostgresReplica
 
     ours = [one for one in replicas if isinstance(one, PostgresReplica)]
-    return agree(ours, later=[one for one in later if isinstance(one, PostgresReplica)]).reasons
+    return agree(ours, later=[one for one in later if isinstance(one, PostgresReplica)], gather=gather).reasons
 
 
 def _postgres_probe(replica: Replica) -> frozenset[Family]:
@@ -147,7 +158,7 @@ def _mysql(address: Address, role: Role | None, limits: Limits) -> Replica:
     return MysqlReplica(address.name, address.url, Options(role=role, limits=limits))
 
 
-def _mysql_agree(replicas: Sequence[Replica], later: Sequence[Replica]) -> Sequence[str]:
+def _mysql_agree(replicas: Sequence[Replica], later: Sequence[Replica], gather: Gather[Any]) -> Sequence[str]:
     from connectors.mysql.agreement import agree
     from connectors.mysql.replica import MysqlReplica
 
@@ -182,7 +193,7 @@ def _generic(address: Address, role: Role | None, limits: Limits) -> Replica:
     return GenericReplica(address.name, address.url, role, limits)
 
 
-def _one_hash(replicas: Sequence[Replica], later: Sequence[Replica]) -> Sequence[str]:
+def _one_hash(replicas: Sequence[Replica], later: Sequence[Replica], gather: Gather[Any]) -> Sequence[str]:
     """trueup itself hashes the rows of all of them, always alike."""
     return ()
 
