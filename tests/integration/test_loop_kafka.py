@@ -96,7 +96,7 @@ class Loop:
         assert [hop for hop in hops if hop["seconds"] is None] == []
 
     def traced(self, row: int) -> None:
-        """Its life is read back from the topic: one update, which arrived altered."""
+        """Its life is read back from the topic: one update, which did not arrive as it was."""
         told = self.served.ask("trace", "orders", str(row), "--format", "json")
         assert told.code == 1, told
         (change,) = told.json["changes"]
@@ -109,7 +109,9 @@ class Loop:
         subscriber = next(one for one in told.json["followers"] if one["follower"] == "subscriber")
         assert (subscriber["state"], list(subscriber["columns"])) == ("mismatched", ["amount"])
         assert subscriber["holds"] is None
-        assert subscriber["known"]["cause"] in (None, "altered")
+        # Unknown where it was found before anything had dated what the follower writes, in the daemon's first second
+        # (tests/integration/test_daemon_causes.py wants each cause).
+        assert subscriber["known"]["cause"] in (None, "altered", "unknown"), subscriber
 
     def events(self, topic: str, count: int) -> list[dict[str, Any]]:
         """So many events from the beginning of one of trueup's topics, each as its schema wants it."""
