@@ -24,7 +24,7 @@ pytestmark = pytest.mark.postgres
 ROWS = 20_000
 DRIFTED = 900
 ORDERS = TableName("public", "orders")
-SLOWLY = ("--chunk-time", "0.02", "--max-rows-per-second", "8000")
+SLOWLY = ("--chunk-time", "0.02", "--max-rows-per-second", "1000")  # it would take twenty seconds
 UNLIMITED = resource.RLIM_INFINITY
 
 
@@ -191,7 +191,7 @@ def test_a_standby_that_is_promoted_is_unverified_from_then_on(
     told = ["audit", "--leader", url(leader, "shop"), "--follower", f"standby={url(standby, 'shop')}"]
     told += ["--follower", f"itself={url(leader, 'shop')}", "--format", "json", "--tables-at-once", "1"]
     told += ["--pause-file", "wait"]
-    process = trueup.start(*told, "--chunk-time", "0.02", "--max-rows-per-second", "5000")
+    process = trueup.start(*told, "--chunk-time", "0.02", "--max-rows-per-second", "4000")
     half_way(trueup, TableName("public", "a"))
     (tmp_path / "wait").touch()  # however long a promotion takes here, the audit is not through by then
     Database(standby, "postgres").sql("select pg_promote()")

@@ -22,7 +22,7 @@ pytestmark = pytest.mark.mysql
 
 ROWS = 12_000
 DRIFTED = {1: "mismatched", 6_000: "missing", 11_999: "mismatched", 20_001: "extra"}
-SLOWLY = ("--chunk-time", "0.02", "--max-rows-per-second", "6000", "--tables-at-once", "1")
+SLOWLY = ("--chunk-time", "0.02", "--max-rows-per-second", "3000", "--tables-at-once", "1")
 
 
 @pytest.fixture
@@ -108,7 +108,7 @@ def test_servers_that_are_killed_and_started_again_are_waited_for(shop: PairData
 def test_a_terminal_that_is_closed_while_the_leader_is_away_keeps_what_was_done(
     shop: PairDatabase, trueup: Program
 ) -> None:
-    process = trueup.start(*words(shop, *SLOWLY))
+    process = trueup.start(*words(shop, *SLOWLY, "--max-rows-per-second", "1000"))
     run = half_way(trueup, shop, process)
     shop.pair.leader.stop(signal.SIGKILL)
     try:

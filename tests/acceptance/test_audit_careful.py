@@ -22,7 +22,7 @@ pytestmark = pytest.mark.postgres
 
 TABLES, ROWS = 6, 6_000
 NAMES = [f"t{n}" for n in range(TABLES)]
-SLOWLY = ("--max-rows-per-second", "9000", "--chunk-time", "0.05")
+SLOWLY = ("--max-rows-per-second", "5000", "--chunk-time", "0.05")
 OURS = "select count(*) from pg_stat_activity where application_name = 'trueup' and datname = %s"
 
 
@@ -140,7 +140,7 @@ def test_one_connection_and_many_tables_do_not_stand_in_each_others_way(shop: Tr
 
 
 def test_several_tables_are_stopped_and_gone_on_with(shop: TrioDatabase, trueup: Program) -> None:
-    process = trueup.start(*words(shop, "--tables-at-once", "3", *SLOWLY))
+    process = trueup.start(*words(shop, "--tables-at-once", "3", "--max-rows-per-second", "2000"))
     until(lambda: chunks(trueup) >= 6)
     process.send_signal(signal.SIGINT)
     first = ended(process)

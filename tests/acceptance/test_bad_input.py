@@ -6,6 +6,7 @@ import os
 import socket
 import stat
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -202,3 +203,16 @@ def test_a_reader_that_goes_away_is_no_error_and_no_match(tmp_path: Path) -> Non
     done = subprocess.run([PROGRAM, "config", "schema"], stdout=writing, stderr=subprocess.PIPE, check=False)
     os.close(writing)
     assert (done.returncode, done.stderr) == (141, b"")
+
+
+@pytest.mark.parametrize(("words", "code"), [("audit --config nowhere.yaml", 3), ("audit --nonsense", 2)])
+@pytest.mark.parametrize("opened", [os.pipe, os.openpty])
+def test_nobody_who_reads_does_not_change_the_exit_code(
+    tmp_path: Path, opened: Callable[[], tuple[int, int]], words: str, code: int
+) -> None:
+    """An error that cannot be written would end Python with 1, which says that a row differs."""
+    ours, theirs = opened()
+    process = subprocess.Popen([PROGRAM, *words.split()], stdout=theirs, stderr=theirs, cwd=tmp_path)
+    os.close(ours)
+    os.close(theirs)
+    assert process.wait(60) == code

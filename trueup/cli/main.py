@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -85,7 +86,7 @@ def outcome(arguments: Sequence[str] | None = None) -> int:
     except TrueupError as error:
         from trueup.logs import redacted
 
-        print(redacted(f"trueup: {error}"), file=sys.stderr)
+        _say(redacted(f"trueup: {error}"))
         return exits.of_error(error)
     except KeyboardInterrupt:
         return exits.INTERRUPTED
@@ -108,15 +109,22 @@ def _usage_or_fault(error: Exception) -> int:
     if type(error).__name__ == "Abort":
         return exits.INTERRUPTED
     if callable(show) and isinstance(code, int):
-        show()
+        with suppress(OSError):
+            show()
         return exits.USAGE
     if isinstance(code, int):
         return code
     from trueup.logs import calls
 
-    print(calls(error), file=sys.stderr, end="")
-    print("trueup: this is a fault of trueup itself; nothing was verified", file=sys.stderr)
+    _say(f"{calls(error)}trueup: this is a fault of trueup itself; nothing was verified")
     return exits.UNVERIFIED
+
+
+def _say(message: str) -> None:
+    """To standard error if somebody still reads it: an error here would end Python with 1, which says that a row
+    differs."""
+    with suppress(OSError, ValueError):
+        print(message, file=sys.stderr, flush=True)
 
 
 def guard_rooms() -> None:

@@ -109,6 +109,7 @@ def nobody_reads() -> Iterator[None]:
 
 
 def say(message: str) -> None:
-    """A word to the user that is not the result: standard error, if somebody still reads it."""
-    with suppress(OSError, ValueError):
+    """A word to the user that is not the result: standard error, if somebody still reads it. A signal may have come
+    while something else was being said there: Python refuses the second word with a RuntimeError, and it is lost."""
+    with suppress(OSError, ValueError, RuntimeError):
         print(message, file=sys.stderr, flush=True)
