@@ -36,8 +36,9 @@ class SinkOffsets(Protocol):
         """The sink's consumer group, for people."""
         ...
 
-    def committed(self) -> Offsets:
-        """All below these is in the follower; partitions of which nothing was committed are left out."""
+    def committed(self, places: Collection[Place] = ()) -> Offsets:
+        """By partition of the topics of the leader's connector: all below is in the follower. Those of which nothing
+        was committed are left out. Of these `places`; of all, which takes longer, if there are none."""
         ...
 
     def close(self) -> None: ...
@@ -96,9 +97,8 @@ class FedFollower:
     def position(self) -> Position:
         """What it shows at least, in every partition that the sink reads. Temporary while nothing is certain,
         Misconfigured if the sink reads none."""
-        committed = self.sink.committed()
-        ours = [place for place in committed if place[0].startswith(f"{self.prefix}.")]
-        if not ours:
+        committed = self.sink.committed(self.index.places())
+        if not committed:
             raise Misconfigured(
                 f"{self.name}: consumer group {self.sink.group} has committed no offset in a topic of {self.prefix!r}, "
                 "so nobody can say what the sink has applied: is fed_by.kafka_connect_sink the sink's name, and does "
@@ -106,7 +106,7 @@ class FedFollower:
             )
         if self.index.unsettled:
             self._mind_the_fence()
-        shown = self.index.surely(committed, ours)
+        shown = self.index.surely(committed, committed.keys())
         if shown is None:
             raise Temporary(f"{self.name}: {self.index.unsettled or _APPLYING}")
         return shown
@@ -128,11 +128,11 @@ class FedFollower:
         return _somewhere(self.replica.row_digests(table, within))
 
     def point_digests(self, table: Table, keys: Collection[Key]) -> Look[Mapping[Key, int]]:
-        committed = self.sink.committed()
+        committed = self._committed(table)
         return self._between(committed, table, self.replica.point_digests(table, keys))
 
     def rows(self, table: Table, keys: Collection[Key]) -> Look[Mapping[Key, Row]]:
-        committed = self.sink.committed()
+        committed = self._committed(table)
         return self._between(committed, table, self.replica.rows(table, keys))
 
     def explain(self, table: Table, within: KeyRange) -> Explanation:
@@ -146,6 +146,10 @@ class FedFollower:
 
     def close(self) -> None:
         self.replica.close()
+
+    def _committed(self, table: Table) -> Offsets:
+        """Of the partitions in which its rows lie; of all while none is known."""
+        return self.sink.committed(self.index.places(table.name, self.topic_of(self.prefix, table.name)))
 
     def _between(self, committed: Offsets, table: Table, look: Look[T]) -> Look[T]:
         """The look with its bounds, which hold if what the sink may have applied by now is known when it is judged."""

@@ -12,14 +12,14 @@ from collections import deque
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from threading import Lock
-from time import monotonic, sleep
+from time import monotonic
 from typing import Any, NamedTuple
 
 from connectors.debezium.pending import Partition
 from connectors.kafka.access import Settings, nothing
 from connectors.kafka.clients import CLIENTS, consumer_of, unknown
 from connectors.kafka.port import Consumer
-from verifier.errors import Forbidden, Misconfigured, Unreachable
+from verifier.errors import Forbidden, Misconfigured
 
 _log = logging.getLogger(__name__)
 _SECONDS = 10.0
@@ -28,25 +28,32 @@ _ERRORS_MAX = 100
 
 class GroupOffsets:
     """One group, asked by several threads in turn. Nothing is connected before the first question. Forbidden if the
-    broker refuses us, and then the next question begins anew; Temporary for everything that may pass. `reader` is the
-    group under which ends are asked for: nothing is committed to it."""
+    broker refuses us, and then the next question begins anew; Temporary for everything that may pass. `prefix` begins
+    the topics that are asked about; `reader` is the group under which ends are asked for: nothing is committed to
+    it."""
 
-    def __init__(self, client: str, servers: str, group: str, *, reader: str, settings: Settings = nothing) -> None:
+    def __init__(
+        self, client: str, servers: str, group: str, prefix: str, *, reader: str, settings: Settings = nothing
+    ) -> None:
         if client not in CLIENTS:
             raise unknown(client)
-        self.group = group
+        self.group, self._prefix = group, f"{prefix}."
         self._client, self._servers, self._name, self._settings = client, servers, reader, settings
         self._lock = Lock()
         self._reader: Consumer | None = None
         self._question: _Question | None = None
 
-    def committed(self) -> Mapping[Partition, int]:
-        """By partition the offset behind the last one that the group vouches for; empty without such a group."""
+    def committed(self, places: Collection[Partition] = ()) -> Mapping[Partition, int]:
+        """By partition of our topics the offset behind the last one that the group vouches for; empty without such a
+        group. Of these `places`; of all, which takes longer, if there are none."""
         with self._asking():
             if self._question is None:
                 question = _confluent if self._client == "confluent" else _kafka_python
-                self._question = question(self._servers, self.group, self._settings())
-            return self._question.ask()
+                self._question = question(self._servers, self.group, self._ours, self._settings())
+            return self._question.ask(places)
+
+    def _ours(self, topic: str) -> bool:
+        return topic.startswith(self._prefix)
 
     def ends(self, partitions: Collection[Partition]) -> Mapping[Partition, int]:
         """The offset behind the last message of each, asked afresh; without those that the broker does not have."""
@@ -88,50 +95,51 @@ class GroupOffsets:
 class _Question(NamedTuple):
     """What asks for the committed offsets, and lets go of its connections."""
 
-    ask: Callable[[], Mapping[Partition, int]]
+    ask: Callable[[Collection[Partition]], Mapping[Partition, int]]
     close: Callable[[], object]
 
 
-def _confluent(servers: str, group: str, settings: Mapping[str, str]) -> _Question:
+def _confluent(servers: str, group: str, of: Callable[[str], bool], settings: Mapping[str, str]) -> _Question:
+    """Asked as a member of the group would, without becoming one: librdkafka's `list_consumer_group_offsets` ends the
+    whole process where a broker that has just begun answers that it does not coordinate the group (2.16: its handler
+    tells a consumer's part of the client, which an admin's does not have)."""
     import confluent_kafka as ck
-    from confluent_kafka.admin import AdminClient
 
-    from connectors.kafka.confluent import told_by, translated
+    from connectors.kafka.confluent import AWAY, configured, told_by, translated
 
     errors: deque[ck.KafkaError] = deque(maxlen=_ERRORS_MAX)
-    told: Any = {
-        "reconnect.backoff.max.ms": 1000,
-        **settings,
-        "bootstrap.servers": servers,
-        "error_cb": errors.append,
-    }
+    told: Any = {**configured(servers, group, settings), "error_cb": errors.append}
     try:
-        admin = AdminClient(told, logger=_log)
+        consumer = ck.Consumer(told, logger=_log)
     except ck.KafkaException as error:
         raise Misconfigured(f"kafka client refuses its settings: {error.args[0].str()}") from error
 
-    def ask() -> Mapping[Partition, int]:
-        try:
-            wanted = [ck.ConsumerGroupTopicPartitions(group)]
-            (asked,) = admin.list_consumer_group_offsets(wanted, request_timeout=_SECONDS).values()
-            until = monotonic() + _SECONDS
-            while not asked.done() and told_by(admin, errors, servers) is None and monotonic() < until:
-                sleep(0.02)
-            told = asked.result(0)
-        except ck.KafkaException as error:
-            if error.args[0].name() == "GROUP_ID_NOT_FOUND":
-                return {}
-            raise told_by(admin, errors, servers) or translated(error.args[0], servers) from error
-        except TimeoutError as error:
-            raise told_by(admin, errors, servers) or Unreachable(
-                f"kafka at {servers} does not answer: is it running"
-            ) from error
-        return {(one.topic, one.partition): one.offset for one in told.topic_partitions if one.offset >= 0}
+    def look(places: Collection[Partition], seconds: float) -> list[ck.TopicPartition]:
+        if not places:
+            topics = consumer.list_topics(timeout=seconds).topics
+            places = [(name, number) for name in topics if of(name) for number in topics[name].partitions]
+        return consumer.committed([ck.TopicPartition(*place) for place in places], timeout=seconds) if places else []
 
-    return _Question(ask, lambda: None)  # it lets go by itself
+    def ask(places: Collection[Partition]) -> Mapping[Partition, int]:
+        until, seconds = monotonic() + _SECONDS, 1.0
+        while True:
+            try:
+                found = look(places, seconds)
+                break
+            except ck.KafkaException as error:
+                refused = told_by(consumer, errors, servers)
+                if refused is not None or error.args[0].name() not in AWAY or monotonic() + seconds > until:
+                    raise refused or translated(error.args[0], servers) from error
+                seconds *= 2
+        wrong = next((one.error for one in found if one.error is not None), None)
+        if wrong is not None:
+            raise translated(wrong, servers)
+        return {(one.topic, one.partition): one.offset for one in found if one.offset >= 0}
+
+    return _Question(ask, consumer.close)
 
 
-def _kafka_python(servers: str, group: str, settings: Mapping[str, str]) -> _Question:
+def _kafka_python(servers: str, group: str, of: Callable[[str], bool], settings: Mapping[str, str]) -> _Question:
     from connectors.kafka.kafka_python import admin_of, translated
 
     with warnings.catch_warnings():  # as there
@@ -145,13 +153,14 @@ def _kafka_python(servers: str, group: str, settings: Mapping[str, str]) -> _Que
     except kafka_errors.KafkaError as error:
         raise translated(error, servers) from error
 
-    def ask() -> Mapping[Partition, int]:
+    def ask(places: Collection[Partition]) -> Mapping[Partition, int]:
         try:
             told = admin.list_group_offsets(group)[group]
         except kafka_errors.GroupIdNotFoundError:
             return {}
         except kafka_errors.KafkaError as error:
             raise translated(connections.refusal() or error, servers) from error
-        return {(place.topic, place.partition): at.offset for place, at in told.items() if at.offset >= 0}
+        found = {(place.topic, place.partition): at.offset for place, at in told.items() if at.offset >= 0}
+        return {place: offset for place, offset in found.items() if (place in places if places else of(place[0]))}
 
     return _Question(ask, admin.close)

@@ -37,7 +37,7 @@ _REFUSED = {
 _SPOILT = {"_BAD_MSG", "_BAD_COMPRESSION"}
 """Messages that are not as they were sent. The client goes on behind them."""
 _ASKING_SECONDS = 1.0
-_AWAY = {"_TRANSPORT", "_ALL_BROKERS_DOWN", "_RESOLVE", "_TIMED_OUT"}
+AWAY = {"_TRANSPORT", "_ALL_BROKERS_DOWN", "_RESOLVE", "_TIMED_OUT"}
 
 
 def configured(servers: str, group: str, settings: Mapping[str, str]) -> dict[str, object]:
@@ -100,7 +100,7 @@ class ConfluentConsumer:
                 break
             except ck.KafkaException as error:
                 self._hear()
-                if error.args[0].name() not in _AWAY or self._barred or monotonic() + seconds > until:
+                if error.args[0].name() not in AWAY or self._barred or monotonic() + seconds > until:
                     raise translated(error.args[0], self._servers, self._outage) from error
                 seconds *= 2
         self._met = True
@@ -133,7 +133,7 @@ class ConfluentConsumer:
                 name = error.args[0].name()
                 if name in _LOST:
                     return None
-                if name in _AWAY:
+                if name in AWAY:
                     self._hear()
                 if name not in _ELECTING or monotonic() > until:
                     raise translated(error.args[0], self._servers) from error
@@ -160,7 +160,7 @@ class ConfluentConsumer:
         try:
             return answer.result(self._seconds_max)
         except ck.KafkaException as error:
-            if error.args[0].name() in _AWAY:
+            if error.args[0].name() in AWAY:
                 raise translated(error.args[0], self._servers) from error
             return None
         except TimeoutError as error:
@@ -197,7 +197,7 @@ class ConfluentConsumer:
         try:
             self._consumer.list_topics(timeout=_ASKING_SECONDS)
         except ck.KafkaException as error:
-            self._outage = outage if error.args[0].name() in _AWAY else None
+            self._outage = outage if error.args[0].name() in AWAY else None
         else:
             self._told = False
 
@@ -287,9 +287,9 @@ def _record(message: ck.Message) -> Record:
     return Record(*_place(message), message.offset() or 0, message.key(), message.value(), at, tuple(headers))
 
 
-def told_by(admin: AdminClient, noted: Iterable[ck.KafkaError], servers: str) -> Exception | None:
+def told_by(client: ck.Consumer, noted: Iterable[ck.KafkaError], servers: str) -> Exception | None:
     """Why a question was not answered, if it is that we were refused; `noted` is what the client's `error_cb` fills."""
-    admin.poll(0)
+    client.poll(0)
     return next((translated(error, servers) for error in noted if error.name() in _REFUSED), None)
 
 
@@ -297,6 +297,6 @@ def translated(error: ck.KafkaError, servers: str, why: str | None = None) -> Ex
     """The client's error as one of ours; `why` says more of an outage."""
     if error.name() in _REFUSED:
         return Forbidden(f"kafka at {servers} refuses us: {error.str()}; check user, password and topic rights")
-    if error.name() in _AWAY:
+    if error.name() in AWAY:
         return Unreachable(f"kafka at {servers} does not answer ({why or error.str()}): is it running")
     return Temporary(f"kafka at {servers}: {error.str()}")

@@ -12,6 +12,7 @@ import pytest
 from confluent_kafka import Consumer as Subscriber
 from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient, NewTopic
+from fixtures.kafka_groups import groups_asked
 
 from connectors.debezium.pending import Partition
 from connectors.kafka.confluent import ConfluentConsumer
@@ -220,6 +221,15 @@ def test_a_topic_made_anew_has_another_number_and_a_compacted_one_is_known(clien
 def test_an_outage_is_told_once_and_reading_goes_on(consumer: Consumer, topic: str, kafka_stack: Any) -> None:
     consumer.assign({(topic, 0): 0})
     read(consumer, lambda records, _: len(records) == 2)
+    with groups_asked(kafka_stack, topic):
+        _outage(consumer, kafka_stack)
+    producer = Producer({"bootstrap.servers": kafka_stack.bootstrap})
+    producer.produce(topic, b"later", b"k", 0)
+    assert producer.flush(20) == 0
+    assert [record.value for record in read(consumer, lambda records, _: bool(records))] == [b"later"]
+
+
+def _outage(consumer: Consumer, kafka_stack: Any) -> None:
     kafka_stack.broker.server.stop()
     told = []
     deadline = time.monotonic() + 60
@@ -234,10 +244,6 @@ def test_an_outage_is_told_once_and_reading_goes_on(consumer: Consumer, topic: s
     assert message.startswith(f"kafka at {kafka_stack.bootstrap} does not answer")
     kafka_stack.broker.start()
     kafka_stack.broker.wait()
-    producer = Producer({"bootstrap.servers": kafka_stack.bootstrap})
-    producer.produce(topic, b"later", b"k", 0)
-    assert producer.flush(20) == 0
-    assert [record.value for record in read(consumer, lambda records, _: bool(records))] == [b"later"]
 
 
 def test_nobody_there_is_unreachable(client: Made) -> None:

@@ -88,7 +88,7 @@ def test_the_right_password_and_ones_own_certificate(client: str, kafka_stack: K
         consumer.assign({(topic, 0): 0})
         assert read(consumer, 2) == [b"a", b"b"]
     offsets = GroupOffsets(
-        client, kafka_stack.broker.secured, "nobody", reader="trueup-secured", settings=lambda: settings
+        client, kafka_stack.broker.secured, "nobody", "t", reader="trueup-secured", settings=lambda: settings
     )
     assert (offsets.committed(), offsets.ends([(topic, 0)])) == ({}, {(topic, 0): 2})
     offsets.close()
@@ -98,7 +98,7 @@ def test_the_right_password_and_ones_own_certificate(client: str, kafka_stack: K
 def test_a_wrong_password_is_named_and_the_right_one_is_enough_to_go_on(client: str, kafka_stack: KafkaStack) -> None:
     word = [WRONG]
     offsets = GroupOffsets(
-        client, kafka_stack.broker.secured, "nobody", reader="trueup-secured",
+        client, kafka_stack.broker.secured, "nobody", "t", reader="trueup-secured",
         settings=lambda: login(kafka_stack, word[0]),
     )  # fmt: skip
 

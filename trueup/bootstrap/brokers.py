@@ -47,6 +47,7 @@ def offsets_of(group: str, kafka: KafkaStream, consumer_group: str) -> GroupOffs
         kafka.client,
         kafka.bootstrap_servers,
         consumer_group,
+        kafka.topic_prefix,
         reader=readers_of(group),
         settings=partial(client_settings, kafka),
     )

@@ -61,9 +61,7 @@ def fed_lag(group: Group) -> dict[str, HopLag]:
             continue
         sink = offsets_of(group.name, kafka, one.fed_by.group)
         try:
-            committed = {
-                place: at for place, at in sink.committed().items() if place[0].startswith(f"{kafka.topic_prefix}.")
-            }
+            committed = sink.committed()
             behind = sum(max(0, end - committed[place]) for place, end in sink.ends(committed.keys()).items())
             detail = f"messages that consumer group {sink.group} has not committed; the daemon knows their age"
             state = LagState.LAGGING if behind else LagState.CAUGHT_UP

@@ -31,8 +31,8 @@ class Broker:
     high: dict[Place, int] = field(default_factory=lambda: {ROWS: 0, ENDS: 0})
     group: str = "connect-s"
 
-    def committed(self) -> Offsets:
-        return dict(self.offsets)
+    def committed(self, places: Collection[Place] = ()) -> Offsets:
+        return {place: at for place, at in self.offsets.items() if not places or place in places}
 
     def ends(self, places: Collection[Place]) -> Offsets:
         return {place: self.high[place] for place in places if place in self.high}

@@ -92,7 +92,7 @@ def test_what_asks_for_a_groups_offsets_is_made_anew_after_a_refusal_and_leaves_
     words = iter(("old", "new"))
     login = {"security.protocol": "SASL_SSL", "sasl.mechanisms": "PLAIN", "sasl.username": "u"}
     offsets = GroupOffsets(
-        "kafka-python", "127.0.0.1:1", "connect-sink", reader="trueup-g",
+        "kafka-python", "127.0.0.1:1", "connect-sink", "t", reader="trueup-g",
         settings=lambda: {**login, "sasl.password": next(words)},
     )  # fmt: skip
     for refused in (Unreachable, Unreachable, Forbidden):
