@@ -216,3 +216,11 @@ def test_nobody_who_reads_does_not_change_the_exit_code(
     os.close(ours)
     os.close(theirs)
     assert process.wait(60) == code
+
+
+def test_a_full_disk_behind_standard_output_is_told(tmp_path: Path) -> None:
+    with Path("/dev/full").open("w") as full:
+        for words in (["config", "schema"], ["--version"], ["--help"]):
+            done = subprocess.run([PROGRAM, *words], stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+            assert (done.returncode, done.stderr.count("\n")) == (4, 1), done.stderr
+            assert done.stderr.startswith("trueup: what it found could not be written to standard output: ")
