@@ -11,8 +11,8 @@ import warnings
 from collections import deque
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from threading import Lock
-from time import monotonic
 from typing import Any, NamedTuple
 
 from connectors.debezium.pending import Partition
@@ -99,13 +99,13 @@ class _Question(NamedTuple):
     close: Callable[[], object]
 
 
-def _confluent(servers: str, group: str, of: Callable[[str], bool], settings: Mapping[str, str]) -> _Question:
+def _confluent(servers: str, group: str, ours: Callable[[str], bool], settings: Mapping[str, str]) -> _Question:
     """Asked as a member of the group would, without becoming one: librdkafka's `list_consumer_group_offsets` ends the
     whole process where a broker that has just begun answers that it does not coordinate the group (2.16: its handler
     tells a consumer's part of the client, which an admin's does not have)."""
     import confluent_kafka as ck
 
-    from connectors.kafka.confluent import AWAY, configured, told_by, translated
+    from connectors.kafka.confluent import answered, configured, told_by, translated
 
     errors: deque[ck.KafkaError] = deque(maxlen=_ERRORS_MAX)
     told: Any = {**configured(servers, group, settings), "error_cb": errors.append}
@@ -117,20 +117,15 @@ def _confluent(servers: str, group: str, of: Callable[[str], bool], settings: Ma
     def look(places: Collection[Partition], seconds: float) -> list[ck.TopicPartition]:
         if not places:
             topics = consumer.list_topics(timeout=seconds).topics
-            places = [(name, number) for name in topics if of(name) for number in topics[name].partitions]
+            places = [(name, number) for name in topics if ours(name) for number in topics[name].partitions]
         return consumer.committed([ck.TopicPartition(*place) for place in places], timeout=seconds) if places else []
 
+    def why(error: ck.KafkaError) -> tuple[Exception, bool]:
+        refused = told_by(consumer, errors, servers)
+        return refused or translated(error, servers), refused is not None
+
     def ask(places: Collection[Partition]) -> Mapping[Partition, int]:
-        until, seconds = monotonic() + _SECONDS, 1.0
-        while True:
-            try:
-                found = look(places, seconds)
-                break
-            except ck.KafkaException as error:
-                refused = told_by(consumer, errors, servers)
-                if refused is not None or error.args[0].name() not in AWAY or monotonic() + seconds > until:
-                    raise refused or translated(error.args[0], servers) from error
-                seconds *= 2
+        found = answered(partial(look, places), why, _SECONDS)
         wrong = next((one.error for one in found if one.error is not None), None)
         if wrong is not None:
             raise translated(wrong, servers)
@@ -139,7 +134,7 @@ def _confluent(servers: str, group: str, of: Callable[[str], bool], settings: Ma
     return _Question(ask, consumer.close)
 
 
-def _kafka_python(servers: str, group: str, of: Callable[[str], bool], settings: Mapping[str, str]) -> _Question:
+def _kafka_python(servers: str, group: str, ours: Callable[[str], bool], settings: Mapping[str, str]) -> _Question:
     from connectors.kafka.kafka_python import admin_of, translated
 
     with warnings.catch_warnings():  # as there
@@ -161,6 +156,6 @@ def _kafka_python(servers: str, group: str, of: Callable[[str], bool], settings:
         except kafka_errors.KafkaError as error:
             raise translated(connections.refusal() or error, servers) from error
         found = {(place.topic, place.partition): at.offset for place, at in told.items() if at.offset >= 0}
-        return {place: offset for place, offset in found.items() if (place in places if places else of(place[0]))}
+        return {place: offset for place, offset in found.items() if (place in places if places else ours(place[0]))}
 
     return _Question(ask, admin.close)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from functools import partial
 from itertools import groupby
 from time import monotonic, sleep
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import confluent_kafka as ck
 from confluent_kafka.admin import AdminClient, ConfigResource, ResourceType  # type: ignore[attr-defined]
@@ -17,6 +17,7 @@ from connectors.debezium.pending import Partition
 from connectors.kafka.port import Polled, Record, Run
 from verifier.errors import Forbidden, Misconfigured, Temporary, Unreachable
 
+T = TypeVar("T")
 _log = logging.getLogger(__name__)
 _LOST = {
     "_AUTO_OFFSET_RESET",
@@ -37,7 +38,7 @@ _REFUSED = {
 _SPOILT = {"_BAD_MSG", "_BAD_COMPRESSION"}
 """Messages that are not as they were sent. The client goes on behind them."""
 _ASKING_SECONDS = 1.0
-AWAY = {"_TRANSPORT", "_ALL_BROKERS_DOWN", "_RESOLVE", "_TIMED_OUT"}
+_AWAY = {"_TRANSPORT", "_ALL_BROKERS_DOWN", "_RESOLVE", "_TIMED_OUT"}
 
 
 def configured(servers: str, group: str, settings: Mapping[str, str]) -> dict[str, object]:
@@ -93,18 +94,16 @@ class ConfluentConsumer:
             self._outage, self._told, self._past = error.str(), self._told and self._past is None, None
 
     def partitions(self) -> Mapping[str, Sequence[int]]:
-        until, seconds, self._barred = monotonic() + self._seconds_max, _ASKING_SECONDS, False
-        while True:
-            try:
-                topics = self._consumer.list_topics(timeout=min(seconds, self._seconds_max)).topics
-                break
-            except ck.KafkaException as error:
-                self._hear()
-                if error.args[0].name() not in AWAY or self._barred or monotonic() + seconds > until:
-                    raise translated(error.args[0], self._servers, self._outage) from error
-                seconds *= 2
+        self._barred = False
+        topics = answered(
+            lambda seconds: self._consumer.list_topics(timeout=seconds).topics, self._why, self._seconds_max
+        )
         self._met = True
         return {name: sorted(topic.partitions) for name, topic in topics.items() if topic.error is None}
+
+    def _why(self, error: ck.KafkaError) -> tuple[Exception, bool]:
+        self._hear()
+        return translated(error, self._servers, self._outage), self._barred
 
     def _hear(self) -> None:
         """Forbidden if we were refused, which a question does not tell: it merely is not answered. While something is
@@ -133,7 +132,7 @@ class ConfluentConsumer:
                 name = error.args[0].name()
                 if name in _LOST:
                     return None
-                if name in AWAY:
+                if name in _AWAY:
                     self._hear()
                 if name not in _ELECTING or monotonic() > until:
                     raise translated(error.args[0], self._servers) from error
@@ -160,7 +159,7 @@ class ConfluentConsumer:
         try:
             return answer.result(self._seconds_max)
         except ck.KafkaException as error:
-            if error.args[0].name() in AWAY:
+            if error.args[0].name() in _AWAY:
                 raise translated(error.args[0], self._servers) from error
             return None
         except TimeoutError as error:
@@ -197,7 +196,7 @@ class ConfluentConsumer:
         try:
             self._consumer.list_topics(timeout=_ASKING_SECONDS)
         except ck.KafkaException as error:
-            self._outage = outage if error.args[0].name() in AWAY else None
+            self._outage = outage if error.args[0].name() in _AWAY else None
         else:
             self._told = False
 
@@ -287,6 +286,22 @@ def _record(message: ck.Message) -> Record:
     return Record(*_place(message), message.offset() or 0, message.key(), message.value(), at, tuple(headers))
 
 
+def answered(
+    question: Callable[[float], T], why: Callable[[ck.KafkaError], tuple[Exception, bool]], seconds_max: float
+) -> T:
+    """What `question` answers, which is told how many seconds it has: asked again, for twice as long, while nobody
+    answers, for `seconds_max` in all. `why` says what an error means, and whether it is in vain to ask again."""
+    until, seconds = monotonic() + seconds_max, _ASKING_SECONDS
+    while True:
+        try:
+            return question(min(seconds, seconds_max))
+        except ck.KafkaException as error:
+            meaning, in_vain = why(error.args[0])
+            if in_vain or error.args[0].name() not in _AWAY or monotonic() + seconds > until:
+                raise meaning from error
+            seconds *= 2
+
+
 def told_by(client: ck.Consumer, noted: Iterable[ck.KafkaError], servers: str) -> Exception | None:
     """Why a question was not answered, if it is that we were refused; `noted` is what the client's `error_cb` fills."""
     client.poll(0)
@@ -297,6 +312,6 @@ def translated(error: ck.KafkaError, servers: str, why: str | None = None) -> Ex
     """The client's error as one of ours; `why` says more of an outage."""
     if error.name() in _REFUSED:
         return Forbidden(f"kafka at {servers} refuses us: {error.str()}; check user, password and topic rights")
-    if error.name() in AWAY:
+    if error.name() in _AWAY:
         return Unreachable(f"kafka at {servers} does not answer ({why or error.str()}): is it running")
     return Temporary(f"kafka at {servers}: {error.str()}")
