@@ -218,6 +218,13 @@ def test_nobody_who_reads_does_not_change_the_exit_code(
     assert process.wait(60) == code
 
 
+def test_standard_output_that_was_closed_before_is_no_fault(tmp_path: Path) -> None:
+    for words, code in (("--version", 0), ("config schema", 0), ("audit --nonsense", 2)):
+        line = ["sh", "-c", f'"$0" {words} >&-', str(PROGRAM)]
+        done = subprocess.run(line, stderr=subprocess.PIPE, text=True, check=False, cwd=tmp_path)
+        assert (done.returncode, "fault of trueup" in done.stderr) == (code, False), done.stderr
+
+
 def test_a_full_disk_behind_standard_output_is_told(tmp_path: Path) -> None:
     with Path("/dev/full").open("w") as full:
         for words in (["config", "schema"], ["--version"], ["--help"]):

@@ -26,7 +26,6 @@ _COMMANDS = (
     "known", "repair", "connector", "configuration", "doctor",
 )  # fmt: skip
 """Modules of `trueup.cli`, in the order of the help; most have one command, of their name."""
-UNWRITTEN = "what it found could not be written to standard output"
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
 _GARBAGE = 20_000
 """New objects between two collections: starting makes many that stay, and looking through them again and again took a
@@ -87,21 +86,10 @@ def _end(codes: list[int]) -> None:
     """End the process without looking through all that it holds and taking it apart, which took 0.1 and 0.03 s.
     Threads have ended by now."""
     if codes:
-        os._exit(_flushed(codes[0]))
-
-
-def _flushed(code: int) -> int:
-    """The exit code, once nothing waits to be written; another than 0 if it cannot be."""
-    try:
-        sys.stdout.flush()
-    except BrokenPipeError:
-        code = code or exits.UNREAD
-    except (OSError, ValueError) as error:
-        code = code or exits.UNVERIFIED
-        _say(f"trueup: {UNWRITTEN}: {error}")
-    with suppress(OSError, ValueError):
-        sys.stderr.flush()
-    return code
+        for stream in filter(None, (sys.stdout, sys.stderr)):
+            with suppress(OSError, ValueError):
+                stream.flush()
+        os._exit(codes[0])
 
 
 def outcome(arguments: Sequence[str] | None = None) -> int:
@@ -110,6 +98,8 @@ def outcome(arguments: Sequence[str] | None = None) -> int:
         guard_rooms()
         words = list(sys.argv[1:] if arguments is None else arguments)
         result: Any = application(words[0] if words else None)(args=words, standalone_mode=False)
+        for stream in filter(None, (sys.stdout,)):  # None where it was closed before we began
+            stream.flush()  # what goes wrong with it can be told here
     except TrueupError as error:
         from trueup.logs import redacted
 
@@ -126,7 +116,7 @@ def outcome(arguments: Sequence[str] | None = None) -> int:
         raise
     except Exception as error:
         if isinstance(error, OSError) and error.filename is None and error.errno in _FULL:
-            _say(f"trueup: {UNWRITTEN}: {error}")
+            _say(f"trueup: what it found could not be written to standard output: {error}")
             return exits.UNVERIFIED
         return _usage_or_fault(error)
     return result if isinstance(result, int) else 0
@@ -151,10 +141,10 @@ def _usage_or_fault(error: Exception) -> int:
 
 
 def _say(message: str) -> None:
-    """To standard error if somebody still reads it: an error here would end Python with 1, which says that a row
-    differs."""
-    with suppress(OSError, ValueError):
-        print(message, file=sys.stderr, flush=True)
+    """An error here would end Python with 1, which says that a row differs."""
+    from trueup.cli.output import say  # which `--help` can do without
+
+    say(message)
 
 
 def guard_rooms() -> None:
