@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import atexit
 import errno
-import gc
 import os
 import sys
 from collections.abc import Sequence
@@ -27,9 +26,6 @@ _COMMANDS = (
 )  # fmt: skip
 """Modules of `trueup.cli`, in the order of the help; most have one command, of their name."""
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
-_GARBAGE = 20_000
-"""New objects between two collections: starting makes many that stay, and looking through them again and again took a
-tenth of the time."""
 
 
 def _version(wanted: bool) -> None:
@@ -75,7 +71,6 @@ def _whole(app: typer.Typer) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run one command and leave with its exit code; errors become one clear message on standard error."""
-    gc.set_threshold(_GARBAGE)
     codes: list[int] = []
     atexit.register(_end, codes)  # before all others, so it is called behind them
     codes.append(outcome(arguments))
