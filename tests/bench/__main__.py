@@ -103,8 +103,11 @@ def _since(rows: int, rounds: int) -> str:
 
 def _cost(rows: int, seconds: float) -> str:
     before = machine.load()
-    found = cost.bench(rows, seconds)
-    return f"{page.table(cost.HEADER, found.table())}\n\n{found.remark()} {seconds:g} s each. {_when(before)}"
+    found = [cost.bench(stream, rows, seconds) for stream in live.NAMES]
+    table = page.table(cost.HEADER, [line for one in found for line in one.table()])
+    remarks = " ".join(one.remark() for one in found)
+    alone = "`alone` is the mean of a run before and one after."
+    return f"{table}\n\n{remarks} {alone} {seconds:g} s each. {_when(before)}"
 
 
 def _decode(events: int, rounds: int) -> str:

@@ -2,7 +2,8 @@
 
 One run: the workload alone, then watched, then alone again. CPU seconds come from each process of each server;
 `pg_stat_activity` tells whose backend it is: *looks* are the daemon's own sessions, *stream* is the sender that decodes
-the log for its change stream. All other processes are the workload's, replication's and the server's own.
+the log for its change stream. All other processes are the workload's, replication's and the server's own, and so is the
+sender of a connector: it was there before trueup, and sends to Kafka the whole time.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from pathlib import Path
 from fixtures.workload import SCHEMA, TABLES
 from psycopg import sql
 
-from bench.live import CONFIG, DATABASE, workload
+from bench.live import CONFIG, DATABASE, NAMES, connect, kafka_stack, stream_of, workload
 from bench.machine import process_cpu, server_cpu
 from config.load import load
 from connectors.embedded import Cluster, Workspace, find_binaries, standby_of
@@ -26,10 +27,11 @@ from trueup.bootstrap.daemon import RunningDaemon, open_daemon
 from trueup.services.verify import Verified
 from verifier.table import TableName
 
-HEADER = ("server", "alone", "watched, without trueup's", "looks", "stream", "looks / alone", "with stream")
+HEADER = (
+    "change stream", "server", "alone", "watched, without trueup's", "looks", "stream", "looks / alone", "with stream",
+)  # fmt: skip
 _ROW = "g, g % 7, 'new', g / 4.0, null, true, '2026-01-02 03:04:05.678+00', g / 3.0, '{\"n\": [1, 2]}'"
 _ACCOUNTS = "insert into accounts select r, n, 0 from unnest(array['eu', 'us', 'Ärger']) r, generate_series(1, 200) n;"
-_STREAM = "{kind: pgoutput, pgoutput: {slot: trueup, publication: trueup, create: true}}"
 _NAMES = ("leader", "standby", "subscriber")
 _RATE, _SECONDS_SCANNING = 1_050.0, 1_800.0
 
@@ -51,6 +53,7 @@ class Spent:
 class Cost:
     """By server. A machine that is busy with other things too makes fewer changes: hence by changes, not by time."""
 
+    stream: str
     rows: int
     alone: dict[str, list[Spent]] = field(default_factory=lambda: {name: [] for name in _NAMES})
     watched: dict[str, Spent] = field(default_factory=dict)
@@ -65,10 +68,9 @@ class Cost:
 
     def remark(self) -> str:
         return (
-            f"{self.changes_per_second:.0f} row changes/s on a table of {self.rows:,} rows, followed by pgoutput; "
+            f"{NAMES[self.stream]}: {self.changes_per_second:.0f} row changes/s on a table of {self.rows:,} rows; "
             f"{self.settled_per_second:.0f} keys settled/s over both followers, {self.unsettled} left unsettled; "
-            f"trueup itself takes {self.daemon_cpu:.2f} CPU seconds per second. `alone` is the mean of a run before "
-            "and one after."
+            f"trueup itself takes {self.daemon_cpu:.2f} CPU seconds per second."
         )
 
     def _line(self, title: str, names: Sequence[str]) -> list[str]:
@@ -77,17 +79,22 @@ class Cost:
             sum(getattr(self.watched[name], what) for name in names) for what in ("rest", "looks", "stream")
         )
         seconds = [f"{one:.3f}" for one in (alone, rest, looks, stream)]
-        return [title, *seconds, f"{100 * looks / alone:.1f} %", f"{100 * (looks + stream) / alone:.1f} %"]
+        shares = [f"{100 * one / alone:.1f} %" for one in (looks, looks + stream)]
+        return [NAMES[self.stream], title, *seconds, *shares]
 
 
-def bench(rows: int, seconds: float) -> Cost:
-    """A table of `rows` rows, `seconds` of workload in each of the three parts."""
-    found = Cost(rows)
+def bench(stream: str, rows: int, seconds: float) -> Cost:
+    """A table of `rows` rows, `seconds` of workload in each of the three parts. `stream`: one of `NAMES`."""
+    found = Cost(stream, rows)
     with ExitStack() as undo:
         folder = Path(undo.enter_context(tempfile.TemporaryDirectory()))
-        servers = dict(zip(_NAMES, _servers(undo.enter_context(Workspace()), rows), strict=True))
+        workspace = undo.enter_context(Workspace())
+        servers = dict(zip(_NAMES, _servers(workspace, rows), strict=True))
         urls = {name: server.url(DATABASE) for name, server in servers.items()}
-        (folder / "trueup.yaml").write_text(CONFIG.format(folder=folder, stream=_STREAM, scan="{}", **urls))
+        kafka = kafka_stack(workspace, undo) if stream == "kafka" else None
+        (folder / "trueup.yaml").write_text(CONFIG.format(folder=folder, stream=stream_of(kafka), scan="{}", **urls))
+        if kafka is not None:
+            connect(load(folder / "trueup.yaml"), undo)
         _busy(servers, 10.0, rows)  # warm
         _alone(found, servers, seconds)
         _watched(found, servers, seconds, folder)

@@ -105,11 +105,11 @@ def bench(stream: str, seconds: float, *, rate: float = 1_050.0, touches: float 
     with ExitStack() as undo:
         folder = Path(undo.enter_context(tempfile.TemporaryDirectory()))
         workspace = undo.enter_context(Workspace())
-        kafka = _kafka(workspace, undo) if stream == "kafka" else None
+        kafka = kafka_stack(workspace, undo) if stream == "kafka" else None
         stage = _stage(workspace)
         settings = _settings(stage, folder, kafka)
         if kafka is not None:
-            _connect(settings, undo)  # first, so that what runs alone warms Connect's young Java as well
+            connect(settings, undo)  # first, so that what runs alone warms Connect's young Java as well
         alone = 15.0
         before = stage.cpu()
         with workload(stage.leader, alone, rate, 0.0):
@@ -176,7 +176,8 @@ def _stage(workspace: Workspace) -> _Stage:
     return _Stage(leader, standby, subscriber)
 
 
-def _kafka(workspace: Workspace, undo: ExitStack) -> KafkaStack:
+def kafka_stack(workspace: Workspace, undo: ExitStack) -> KafkaStack:
+    """A broker and Kafka Connect of its own, until the end."""
     jars = kafka_jars()
     assert jars is not None, "make servers"
     stack = KafkaStack(workspace.path, jars)
@@ -187,20 +188,25 @@ def _kafka(workspace: Workspace, undo: ExitStack) -> KafkaStack:
 
 
 def _settings(stage: _Stage, folder: Path, kafka: KafkaStack | None) -> Settings:
-    stream = "{kind: pgoutput, pgoutput: {slot: trueup, publication: trueup, create: true}}"
-    if kafka is not None:
-        place = f"bootstrap_servers: '{kafka.bootstrap}', connect_url: '{kafka.connect_url}'"
-        stream = f"{{kind: kafka, kafka: {{{place}, topic_prefix: bench, slot: dbz, publication: dbz}}}}"
     path = folder / "trueup.yaml"
     urls = {name: cluster.url(DATABASE) for name, cluster in zip(_NAMES, stage.clusters, strict=True)}
-    path.write_text(CONFIG.format(folder=folder, stream=stream, scan="{period: 60s, chunk_time: 100ms}", **urls))
+    scan = "{period: 60s, chunk_time: 100ms}"
+    path.write_text(CONFIG.format(folder=folder, stream=stream_of(kafka), scan=scan, **urls))
     return load(path)
+
+
+def stream_of(kafka: KafkaStack | None) -> str:
+    """For `CONFIG`: through Debezium, or from the leader itself."""
+    if kafka is None:
+        return "{kind: pgoutput, pgoutput: {slot: trueup, publication: trueup, create: true}}"
+    place = f"bootstrap_servers: '{kafka.bootstrap}', connect_url: '{kafka.connect_url}'"
+    return f"{{kind: kafka, kafka: {{{place}, topic_prefix: bench, slot: dbz, publication: dbz}}}}"
 
 
 _NAMES = ("leader", "standby", "subscriber")
 
 
-def _connect(settings: Settings, undo: ExitStack) -> None:
+def connect(settings: Settings, undo: ExitStack) -> None:
     """As `trueup connector register --create-heartbeat` does it."""
     connecting = Connecting.open(settings.groups[0])
     undo.callback(connecting.close)
