@@ -65,7 +65,8 @@ class Pool:
         self._threads = ThreadPoolExecutor(self.workers, thread_name_prefix="trueup-read")
 
     def gather(self, calls: Sequence[Callable[[], T]]) -> list[T]:
-        """Results in order of the calls; raises the first error once all have ended."""
+        """Results in order of the calls; raises the first error once all have ended, or Ctrl-C, whatever else went
+        wrong."""
         if not calls:
             return []
         others: list[Future[T]] = [self._threads.submit(call) for call in calls[1:]]
@@ -79,7 +80,8 @@ class Pool:
             try:
                 results.append(future.result())
             except BaseException as problem:
-                error = error or problem
+                if error is None or not isinstance(problem, Exception):
+                    error = problem
         if error is not None:
             raise error
         return results

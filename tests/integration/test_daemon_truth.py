@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import time
@@ -108,6 +109,7 @@ def watched(served: Served, daemon: DaemonProcess) -> None:
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        env=os.environ | {"PYTHONFAULTHANDLER": "1"},
     )
     assert process.stdout is not None
     told, text, calm = [], "", ("caught_up", "caught_up", 3)
@@ -121,7 +123,11 @@ def watched(served: Served, daemon: DaemonProcess) -> None:
             told = [*told, hops] if seen == calm else []  # a daemon that others keep waiting may be late itself
             text = ""
     process.send_signal(signal.SIGINT)
-    _, error = process.communicate(timeout=60)
+    try:
+        _, error = process.communicate(timeout=60)
+    except subprocess.TimeoutExpired:
+        process.send_signal(signal.SIGABRT)  # it says where it is
+        _, error = process.communicate()
     assert (process.returncode, error) == (0, "")
     assert [hops for hops in told if "unknown" in hops["subscriber"]["detail"]] == []
     assert 0 < told[0]["subscriber"]["seconds"] <= told[1]["subscriber"]["seconds"] <= told[2]["subscriber"]["seconds"]

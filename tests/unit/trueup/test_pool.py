@@ -22,6 +22,7 @@ from trueup.clock import SystemClock
 from trueup.pool import Pool
 from verifier.chunk import ChunkSize
 from verifier.compare import comparison
+from verifier.errors import Temporary
 from verifier.look import Role
 from verifier.policy import ScanPolicy
 from verifier.scan import TableScan
@@ -119,3 +120,16 @@ def test_an_audit_is_wired_to_read_as_many_servers_at_once_as_it_has(tmp_path: P
         opened.audit.tools.gather([meet, meet, meet])
     finally:
         opened.close()
+
+
+def test_ctrl_c_is_not_lost_behind_what_else_went_wrong(pool: Pool) -> None:
+    def away() -> int:
+        raise Temporary("the leader does not answer")
+
+    def stopped() -> int:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        pool.gather([away, stopped])
+    with pytest.raises(Temporary):
+        pool.gather([away, lambda: 1])
