@@ -8,6 +8,7 @@ kill us, of the conformance suites, of laws, exploration and simulation.
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,10 @@ _TESTS = Path(__file__).parent
 
 settings.register_profile("patient", settings.default, deadline=None)  # what an example takes is the machine's affair
 settings.load_profile("patient")
+
+# What a script starts with `&` ignores Ctrl-C, and so would every program that the tests start and press it on.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 pytest_plugins = [
     "fixtures.aside",  # a third worker runs what needs no server, beside those that wait for servers

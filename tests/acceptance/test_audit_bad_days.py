@@ -8,6 +8,7 @@ import resource
 import signal
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -148,6 +149,18 @@ def test_a_closed_terminal_keeps_what_was_done(shop: TrioDatabase, trueup: Progr
     again = trueup(*words(shop), "--resume", run)
     assert again.code == 1, again.err
     exact(again.report)
+
+
+def test_under_nohup_a_closed_terminal_stops_nothing(shop: TrioDatabase, trueup: Program) -> None:
+    ignoring = partial(signal.signal, signal.SIGHUP, signal.SIG_IGN)
+    pace = ("--chunk-time", "0.02", "--max-rows-per-second", "4000")
+    process = trueup.start(*words(shop, *pace), preexec_fn=ignoring)
+    half_way(trueup)
+    process.send_signal(signal.SIGHUP)
+    run = ended(process)
+    assert run.code == 1, run.err
+    assert "stopping" not in run.err
+    exact(run.report)
 
 
 def test_a_report_that_nobody_reads_is_no_match(shop: TrioDatabase, trueup: Program) -> None:

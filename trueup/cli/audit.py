@@ -189,7 +189,8 @@ def _again(words: list[str]) -> str:
 
 @contextmanager
 def stopping() -> Iterator[Callable[[], bool]]:
-    """Ctrl-C, SIGTERM and SIGHUP ask to stop at the next chunk; a second Ctrl-C ends at once."""
+    """Ctrl-C, SIGTERM and SIGHUP ask to stop at the next chunk; a second Ctrl-C ends at once. Under `nohup`, which is
+    SIGHUP ignored from the start, a closed terminal stops nothing."""
     asked = False
 
     def ask(number: int, _frame: object) -> None:
@@ -200,7 +201,8 @@ def stopping() -> Iterator[Callable[[], bool]]:
             say("stopping after this chunk; once more to end at once")
         asked = True
 
-    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    hung_up = () if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN else (signal.SIGHUP,)
+    numbers = (signal.SIGINT, signal.SIGTERM, *hung_up)
     before = {number: signal.signal(number, ask) for number in numbers}
     try:
         yield lambda: asked
