@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import warnings
 from dataclasses import fields
 from pathlib import Path
 
@@ -70,8 +71,9 @@ def test_a_follower_that_a_sink_feeds(
 ) -> None:
     seconds, judged = (SECONDS, JUDGED) if KILLS else (4.0, 4_000)
     run = sink_truth(database, mariadb_pair.leader, kafka_stack, tmp_path, seconds, judged)
-    run.kills, run.rows = KILLS, 20_000 if KILLS else ROWS
+    run.kills, run.rows = KILLS, 60_000 if KILLS else ROWS
     if KILLS:
+        run.batch = 15_000  # a batch waits for the sink, which takes seconds, however few its keys are
         run.disturb_seconds = 5.0  # a sink that begins anew takes ten seconds to settle, in which nothing is judged
         run.awaited = (*run.awaited, "brokers killed", "workers killed")
     try:
@@ -79,6 +81,9 @@ def test_a_follower_that_a_sink_feeds(
     finally:
         kafka_stack.release_all()
         run.site.close()
+    for row in told.fed_wrong:  # it does differ: connector and sink promise less than a server's own replication
+        warnings.warn(f"fed wrong by itself: {row}", stacklevel=1)
+    assert len(told.fed_wrong) <= 2
     hold(told, "visibility", seconds, judged)
     assert told.disturbed["sinks restarted"] >= 1
     if KILLS:
