@@ -132,6 +132,9 @@ def test_what_was_found_before_is_masked_when_it_is_told(site: Site) -> None:
     shown = json.loads(site.trueup("runs", report["run"], "--format", "json", code=exits.DRIFT))
     assert shown["tables"][0]["drift"] == report["tables"][0]["drift"]
     site.trueup("drift", "--format", "json", code=exits.DRIFT)
+    by_name = ["--journal", str(site.folder / "journal.db"), "--group", "shop"]
+    assert '"email"' in site.trueup("drift", *by_name, "--format", "json", code=exits.DRIFT)
+    site.trueup("runs", report["run"], *by_name, "--format", "json", code=exits.DRIFT)
     plan = json.loads(site.trueup("repair", "plan", "--format", "json", code=exits.EQUAL))["plan"]
     assert {one["decision"] for one in plan} == {"insert", "update", "delete"}, "it is still what was found"
     site.trueup("recheck", "--run", report["run"], "--format", "json", code=exits.DRIFT)

@@ -37,7 +37,9 @@ def opened(config: Path | None, group: str | None, journal: str | None) -> Itera
 def opened_masked(
     config: Path | None, group: str | None, journal: str | None
 ) -> Iterator[tuple[Journal, Callable[[], Masking]]]:
-    """The same, and what hides what the configuration masks: findings that were made before it did so hold values."""
+    """The same, and what hides what the configuration masks: findings that were made before it did so hold values.
+    Beside a journal that is named the configuration that is named or found tells masks alone, those of all its
+    groups. Misconfigured if it cannot be read: nobody would know what is secret."""
     columns: Mapping[str, Sequence[str]] = {}
     if journal is None and config is None and not configured() and Path(AUDIT_JOURNAL).exists():
         journal = AUDIT_JOURNAL
@@ -46,12 +48,25 @@ def opened_masked(
         target, name, columns = settings.journal.address(), wanted.name, wanted.tables.mask_columns
     else:
         target, name = journal, group or AUDIT_GROUP
+        if config is not None or configured():
+            columns = _masked_anywhere(config)
     existing(target)
     found = open_journal(target, name)
     try:
         yield found, lambda: masking_of(columns, found)
     finally:
         found.close()
+
+
+def _masked_anywhere(config: Path | None) -> dict[str, list[str]]:
+    """The columns that any group of it masks, by table."""
+    from config.load import load
+
+    columns: dict[str, list[str]] = {}
+    for group in load(config).groups:
+        for table, names in group.tables.mask_columns.items():
+            columns.setdefault(table, []).extend(names)
+    return columns
 
 
 def configured() -> bool:
