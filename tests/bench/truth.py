@@ -39,7 +39,7 @@ def bench(keys: int, through: str, seconds: float = 60.0) -> list[list[str]]:
             "TRUEUP_TRUTH_OUTPUT": str(output),
         }
         test = str(_TESTS / "integration" / THROUGH[through])
-        command = [sys.executable, "-m", "pytest", "-q", "-n0", "--show-capture=no", test]
+        command = [sys.executable, "-m", "pytest", "-q", "-s", "-n0", "--show-capture=no", test]
         subprocess.run(command, env=os.environ | wanted, check=True, cwd=_TESTS.parent)
         return [_row(json.loads(line)) for line in output.read_text().splitlines()]
 

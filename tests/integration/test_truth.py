@@ -37,7 +37,7 @@ def record(told: Outcome) -> None:
 @pytest.mark.parametrize("kind", ["standby", "subscriber"])
 @pytest.mark.parametrize("method", ["visibility", "bracketed"])
 def test_drift_is_exactly_what_differs(trio_database: TrioDatabase, tmp_path: Path, method: str, kind: str) -> None:
-    told = TruthRun(trio_database, method, kind, tmp_path, SECONDS, JUDGED).run()
+    told = TruthRun(trio_database, method, kind, tmp_path, SECONDS, JUDGED, tells=OUTPUT is not None).run()
     hold(told, method)
     assert told.changes_per_second >= CHANGES
     if method == "visibility":
@@ -53,6 +53,7 @@ def test_through_kafka_while_the_connector_is_restarted(
     trio_database: TrioDatabase, kafka_stack: KafkaStack, tmp_path: Path, kind: str
 ) -> None:
     run = TruthRun(trio_database, "visibility", kind, tmp_path, SECONDS, JUDGED, kafka=kafka_stack, kills=KILLS)
+    run.tells = OUTPUT is not None
     told = run.run()
     hold(told, "visibility")
     assert told.disturbed["connectors restarted"] >= 1
@@ -71,9 +72,11 @@ def test_a_follower_that_a_sink_feeds(
 ) -> None:
     seconds, judged = (SECONDS, JUDGED) if KILLS else (4.0, 4_000)
     run = sink_truth(database, mariadb_pair.leader, kafka_stack, tmp_path, seconds, judged)
+    run.tells = OUTPUT is not None
     run.kills, run.rows = KILLS, 60_000 if KILLS else ROWS
     if KILLS:
         run.batch = 15_000  # a batch waits for the sink, which takes seconds, however few its keys are
+        run.killed_every = 80  # after each two cores need one or two minutes until the sink has caught up
         run.disturb_seconds = 5.0  # a sink that begins anew takes ten seconds to settle, in which nothing is judged
         run.awaited = (*run.awaited, "brokers killed", "workers killed")
     try:
