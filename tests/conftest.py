@@ -23,8 +23,8 @@ _TESTS = Path(__file__).parent
 settings.register_profile("patient", settings.default, deadline=None)  # what an example takes is the machine's affair
 settings.load_profile("patient")
 
-# What a script starts with `&` ignores Ctrl-C, and what `nohup` starts a closed terminal; so would every program that the
-# tests start and try that on. A handler of ours is not inherited.
+# What a script starts with `&` ignores Ctrl-C, and what `nohup` starts a closed terminal; so would every program that
+# the tests start and try that on. A handler of ours is not inherited.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
