@@ -39,8 +39,8 @@ def opened_masked(
 ) -> Iterator[tuple[Journal, Callable[[], Masking]]]:
     """The same, and what hides what the configuration masks: findings that were made before it did so hold values.
     Beside a journal that is named the configuration that is named or found tells masks alone, those of all its
-    groups. Misconfigured if it cannot be read: nobody would know what is secret."""
-    columns: Mapping[str, Sequence[str]] = {}
+    groups; whoever asks for them gets Misconfigured if it cannot be read: nobody would know what is secret."""
+    columns: Mapping[str, Sequence[str]] | None = None
     if journal is None and config is None and not configured() and Path(AUDIT_JOURNAL).exists():
         journal = AUDIT_JOURNAL
     if journal is None:
@@ -48,18 +48,18 @@ def opened_masked(
         target, name, columns = settings.journal.address(), wanted.name, wanted.tables.mask_columns
     else:
         target, name = journal, group or AUDIT_GROUP
-        if config is not None or configured():
-            columns = _masked_anywhere(config)
     existing(target)
     found = open_journal(target, name)
     try:
-        yield found, lambda: masking_of(columns, found)
+        yield found, lambda: masking_of(_masked_anywhere(config) if columns is None else columns, found)
     finally:
         found.close()
 
 
 def _masked_anywhere(config: Path | None) -> dict[str, list[str]]:
-    """The columns that any group of it masks, by table."""
+    """The columns that any group of the configuration masks, by table; none where there is no configuration."""
+    if config is None and not configured():
+        return {}
     from config.load import load
 
     columns: dict[str, list[str]] = {}

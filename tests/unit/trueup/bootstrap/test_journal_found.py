@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from connectors.journal.opening import open_journal
-from trueup.bootstrap.journal import AUDIT_GROUP, AUDIT_JOURNAL, opened
+from trueup.bootstrap.journal import AUDIT_GROUP, AUDIT_JOURNAL, opened, opened_masked
 from verifier.errors import Misconfigured
 from verifier.journal import Run
 
@@ -40,3 +40,12 @@ def test_a_configuration_goes_before_it(folder: Path) -> None:
     (folder / "trueup.yaml").write_text("instance: x\n")
     with pytest.raises(Misconfigured, match=r"trueup\.yaml"), opened(None, None, None):
         pass
+
+
+def test_beside_a_named_journal_a_configuration_is_read_only_for_its_masks(folder: Path) -> None:
+    open_journal(AUDIT_JOURNAL, AUDIT_GROUP).close()
+    (folder / "trueup.yaml").write_text("instance: x\n")
+    with opened_masked(None, None, AUDIT_JOURNAL) as (found, masking):
+        assert list(found.runs.recent(5)) == []
+        with pytest.raises(Misconfigured, match=r"trueup\.yaml"):
+            masking()
