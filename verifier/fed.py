@@ -14,9 +14,10 @@ from typing import Protocol, TypeVar
 from verifier.digest import Digest
 from verifier.errors import Misconfigured, Temporary
 from verifier.features import Feature
+from verifier.furthest import Place
 from verifier.keyrange import KeyRange
 from verifier.look import Look, Publishes, Row
-from verifier.offsets import AfterEnds, OffsetIndex, Offsets, Place
+from verifier.offsets import AfterEnds, OffsetIndex, Offsets
 from verifier.ports import Answer, Clock, Explanation, Identity, Replica
 from verifier.position import NOWHERE, Position
 from verifier.table import Column, Key, Table, TableName
@@ -25,6 +26,7 @@ from verifier.view import Mark, NoView
 T = TypeVar("T")
 _WAIT_SECONDS = 5.0
 _POLL_SECONDS = 0.005
+_BEHIND = "what was sent again has set rows back: waiting until it has come as far as it had been before"
 _APPLYING = "the sink has not yet committed as much as must be applied before anything is certain"
 
 
@@ -108,7 +110,7 @@ class FedFollower:
             self._mind_the_fence()
         shown = self.index.surely(committed, committed.keys())
         if shown is None:
-            raise Temporary(f"{self.name}: {self.index.unsettled or _APPLYING}")
+            raise Temporary(f"{self.name}: {self._doubt(committed.keys())}")
         return shown
 
     def mark(self, shown: Position | None = None) -> Mark:
@@ -160,11 +162,15 @@ class FedFollower:
         self.index.fence(ends, epoch)
         theirs = {place: ends[place] for place in places if place in ends}
         low = self.index.surely(committed, theirs)
-        doubt = "" if low is not None else self.index.unsettled or _APPLYING
+        doubt = "" if low is not None else self._doubt(theirs)
         if not theirs:
             low, doubt = None, f"no topic of {table.name} is known"
         proviso = AfterEnds(self.index, theirs, epoch, doubt)
         return Look(look.value, low or NOWHERE, self.leader.position(), NoView(), proviso)
+
+    def _doubt(self, places: Collection[Place]) -> str:
+        """Why nothing is certain of these partitions."""
+        return self.index.unsettled or (_BEHIND if self.index.furthest.behind(places) else _APPLYING)
 
     def _mind_the_fence(self) -> None:
         epoch = self.index.epoch

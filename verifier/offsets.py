@@ -16,6 +16,9 @@ applies it again. Rows go back in time meanwhile, even rows that were below the 
 * from the first copy on nothing is certain (`unsettled`), until a transaction ended that was never sent before.
   Whatever was sent before its END lies below the ends that are asked for then; they must have been read without another
   copy, and what a look can be certain of begins where its offsets lie above them;
+* partitions do not wait for each other: such a transaction may overtake copies that are still to come elsewhere. Within
+  a partition rows come in the order of commits, so one in which the last row is not the furthest that ever came there
+  is still behind (`verifier.furthest`), and nothing of it is certain;
 * a reader that begins may begin in the middle of such a stretch, so it begins unsettled.
 
 The sink's own restarts need nothing: it goes back to what it has committed, and keys with changes above that are in
@@ -29,11 +32,10 @@ from collections.abc import Collection, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 
+from verifier.furthest import Furthest, Place
 from verifier.position import Position
 from verifier.table import TableName
 
-Place = tuple[str, int]
-"""A topic and the number of one of its partitions."""
 Offsets = Mapping[Place, int]
 """By partition the offset behind the last one that counts."""
 
@@ -81,6 +83,7 @@ class OffsetIndex:
 
     def __init__(self, lock: AbstractContextManager[object] | None = None) -> None:
         self._lock = lock or nullcontext()
+        self.furthest = Furthest(self._lock)
         self._topics: dict[TableName, set[str]] = {}
         self._fence: dict[Place, int] | None = None
         self._epoch = 0
@@ -96,6 +99,7 @@ class OffsetIndex:
             self._delivered: Position | None = None
             self._count = 0
             self._safe: dict[Place, int] = {}
+            self.furthest.begin()
             self._go_back()
 
     def carries(self, topic: str, table: TableName) -> None:
@@ -158,7 +162,9 @@ class OffsetIndex:
         """What a follower shows for sure that had all below `committed` applied, of the rows in `places` and as far as
         the reader knows (`Proviso`); None if nothing is certain."""
         with self._lock:
-            if self._unsettled or any(committed.get(place, 0) < self._safe.get(place, 0) for place in places):
+            if self._unsettled or self.furthest.behind(places):
+                return None
+            if any(committed.get(place, 0) < self._safe.get(place, 0) for place in places):
                 return None
             first: tuple[int, Position | None] | None = None
             for place in places:
@@ -178,7 +184,7 @@ class OffsetIndex:
 
     @property
     def unsettled(self) -> str:
-        """Why nothing is certain now; '' if something may be."""
+        """Why nothing is certain now, wherever it lies; '' if something may be."""
         return _UNSETTLED if self._unsettled else ""
 
     def _go_back(self) -> None:

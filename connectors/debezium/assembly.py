@@ -9,18 +9,16 @@ rules keep that harmless:
 
 * an END at or below what was delivered is old: its rows are dropped, and its id is remembered for rows still to come;
 * rows of transactions delivered recently are dropped by their id;
-* what is left over (rows sent again whose END came before we began to read) is recognised by its place: within a
-  partition whole transactions follow each other in commit order, except where the connector went back. So if a row
-  of a *delivered* transaction lies behind a row of X, then either X committed before it and was delivered too, or
-  the connector went back before X in between and sends X again, further on. Either way this copy of X is not needed.
+* what is left over (rows sent again whose END came before we began to read) is recognised by its place: in a partition
+  transactions follow each other in commit order, except where the connector went back. So if a row of a *delivered*
+  one lies behind a row of X, X was delivered, too, or comes again further on: this copy of X is not needed.
 
 No rule compares the row's own LSN or `source.sequence`: the first is not monotonic, the second is rewritten when
 the connector resumes in the middle of a transaction.
 
-A binlog also holds statements by themselves (DDL, a truncate), which come in topics of their own. Each is delivered
-as a transaction in its place. Where ENDs leave numbers out, some may stand in between: the END behind waits (`unheard`)
-until all that was sent before it has been read. `cut()` is where a restart must begin: in each partition at the first
-row not yet delivered. Who must know what a sink has applied is told where rows lie (`noted`).
+A binlog also holds statements by themselves (DDL, a truncate), in topics of their own; each is delivered as a
+transaction in its place. Where ENDs leave numbers out, some may stand between: the END behind waits (`unheard`) until
+all sent before it was read. `cut()` is where a restart begins: in each partition at the first row not yet delivered.
 """
 
 from __future__ import annotations
@@ -48,10 +46,9 @@ from verifier.table import Key, TableName
 
 
 class TransactionAssembler:
-    """Joins rows, BEGINs and ENDs. `delivered` is the position up to which all is delivered; None at the very
-    first start, when only transactions whose BEGIN is seen are whole and every other END lies before the start.
-    `keep_max` bounds the rows kept of one transaction; beyond it only their number is followed. `held` are the rows
-    that wait."""
+    """Joins rows, BEGINs and ENDs. `delivered` is the position up to which all is delivered; None at the very first
+    start, when only transactions whose BEGIN is seen are whole and every other END lies before the start. `keep_max`
+    bounds the rows kept of one transaction; beyond it only their number is followed. `held` are the rows that wait."""
 
     def __init__(self, delivered: Position | None, *, keep_max: int = 100_000, source: Source = POSTGRES) -> None:
         self.delivered = delivered
@@ -82,7 +79,7 @@ class TransactionAssembler:
         self._next = {**offsets, **self._next}
 
     def passed(self, partition: Partition, offset: int) -> None:
-        """A message without meaning for any transaction was read at `offset`."""
+        """A message that means nothing to any transaction was read."""
         self._next[partition] = offset + 1
 
     def row(self, partition: Partition, offset: int, event: RowEvent) -> None:
@@ -98,7 +95,11 @@ class TransactionAssembler:
         for xid, stretch in parts:
             first, last = offsets[start], offsets[start + (count := len(stretch.orders)) - 1]
             start += count
-            if xid in self._recent:
+            recent = xid in self._recent
+            self.noted.furthest.came(
+                partition, xid, stretch.orders[-1], seen=recent or self._rows.holds(partition, xid)
+            )
+            if recent:
                 self._noticed.extend(self._unread.late(partition, xid, stretch))
                 self._forget_before(partition, last)
                 self.noted.again()
@@ -115,6 +116,8 @@ class TransactionAssembler:
             stop = start + count
             if not whole or xid in recent or not fresh(xid, start, stop):
                 self.rows(partition, offsets[start:stop], ((xid, run.stretch(start, stop)),))
+            elif self.noted is not NOBODY:
+                self.noted.furthest.came(partition, xid, run.orders[stop - 1], seen=False)
             start = stop
         self.passed(partition, offsets[-1])
 
@@ -173,6 +176,8 @@ class TransactionAssembler:
         else:
             if self.delivered is not None and self.delivered.covers(event.commit):
                 self._noticed.extend(self._recent.denied(event))
+                if event.xid not in self._recent:
+                    self.noted.furthest.mistaken(event.xid)
                 self._remember(event)
             self.noted.again()
 

@@ -64,6 +64,11 @@ class WaitingRows:
         self._settle(xid)
         return self._pending.get(xid)
 
+    def holds(self, partition: Partition, xid: TransactionId) -> bool:
+        """Whether rows of this transaction wait that came in this partition."""
+        self._settle(xid)
+        return xid in self._there.get(partition, ())
+
     def begin(self, partition: Partition, offsets: Sequence[int], run: Run) -> bool:
         """This run came behind all others, each event at its offset; `fresh` then tells its parts. False if they must
         be `add`ed, because one of its transactions has others in between."""

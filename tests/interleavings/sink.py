@@ -19,8 +19,9 @@ from connectors.debezium.event import End, RowEvent
 from interleavings.gathering import Gathered, Gathering, unanswered
 from interleavings.reachable import reachable
 from verifier.change import Batch, Change, Operation
+from verifier.furthest import Furthest, Place
 from verifier.look import Look, Publishes
-from verifier.offsets import AfterEnds, OffsetIndex, Place
+from verifier.offsets import AfterEnds, OffsetIndex
 from verifier.position import Lsn
 from verifier.table import Key, TableName
 from verifier.view import NoView, Snapshot
@@ -191,7 +192,9 @@ class _Reader:
             self.commits.setdefault(tx, Lsn(10 * len(self.commits) + 10))
         known = 10 * len(self.commits)
         self.assembler = TransactionAssembler(Lsn(known))
-        self.assembler.noted = self.index if self.without != "copies" else _Deaf(self.index)
+        if self.without == "any wait for what is sent again":
+            self.index.furthest = _Blind()
+        self.assembler.noted = _Deaf(self.index) if self.without == "copies" else self.index
         self.at = _lengths(sent or ((), ()))
         # What was read and not delivered by then is read again.
         open_rows = [offset for offset, tx in enumerate((sent or ((), ()))[0]) if tx not in self.commits]
@@ -222,7 +225,7 @@ class _Reader:
                     self._take()
         self._take()
         self.index.read(self.assembler.cut(), self.assembler.delivered)
-        if self.without == "a new transaction after copies" and self.index.unsettled:
+        if self.without == "any wait for what is sent again" and self.index.unsettled:
             self._certain()
 
     def _certain(self) -> None:
@@ -236,11 +239,19 @@ class _Reader:
         self.window.add(Batch(taken, self.assembler.delivered))
 
 
+class _Blind(Furthest):
+    """Does not see how far a partition had come."""
+
+    def came(self, place: Place, xid: Hashable, number: int, *, seen: bool) -> None:
+        pass
+
+
 @dataclass(slots=True)
 class _Deaf:
     """Does not hear of copies."""
 
     index: OffsetIndex
+    furthest: Furthest = field(default_factory=_Blind)
 
     def delivered(self, lasts: Any, before: Any) -> None:
         self.index.delivered(lasts, before)

@@ -53,7 +53,7 @@ def test_a_reader_that_begins_in_the_middle_never_errs(full: bool) -> None:
         ("the barrier", 0),
         ("read through the ends", 1),
         ("copies", 1),
-        ("a new transaction after copies", 1),
+        ("any wait for what is sent again", 1),
     ],
 )
 def test_it_errs_without(without: str, again: int) -> None:

@@ -104,6 +104,21 @@ def test_nothing_is_certain_of_a_table_without_a_topic_or_while_the_reader_is_in
     assert world.follower.digest(T, ALL).low == NOWHERE
 
 
+def test_a_table_whose_rows_went_back_waits_until_they_have_come_as_far_as_they_were() -> None:
+    world = World()
+    world.settle()
+    world.broker.offsets[ROWS] = 2
+    world.index.furthest.came(ROWS, 2, 1, seen=False)
+    world.index.furthest.came(ROWS, 1, 1, seen=True)
+    look = world.follower.rows(T, [(1,)])
+    assert look.proviso is not None
+    assert (look.low, look.proviso.refused()[:36]) == (NOWHERE, "what was sent again has set rows bac")
+    with pytest.raises(Temporary, match="waiting until it has come as far"):
+        world.follower.position()
+    world.index.furthest.came(ROWS, 2, 1, seen=True)
+    assert world.follower.position() == Tick(20)
+
+
 def test_a_table_whose_topic_is_spelled_otherwise_is_looked_for_there() -> None:
     world, place = World(), ("c.public.ein_Tisch", 0)
     odd = Table(TableName("public", "ein Tisch"), T.columns, T.key)

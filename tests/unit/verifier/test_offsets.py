@@ -77,6 +77,38 @@ def test_after_a_copy_nothing_is_certain_until_a_new_transaction_came_and_all_be
     assert index.surely({A: 5, B: 2}, [A]) == Tick(40)
 
 
+def test_a_partition_in_which_rows_went_back_is_behind_until_its_furthest_row_came_again() -> None:
+    index = three()
+    index.furthest.came(A, 1, 1, seen=False)
+    index.furthest.came(A, 2, 1, seen=False)
+    index.furthest.came(A, 2, 4, seen=False)
+    index.furthest.came(B, 2, 2, seen=False)
+    index.furthest.came(A, 1, 1, seen=True)
+    assert (index.surely({A: 9, B: 9}, [A]), index.surely({A: 9, B: 9}, [A, B])) == (None, None)
+    assert index.surely({B: 9}, [B]) == Tick(30)
+    assert (index.furthest.behind([A]), index.furthest.behind([B])) == (True, False)
+    index.furthest.came(A, 2, 1, seen=True)  # half of the furthest transaction
+    assert index.surely({A: 9}, [A]) is None
+    index.furthest.came(A, 2, 4, seen=True)
+    assert index.surely({A: 9}, [A]) == Tick(30)
+    index.furthest.came(A, 1, 1, seen=True)
+    index.furthest.came(A, 3, 1, seen=False)  # further than ever
+    assert index.surely({A: 9}, [A]) == Tick(30)
+
+
+def test_how_far_a_partition_was_is_unknown_where_its_furthest_row_was_a_copy() -> None:
+    index = three()
+    index.furthest.came(A, 1, 1, seen=True)  # nothing is known to be further
+    index.furthest.came(A, 7, 1, seen=False)
+    index.furthest.mistaken(8)
+    index.furthest.came(A, 1, 1, seen=True)
+    assert index.surely({A: 9}, [A]) is None
+    index.furthest.came(A, 7, 1, seen=True)
+    index.furthest.mistaken(7)
+    index.furthest.came(A, 1, 1, seen=True)
+    assert index.surely({A: 9}, [A]) == Tick(30)
+
+
 def test_a_reader_that_begins_is_certain_of_nothing() -> None:
     index = three()
     index.begin()

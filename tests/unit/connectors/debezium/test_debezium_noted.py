@@ -11,6 +11,7 @@ from connectors.debezium.event import Begin, End, RowEvent
 from connectors.debezium.pending import Partition
 from connectors.debezium.run import Run
 from verifier.change import Change, Operation
+from verifier.offsets import OffsetIndex
 from verifier.position import Lsn, Position
 from verifier.table import TableName
 
@@ -18,9 +19,21 @@ T = TableName("s", "t")
 ONE, TWO, ORDER = ("p.s.t", 0), ("p.s.t", 1), ("p.transaction", 0)
 
 
+class Places:
+    def __init__(self) -> None:
+        self.told: list[object] = []
+
+    def came(self, place: Partition, xid: int | str, number: int, *, seen: bool) -> None:
+        self.told.append((place[1], xid, number, seen))
+
+    def mistaken(self, xid: int | str) -> None:
+        self.told.append(xid)
+
+
 class Heard:
     def __init__(self) -> None:
         self.told: list[object] = []
+        self.furthest = Places()
 
     def delivered(self, lasts: Mapping[Partition, int], before: Position | None) -> None:
         self.told.append((dict(lasts), before))
@@ -127,3 +140,63 @@ def test_copies_among_rows_that_are_read_at_once_are_told() -> None:
     (first, second) = assembler.take(100)
     assert [[change.key for change in one.changes] for one in (first, second)] == [[(1,)], [(1,)]]
     assert heard.since() == ["ended", "ended", ({ONE: 2}, Lsn(0)), ({ONE: 4}, Lsn(10))]
+
+
+def test_each_partition_tells_how_far_it_came_and_what_had_come_there_before() -> None:
+    assembler, heard = opened()
+    assembler.row(ONE, 0, row(1, 1))
+    assembler.row(TWO, 0, row(1, 2))
+    assembler.run(ONE, (1, 2), run(row(1, 3), row(2, 1)))
+    assert heard.furthest.told == [(0, 1, 1, False), (1, 1, 2, False), (0, 1, 3, True), (0, 2, 1, False)]
+    heard.furthest.told.clear()
+    assembler.run(ONE, (3, 4, 5), run(row(3, 1), row(3, 2), row(4, 1)))
+    assert heard.furthest.told == [(0, 3, 2, False), (0, 4, 1, False)]
+    for xid, events in ((1, 3), (2, 1)):
+        assembler.boundary(ORDER, xid, end(xid, xid * 10, events))
+    assembler.take(100)
+    heard.furthest.told.clear()
+    assembler.run(ONE, (6, 7), run(row(1, 1), row(2, 1)))  # delivered
+    assembler.row(ONE, 8, row(3, 1))  # let go of, because it had to come again
+    assembler.row(ONE, 9, row(3, 1))  # waiting
+    assembler.boundary(ORDER, 5, end(1, 10, 3))
+    assert heard.furthest.told == [(0, 1, 1, True), (0, 2, 1, True), (0, 3, 1, False), (0, 3, 1, True)]
+
+
+def test_rows_of_a_transaction_that_ended_long_ago_were_no_first_ones() -> None:
+    assembler, heard = opened(delivered=50)
+    assembler.row(ONE, 0, row(1, 1))
+    assembler.boundary(ORDER, 0, end(1, 10, 1))
+    assert heard.furthest.told == [(0, 1, 1, False), 1]
+
+
+def test_a_transaction_elsewhere_that_overtakes_copies_makes_nothing_certain() -> None:
+    """A producer's partitions do not wait for each other: the row of transaction 2 comes again behind the END of 3."""
+    index, assembler = OffsetIndex(), TransactionAssembler(Lsn(0))
+    assembler.noted = index
+    assembler.begin_at({ORDER: 0, ONE: 0, TWO: 0}, ORDER)
+
+    def read(ends: int, one: int, two: int) -> None:
+        assembler.take(100)
+        index.read(assembler.cut(), assembler.delivered)
+        index.fence({ORDER: ends, ONE: one, TWO: two}, index.epoch)
+        index.read(assembler.cut(), assembler.delivered)
+
+    for xid in (1, 2):
+        assembler.row(ONE, xid - 1, row(xid, 1))
+        assembler.boundary(ORDER, xid - 1, end(xid, xid * 10, 1))
+    read(2, 2, 0)
+    assert index.surely({ONE: 2, TWO: 0}, [ONE]) == Lsn(20)
+    assembler.row(ONE, 2, row(1, 1))
+    for at, xid in ((2, 1), (3, 2)):
+        assembler.boundary(ORDER, at, end(xid, xid * 10, 1))
+    assembler.row(TWO, 0, row(3, 1))
+    assembler.boundary(ORDER, 4, end(3, 30, 1))
+    read(5, 3, 1)
+    assert index.surely({ONE: 3, TWO: 1}, [ONE]) is None  # the sink has put 1 again, and 2 not yet
+    assert index.surely({ONE: 3, TWO: 1}, [TWO]) == Lsn(30)
+    assembler.row(ONE, 3, row(2, 1))
+    assembler.row(TWO, 1, row(4, 1))
+    assembler.boundary(ORDER, 5, end(4, 40, 1))
+    read(6, 4, 2)
+    assert index.surely({ONE: 4, TWO: 2}, [ONE]) == Lsn(40)
+    assert index.surely({ONE: 3, TWO: 2}, [ONE]) is None

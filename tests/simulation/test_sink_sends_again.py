@@ -1,0 +1,159 @@
+"""A sink's follower never lacks what its offsets are said to show, however often the connector sends again.
+
+Random worlds: transactions with rows in two partitions, sent by a producer whose partitions do not wait for each other,
+at least once; a sink that puts each partition's rows in their order, commits what it has put and goes back to it. The
+real assembler and index read it all. Whatever is said to be shown for sure is held against the rows that the sink put.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Hashable
+from dataclasses import dataclass, field
+
+import pytest
+
+from connectors.debezium.assembly import TransactionAssembler
+from connectors.debezium.event import End, RowEvent
+from verifier.change import Change, Operation
+from verifier.furthest import Furthest, Place
+from verifier.offsets import AfterEnds, OffsetIndex
+from verifier.position import Lsn
+from verifier.table import TableName
+
+A, B, ENDS = ("c.public.a", 0), ("c.public.b", 0), ("c.transaction", 0)
+_KEYS = 3
+
+
+class Blind(Furthest):
+    """Does not see how far a partition had come, so that any new transaction ends the doubt."""
+
+    def came(self, place: Place, xid: Hashable, number: int, *, seen: bool) -> None:
+        pass
+
+
+def blind() -> OffsetIndex:
+    index = OffsetIndex()
+    index.furthest = Blind()
+    return index
+
+
+@dataclass
+class SinkWorld:
+    """`log`: the rows of each transaction, by partition and key. `sent`: what lies in each partition, by transaction,
+    number in it and key. `cursors`: up to which transaction each partition was sent."""
+
+    chance: random.Random
+    index: OffsetIndex
+    log: list[list[tuple[Place, int]]] = field(default_factory=list)
+    sent: dict[Place, list[tuple[int, int, int]]] = field(default_factory=lambda: {A: [], B: [], ENDS: []})
+    cursors: dict[Place, int] = field(default_factory=lambda: {A: 0, B: 0, ENDS: 0})
+    put: dict[Place, int] = field(default_factory=lambda: {A: 0, B: 0})
+    committed: dict[Place, int] = field(default_factory=lambda: {A: 0, B: 0})
+    read: dict[Place, int] = field(default_factory=lambda: {A: 0, B: 0, ENDS: 0})
+    certain: int = 0
+
+    def __post_init__(self) -> None:
+        self.assembler = TransactionAssembler(Lsn(0))
+        self.assembler.noted = self.index
+        self.assembler.begin_at(self.read, ENDS)
+
+    def step(self) -> None:
+        chance = self.chance
+        what = chance.choices(
+            ("commit", "send", "put", "note", "read", "again", "back", "look"), (3, 12, 8, 5, 6, 1, 1, 8)
+        )
+        {
+            "commit": self._commit, "send": self._send, "put": self._put, "note": self._note, "read": self._read,
+            "again": self._again, "back": self._back, "look": self._look,
+        }[what[0]]()  # fmt: skip
+
+    def _commit(self) -> None:
+        mixed = ((A,), (B,), (A, B), (A, A))
+        places = (B,) if len(self.log) // 6 % 2 else self.chance.choice(mixed)  # at times nobody writes to A
+        self.log.append([(place, self.chance.randrange(_KEYS)) for place in places])
+
+    def _send(self) -> None:
+        """What comes next in one partition: B and the ENDs have little to carry, and are mostly ahead of A."""
+        place = self.chance.choice((A, B, ENDS))
+        for _ in range(self.chance.randint(1, 5)):
+            tx = self.cursors[place]
+            if tx == len(self.log):
+                return
+            self.cursors[place] += 1
+            rows = [(tx, number, key) for number, (where, key) in enumerate(self.log[tx], 1) if where == place]
+            self.sent[place] += [(tx, 0, 0)] if place == ENDS else rows
+
+    def _again(self) -> None:
+        """The connector begins anew, at or before the first transaction of which it had not sent all."""
+        whole = min(self.cursors.values())
+        begin = self.chance.randint(max(0, whole - 6), whole)
+        self.cursors = dict.fromkeys(self.cursors, begin)
+
+    def _put(self) -> None:
+        place = self.chance.choice((A, B))
+        self.put[place] = min(len(self.sent[place]), self.put[place] + self.chance.randint(1, 3))
+
+    def _note(self) -> None:
+        self.committed = dict(self.put)
+
+    def _back(self) -> None:
+        self.put = dict(self.committed)
+
+    def _read(self, whole: bool = False) -> None:
+        places = [A, B, ENDS]
+        self.chance.shuffle(places)
+        for place in places:
+            most = len(self.sent[place]) - self.read[place]
+            for _ in range(most if whole else self.chance.randint(0, most)):
+                offset, (tx, number, key) = self.read[place], self.sent[place][self.read[place]]
+                self.read[place] += 1
+                if place == ENDS:
+                    rows = self.log[tx]
+                    end = End(tx + 1, Lsn(10 * tx + 10), len(rows), tuple((p[0][2:], 1) for p, _ in rows), 0.0)
+                    self.assembler.boundary(ENDS, offset, end)
+                else:
+                    table = TableName("public", place[0][-1])
+                    change = Change(table, (key,), Operation.UPDATE)
+                    self.assembler.row(place, offset, RowEvent(tx + 1, number, table, change, None, ("id",), None))
+        self.assembler.take(100)
+        self.index.read(self.assembler.cut(), self.assembler.delivered)
+
+    def _look(self) -> None:
+        """As `verifier.fed` does it: offsets, the follower's rows, the ends; judged when all that was read."""
+        place = self.chance.choice((A, B))
+        committed = dict(self.committed)
+        if self.chance.random() < 0.5:
+            self._put()
+        shown: dict[int, int] = {}
+        for tx, _, key in self.sent[place][: self.put[place]]:
+            shown[key] = tx
+        epoch, ends = self.index.epoch, {one: len(rows) for one, rows in self.sent.items()}
+        self.index.fence(ends, epoch)
+        low = self.index.surely(committed, [place])
+        proviso = AfterEnds(self.index, {place: ends[place]}, epoch, "" if low is not None else "nothing is certain")
+        self._read(whole=True)
+        if low is None or proviso.refused() or proviso.lacking():
+            return
+        self.certain += 1
+        assert isinstance(low, Lsn)
+        for tx in range(low.value // 10):
+            for where, key in self.log[tx]:
+                assert where != place or shown.get(key, -1) >= tx, (place, key, shown, low, self.sent[place])
+
+
+def walked(seed: int, index: OffsetIndex) -> int:
+    world = SinkWorld(random.Random(seed), index)
+    for _ in range(200):
+        world.step()
+    return world.certain
+
+
+def test_what_offsets_are_said_to_show_is_shown(seeds: int) -> None:
+    certain = sum(walked(seed, OffsetIndex()) for seed in seeds)
+    assert certain > 300
+
+
+def test_it_is_not_where_a_transaction_elsewhere_ends_the_doubt() -> None:
+    with pytest.raises(AssertionError):
+        sum(walked(seed, blind()) for seed in range(2_000))
