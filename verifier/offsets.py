@@ -13,12 +13,12 @@ applies it again. Rows go back in time meanwhile, even rows that were below the 
 
 * a look is judged only once the stream has been read through the ends that its partitions had *after* it (`Proviso`):
   whatever the sink can have applied by then is known, and no row of it belongs to a transaction that is still open;
-* from the first copy on nothing is certain (`unsettled`), until a transaction ended that was never sent before.
-  Whatever was sent before its END lies below the ends that are asked for then; they must have been read without another
-  copy, and what a look can be certain of begins where its offsets lie above them;
-* partitions do not wait for each other: such a transaction may overtake copies that are still to come elsewhere. Within
-  a partition rows come in the order of commits, so one in which the last row is not the furthest that ever came there
-  is still behind (`verifier.furthest`), and nothing of it is certain;
+* from the first copy on nothing is certain (`unsettled`), until a transaction ended that was never sent before. The
+  ends that are asked for then must have been read without another copy, and what a look can be certain of begins where
+  its offsets lie above them;
+* partitions do not wait for each other, so such a transaction may overtake copies that are still to come elsewhere.
+  Within a partition rows come in the order of commits: of one in which the last row is not the furthest that ever came
+  there (`verifier.furthest`) nothing is certain;
 * a reader that begins may begin in the middle of such a stretch, so it begins unsettled.
 
 The sink's own restarts need nothing: it goes back to what it has committed, and keys with changes above that are in

@@ -96,9 +96,9 @@ class TransactionAssembler:
             first, last = offsets[start], offsets[start + (count := len(stretch.orders)) - 1]
             start += count
             recent = xid in self._recent
-            self.noted.furthest.came(
-                partition, xid, stretch.orders[-1], seen=recent or self._rows.holds(partition, xid)
-            )
+            if self.noted is not NOBODY:
+                seen = recent or self._rows.holds(partition, xid)
+                self.noted.furthest.came(partition, xid, stretch.orders[-1], seen=seen)
             if recent:
                 self._noticed.extend(self._unread.late(partition, xid, stretch))
                 self._forget_before(partition, last)

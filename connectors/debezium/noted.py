@@ -6,27 +6,17 @@ from collections.abc import Mapping
 from typing import Protocol
 
 from connectors.debezium.pending import Partition
-from connectors.debezium.source import TransactionId
+from verifier.furthest import Furthest
 from verifier.position import Position
-
-
-class Reached(Protocol):
-    """`verifier.furthest.Furthest` is one."""
-
-    def came(self, place: Partition, xid: TransactionId, number: int, *, seen: bool) -> None:
-        """Rows of a transaction came here, the last of them its `number`th; `seen`: some of it had come here before."""
-        ...
-
-    def mistaken(self, xid: TransactionId) -> None:
-        """That transaction had been delivered long ago: rows of it that came as if for the first time were copies."""
-        ...
 
 
 class Noted(Protocol):
     """`verifier.offsets.OffsetIndex` is one."""
 
     @property
-    def furthest(self) -> Reached: ...
+    def furthest(self) -> Furthest:
+        """Told of every row, whether anything of it came before in its partition."""
+        ...
 
     def delivered(self, lasts: Mapping[Partition, int], before: Position | None) -> None:
         """A transaction is delivered: the last offset of its rows by partition, and everything delivered before it."""
@@ -41,20 +31,10 @@ class Noted(Protocol):
         ...
 
 
-class Nowhere:
-    """Nobody wants to know."""
-
-    def came(self, place: Partition, xid: TransactionId, number: int, *, seen: bool) -> None:
-        pass
-
-    def mistaken(self, xid: TransactionId) -> None:
-        pass
-
-
 class Nobody:
-    """Nobody wants to know."""
+    """Nobody wants to know: `furthest` is not told either."""
 
-    furthest = Nowhere()
+    furthest = Furthest()
 
     def delivered(self, lasts: Mapping[Partition, int], before: Position | None) -> None:
         pass

@@ -193,7 +193,7 @@ class _Reader:
         known = 10 * len(self.commits)
         self.assembler = TransactionAssembler(Lsn(known))
         if self.without == "any wait for what is sent again":
-            self.index.furthest = _Blind()
+            self.index.furthest = Blind()
         self.assembler.noted = _Deaf(self.index) if self.without == "copies" else self.index
         self.at = _lengths(sent or ((), ()))
         # What was read and not delivered by then is read again.
@@ -239,8 +239,8 @@ class _Reader:
         self.window.add(Batch(taken, self.assembler.delivered))
 
 
-class _Blind(Furthest):
-    """Does not see how far a partition had come."""
+class Blind(Furthest):
+    """Does not see how far a partition had come, so that any new transaction ends the doubt."""
 
     def came(self, place: Place, xid: Hashable, number: int, *, seen: bool) -> None:
         pass
@@ -251,7 +251,7 @@ class _Deaf:
     """Does not hear of copies."""
 
     index: OffsetIndex
-    furthest: Furthest = field(default_factory=_Blind)
+    furthest: Furthest = field(default_factory=Blind)
 
     def delivered(self, lasts: Any, before: Any) -> None:
         self.index.delivered(lasts, before)

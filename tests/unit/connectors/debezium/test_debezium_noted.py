@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from itertools import groupby
 
 from connectors.debezium.assembly import TransactionAssembler
@@ -11,6 +11,7 @@ from connectors.debezium.event import Begin, End, RowEvent
 from connectors.debezium.pending import Partition
 from connectors.debezium.run import Run
 from verifier.change import Change, Operation
+from verifier.furthest import Furthest
 from verifier.offsets import OffsetIndex
 from verifier.position import Lsn, Position
 from verifier.table import TableName
@@ -19,14 +20,15 @@ T = TableName("s", "t")
 ONE, TWO, ORDER = ("p.s.t", 0), ("p.s.t", 1), ("p.transaction", 0)
 
 
-class Places:
+class Places(Furthest):
     def __init__(self) -> None:
+        Furthest.__init__(self)
         self.told: list[object] = []
 
-    def came(self, place: Partition, xid: int | str, number: int, *, seen: bool) -> None:
+    def came(self, place: Partition, xid: Hashable, number: int, *, seen: bool) -> None:
         self.told.append((place[1], xid, number, seen))
 
-    def mistaken(self, xid: int | str) -> None:
+    def mistaken(self, xid: Hashable) -> None:
         self.told.append(xid)
 
 
