@@ -5,18 +5,26 @@ client reads as they come. With too many rows waiting, or too large ones, only t
 can end the wait: the order of the transactions where no END is at hand, else the topics of the tables that the
 transaction at the head touched, and of these not where so many rows wait: what the head lacks would lie before them,
 and was lost. With too many ENDs waiting the order is not read further.
+
+Rows that the connector sent again may wait for an END that was read before the stream began: for good, so that too many
+wait for good. So where that lasts the order is read once more, from further `back`: such an END lets its rows go.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 from connectors.debezium.assembly import TransactionAssembler
 from connectors.debezium.naming import topic_of
 from connectors.debezium.pending import VALUES_BYTES, Partition
+from connectors.debezium.recent import REMEMBERED
 from connectors.kafka.port import Consumer
 
 ENDS_MAX = 5_000
+_LASTS_SECONDS = 2.0
+_AGAIN_SECONDS = 120.0
+_BACK = 2 * REMEMBERED
+"""Messages of the order: a BEGIN and an END of as many transactions as are remembered."""
 
 
 class Pressure:
@@ -40,14 +48,30 @@ class Pressure:
         self._bytes_max = bytes_max
         self._ends_max = ends_max
         self.paused: set[Partition] = set()
+        self._doubtful_at: float | None = None  # when the order is to be read once more
+        self._again_to = 0  # and what of it is being read
 
     def assigned(self) -> None:
         """The client was told anew what to read, and reads all of it."""
         self.paused = set()
 
-    def ease(self, assembler: TransactionAssembler, places: Collection[Partition]) -> None:
+    def back(self, assembler: TransactionAssembler, at: int, now: float) -> int | None:
+        """From where the order, which has been read to `at`, must be read once more; None if it need not be. `now`:
+        seconds."""
+        if not self.crowded(assembler):
+            self._doubtful_at = None
+        elif self._doubtful_at is None:
+            self._doubtful_at = now + _LASTS_SECONDS
+        elif now >= self._doubtful_at and (cut := assembler.cut()):
+            self._doubtful_at, self._again_to = now + _AGAIN_SECONDS, at
+            return min(cut[self._order], max(at - _BACK, 0))
+        return None
+
+    def ease(self, assembler: TransactionAssembler, positions: Mapping[Partition, int]) -> None:
         """Pause what makes it worse, resume the rest."""
-        wanted = self._to_pause(assembler, places)
+        wanted = self._to_pause(assembler, positions.keys())
+        if positions.get(self._order, 0) < self._again_to:
+            wanted.discard(self._order)  # nothing of it waits again
         if wanted - self.paused:
             self._consumer.pause(wanted - self.paused, True)
         if self.paused - wanted:

@@ -227,7 +227,8 @@ class KafkaStream:
             self._read_from({place: low for place, (low, _) in self._consumer.bounds(new).items()})
 
     def _read(self, seconds_max: float) -> None:
-        self._pressure.ease(self._assembler, self._positions.keys())
+        self._look_back()
+        self._pressure.ease(self._assembler, self._positions)
         polled = self._consumer.poll(_RECORDS, max(seconds_max, 0.0))
         for index, run in enumerate(polled.runs):
             try:
@@ -244,6 +245,16 @@ class KafkaStream:
             self._read_from({})  # those too that the broker may know again in a moment
             self._topics.bounds(lost, lost)
             self._lose(lost)
+
+    def _look_back(self) -> None:
+        """Read ENDs once more where too many rows wait, and perhaps for one of these (`pressure`)."""
+        order = self._transactions
+        back = self._pressure.back(self._assembler, self._positions.get(order, 0), self._seconds())
+        low = self._consumer.bounds({order}).get(order, (0, 0))[0] if back is not None else 0
+        if back is not None and low <= self._assembler.cut()[order]:  # nothing was lost that waits
+            waiting = self._stuck, self._sent
+            self._read_from({order: max(back, low)})
+            self._stuck, self._sent = waiting
 
     def _again(self, runs: Sequence[Run]) -> None:
         """Have these read again, the first from where it was fed to."""

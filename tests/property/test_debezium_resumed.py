@@ -96,9 +96,15 @@ class Connector:
 
 @dataclass
 class Unsteady(MemoryConsumer):
-    """Reads some partitions further than others."""
+    """Reads some partitions further than others, and in another order whenever it is told what to read."""
 
     chance: Random = field(default_factory=Random)
+
+    def assign(self, positions: Mapping[Partition, int]) -> None:
+        super().assign(positions)
+        order = list(self.positions)
+        self.chance.shuffle(order)
+        self.positions = {place: self.positions[place] for place in order}
 
     def poll(self, records_max: int, seconds_max: float) -> Polled:
         asleep: set[Partition] = {place for place in self.positions if self.chance.random() < 0.5}

@@ -141,6 +141,38 @@ def test_a_topic_that_appears_while_the_order_is_paused_does_not_stop_it_for_goo
     assert taken == 20
 
 
+@pytest.mark.parametrize("table", ["a", "b"])
+@pytest.mark.parametrize("ends_max", [ENDS_MAX, 4])
+def test_rows_sent_again_whose_ends_were_read_before_a_restart_do_not_stop_the_stream(
+    table: str, ends_max: int
+) -> None:
+    """More than may wait, and the connector sent nothing else of their table for a while."""
+    broker = MemoryBroker()
+    for topic in ("p.transaction", *TOPICS):
+        broker.topic(topic)
+    source, many = Source(broker), 3 * KEPT_MAX
+    for number in range(many):
+        source.transaction(number, table="a")
+    order, rows = ("p.transaction", 0), ("p.public.a", 0)
+    delivered, through = len(broker.logs[rows]), Lsn(source.commit)
+    for place in (order, rows):
+        broker.logs[place] += broker.logs[place]
+    cut = {"p.transaction:0": len(broker.logs[order]), "p.public.a:0": delivered, "p.public.b:0": 0}
+    for number in range(10):
+        source.transaction(number, table=table)
+    stream, waiting = reading(broker)
+    stream._pressure._ends_max = ends_max
+    stream.start(cut, through)
+    found: list[Change] = []
+    for _ in range(20):
+        batch = stream.poll(changes_max=50, seconds_max=2.0)
+        assert batch.blind == ()
+        found += [change for transaction in batch.transactions for change in transaction.changes]
+    assert [(change.table.name, change.key[0]) for change in found] == [(table, number) for number in range(10)]
+    assert stream._assembler.held.kept <= KEPT_MAX, "it does not wait crowded"
+    assert max(rows for rows, _ in waiting) <= KEPT_MAX + 2 * READ_AT_ONCE
+
+
 def test_wide_rows_that_wait_are_bounded_by_their_bytes_and_keep_their_values() -> None:
     broker = MemoryBroker()
     for topic in (*TOPICS, "p.transaction"):
