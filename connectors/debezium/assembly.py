@@ -187,7 +187,7 @@ class TransactionAssembler:
         for offset, event in zip(offsets, events, strict=True):
             commit = event.commit
             if self._source.linear and newest is not None and not newest.covers(commit):
-                self._ends.append(Ended(event, commit, offset, False))
+                self._ends.append(Ended(event, commit, offset, offset, False))
                 self.noted.ended()
                 newest = commit
             else:

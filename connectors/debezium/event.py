@@ -68,12 +68,14 @@ class End(msgspec.Struct, frozen=True, gc=False):
 
 
 class Ended(msgspec.Struct, gc=False):
-    """An END; `through` is everything up to and with it. Whoever begins to read at `offset` learns the same of it.
-    `behind`: a statement may stand before it. `partial`: it may count only the last ones of its rows."""
+    """An END, which lies `at` its offset; `through` is everything up to and with it. Whoever begins to read at `offset`
+    learns the same of it. `behind`: a statement may stand before it. `partial`: it may count only the last ones of its
+    rows."""
 
     end: End
     through: Position
     offset: int
+    at: int
     behind: bool
     partial: bool = False
 

@@ -52,7 +52,7 @@ class Heads(deque[Ended]):
             whole = source.after(through, self._fence[0])
             behind, through, self._fence = behind or whole != through, whole, None
         partial = begun_at is not None
-        self.append(Ended(event, through, offset if begun_at is None else begun_at, behind, partial))
+        self.append(Ended(event, through, offset if begun_at is None else begun_at, offset, behind, partial))
 
     def fenced(self, low: Position, high: Position) -> None:
         """The leader told these (`Source.fence`): what stands behind `high` stands behind all of `low`."""

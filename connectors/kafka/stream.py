@@ -39,6 +39,7 @@ from connectors.kafka import offsets as journaled
 from connectors.kafka.feeding import Feeding
 from connectors.kafka.port import Consumer, Run
 from connectors.kafka.pressure import Pressure
+from connectors.kafka.sent import SentBefore
 from connectors.kafka.steady import Steady
 from connectors.kafka.topics import Topics
 from verifier.change import Batch, Blindness, Cause, Transaction
@@ -89,7 +90,7 @@ class KafkaStream:
         self._seconds = seconds
         self._index = index
         self._assembler = self._assembled(None)
-        self._sent: tuple[TransactionId, Mapping[Partition, int]] | None = None  # before the head, or then at least
+        self._sent = SentBefore(self._ends, seconds)
         self._positions: dict[Partition, int] = {}
         self._topics = Topics(consumer, prefix, self._transactions, seconds)
         self._pressure = Pressure(consumer, prefix, self._transactions, rows_max=keep_max)
@@ -207,7 +208,8 @@ class KafkaStream:
         self._pressure.assigned()
         self._consumer.assign(self._positions)
         self._looked_at = self._seconds()
-        self._stuck = self._sent = None
+        self._stuck = None
+        self._sent.begin()
 
     def _look_for_topics(self, *, now: bool = False) -> None:
         head = self._assembler.stuck()
@@ -252,9 +254,9 @@ class KafkaStream:
         back = self._pressure.back(self._assembler, self._positions.get(order, 0), self._seconds())
         low = self._consumer.bounds({order}).get(order, (0, 0))[0] if back is not None else 0
         if back is not None and low <= self._assembler.cut()[order]:  # nothing was lost that waits
-            waiting = self._stuck, self._sent
+            stuck = self._stuck
             self._read_from({order: max(back, low)})
-            self._stuck, self._sent = waiting
+            self._stuck = stuck
 
     def _again(self, runs: Sequence[Run]) -> None:
         """Have these read again, the first from where it was fed to."""
@@ -263,27 +265,28 @@ class KafkaStream:
         self._read_from({**begin, fed.place: self._positions[fed.place]})
 
     def _mind_what_was_sent(self) -> None:
-        """An END before which a statement may stand, or whose rows nobody may have understood, waits until all that is
-        there now has been read: the connector sent them before it sent the END. It does not wait where more waits than
-        may be kept: then nobody knows. Of ids that are left out the leader tells which are so for good."""
+        """An END before which a statement may stand, or whose rows nobody may have understood, waits until all that the
+        connector sent before it has been read (`sent`). It does not wait where more waits than may be kept: then nobody
+        knows. Of ids that are left out the leader tells which are so for good."""
         fence = self._decoder.source.fence
         if fence is not None and self._assembler.heads.torn and self._seconds() - self._fenced_at >= _FENCE_SECONDS:
             self._fenced_at = self._seconds()
             self._assembler.heads.fenced(*fence())
+        self._sent.order(self._positions.get(self._transactions, 0))
         head = self._assembler.unheard()
-        if head is not None and (self._sent is None or self._sent[0] != head.xid):
-            self._look_for_topics(now=True)
-            data = self._positions.keys() - {self._transactions}  # the order stands still while too many ENDs wait
-            self._sent = head.xid, {place: high for place, (_, high) in self._consumer.bounds(data).items()}
-            head = self._assembler.unheard()  # none where what was read is no longer there
-        if head is None or self._sent is None:
-            self._sent = None
+        if head is None:
             return
         crowded = self._pressure.crowded(self._assembler)  # then others stand still, too
-        if crowded or self._reached(self._sent[1]):
+        if crowded or self._sent.all_of(self._assembler.heads[0].at, self._positions):
             told = any(topic == self._prefix for topic, _ in self._positions)
-            self._assembler.heard(told=told, sure=not crowded)
-            self._sent = None
+            if self._assembler.unheard() is head:  # none where what was read is no longer there
+                self._assembler.heard(told=told, sure=not crowded)
+
+    def _ends(self) -> Mapping[Partition, int]:
+        """Of all but the order, which stands still while too many ENDs wait."""
+        self._look_for_topics(now=True)
+        found = self._consumer.bounds(self._positions.keys() - {self._transactions})
+        return {place: high for place, (_, high) in found.items()}
 
     def _reached(self, ends: Mapping[Partition, int], but: Collection[Partition] = ()) -> bool:
         return all(self._positions.get(place, end) >= end for place, end in ends.items() if place not in but)
@@ -292,7 +295,7 @@ class KafkaStream:
         """Give the head up when its rows have not come for too long although all that was there has been read, where
         they may lie: elsewhere there may be no end to it, and it may stand still (`pressure`)."""
         head = self._assembler.stuck()
-        if head is None or self._sent is not None:
+        if head is None or self._assembler.unheard() is not None:
             self._stuck = None
         elif self._stuck is None or self._stuck.xid != head.xid:
             ends = {place: self._consumer.high(place) for place in self._places_of(head)}

@@ -1,0 +1,59 @@
+"""Whether all that the connector sent before an END has been read, in whatever partition it lies.
+
+Partitions do not wait for each other. A producer sends what is ready for a broker with its next request there, at most
+one batch of each partition, so what was sent before an END may be appended later than the END: by a few requests. So
+nothing is asked for the first `SETTLE_SECONDS` after an END was read; whatever is there then has to be read. A
+broker that does not answer, to which the connector may still have something to send, does not answer this question
+either: it is asked again.
+
+Many ENDs wait at a time and not one after the other: what is asked counts for all that were read long enough before.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Mapping
+
+from connectors.debezium.pending import Partition
+
+SETTLE_SECONDS = 1.0
+"""Many times what a request takes that is answered at all."""
+_SLOT_SECONDS = 0.1
+_SLOTS_MAX = 1_000
+
+
+class SentBefore:
+    """`ends` asks the broker where all partitions end but that of the order; `seconds` is a monotonic clock."""
+
+    def __init__(self, ends: Callable[[], Mapping[Partition, int]], seconds: Callable[[], float]) -> None:
+        self._ask = ends
+        self._seconds = seconds
+        self.begin()
+
+    def begin(self) -> None:
+        """Nothing is known of what was read before."""
+        self._read: deque[tuple[int, float]] = deque(maxlen=_SLOTS_MAX)  # the order was read to there, by then
+        self._ends: Mapping[Partition, int] = {}
+        self._asked_at: float | None = None
+
+    def order(self, position: int) -> None:
+        """The order has been read to there."""
+        if self._read and position <= self._read[-1][0]:
+            return
+        now = self._seconds()
+        if len(self._read) > 1 and now - self._read[-2][1] < _SLOT_SECONDS:
+            self._read.pop()
+        self._read.append((position, now))
+
+    def all_of(self, end: int, positions: Mapping[Partition, int]) -> bool:
+        """Whether all that was sent before the END at this offset lies below `positions`, where all was read. ENDs are
+        asked for in the order in which they lie. Errors as from `ends`."""
+        while len(self._read) > 1 and self._read[0][0] <= end:
+            self._read.popleft()
+        now = self._seconds()
+        settled_at = (self._read[0][1] if self._read else now) + SETTLE_SECONDS
+        if self._asked_at is None or self._asked_at < settled_at:
+            if now < settled_at:
+                return False
+            self._ends, self._asked_at = self._ask(), now
+        return all(positions.get(place, at) >= at for place, at in self._ends.items())
