@@ -19,7 +19,8 @@ applies it again. Rows go back in time meanwhile, even rows that were below the 
 * partitions do not wait for each other, so such a transaction may overtake copies that are still to come elsewhere.
   Within a partition rows come in the order of commits: of one in which the last row is not the furthest that ever came
   there (`verifier.furthest`) nothing is certain;
-* a reader that begins may begin in the middle of such a stretch, so it begins unsettled.
+* a reader that begins may begin in the middle of such a stretch, so it begins unsettled. It does not know how far each
+  partition was, so it counts on copies being overtaken by less than `SETTLE_SECONDS`: only then are ends asked for.
 
 The sink's own restarts need nothing: it goes back to what it has committed, and keys with changes above that are in
 flight anyhow.
@@ -28,7 +29,7 @@ flight anyhow.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 
@@ -40,6 +41,9 @@ Offsets = Mapping[Place, int]
 """By partition the offset behind the last one that counts."""
 
 KEPT_MAX = 100_000
+SETTLE_SECONDS = 1.0
+"""A producer sends what is ready for a broker with its next request there, one batch of each partition, so what was
+sent first may be appended later by a few requests. This is many times what one takes that is answered at all."""
 _SPARE = 5_000
 _UNSETTLED = "what was sent again may set rows back: waiting for a transaction that was never sent before"
 
@@ -79,13 +83,16 @@ class _Ends:
 
 class OffsetIndex:
     """Where the stream's transactions lie in the broker's partitions: told by the stream's reader, asked by looks at
-    followers. `lock` is held while something is told or asked, where that is done by several threads."""
+    followers. `seconds` is a monotonic clock. `lock` is held while something is told or asked, where that is done by
+    several threads."""
 
-    def __init__(self, lock: AbstractContextManager[object] | None = None) -> None:
+    def __init__(self, seconds: Callable[[], float], lock: AbstractContextManager[object] | None = None) -> None:
+        self._seconds = seconds
         self._lock = lock or nullcontext()
         self.furthest = Furthest(self._lock)
         self._topics: dict[TableName, set[str]] = {}
         self._fence: dict[Place, int] | None = None
+        self._ended_at: float | None = None
         self._epoch = 0
         self.begin()
 
@@ -118,8 +125,9 @@ class OffsetIndex:
 
     def ended(self) -> None:
         """The END of a transaction came that never came before. (It may be delivered much later, behind copies.)"""
-        with self._lock:
-            self._ended = True
+        if self._ended_at is None:
+            with self._lock:
+                self._ended_at = self._seconds()
 
     def again(self) -> None:
         """A copy came of something that was delivered before."""
@@ -140,15 +148,16 @@ class OffsetIndex:
 
     @property
     def epoch(self) -> int:
-        """Another number after each copy, and after the first new transaction behind one. To be asked for before the
-        ends that are told to `fence`."""
-        return self._epoch * 2 + int(self._ended)
+        """Another number after each copy, and an odd one once the first new transaction behind one has settled. To be
+        asked for before the ends that are told to `fence`."""
+        ended_at = self._ended_at
+        return self._epoch * 2 + int(ended_at is not None and self._seconds() - ended_at >= SETTLE_SECONDS)
 
     def fence(self, ends: Offsets, epoch: int) -> None:
         """The ends of partitions, asked after `epoch` was: of all that the reader reads, or they say nothing."""
         with self._lock:
             known = self._read.keys()
-            if self._unsettled and self._ended and self._fence is None and epoch == self.epoch:
+            if self._unsettled and epoch == self._epoch * 2 + 1 and self._fence is None:
                 self._fence = dict(ends) if known and ends.keys() >= known else None
 
     def places(self, table: TableName | None = None, topic: str = "") -> Collection[Place]:
@@ -189,7 +198,7 @@ class OffsetIndex:
 
     def _go_back(self) -> None:
         self._epoch += 1
-        self._unsettled, self._ended = True, False
+        self._unsettled, self._ended_at = True, None
         self._fence = None
 
 

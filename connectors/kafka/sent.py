@@ -15,9 +15,8 @@ from collections import deque
 from collections.abc import Callable, Mapping
 
 from connectors.debezium.pending import Partition
+from verifier.offsets import SETTLE_SECONDS
 
-SETTLE_SECONDS = 1.0
-"""Many times what a request takes that is answered at all."""
 _SLOT_SECONDS = 0.1
 _SLOTS_MAX = 1_000
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterator
 from dataclasses import dataclass, field, replace
+from itertools import count
 from typing import Any
 
 from connectors.debezium.assembly import TransactionAssembler
@@ -181,7 +182,8 @@ class _Reader:
 
     def __init__(self, without: str, rows_first: bool, chain: int) -> None:
         self.without, self.rows_first, self.chain = without, rows_first, chain
-        self.index, self.window = OffsetIndex(), TransactionWindow()
+        settled = count().__next__  # whenever it is asked, a second has passed
+        self.index, self.window = OffsetIndex(settled), TransactionWindow()
         self.at = {ROWS: 0, ENDS: 0}
         self.commits: dict[int, Lsn] = {}
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from threading import RLock
+from time import monotonic
 from typing import TYPE_CHECKING
 
 from config.settings import Group
@@ -147,7 +148,7 @@ def _kafka(group: str, settings: KafkaSettings, book: TableBook) -> OpenStream:
     presence = Presence(connector, book.leader.position)
     capture = _Capture(settings.connect_url, connector, settings.topic_prefix, presence)
     described = Described(book)
-    index = OffsetIndex(RLock())
+    index = OffsetIndex(monotonic, RLock())
     stream = Deferred(lambda: _kafka_stream(group, connector, settings, described, capture, index, stream.ends.append))
     heard = _Heard()
     health = _Connector(settings.connect_url, connector, heard, capture, lambda: _lacking(stream))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass, field
+from itertools import count
 
 import pytest
 
@@ -49,7 +50,7 @@ class World:
         for one in (self.leader, self.copy):
             one.create(T)
         self.leader.noise(40)
-        self.broker, self.index = Broker({ROWS: 0}), OffsetIndex()
+        self.broker, self.index = Broker({ROWS: 0}), OffsetIndex(count().__next__)
         ours = MemoryReplica("leader", self.leader, role=Role.LEADER)
         self.follower = FedFollower(MemoryReplica("copy", self.copy), ours, self.broker, self.index, "c")
         self.index.read({ROWS: 0, ENDS: 0}, Tick(0))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import count
+
 import pytest
 
 from verifier import offsets
@@ -14,7 +16,7 @@ A, B, E = ("c.public.a", 0), ("c.public.b", 0), ("c.transaction", 0)
 
 def settled() -> OffsetIndex:
     """A reader that knows of everything that was ever sent, which is nothing."""
-    index = OffsetIndex()
+    index = OffsetIndex(count().__next__)  # whenever it is asked, a second has passed
     index.read({A: 0, B: 0, E: 0}, Tick(0))
     index.ended()
     index.fence({A: 0, B: 0, E: 0}, index.epoch)
@@ -46,6 +48,29 @@ def test_a_partition_whose_offset_nobody_committed_shows_nothing_and_holds_up_no
     index = three()
     assert index.surely({A: 3}, [A, B]) == Tick(10)
     assert index.surely({A: 3}, [A]) == Tick(30)
+
+
+def test_ends_are_asked_for_only_once_a_new_transaction_has_settled() -> None:
+    """What was sent before it may still be under way to another partition."""
+    times = [0.0]
+    index = OffsetIndex(lambda: times[0])
+    index.read({A: 0, B: 0, E: 0}, Tick(0))
+    times[0] = 7.0
+    index.ended()
+    for later in (0.0, 0.5, 0.9):
+        times[0] = 7.0 + later
+        index.ended()  # others put nothing off
+        index.fence({A: 0, B: 0, E: 0}, index.epoch)
+        index.read({A: 0, B: 0, E: 0}, Tick(0))
+        assert index.unsettled
+    epoch = index.epoch
+    times[0] = 8.0
+    index.fence({A: 0, B: 0, E: 0}, epoch)  # asked for before
+    index.read({A: 0, B: 0, E: 0}, Tick(0))
+    assert index.unsettled
+    index.fence({A: 0, B: 0, E: 0}, index.epoch)
+    index.read({A: 0, B: 0, E: 0}, Tick(0))
+    assert not index.unsettled
 
 
 def test_after_a_copy_nothing_is_certain_until_a_new_transaction_came_and_all_before_it_was_applied() -> None:
