@@ -51,6 +51,11 @@ def summed(name: str, on: str, what: str, found: Sequence[tuple[Result, str]], f
     return Check(name, on, what, result, listed([words for _, words in told]), todo)
 
 
+def several(number: int, what: str) -> str:
+    """So many of what is called so where it is one."""
+    return f"{number:,} {what}" if number == 1 else f"{number:,} {what}s"
+
+
 def listed(words: Sequence[str], between: str = "; ") -> str:
     more = f" and {len(words) - SHOWN} more" if len(words) > SHOWN else ""
     return between.join(words[:SHOWN]) + more

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from verifier.checklist import Check, Result, listed, summed
+from verifier.checklist import Check, Result, listed, several, summed
 from verifier.surroundings import Written
 from verifier.table import TableName
 
@@ -67,16 +67,17 @@ class Rows:
         found = [(Result.FAIL, one) for one in self.drifted] + [(Result.UNKNOWN, one) for one in self.doubtful]
         if not self.tables:
             found.append((Result.UNKNOWN, "no table was compared"))
+        tables = several(self.tables, "table")
         return [
             summed("rows", on, "every row of every table is equal", found,
-                    f"{self.tables} tables, {self.rows:,} rows, none differs",
+                    f"{tables}, {several(self.rows, 'row')}, none differs",
                     "repair what differs (trueup repair), make up for what was not verified, and audit again"),
             summed("row-counts", on, "every table has as many rows as on the leader",
-                    [(Result.FAIL, one) for one in self.counts], f"{self.tables} tables", "see the rows that differ"),
+                    [(Result.FAIL, one) for one in self.counts], tables, "see the rows that differ"),
             summed("complete", on, "nothing was left out: no column, no row, no table",
                     [(Result.UNKNOWN, one) for one in self.partial], "all columns and rows",
                     "audit every table without exclusions, conditions and tolerances, or accept it in writing"),
-            summed("schema", on, "tables are described alike", self.described, f"{self.tables} tables",
+            summed("schema", on, "tables are described alike", self.described, tables,
                     "alter the table on the follower"),
             summed("evidence", on, "everything is proven", [(Result.UNKNOWN, one) for one in self.probable],
                     "no verdict is only probable", "stop the leader and audit again"),

@@ -16,7 +16,7 @@ from connectors.mysql.features import features_of
 from connectors.mysql.replica import MysqlReplica
 from connectors.mysql.sequences import states
 from connectors.mysql.session import Record, Session
-from verifier.checklist import Check, Result, summed
+from verifier.checklist import Check, Result, several, summed
 from verifier.errors import Permanent
 from verifier.look import Role
 from verifier.sequences import SequenceState
@@ -169,7 +169,7 @@ def _replication(session: Session, on: str, dialect: str) -> Check:
         named = {name.lower().replace("slave_", "replica_"): value for name, value in link.items()}
         problems += [f"the {part} thread does not run" for part in ("io", "sql") if not _runs(named, part)]
         problems += [str(named[f"last_{part}_error"]) for part in ("io", "sql") if named.get(f"last_{part}_error")]
-    return summed("replication", on, what, [(Result.FAIL, said) for said in problems], f"{len(told)} links", todo)
+    return summed("replication", on, what, [(Result.FAIL, said) for said in problems], several(len(told), "link"), todo)
 
 
 def _runs(link: Mapping[str, object], part: str) -> bool:

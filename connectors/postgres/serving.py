@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from connectors.postgres import lag
 from connectors.postgres.session import Session
-from verifier.checklist import Check, Result, listed, summed
+from verifier.checklist import Check, Result, listed, several, summed
 from verifier.look import Role
 
 _PREPARED = "select database::text, count(*) from pg_prepared_xacts group by database order by database"
@@ -83,7 +83,7 @@ def _slots(session: Session, on: str) -> Check:
     idle = [name for name, active, status in found if not active and status != "lost"]
     told = [*lost, *((Result.WARNING, f"{name} is not read by anybody") for name in idle)]
     todo = "build the follower of a lost slot again; drop a slot that nobody needs"
-    return summed("slots", on, what, told, f"{len(found)} slots", todo)
+    return summed("slots", on, what, told, several(len(found), "slot"), todo)
 
 
 def _replication(session: Session, on: str) -> Check:

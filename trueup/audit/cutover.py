@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from trueup.audit.lineup import Lineup
 from trueup.audit.progress import Watcher
 from trueup.audit.report import Json, iso
-from verifier.checklist import Check, Result, goes, worst
+from verifier.checklist import Check, Result, goes, several, worst
 from verifier.cutover import Rows, described, moved
 from verifier.drift import Verdict
 from verifier.errors import Forbidden, Permanent, Temporary
@@ -199,7 +199,7 @@ class Cutover:
         told = [f"{name} is missing" for name in missing] + [f"{name} is on the follower only" for name in extra]
         if told:
             return Check("tables", on, what, Result.FAIL, "; ".join(told[:10]), todo)
-        return Check("tables", on, what, Result.PASS, f"{len(names)} tables")
+        return Check("tables", on, what, Result.PASS, several(len(names), "table"))
 
     def _unasked(self, names: Collection[TableName]) -> list[str]:
         """The leader's tables that lie in the compared schemas and were not asked for, in words."""

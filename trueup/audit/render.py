@@ -17,6 +17,7 @@ from rich.text import Text
 from trueup.audit.checklist import checklist
 from trueup.audit.inline import WIDTH, differing, shown
 from trueup.audit.progress import duration, moment, visible
+from verifier.checklist import several
 
 STYLE = {"match": "green", "drift": "bold red", "unverified": "yellow", "holds": "green", "violated": "bold red"}
 _GRAVE = ("drift", "unverified", "match")
@@ -90,9 +91,9 @@ def since_words(since: dict[str, Any]) -> str:
     """What an audit of what was touched looked at."""
     told = []
     if touched := since["tables"]["touched"]:
-        told.append(f"only touched keys ({since['keys']:,}) of {touched} tables were looked at")
+        told.append(f"only touched keys ({since['keys']:,}) of {several(touched, 'table')} were looked at")
     if whole := since["tables"]["whole"]:
-        told.append(f"{whole} tables as a whole")
+        told.append(f"{several(whole, 'table')} as a whole")
     return ", ".join(told) or "no table was looked at"
 
 
@@ -129,7 +130,7 @@ def _tables(report: dict[str, Any], console: Console) -> None:
         )
     console.print(table)
     if len(listed) < len(entries):
-        _put(console, f"... and {len(entries) - len(listed):,} more tables, all equal")
+        _put(console, f"... and {several(len(entries) - len(listed), 'more table')}, all equal")
 
 
 def _eventful(entry: dict[str, Any]) -> bool:
@@ -256,6 +257,6 @@ def _summary(report: dict[str, Any]) -> Text:
     if drifted:
         parts.append(f"{drifted:,} rows differ" if drifted > 1 else "1 row differs")
     if doubtful:
-        parts.append(f"{doubtful:,} tables not verified" if doubtful > 1 else "1 table not verified")
+        parts.append(f"{several(doubtful, 'table')} not verified")
     text = Text(report["verdict"], style=STYLE[report["verdict"]])
     return text.append(": " + ", ".join(parts), style="default")

@@ -10,6 +10,7 @@ from trueup.audit.lineup import Lineup, Side
 from trueup.audit.progress import Watcher
 from trueup.audit.report import Json
 from trueup.audit.tools import RowBudget, Tools
+from verifier.checklist import several
 from verifier.compare import Comparison
 from verifier.drift import Verdict
 from verifier.errors import Misconfigured, Permanent, Temporary
@@ -71,8 +72,8 @@ class Restore:
         if gone and report["verdict"] == Verdict.MATCH.value:
             report["verdict"] = Verdict.UNVERIFIED.value
         words = whole.words()
-        words += f", {len(unread)} tables were not read" if unread else ""
-        words += f", {len(gone)} tables only in the backup: {', '.join(gone[:5])}" if gone else ""
+        words += f", not read: {several(len(unread), 'table')}" if unread else ""
+        words += f", {several(len(gone), 'table')} only in the backup: {', '.join(gone[:5])}" if gone else ""
         report["restore"] = {
             "recorded": self.recorded.text(),
             "position": self.recorded.position.text(),

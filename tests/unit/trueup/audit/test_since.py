@@ -131,7 +131,7 @@ def test_the_report_says_what_was_looked_at_and_what_was_not_seen(setting: Setti
     assert told["since"]["tables"] == {"touched": 1, "whole": 0}
     out = io.StringIO()
     render(told, out)
-    assert "since run base: only touched keys (3) of 1 tables were looked at" in out.getvalue()
+    assert "since run base: only touched keys (3) of 1 table were looked at" in out.getvalue()
     assert "not seen: damage that no log recorded" in out.getvalue()
     page = html_page(told)
     assert "only what was touched since run base was looked at: 3 keys" in page
