@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from verifier.checklist import listed
+from verifier.checklist import listed, several
 from verifier.errors import Forbidden, Permanent, Temporary
 from verifier.ports import Replica
 from verifier.table import TableName
@@ -41,4 +41,4 @@ def readable(replica: Replica, names: Sequence[TableName], grant: str, otherwise
         yield Remark("warning", f"no primary or unique not-null key: {listed(keyless, ', ')}",
                      "add a key, or name one under tables.keys; without it they stay unverified")  # fmt: skip
     if names and not refused and not keyless:
-        yield Remark("ok", f"all {len(names)} tables can be read and have a key")
+        yield Remark("ok", f"each can be read and has a key: {several(len(names), 'table')}")

@@ -8,7 +8,7 @@ from connectors.postgres.replica import PostgresReplica
 from connectors.postgres.session import Session
 from connectors.postgres.told import WHOLE
 from connectors.remark import Remark, readable
-from verifier.checklist import listed
+from verifier.checklist import listed, several
 from verifier.errors import Permanent, Temporary
 from verifier.look import Role
 from verifier.table import TableName
@@ -122,7 +122,7 @@ def stream(
         yield Remark("warning", f"publication {publication!r} lacks {listed(missing, ', ')}",
                      f"alter publication {publication} add table ...")  # fmt: skip
     else:
-        yield Remark("ok", f"publication {publication} tells of all {len(names)} tables")
+        yield Remark("ok", f"publication {publication} tells of all: {several(len(names), 'table')}")
 
 
 _TELLS = f"""

@@ -146,6 +146,12 @@ def test_init_writes_what_config_check_accepts_and_no_password(tmp_path: Path, s
     assert secret not in shown.out
 
 
+def test_init_wants_another_login_to_repair_with_than_to_read_with(tmp_path: Path) -> None:
+    servers = ("--leader", "postgresql://db1/shop", "--follower", "eu=postgresql://db2/shop")
+    clear(trueup("init", *servers, "--repair-user", "trueup", cwd=tmp_path), 2, "eu is read with that login")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_init_speaks_the_engines_own_sql(tmp_path: Path) -> None:
     words = ("--leader", "mariadb://auditor@db1/shop", "--follower", "mariadb://auditor@db2/shop")
     made = ok("init", *words, "--stream", "binlog", cwd=tmp_path)

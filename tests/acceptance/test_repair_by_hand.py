@@ -82,7 +82,7 @@ def test_planned_approved_shown_written_and_verified(served: Served) -> None:
     assert (nothing.code, nothing.out.startswith("no approved repairs")) == (0, True)
 
     approved = here(served, "repair", "approve", "--all", "--reason", "seen by me")
-    assert (approved.code, approved.err) == (0, "approve: 3 repair(s)\n")
+    assert (approved.code, approved.err) == (0, "approve: 3 repairs\n")
     dry = served.ask("repair", "apply")
     assert (dry.code, "nothing was written; with --yes it will be" in dry.err) == (0, True), dry
     lines = dry.out.splitlines()
@@ -151,7 +151,7 @@ def test_rejected_held_and_overtaken_repairs_write_nothing(served: Served) -> No
     plant(served, partial(here, served))
     plan = planned(served)
     rejected = here(served, "repair", "reject", plan["11"]["id"], "--reason", "it is right")
-    assert (rejected.code, rejected.err) == (0, "reject: 1 repair(s)\n")
+    assert (rejected.code, rejected.err) == (0, "reject: 1 repair\n")
     again = planned(served)
     assert again["11"]["decision"] == "refused"
     assert again["11"]["why"].endswith(f"repair {plan['11']['id']} was rejected: it is right")

@@ -73,7 +73,7 @@ def test_the_whole_loop_names_repairs_and_verifies_exactly_what_was_planted(serv
         preview = ok("repair", "apply", "--config", served.file)
         assert "no approved repairs" in preview.out
         done = ok("repair", "approve", "--all", "--reason", "seen by me", "--config", served.file)
-        assert "approve: 4 repair(s)" in done.err
+        assert "approve: 4 repairs" in done.err
         daemon.until(lambda: daemon.metric("trueup_drift_rows") in (0, None), "no drift")
         daemon.until(lambda: daemon.metric("trueup_repairs_waiting") == 0, "verified repairs")
         assert list(served.repairs().values()) == ["verified"] * 4

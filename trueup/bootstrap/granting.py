@@ -21,6 +21,11 @@ def default_tables(leader: str) -> str:
     return "*" if spelled is None else spelled(_database(parts))
 
 
+def reads_as(url: str) -> str:
+    """The login that trueup reads there with."""
+    return unquote(urlsplit(url).username or "") or _USER
+
+
 def granted(
     leader: str,
     followers: Mapping[str, str],
@@ -51,7 +56,7 @@ def _of(
     writes: bool = False,
 ) -> list[str]:
     parts = urlsplit(url)
-    name = user or unquote(parts.username or "") or _USER
+    name = user or reads_as(url)
     spelled = _RIGHTS.get(_engine(parts), _unknown)
     return spelled(Login(name, _database(parts), schemas_of(tables), leader, decodes, writes))
 

@@ -25,6 +25,7 @@ from trueup.services.cause import Applier, known_of
 from trueup.services.group import TableBook
 from verifier.bracketing import BracketJudging
 from verifier.cause import Explanation
+from verifier.checklist import several
 from verifier.compare import Comparison
 from verifier.drift import DriftCause, Kind
 from verifier.errors import Misconfigured, Permanent, Temporary
@@ -255,9 +256,8 @@ def key_of(table: Table, words: list[str]) -> Key:
     if not table.key:
         raise Misconfigured(f"{table.name} has no key, so no row of it can be named (name a key in tables.keys)")
     if len(words) != len(table.key):
-        raise Misconfigured(
-            f"the key of {table.name} is ({', '.join(table.key)}): give {len(table.key)} value(s), not {len(words)}"
-        )
+        wanted = several(len(table.key), "value")
+        raise Misconfigured(f"the key of {table.name} is ({', '.join(table.key)}): give {wanted}, not {len(words)}")
     return tuple(_value(table, name, word) for name, word in zip(table.key, words, strict=True))
 
 

@@ -35,7 +35,7 @@ def init(
 ) -> int:
     """Write a commented trueup.yaml, never over one that exists, and print each server's SQL of the rights it needs."""
     from config.beginning import KafkaSource, draft
-    from trueup.bootstrap.granting import default_tables, granted
+    from trueup.bootstrap.granting import default_tables, granted, reads_as
 
     followers: dict[str, str] = {}
     for number, text in enumerate(follower, 1):
@@ -50,6 +50,12 @@ def init(
     }
     if stream not in sources:
         raise typer.BadParameter(f"--stream {stream!r}: must be none, pgoutput, binlog or kafka")
+    same = [name for name, url in followers.items() if reads_as(url) == repair_user]
+    if same:
+        raise typer.BadParameter(
+            f"--repair-user {repair_user!r}: {same[0]} is read with that login, whose sessions are to be read-only; "
+            "name another one"
+        )
     if output.exists():
         raise Misconfigured(f"{output} exists; name another --output or move it away")
     tables = tuple(table or (default_tables(leader),))

@@ -14,6 +14,7 @@ from trueup.cli.asking import Words, planned
 from trueup.cli.audit_words import Narrowing
 from trueup.cli.discretion import hide_arguments
 from trueup.cli.output import Listing, write
+from verifier.checklist import several
 
 
 def register(app: typer.Typer) -> None:
@@ -71,7 +72,11 @@ def _text(told: dict[str, Any], out: TextIO) -> None:
     rows, chunks = told["estimated_rows"], told["estimated_chunks"]
     line(told["table"])
     line(f"key     {', '.join(told['key']) or 'none'}: {told['key_why']}", 2)
-    size = "unknown" if rows is None else f"about {rows:,} (the planner's estimate), in at least {chunks:,} chunk(s)"
+    size = (
+        "unknown"
+        if rows is None
+        else f"about {rows:,} (the planner's estimate), in at least {several(chunks, 'chunk')}"
+    )
     line(f"rows    {size}", 2)
     line(f"chunks  {told['chunks']}", 2)
     lower, upper = told["range"]["lower"], told["range"]["upper"]

@@ -17,6 +17,7 @@ from trueup.audit.progress import visible
 from trueup.cli import options
 from trueup.cli.listing import stream_json, stream_table
 from trueup.cli.output import Listing, say, target, write
+from verifier.checklist import several
 
 if TYPE_CHECKING:
     from reconciler.repair import Outline
@@ -204,7 +205,7 @@ def _decide(
     with open_repairing(config, group, say) as repairing:
         state = State.APPROVED if verb == "approve" else State.REJECTED
         done, left = repairing.decide(state, ids or None, actor=_actor(), note=reason, now=time.time())
-    say(f"{verb}: {done} repair(s)")
+    say(f"{verb}: {several(done, 'repair')}")
     if left:
         say(f"{left} more belong to tables that cannot be compared now; see: trueup explain TABLE")
     return exits.EQUAL
