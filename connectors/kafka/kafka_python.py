@@ -7,8 +7,6 @@ for, and nobody answering is an outage.
 from __future__ import annotations
 
 import re
-import socket
-import ssl
 import warnings
 from collections.abc import Callable, Collection, Mapping, Sequence
 from time import monotonic, sleep
@@ -17,6 +15,7 @@ from typing import Any, TypeVar
 from connectors.debezium.pending import Partition
 from connectors.kafka.access import for_kafka_python
 from connectors.kafka.closing import ClosingSelector
+from connectors.kafka.knocking import knock
 from connectors.kafka.port import Polled, Record, Run
 from verifier.errors import Forbidden, Misconfigured, Temporary, TrueupError, Unreachable
 
@@ -37,6 +36,7 @@ _REFUSED = (
     kafka_errors.GroupAuthorizationFailedError,
     kafka_errors.ClusterAuthorizationFailedError,
 )
+_SLOT = "_next_partition_records"
 T = TypeVar("T")
 
 
@@ -114,23 +114,6 @@ def made(client: Any, told: Mapping[str, object], seconds_max: float) -> tuple[A
             seconds *= 2
 
 
-def _encryption(told: Mapping[str, object]) -> ssl.SSLContext | None:
-    """As the client makes it. Misconfigured if a file cannot be read."""
-    if told.get("security_protocol") not in ("SSL", "SASL_SSL"):
-        return None
-    files = {name: str(told[name]) if name in told else None for name in ("ssl_cafile", "ssl_certfile", "ssl_keyfile")}
-    try:
-        context = ssl.create_default_context(cafile=files["ssl_cafile"])
-        context.check_hostname = bool(told.get("ssl_check_hostname", True))
-        if files["ssl_certfile"] is not None:
-            password = str(told.get("ssl_password", ""))  # with none at all the terminal would be asked, for ever
-            context.load_cert_chain(files["ssl_certfile"], files["ssl_keyfile"], password)
-    except OSError as error:  # wrong passwords and what is no PEM, too
-        named = ", ".join(name for name in files.values() if name is not None)
-        raise Misconfigured(f"kafka client cannot use {named}: {error.strerror or type(error).__name__}") from error
-    return context
-
-
 class KafkaPythonConsumer:
     """`settings` carry librdkafka's names of security, SASL and SSL settings. Questions to the broker wait at
     most `seconds_max`."""
@@ -144,7 +127,7 @@ class KafkaPythonConsumer:
         self._heard_at = monotonic()
         self._assigned: set[Partition] = set()
         self._settings = dict(settings or {})
-        self._knock()
+        knock(servers, options(self._settings, KafkaConsumer), seconds_max)
         try:
             self._consumer, self._connections = made(KafkaConsumer, self._configured(group), seconds_max)
         except (TypeError, ValueError, AssertionError, OSError, kafka_errors.KafkaConfigurationError) as error:
@@ -165,26 +148,6 @@ class KafkaPythonConsumer:
             "isolation_level": "read_committed",
             "allow_auto_create_topics": False,
         }
-
-    def _knock(self) -> None:
-        """Somebody must be there before the client is made: it does not tell what kept it from coming in."""
-        reasons: list[str] = []
-        context = _encryption(options(self._settings, KafkaConsumer))
-        for server in self._servers.split(","):
-            host, _, port = server.strip().rpartition(":")
-            try:
-                with socket.create_connection((host.strip("[]"), int(port)), self._seconds_max) as door:
-                    if context is not None:
-                        context.wrap_socket(door, server_hostname=host.strip("[]")).close()
-            except ssl.SSLError as error:
-                reasons.append(f"no encrypted connection: {error}; check ssl_ca and security_protocol")
-            except OSError as error:
-                reasons.append(str(error))
-            except ValueError as error:
-                raise Misconfigured(f"kafka server {server!r} must be host:port") from error
-            else:
-                return
-        raise Unreachable(f"kafka at {self._servers} does not answer ({reasons[0]}): is it running")
 
     def partitions(self) -> Mapping[str, Sequence[int]]:
         names = self._asked(self._consumer.topics)
@@ -230,6 +193,7 @@ class KafkaPythonConsumer:
         if not self._assigned:  # this client returns at once without an assignment
             sleep(seconds_max)
             return Polled()
+        self._unpark()
         try:
             found = self._consumer.poll(timeout_ms=int(seconds_max * 1000), max_records=records_max)
         except kafka_errors.OffsetOutOfRangeError as error:
@@ -250,6 +214,14 @@ class KafkaPythonConsumer:
             raise self._translated(refusal)
         self._check()
         return Polled((), (), self._ends())
+
+    def _unpark(self) -> None:
+        """What was fetched of a partition and then paused comes back only into an empty slot, and the client leaves
+        what it has used up in there (3.0.12): while nothing else came, a resumed partition brought nothing, for good.
+        There is no public way."""
+        fetcher = getattr(self._consumer, "_fetcher", None)
+        if fetcher is not None and not getattr(fetcher, _SLOT, None):
+            setattr(fetcher, _SLOT, None)
 
     def _check(self) -> None:
         """Ask whether somebody is there when nothing was heard for a while; says so once per outage."""

@@ -76,12 +76,14 @@ def records_of(polled: Polled) -> list[Record]:
     return records
 
 
-def read(consumer: Consumer, until: Callable[[list[Record], dict[Partition, int]], bool]) -> list[Record]:
+def read(
+    consumer: Consumer, until: Callable[[list[Record], dict[Partition, int]], bool], records_max: int = 100
+) -> list[Record]:
     records: list[Record] = []
     ends: dict[Partition, int] = {}
     deadline = time.monotonic() + 60
     while not until(records, ends):
-        polled = consumer.poll(100, 0.2)
+        polled = consumer.poll(records_max, 0.2)
         records += records_of(polled)
         ends |= dict(polled.ends)
         assert time.monotonic() < deadline, (records, ends)
@@ -140,6 +142,25 @@ def test_a_paused_partition_brings_nothing(consumer: Consumer, topic: str) -> No
     assert [records_of(consumer.poll(100, 0.1)) for _ in range(5)] == [[]] * 5
     consumer.pause([(topic, 0)], False)
     assert len(read(consumer, lambda records, _: len(records) == 2)) == 2
+
+
+def test_a_resumed_partition_goes_on_though_nothing_comes_in_any_other(consumer: Consumer, kafka_stack: Any) -> None:
+    name = f"{kafka_stack.prefix()}.two"
+    admin = AdminClient({"bootstrap.servers": kafka_stack.bootstrap})
+    admin.create_topics([NewTopic(name, 2, 1)])[name].result(timeout=20)
+    producer = Producer({"bootstrap.servers": kafka_stack.bootstrap})
+    for number in range(100):
+        for partition in (0, 1):
+            producer.produce(name, f"v{number}", "k", partition)
+    assert producer.flush(20) == 0
+    consumer.assign({(name, 0): 0, (name, 1): 0})
+    records = read(consumer, lambda found, _: bool(found), 7)
+    one = records[-1].place  # it has fetched more of this one
+    consumer.pause([one], True)
+    records += read(consumer, lambda found, _: sum(record.place != one for record in [*records, *found]) == 100, 7)
+    consumer.pause([one], False)
+    records += read(consumer, lambda found, _: len(records) + len(found) == 200, 7)
+    assert [record.offset for record in records if record.place == one] == list(range(100))
 
 
 def test_who_is_told_anew_what_to_read_reads_what_was_paused(consumer: Consumer, topic: str) -> None:
