@@ -9,8 +9,8 @@ from contextlib import closing
 from random import Random
 
 import pytest
-from confluent_kafka import Producer
 from fixtures.debezium_broker import MemoryBroker, Source
+from fixtures.debezium_sending import send
 from stack.native import KafkaStack
 
 from connectors.debezium.decoder import Decoder
@@ -49,11 +49,7 @@ def sent(stack: KafkaStack, prefix: str) -> list[list[Row]]:
         counts = {name: sum(one == name for one, _ in rows) for name in NAMES}
         source.end(**{name: count for name, count in counts.items() if count})
         transactions.append(rows)
-    producer = Producer({"bootstrap.servers": stack.bootstrap})
-    for (topic, _), messages in broker.logs.items():
-        for key, value in messages:
-            producer.produce(topic, value, key, 0)
-    assert producer.flush(30) == 0
+    send(broker, stack.bootstrap)
     return transactions
 
 

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from contextlib import closing
 
 import pytest
-from confluent_kafka import Producer
 from fixtures.debezium_broker import MemoryBroker, Source
+from fixtures.debezium_sending import send
 from stack.native import KafkaStack
 
 from connectors.debezium.decoder import Decoder
@@ -43,11 +43,7 @@ def sent(stack: KafkaStack, prefix: str) -> tuple[dict[str, int], Lsn]:
     cut = {f"{order[0]}:0": len(broker.logs[order]), f"{rows[0]}:0": MANY}
     for number in range(NEW):
         source.transaction(number)
-    producer = Producer({"bootstrap.servers": stack.bootstrap})
-    for (topic, _), messages in broker.logs.items():
-        for key, value in messages:
-            producer.produce(topic, value, key, 0)
-    assert producer.flush(30) == 0
+    send(broker, stack.bootstrap)
     return cut, through
 
 
