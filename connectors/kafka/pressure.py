@@ -55,17 +55,18 @@ class Pressure:
         """The client was told anew what to read, and reads all of it."""
         self.paused = set()
 
-    def back(self, assembler: TransactionAssembler, at: int, now: float) -> int | None:
-        """From where the order, which has been read to `at`, must be read once more; None if it need not be. `now`:
-        seconds."""
+    def lasts(self, assembler: TransactionAssembler, now: float) -> bool:
+        """Whether the order must be read once more. `now`: seconds."""
         if not self.crowded(assembler):
             self._doubtful_at = None
         elif self._doubtful_at is None:
             self._doubtful_at = now + _LASTS_SECONDS
-        elif now >= self._doubtful_at and (cut := assembler.cut()):
-            self._doubtful_at, self._again_to = now + _AGAIN_SECONDS, at
-            return min(cut[self._order], max(at - _BACK, 0))
-        return None
+        return self._doubtful_at is not None and now >= self._doubtful_at
+
+    def back(self, at: int, now: float) -> int:
+        """It is read once more now, having been read to `at`: from there, or from before."""
+        self._doubtful_at, self._again_to = now + _AGAIN_SECONDS, at
+        return max(at - _BACK, 0)
 
     def ease(self, assembler: TransactionAssembler, positions: Mapping[Partition, int]) -> None:
         """Pause what makes it worse, resume the rest."""

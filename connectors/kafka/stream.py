@@ -250,12 +250,14 @@ class KafkaStream:
 
     def _look_back(self) -> None:
         """Read ENDs once more where too many rows wait, and perhaps for one of these (`pressure`)."""
-        order = self._transactions
-        back = self._pressure.back(self._assembler, self._positions.get(order, 0), self._seconds())
-        low = self._consumer.bounds({order}).get(order, (0, 0))[0] if back is not None else 0
-        if back is not None and low <= self._assembler.cut()[order]:  # nothing was lost that waits
+        order, now = self._transactions, self._seconds()
+        if not self._pressure.lasts(self._assembler, now) or self._assembler.delivered is None:
+            return
+        low = self._consumer.bounds({order}).get(order, (0, 0))[0]
+        back, cut = self._pressure.back(self._positions[order], now), self._assembler.cut()[order]
+        if low <= cut:  # else something was lost that waits
             stuck = self._stuck
-            self._read_from({order: max(back, low)})
+            self._read_from({order: max(min(back, cut), low)})
             self._stuck = stuck
 
     def _again(self, runs: Sequence[Run]) -> None:

@@ -3,7 +3,7 @@ its partitions come."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
 import pytest
@@ -11,11 +11,13 @@ from fixtures.debezium_broker import MemoryBroker, MemoryConsumer, Source
 
 from connectors.debezium.decoder import Decoder
 from connectors.debezium.modes import RECOMMENDED
+from connectors.debezium.pending import Partition
 from connectors.kafka import stream as kafka_stream
 from connectors.kafka.port import Polled
 from connectors.kafka.pressure import ENDS_MAX, Pressure
 from connectors.kafka.stream import KafkaStream
 from verifier.change import Change
+from verifier.errors import Unreachable
 from verifier.position import Lsn
 from verifier.table import Column, Family, Table, TableName
 
@@ -171,6 +173,30 @@ def test_rows_sent_again_whose_ends_were_read_before_a_restart_do_not_stop_the_s
     assert [(change.table.name, change.key[0]) for change in found] == [(table, number) for number in range(10)]
     assert stream._assembler.held.kept <= KEPT_MAX, "it does not wait crowded"
     assert max(rows for rows, _ in waiting) <= KEPT_MAX + 2 * READ_AT_ONCE
+
+
+def test_a_broker_that_is_away_when_the_order_is_to_be_read_once_more_is_asked_again() -> None:
+    broker = MemoryBroker()
+    source, order = Source(broker), ("p.transaction", 0)
+    for topic in ("p.transaction", *TOPICS):
+        broker.topic(topic)
+    for number in range(2 * KEPT_MAX):
+        source.transaction(number, table="a")
+    stream, _ = reading(broker)
+    stream.start({"p.transaction:0": len(broker.logs[order]), "p.public.a:0": 0}, Lsn(source.commit))
+    errors, bounds = [Unreachable("away")], stream._consumer.bounds
+
+    def asked(places: Collection[Partition]) -> Mapping[Partition, tuple[int, int]]:
+        if errors:
+            raise errors.pop()
+        return bounds(places)
+
+    stream._consumer.bounds = asked  # type: ignore[method-assign]
+    with pytest.raises(Unreachable):
+        stream.poll(changes_max=50, seconds_max=10.0)
+    assert stream._assembler.held.kept > KEPT_MAX
+    stream.poll(changes_max=50, seconds_max=1.0)
+    assert stream._assembler.held.kept <= KEPT_MAX
 
 
 def test_wide_rows_that_wait_are_bounded_by_their_bytes_and_keep_their_values() -> None:
