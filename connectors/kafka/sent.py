@@ -1,4 +1,4 @@
-"""Whether all that the connector sent before an END has been read, in whatever partition it lies.
+"""Where all lies that the connector sent before an END, in whatever partition.
 
 Partitions do not wait for each other. A producer sends what is ready for a broker with its next request there, at most
 one batch of each partition, so what was sent before an END may be appended later than the END: by a few requests. So
@@ -44,15 +44,15 @@ class SentBefore:
             self._read.pop()
         self._read.append((position, now))
 
-    def all_of(self, end: int, positions: Mapping[Partition, int]) -> bool:
-        """Whether all that was sent before the END at this offset lies below `positions`, where all was read. ENDs are
-        asked for in the order in which they lie. Errors as from `ends`."""
+    def ends(self, end: int) -> Mapping[Partition, int] | None:
+        """Below which offsets all lies that was sent before the END at this offset; None while it may still be on its
+        way. ENDs are asked for in the order in which they lie. Errors as the broker's."""
         while len(self._read) > 1 and self._read[0][0] <= end:
             self._read.popleft()
         now = self._seconds()
         settled_at = (self._read[0][1] if self._read else now) + SETTLE_SECONDS
         if self._asked_at is None or self._asked_at < settled_at:
             if now < settled_at:
-                return False
+                return None
             self._ends, self._asked_at = self._ask(), now
-        return all(positions.get(place, at) >= at for place, at in self._ends.items())
+        return self._ends

@@ -279,7 +279,8 @@ class KafkaStream:
         if head is None:
             return
         crowded = self._pressure.crowded(self._assembler)  # then others stand still, too
-        if crowded or self._sent.all_of(self._assembler.heads[0].at, self._positions):
+        ends = None if crowded else self._sent.ends(self._assembler.heads[0].at)
+        if crowded or (ends is not None and self._reached(ends)):
             told = any(topic == self._prefix for topic, _ in self._positions)
             if self._assembler.unheard() is head:  # none where what was read is no longer there
                 self._assembler.heard(told=told, sure=not crowded)
