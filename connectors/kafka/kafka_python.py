@@ -1,4 +1,5 @@
-"""The kafka-python client (no compiled parts) behind the `Consumer` port: for places without librdkafka.
+"""The kafka-python client behind the `Consumer` port: for places without librdkafka. Its extra `crc32c` is needed:
+without it each message is checked byte by byte in Python, which is slower than a busy leader writes.
 
 It reconnects in silence, so an outage is found by asking: after some idle time the ends of the partitions are asked
 for, and nobody answering is an outage.

@@ -73,7 +73,7 @@ def bench(events: int, rounds: int) -> list[Row]:
         broker.start()
         broker.wait()
         try:
-            for client, share in (("confluent", 1.0), ("kafka-python", 0.04)):
+            for client, share in (("confluent", 1.0), ("kafka-python", 0.25)):
                 some = int(events * share) // ROWS * ROWS
                 produce(broker.bootstrap, client, some)
                 runs = [(_run("bare", client, broker.bootstrap, some), _run("trueup", client, broker.bootstrap, some))

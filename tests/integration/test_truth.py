@@ -47,12 +47,14 @@ def test_drift_is_exactly_what_differs(trio_database: TrioDatabase, tmp_path: Pa
 @pytest.mark.kafka
 @pytest.mark.postgres
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", ["standby", "subscriber"])
+@pytest.mark.parametrize(
+    ("client", "kind"), [("confluent", "standby"), ("confluent", "subscriber"), ("kafka-python", "subscriber")]
+)
 def test_through_kafka_while_the_connector_is_restarted(
-    trio_database: TrioDatabase, kafka_stack: KafkaStack, tmp_path: Path, kind: str
+    trio_database: TrioDatabase, kafka_stack: KafkaStack, tmp_path: Path, client: str, kind: str
 ) -> None:
     run = TruthRun(trio_database, "visibility", kind, tmp_path, SECONDS, JUDGED, kafka=kafka_stack, kills=KILLS)
-    run.tells = OUTPUT is not None
+    run.client, run.tells = client, OUTPUT is not None
     told = run.run()
     hold(told, "visibility")
     assert told.disturbed["connectors restarted"] >= 1
