@@ -27,7 +27,8 @@ class KafkaStream(KafkaAccess):
     connector: str | None = None
     """The connector's name in Kafka Connect. Unset: the group's name."""
     heartbeat: Duration = 1.0
-    """How often the connector beats. A heart that stops is what tells an idle stream from a dead one."""
+    """How often the connector beats; on an idle leader of MariaDB or MySQL every 8 s. A heart that stops is what tells
+    an idle stream from a dead one."""
     schema_registry_url: str | None = None
     """Where the schemas of events in Avro are: a registry with Confluent's interface (Apicurio's:
     `http://host:8080/apis/ccompat/v7`). Unset: events are JSON."""

@@ -105,6 +105,7 @@ class MariaDbLog:
         if not told:
             raise Permanent(f"{self._where} writes no binlog, so its reads cannot be placed in it; set log_bin")
         place = Binlog(told[0]["file"], int(told[0]["position"]))
+        # Asked later, so that the ids are those of at least everything before the place.
         (gtids,) = session.one("select @@global.gtid_binlog_pos")
         self._asked = Logged(DomainGtids.parse(gtids), place)
         return self._asked

@@ -23,6 +23,7 @@ _TITLES = {
     "truth-kafka": "Truth, the stream through Kafka",
     "truth-sink": "Truth on a follower that a sink feeds",
     "truth-binlog": "Truth on replicas of MariaDB and MySQL",
+    "truth-binlog-kafka": "Truth on replicas of MariaDB and MySQL, the stream through Kafka",
 }
 """Sections that are written when they are first measured."""
 

@@ -23,9 +23,10 @@ THROUGH = {
     "kafka": f"{_TRUTH}::test_through_kafka_while_the_connector_is_restarted",
     "sink": f"{_TRUTH}::test_a_follower_that_a_sink_feeds",
     "binlog": f"{_MYSQL}::test_drift_is_exactly_what_differs",
+    "binlog-kafka": f"{_MYSQL}::test_through_kafka_while_the_connector_is_restarted",
 }
 """How followers are fed and followed: PostgreSQL's own replication, the same with the stream through Kafka, MariaDB fed
-by a sink, and replicas of MariaDB and MySQL."""
+by a sink, and replicas of MariaDB and MySQL, by their own logs and through Kafka."""
 
 
 def bench(keys: int, through: str, seconds: float = 60.0) -> list[list[str]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -48,6 +49,16 @@ class KafkaStack:
     def stop(self) -> None:
         self.connect.server.stop()
         self.broker.server.stop()
+
+    def crash(self, part: str, connectors: Sequence[str], away: float = 0.5) -> None:
+        """Kill the `broker` or the `worker`, start it again after so many seconds, and wait until these run."""
+        server = self.broker if part == "broker" else self.connect
+        server.server.kill()
+        time.sleep(away)
+        server.start()
+        server.wait()
+        for name in connectors:
+            self.connect.rest.wait_running(name, 120)
 
     def prefix(self) -> str:
         """A topic prefix (and connector name) that nobody used in this stack."""

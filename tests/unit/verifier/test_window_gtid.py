@@ -274,3 +274,21 @@ def test_without_places_another_server_of_the_same_number_is_disorder() -> None:
     assert not window.disordered
     window.add(Batch((tx(2, 2, commit=domains("0-2-100")),), domains("0-1-100")))
     assert window.disordered
+
+
+def test_on_an_idle_leader_the_barriers_ids_vouch_for_the_place_of_its_look() -> None:
+    """MariaDB places its look by the file alone; a connector tells only where a transaction's last row begins."""
+    window = TransactionWindow()
+    window.begin(Logged(domains("0-1-0"), place(0)))
+    window.set_mark(Logged(domains("0-1-0"), place(0)))
+    inside = Binlog("b.000001", 150)
+    window.add(Batch((tx(1, 1, commit=Logged(domains("0-1-1"), inside)),), Logged(domains("0-1-1"), inside)))
+
+    def asked(ours: Binlog, barrier: Position, theirs: str = "0-1-1") -> InFlight:
+        return window.in_flight(T, look(ours), look(domains(theirs)), Publishes.TOGETHER, barrier=barrier)
+
+    assert asked(place(2), Logged(domains("0-1-1"), place(2))) == InFlight()
+    assert asked(place(2), Logged(domains("0-1-1"), place(2)), "0-1-0").keys == {(1,)}
+    assert not asked(place(2), Logged(domains("0-1-2"), place(3))).ready, "something was logged since"
+    assert not asked(place(3), Logged(domains("0-1-1"), place(2))).ready, "the barrier is no later than the look"
+    assert not asked(place(2), domains("0-1-1")).ready, "ids alone say nothing of a place"

@@ -61,6 +61,11 @@ def test_the_heartbeat_writes_only_where_it_was_asked_for() -> None:
     )
 
 
+def test_an_idle_leader_beats_every_few_seconds() -> None:
+    """Debezium's own minute makes it every 48 s, however often the heart shall beat."""
+    assert config()["connect.keep.alive.interval.ms"] == "10000"
+
+
 def test_a_connector_has_always_the_same_number_and_another_one_another() -> None:
     assert server_id("shop") == server_id("shop") != server_id("shops")
     assert 1_000_000_000 <= server_id("shop") < 2_000_000_000
