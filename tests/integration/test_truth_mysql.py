@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import sys
 import time
 from contextlib import ExitStack
 from pathlib import Path
@@ -111,11 +112,16 @@ def test_through_kafka_while_the_connector_is_restarted(
     database.pair.caught_up()
     plant(database)
     chance, verdicts = random.Random(1), Verdicts()
-    with KafkaFollowed(database, kafka_stack, tmp_path, kills=FULL) as followed:
+    every = 2.0 if FULL else 0.4
+    with KafkaFollowed(database, kafka_stack, tmp_path, kills=FULL, every_seconds=every) as followed:
         began, most = time.monotonic(), 2 * SECONDS if FULL else 4 * SECONDS
         with busy(database, 0.004 if FULL else 0.03) as done, followed.disturbed():
-            while time.monotonic() - began < most or verdicts.judged < JUDGED or followed.waits:
-                assert time.monotonic() - began < 40 * SECONDS + JUDGED / 50, verdicts
+            told = 0.0
+            while (elapsed := time.monotonic() - began) < most or verdicts.judged < JUDGED or followed.waits:
+                assert elapsed < 40 * SECONDS + JUDGED / 500, verdicts
+                if OUTPUT and elapsed - told > 30:
+                    told = elapsed
+                    print(f"{elapsed:5.0f} s: {verdicts.judged:,} of {JUDGED:,} keys judged", file=sys.stderr)
                 which = chance.choice(["busy", "busy", "accounts", "emptied"])
                 keys = {"busy": some, "accounts": lambda _: ACCOUNTS, "emptied": lambda _: followed.emptied}[which]
                 verdicts.take(followed.judged(which, keys(chance)), PLANTED if which == "busy" else {})
