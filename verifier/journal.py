@@ -6,7 +6,7 @@ behind the Protocol knows. Times are seconds since the epoch.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
@@ -145,9 +145,9 @@ class DriftJournal(Protocol):
 
     def find(self, drift_id: str) -> OpenDrift | None: ...
 
-    def attribute(self, causes: Mapping[str, Attribution]) -> int:
+    def attribute(self, causes: Mapping[str, Attribution]) -> Collection[str]:
         """Note why these drifts, by id, came about: those that are open, and that nobody has found anew since they were
-        looked into. Returns how many."""
+        looked into. Returns which."""
         ...
 
     def history(self, drift_id: str) -> Recalled | None:

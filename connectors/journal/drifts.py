@@ -9,7 +9,7 @@ puts its event into the outbox in the same transaction, through `Announce`.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import lru_cache
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -96,18 +96,19 @@ class SqlDrifts:
             rows = connection.execute(query.limit(weight.fitting(connection.scalars(measured)))).all()
         return [_known(row, self._store.group) for row in rows]
 
-    def attribute(self, causes: Mapping[str, Attribution]) -> int:
+    def attribute(self, causes: Mapping[str, Attribution]) -> Collection[str]:
         """Note why these drifts, by id, came about: those that are open, and that nobody has found anew since they were
-        looked into. Returns how many."""
+        looked into. Returns which."""
         from connectors.journal.histories import history_text
 
-        noted = 0
+        noted: set[str] = set()
         with self._store.write() as connection:
             for drift_id, told in causes.items():
                 mine = and_(_COLUMNS.group_name == self._store.group, _COLUMNS.id == drift_id)
                 mine = and_(mine, _COLUMNS.state == OPEN, _COLUMNS.found_at <= told.found_at)
                 found = {"cause": told.cause.value, "since": told.since, "history": history_text(told.history)}
-                noted += connection.execute(tables.drifts.update().where(mine).values(**found)).rowcount
+                if connection.execute(tables.drifts.update().where(mine).values(**found)).rowcount:
+                    noted.add(drift_id)
         return noted
 
     def history(self, drift_id: str) -> Recalled | None:

@@ -223,8 +223,9 @@ class CauseService:
             behind = hidden(replace(recalled, changes=recalled.changes[-STEPS_MAX:]), hide)
             since = _since(explanation, recalled)
             found[drift.id] = Attribution(explanation.cause, since, drift.found_at, behind)
-            self.explained(drift, explanation.cause)
-        self.journal.attribute(found)
+        noted = self.journal.attribute(found)  # who was found anew meanwhile is looked into once more
+        for drift in filter(lambda one: one.id in noted, drifts):
+            self.explained(drift, found[drift.id].cause)
 
     def _open(self, drift: Drift) -> bool:
         """Is it still there, as it was found, and not looked into?"""

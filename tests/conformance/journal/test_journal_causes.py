@@ -27,7 +27,7 @@ def _known(journal: Journal) -> tuple[DriftCause | None, str | None]:
 def test_a_cause_is_noted_and_read_back(journal: Journal) -> None:
     journal.drifts.record([FOUND])
     assert _known(journal) == (None, None)
-    assert journal.drifts.attribute({FOUND.id: LOST, "0" * 32: LOST}) == 1
+    assert set(journal.drifts.attribute({FOUND.id: LOST, "0" * 32: LOST})) == {FOUND.id}
     assert _known(journal) == (DriftCause.LOST, "lsn:0/20")
     assert [one.drift.cause for one in journal.drifts.open()] == [DriftCause.LOST]
 
@@ -60,10 +60,10 @@ def test_the_same_difference_found_again_keeps_its_cause_and_another_one_loses_i
 def test_what_was_found_anew_or_cleared_meanwhile_is_left_alone(journal: Journal) -> None:
     journal.drifts.record([FOUND])
     journal.drifts.record([a_drift((1,), at=12.0, columns={"amount": Difference("1.00", "7.00")})])
-    assert journal.drifts.attribute({FOUND.id: LOST}) == 0
+    assert not journal.drifts.attribute({FOUND.id: LOST})
     assert _known(journal) == (None, None)
     journal.drifts.clear("eu", FOUND.table, [FOUND.key], 13.0)
-    assert journal.drifts.attribute({FOUND.id: Attribution(DriftCause.LOST, None, 14.0, Recalled())}) == 0
+    assert not journal.drifts.attribute({FOUND.id: Attribution(DriftCause.LOST, None, 14.0, Recalled())})
 
 
 def test_a_drift_of_a_run_carries_its_cause(journal: Journal) -> None:

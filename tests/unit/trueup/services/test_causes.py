@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -103,6 +104,22 @@ def test_a_cause_is_noted_with_its_changes_and_told_once(bench: Bench) -> None:
     bench.service.judged(Verified("one", T, {}, (), (drift,)))
     bench.tick()
     assert len(bench.told) == 1
+
+
+def test_what_is_found_anew_while_it_is_looked_into_is_told_once(bench: Bench) -> None:
+    bench.tick()  # takes what an earlier process has left, which is nothing
+    bench.changed(20, Operation.INSERT, NEW)
+    bench.changed(30, Operation.UPDATE, PAID)
+    bench.follower.shelves.put(T, (1,), NEW)
+    drift = bench.found(Kind.MISMATCHED, {"status": ("paid", "new")})
+    bench.clock.sleep(1.0)
+    anew = replace(drift, found_at=bench.clock.now())
+    bench.journal.drifts.record([anew])  # by the scan, which has not told of it yet
+    bench.tick()
+    assert (bench.cause(drift), bench.told) == (None, [])
+    bench.service.judged(Verified("one", T, {}, (), (anew,)))
+    bench.tick()
+    assert (bench.cause(drift), bench.told) == (DriftCause.UNKNOWN, [DriftCause.UNKNOWN])
 
 
 def test_of_masked_columns_the_same_is_told_and_no_value_kept(bench: Bench) -> None:
