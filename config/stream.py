@@ -21,7 +21,7 @@ class KafkaStream(KafkaAccess):
     topic_prefix: str
     """The connector's `topic.prefix`."""
     client: Literal["confluent", "kafka-python"] = "confluent"
-    """confluent is three to four times as fast; kafka-python needs no librdkafka."""
+    """confluent is four times as fast; kafka-python needs no librdkafka."""
     connect_url: str | None = None
     """Kafka Connect's REST address, for the connector's state and for `trueup connector`."""
     connector: str | None = None
