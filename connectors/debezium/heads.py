@@ -14,6 +14,7 @@ from collections import deque
 
 from connectors.debezium.event import End, Ended
 from connectors.debezium.source import Source, TransactionId
+from connectors.debezium.waiting import WaitingRows
 from verifier.position import Position
 
 
@@ -29,6 +30,7 @@ class Heads(deque[Ended]):
         self.begun_at: int | None = None
         self._begun: TransactionId | None = None
         self._again = False
+        self._whole_to = 0
 
     def begin(self, xid: TransactionId, offset: int) -> None:
         """A BEGIN lies there."""
@@ -57,6 +59,21 @@ class Heads(deque[Ended]):
     def fenced(self, low: Position, high: Position) -> None:
         """The leader told these (`Source.fence`): what stands behind `high` stands behind all of `low`."""
         self._fence, self.torn = (low, high), False
+
+    def lacking(self, held: WaitingRows) -> int | None:
+        """Where the first lies whose rows have not all come to be `held`; None where none does, or numbers cannot be
+        left out."""
+        if self._source.linear:
+            return None
+        pending = held.pending
+        for one in self:
+            if one.at < self._whole_to:
+                continue
+            rows = pending.get(one.end.xid)
+            if (rows.count() if rows is not None else 0) < one.end.events:
+                return one.at
+            self._whole_to = one.at + 1
+        return None
 
     @property
     def cut(self) -> int | None:

@@ -11,7 +11,7 @@ from time import monotonic, sleep
 from typing import Any, TypeVar, cast
 
 import confluent_kafka as ck
-from confluent_kafka.admin import AdminClient, ConfigResource, ResourceType  # type: ignore[attr-defined]
+from confluent_kafka.admin import AdminClient, ConfigResource, OffsetSpec, ResourceType  # type: ignore[attr-defined]
 
 from connectors.debezium.pending import Partition
 from connectors.kafka.port import Polled, Record, Run
@@ -28,6 +28,10 @@ _LOST = {
 }
 _ELECTING = {"NOT_LEADER_FOR_PARTITION", "LEADER_NOT_AVAILABLE", "FENCED_LEADER_EPOCH", "UNKNOWN_LEADER_EPOCH"}
 """A partition changes its leader, or has just been made: the broker knows more in a moment."""
+_LEADERLESS = {*_ELECTING, "_NOENT"}
+"""The last: not one of all that were asked for has a leader, or is there."""
+_LATER = object()
+_EARLIEST, _LATEST = OffsetSpec.earliest(), OffsetSpec.latest()  # type: ignore[no-untyped-call]
 _REFUSED = {
     "_AUTHENTICATION",
     "SASL_AUTHENTICATION_FAILED",
@@ -112,31 +116,45 @@ class ConfluentConsumer:
             self._consumer.poll(0)
 
     def bounds(self, partitions: Collection[Partition]) -> Mapping[Partition, tuple[int, int]]:
+        """All at once and beside the stream's own connection: what is asked there one by one waits behind a fetch each
+        time, for a tenth of a second."""
         if partitions and not self._met:
             self.partitions()  # which notices that we are refused
-        found = {}
-        until = monotonic() + self._seconds_max
-        for place in partitions:
-            bound = self._bound(place, until)
-            if bound is not None:
-                found[place] = bound
+        found: dict[Partition, tuple[int, int]] = {}
+        until, asked = monotonic() + self._seconds_max, list(partitions)
+        while asked:
+            low, high = self._offsets(asked, _EARLIEST), self._offsets(asked, _LATEST)
+            told = {place: self._bound(low[place], high[place], last=monotonic() > until) for place in asked}
+            found |= {place: bound for place, bound in told.items() if isinstance(bound, tuple)}
+            if asked := [place for place, bound in told.items() if bound is _LATER]:
+                sleep(0.1)
+                known = self.partitions()
+                asked = [place for place in asked if place[1] in known.get(place[0], ())]
         return found
 
-    def _bound(self, place: Partition, until: float) -> tuple[int, int] | None:
-        while True:
-            try:
-                return self._consumer.get_watermark_offsets(
-                    ck.TopicPartition(*place), timeout=self._seconds_max, cached=False
-                )
-            except ck.KafkaException as error:
-                name = error.args[0].name()
-                if name in _LOST:
-                    return None
-                if name in _AWAY:
-                    self._hear()
-                if name not in _ELECTING or monotonic() > until:
-                    raise translated(error.args[0], self._servers) from error
-            sleep(0.1)
+    def _offsets(self, places: Collection[Partition], what: OffsetSpec) -> Mapping[Partition, Future[Any]]:
+        asked = {ck.TopicPartition(*place): what for place in places}
+        answers = self._admin().list_offsets(
+            asked, isolation_level=ck.IsolationLevel.READ_COMMITTED, request_timeout=self._seconds_max
+        )
+        return {(place.topic, place.partition): answer for place, answer in answers.items()}
+
+    def _bound(self, low: Future[Any], high: Future[Any], *, last: bool) -> tuple[int, int] | object | None:
+        """None where there is no such partition; `_LATER` if that will be known in a moment, unless it was the `last`
+        time that it was asked."""
+        try:
+            return low.result(self._seconds_max).offset, high.result(self._seconds_max).offset
+        except ck.KafkaException as error:
+            name = error.args[0].name()
+            if name in _LOST:
+                return None
+            if name in _LEADERLESS and not last:
+                return _LATER
+            if name in _AWAY:
+                self._hear()
+            raise translated(error.args[0], self._servers) from error
+        except TimeoutError as error:
+            raise self._away() from error
 
     def made(self, topics: Collection[str]) -> Mapping[str, int]:
         asked = self._admin().describe_topics(ck.TopicCollection(list(topics)), request_timeout=self._seconds_max)
@@ -163,7 +181,10 @@ class ConfluentConsumer:
                 raise translated(error.args[0], self._servers) from error
             return None
         except TimeoutError as error:
-            raise Unreachable(f"kafka at {self._servers} does not answer: is it running") from error
+            raise self._away() from error
+
+    def _away(self) -> Unreachable:
+        return Unreachable(f"kafka at {self._servers} does not answer: is it running")
 
     def assign(self, positions: Mapping[Partition, int]) -> None:
         self._assigned = bool(positions)

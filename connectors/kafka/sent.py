@@ -1,10 +1,12 @@
 """Where all lies that the connector sent before an END, in whatever partition.
 
-Partitions do not wait for each other. A producer sends what is ready for a broker with its next request there, at most
-one batch of each partition, so what was sent before an END may be appended later than the END: by a few requests. So
-nothing is asked for the first `SETTLE_SECONDS` after an END was read; whatever is there then has to be read. A
-broker that does not answer, to which the connector may still have something to send, does not answer this question
-either: it is asked again.
+Partitions do not wait for each other. A producer sends at most one batch of each partition with a request, and may have
+megabytes for one while it has nothing for another: behind a bulk load an END was appended four seconds before a
+truncate that was sent before it. But what lies in such a queue are rows of transactions, and their ENDs count them. So
+once all rows have come of all transactions before an END, the statement before it is the first in its queue, and goes
+with one of the next requests: nothing is asked for `SETTLE_SECONDS` from then on, and whatever is there then has to be
+read. A broker that does not answer, to which the connector may still have something to send, does not answer this
+question either: it is asked again.
 
 Many ENDs wait at a time and not one after the other: what is asked counts for all that were read long enough before.
 """
@@ -31,12 +33,12 @@ class SentBefore:
 
     def begin(self) -> None:
         """Nothing is known of what was read before."""
-        self._read: deque[tuple[int, float]] = deque(maxlen=_SLOTS_MAX)  # the order was read to there, by then
+        self._read: deque[tuple[int, float]] = deque(maxlen=_SLOTS_MAX)  # `order` to there, by then
         self._ends: Mapping[Partition, int] = {}
         self._asked_at: float | None = None
 
     def order(self, position: int) -> None:
-        """The order has been read to there."""
+        """The order has been read to there, and all rows of what lies before the last END there."""
         if self._read and position <= self._read[-1][0]:
             return
         now = self._seconds()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from typing import Any
 
 import pytest
@@ -105,6 +105,25 @@ def test_messages_come_in_order_and_the_end_is_behind_what_is_never_delivered(co
     ]  # fmt: skip
     assert records[0].at == pytest.approx(time.time(), abs=60)
     assert consumer.high(place) == 6
+
+
+def test_where_many_partitions_end_is_asked_at_once(consumer: Consumer, kafka_stack: Any) -> None:
+    """One by one each question waited for the answer to a fetch, so a thousand partitions for minutes."""
+    topic = kafka_stack.prefix()
+    admin = AdminClient({"bootstrap.servers": kafka_stack.bootstrap})
+    admin.create_topics([NewTopic(topic, 60)])[topic].result(30)
+    places = [(topic, number) for number in range(60)]
+
+    def seconds(asked: Collection[Partition]) -> float:
+        began = time.monotonic()
+        assert consumer.bounds(asked) == dict.fromkeys(asked, (0, 0))
+        return time.monotonic() - began
+
+    seconds(places)  # which are there from now on
+    consumer.assign(dict.fromkeys(places, 0))
+    read(consumer, lambda _, ends: len(ends) == len(places))
+    one, many = (min(seconds(asked) for _ in range(3)) for asked in (places[:1], places))
+    assert many < 10 * one + 0.5
 
 
 def test_what_was_read_last_is_known_again_and_another_message_in_its_place_is_not(
