@@ -20,7 +20,7 @@ applies it again. Rows go back in time meanwhile, even rows that were below the 
   Within a partition rows come in the order of commits: of one in which the last row is not the furthest that ever came
   there (`verifier.furthest`) nothing is certain;
 * a reader that begins may begin in the middle of such a stretch, so it begins unsettled. It does not know how far each
-  partition was, so it counts on copies being overtaken by less than `SETTLE_SECONDS`: only then are ends asked for.
+  partition was, so it counts on copies being overtaken by less than `BEGIN_SECONDS`: only then are ends asked for.
 
 The sink's own restarts need nothing: it goes back to what it has committed, and keys with changes above that are in
 flight anyhow.
@@ -43,7 +43,11 @@ Offsets = Mapping[Place, int]
 KEPT_MAX = 100_000
 SETTLE_SECONDS = 1.0
 """A producer sends what is ready for a broker with its next request there, one batch of each partition, so what was
-sent first may be appended later by a few requests. This is many times what one takes that is answered at all."""
+sent first may be appended later by a few requests, if it was the first that waited for its partition. This is many
+times what one takes that is answered at all."""
+BEGIN_SECONDS = 10.0
+"""If it was not, all that waited before it goes first: at most a producer's buffer, whose 32 MB take ten seconds at
+3 MB/s. (Copies were sent four seconds late by a connector that had much to catch up with.)"""
 _SPARE = 5_000
 _UNSETTLED = "what was sent again may set rows back: waiting for a transaction that was never sent before"
 
@@ -93,6 +97,7 @@ class OffsetIndex:
         self._topics: dict[TableName, set[str]] = {}
         self._fence: dict[Place, int] | None = None
         self._ended_at: float | None = None
+        self._settles = BEGIN_SECONDS
         self._epoch = 0
         self.begin()
 
@@ -106,6 +111,7 @@ class OffsetIndex:
             self._delivered: Position | None = None
             self._count = 0
             self._safe: dict[Place, int] = {}
+            self._settles = BEGIN_SECONDS
             self.furthest.begin()
             self._go_back()
 
@@ -142,7 +148,7 @@ class OffsetIndex:
             fence = self._fence
             if fence is not None and not _lacking(offsets, fence, fence):
                 self._safe.update(fence)
-                self._unsettled, self._fence = False, None
+                self._unsettled, self._fence, self._settles = False, None, SETTLE_SECONDS
 
     # asked by followers' looks
 
@@ -151,7 +157,7 @@ class OffsetIndex:
         """Another number after each copy, and an odd one once the first new transaction behind one has settled. To be
         asked for before the ends that are told to `fence`."""
         ended_at = self._ended_at
-        return self._epoch * 2 + int(ended_at is not None and self._seconds() - ended_at >= SETTLE_SECONDS)
+        return self._epoch * 2 + int(ended_at is not None and self._seconds() - ended_at >= self._settles)
 
     def fence(self, ends: Offsets, epoch: int) -> None:
         """The ends of partitions, asked after `epoch` was: of all that the reader reads, or they say nothing."""

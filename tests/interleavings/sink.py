@@ -182,7 +182,7 @@ class _Reader:
 
     def __init__(self, without: str, rows_first: bool, chain: int) -> None:
         self.without, self.rows_first, self.chain = without, rows_first, chain
-        settled = count().__next__  # whenever it is asked, a second has passed
+        settled = count(step=10).__next__  # whenever it is asked, ten seconds have passed
         self.index, self.window = OffsetIndex(settled), TransactionWindow()
         self.at = {ROWS: 0, ENDS: 0}
         self.commits: dict[int, Lsn] = {}

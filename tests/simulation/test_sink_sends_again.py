@@ -5,7 +5,7 @@ at least once; a sink that puts each partition's rows in their order, commits wh
 real assembler and index read it all. Whatever is said to be shown for sure is held against the rows that the sink put.
 
 A reader that begins again does not know how far partitions were. So where it does, none of them waits longer for what
-others overtake than a broker that answers makes it wait.
+others overtake than it waits itself: for a second in these worlds, which last for ten.
 """
 
 from __future__ import annotations
@@ -150,6 +150,11 @@ class SinkWorld:
                 assert where != place or shown.get(key, -1) >= tx, (place, key, shown, low, self.sent[place])
 
 
+@pytest.fixture(autouse=True)
+def _short(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(offsets, "BEGIN_SECONDS", SETTLE_SECONDS)
+
+
 def walked(seed: int, late_seconds: float = math.inf, *, restarts: bool = False, blind: bool = False) -> int:
     world = SinkWorld(random.Random(seed), late_seconds, restarts)
     if blind:
@@ -175,6 +180,6 @@ def test_nor_is_more_said_by_a_reader_that_began_again(seeds: range) -> None:
 
 
 def test_it_would_be_if_it_did_not_wait_for_what_may_be_overtaken(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(offsets, "SETTLE_SECONDS", 0.0)
+    monkeypatch.setattr(offsets, "BEGIN_SECONDS", 0.0)
     with pytest.raises(AssertionError):
         sum(walked(seed, 0.9, restarts=True) for seed in range(8_000))

@@ -50,7 +50,7 @@ class World:
         for one in (self.leader, self.copy):
             one.create(T)
         self.leader.noise(40)
-        self.broker, self.index = Broker({ROWS: 0}), OffsetIndex(count().__next__)
+        self.broker, self.index = Broker({ROWS: 0}), OffsetIndex(count(step=10).__next__)
         ours = MemoryReplica("leader", self.leader, role=Role.LEADER)
         self.follower = FedFollower(MemoryReplica("copy", self.copy), ours, self.broker, self.index, "c")
         self.index.read({ROWS: 0, ENDS: 0}, Tick(0))

@@ -7,7 +7,7 @@ from itertools import count
 import pytest
 
 from verifier import offsets
-from verifier.offsets import AfterEnds, OffsetIndex
+from verifier.offsets import BEGIN_SECONDS, SETTLE_SECONDS, AfterEnds, OffsetIndex
 from verifier.position import Tick
 from verifier.table import TableName
 
@@ -16,7 +16,7 @@ A, B, E = ("c.public.a", 0), ("c.public.b", 0), ("c.transaction", 0)
 
 def settled() -> OffsetIndex:
     """A reader that knows of everything that was ever sent, which is nothing."""
-    index = OffsetIndex(count().__next__)  # whenever it is asked, a second has passed
+    index = OffsetIndex(count(step=10).__next__)  # whenever it is asked, ten seconds have passed
     index.read({A: 0, B: 0, E: 0}, Tick(0))
     index.ended()
     index.fence({A: 0, B: 0, E: 0}, index.epoch)
@@ -51,26 +51,29 @@ def test_a_partition_whose_offset_nobody_committed_shows_nothing_and_holds_up_no
 
 
 def test_ends_are_asked_for_only_once_a_new_transaction_has_settled() -> None:
-    """What was sent before it may still be under way to another partition."""
+    """What was sent before it may still be under way to another partition: for longer where nobody knows how far each
+    of them was."""
     times = [0.0]
     index = OffsetIndex(lambda: times[0])
     index.read({A: 0, B: 0, E: 0}, Tick(0))
-    times[0] = 7.0
-    index.ended()
-    for later in (0.0, 0.5, 0.9):
-        times[0] = 7.0 + later
-        index.ended()  # others put nothing off
-        index.fence({A: 0, B: 0, E: 0}, index.epoch)
+    for begun, settles in ((7.0, BEGIN_SECONDS), (40.0, SETTLE_SECONDS), (60.0, SETTLE_SECONDS)):
+        index.again()
+        times[0] = begun
+        index.ended()
+        for share in (0.0, 0.5, 0.9):
+            times[0] = begun + share * settles
+            index.ended()  # others put nothing off
+            index.fence({A: 0, B: 0, E: 0}, index.epoch)
+            index.read({A: 0, B: 0, E: 0}, Tick(0))
+            assert index.unsettled
+        epoch = index.epoch
+        times[0] = begun + settles
+        index.fence({A: 0, B: 0, E: 0}, epoch)  # asked for before
         index.read({A: 0, B: 0, E: 0}, Tick(0))
         assert index.unsettled
-    epoch = index.epoch
-    times[0] = 8.0
-    index.fence({A: 0, B: 0, E: 0}, epoch)  # asked for before
-    index.read({A: 0, B: 0, E: 0}, Tick(0))
-    assert index.unsettled
-    index.fence({A: 0, B: 0, E: 0}, index.epoch)
-    index.read({A: 0, B: 0, E: 0}, Tick(0))
-    assert not index.unsettled
+        index.fence({A: 0, B: 0, E: 0}, index.epoch)
+        index.read({A: 0, B: 0, E: 0}, Tick(0))
+        assert not index.unsettled
 
 
 def test_after_a_copy_nothing_is_certain_until_a_new_transaction_came_and_all_before_it_was_applied() -> None:
