@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping
+from functools import lru_cache
 
 from connectors.debezium.legibility import harmless
 from connectors.debezium.modes import engine
@@ -75,4 +76,14 @@ def _passes(config: Mapping[str, str], what: str, name: str) -> bool:
 
 
 def _matches(patterns: str, name: str) -> bool:
-    return any(re.fullmatch(pattern.strip(), name, re.IGNORECASE) for pattern in patterns.split(","))
+    return any(pattern.fullmatch(name) for pattern in _compiled(patterns))
+
+
+@lru_cache(maxsize=64)
+def _compiled(patterns: str) -> tuple[re.Pattern[str], ...]:
+    """As one, since lists name thousands of tables; where that cannot be (flags in the middle) one by one."""
+    each = [pattern.strip() for pattern in patterns.split(",")]
+    try:
+        return (re.compile("|".join(f"(?:{pattern})" for pattern in each), re.IGNORECASE),)
+    except re.error:
+        return tuple(re.compile(pattern, re.IGNORECASE) for pattern in each)

@@ -323,9 +323,7 @@ class GroupWorld:
     def refresh(self, journal: StreamJournal) -> None:
         """Read the blindness anew; that of all tables is told table by table."""
         names = self.book.names()
-        known = set(journal.blind(names))
-        self.blind.clear()
-        self.blind.update(known)
+        self.blind = set(journal.blind(names))  # another one: several threads read it, and none may find it empty
         lost: dict[TableName, frozenset[str]] = {}
         for follower, table in journal.lost(names):
             if follower in self.followers:

@@ -84,6 +84,9 @@ class ScanService:
     _owed: dict[TableName, frozenset[str]] = field(default_factory=dict)
     """Followers of which some chunk was not read; in the journal's rows they show as missing when trueup starts."""
     _passed_at: dict[TableName, float] = field(default_factory=dict)
+    _oldest: dict[TableName, float | None] = field(default_factory=dict)
+    """When each table's oldest chunk was seen, as the journal told it when a walk over the table last ended: to ask for
+    all before each walk takes longer than most walks where there are hundreds."""
 
     @property
     def name(self) -> str:
@@ -118,7 +121,7 @@ class ScanService:
             walk.scan.retreat()
             raise
         except (Permanent, Unsound) as problem:
-            self._passes.pop(table, None)
+            self._leave(table)
             self._refuse(table, problem, now)
             self.world.book.forget(table)
             return 1.0
@@ -131,7 +134,7 @@ class ScanService:
                 self._end(table, walk)
         except (Temporary, Permanent):
             # The walk is ahead of the journal: begin again where the journal says, or the chunk would be skipped.
-            self._passes.pop(table, None)
+            self._leave(table)
             raise
         took = self.world.clock.now() - began
         rest = took * self.pace.rest
@@ -154,9 +157,13 @@ class ScanService:
             for name in self.world.book.names()
             if now > self._again_at.get(name, -1e9) and not self.world.paused(name)
         ]
-        oldest = self.journal.oldest(names)
+        oldest = self._oldest
+        oldest.update(self.journal.oldest([name for name in names if name not in oldest]))
         wanted = sorted(names, key=lambda name: (self._urgency(name, oldest[name]), str(name)))
         for name in wanted:
+            if not self._due(name, oldest[name], now):
+                continue
+            oldest.update(self.journal.oldest([name]))  # dirty chunks were read meanwhile
             if self._due(name, oldest[name], now):
                 self._current = name
                 return name
@@ -236,7 +243,7 @@ class ScanService:
         self.read(read)
 
     def _end(self, table: TableName, walk: _Pass) -> None:
-        self._passes.pop(table, None)
+        self._leave(table)
         self._current = None
         self._hand_over_known(table)
         now = self.world.clock.now()
@@ -254,6 +261,11 @@ class ScanService:
         self.stream.sighted(table, walk.began_at)
         self.world.refresh(self.stream)
         self.finished(table, self.world.clock.now())
+
+    def _leave(self, table: TableName) -> None:
+        """No walk over it is under way any more."""
+        self._passes.pop(table, None)
+        self._oldest.pop(table, None)
 
     def _hand_over_known(self, table: TableName) -> None:
         if self.drifts is None:
