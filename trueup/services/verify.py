@@ -8,7 +8,7 @@ stays in the journal, counts as unsettled, and gets another turn.
 from __future__ import annotations
 
 import logging
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 
@@ -35,6 +35,7 @@ logger = logging.getLogger("trueup.verify")
 _IDLE_SECONDS = 0.05
 _ASIDE_SECONDS = 10.0
 _PAUSED_SECONDS = 0.25
+_GATHER_SECONDS = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +74,11 @@ class VerifyService:
     _aside: dict[TableName, float] = field(default_factory=dict)
     _unsettled_at: dict[TableName, float] = field(default_factory=dict)
     """When a key of the table was last given up."""
+    _left: list[tuple[TableName, list[Leaving[Touched]]]] = field(default_factory=list)
+    """What was judged since `_left_at`, and is not in the journal yet."""
+    _left_at: float = 0.0
+    _untold: deque[Verified] = field(default_factory=deque)
+    """What is in the journal, and `settled` has not been told of."""
     _leader: Seen | None = None
     _blocked: Position | None = None
     """The commit that the follower must apply before the journal has anything new for us."""
@@ -89,6 +95,12 @@ class VerifyService:
 
     def tick(self, now: float) -> float:
         """Temporary while a server is away; the keys stay where they are. Where nothing waits nobody is asked."""
+        try:
+            return self._turn(now)
+        finally:
+            self._settle()
+
+    def _turn(self, now: float) -> float:
         began, opening = now, self.rounds.due(now)
         if opening:
             if not self._held and not self.journal.touched(self.follower, limit=1):
@@ -131,9 +143,13 @@ class VerifyService:
         due = room.next_due()
         while due is not None and due <= now:
             leaving = room.advance(now)
-            if leaving:
-                self._settle(table, leaving, self.world.clock.now())
             now = self.world.clock.now()
+            if leaving:
+                self._left_at = self._left_at if self._left else now
+                self._left.append((table, leaving))
+                if now - self._left_at >= _GATHER_SECONDS:
+                    self._settle()
+                    now = self.world.clock.now()
             following = room.next_due()
             due = following if leaving else None
         return now
@@ -208,10 +224,23 @@ class VerifyService:
         failed = [key for key in keys if room.tries(key) >= self.hot_after]
         return judging(self.world, self.follower, compared, keys, failed, self._leader)
 
-    def _settle(self, table: TableName, leaving: list[Leaving[Touched]], now: float) -> None:
-        settled: list[Touched] = []
+    def _settle(self) -> None:
+        """Journal what was judged, of all tables at once: a transaction for each would take longer than the looks."""
+        left, self._left = self._left, []
+        now = self.world.clock.now()
+        settled = [one.tag for _, leaving in left for one in leaving if not isinstance(one.outcome, Moving)]
+        told = [self._verified(table, leaving, now) for table, leaving in left]
+        if left:
+            drifts = [drift for verified in told for drift in verified.drifts]
+            self.journal.settle(self.follower, settled, drifts, at=now)
+        self._untold.extend(told)
+        while self._untold:
+            self.settled(self._untold.popleft())
+
+    def _verified(self, table: TableName, leaving: list[Leaving[Touched]], now: float) -> Verified:
         drifts: list[Drift] = []
         equal: list[Key] = []
+        ages: list[float] = []
         unsettled = 0
         for left in leaving:
             self._held.discard((table, left.key))
@@ -219,12 +248,11 @@ class VerifyService:
                 unsettled += 1
                 self.reasons[left.outcome.why] += 1
                 continue
-            settled.append(left.tag)
+            ages.append(now - left.tag.touched_at)
             if isinstance(left.outcome, Differs):
                 drifts.append(self._drift(table, left.key, left.outcome, now))
             else:
                 equal.append(left.key)
-        self.journal.settle(self.follower, settled, drifts, at=now)
         if unsettled:
             self._unsettled_at[table] = now
             logger.warning(
@@ -232,8 +260,7 @@ class VerifyService:
                 extra={"action": "keys_unsettled", "follower": self.follower, "table": str(table), "keys": unsettled},
             )
         since = {left.key: left.since for left in leaving}
-        ages = tuple(now - one.touched_at for one in settled)
-        self.settled(Verified(self.follower, table, since, tuple(equal), tuple(drifts), unsettled, ages))
+        return Verified(self.follower, table, since, tuple(equal), tuple(drifts), unsettled, tuple(ages))
 
     def _drift(self, table: TableName, key: Key, outcome: Differs, now: float) -> Drift:
         group = self.world.name
