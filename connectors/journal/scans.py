@@ -56,13 +56,14 @@ class SqlScans:
     def oldest(self, tables: Sequence[TableName]) -> Mapping[TableName, float | None]:
         """When the table's least recently seen chunk was seen; None: never."""
         found: dict[TableName, float | None] = dict.fromkeys(tables)
-        names = sorted({table.name for table in tables})
+        names, schemas = sorted({table.name for table in tables}), sorted({table.schema for table in tables})
         with self._store.read() as connection:
             for start in range(0, len(names), _NAMES_MAX):
                 some = names[start : start + _NAMES_MAX]
                 query = (
                     select(_COLUMNS.schema_name, _COLUMNS.table_name, func.min(_COLUMNS.at))
-                    .where(_COLUMNS.group_name == self._store.group, _COLUMNS.table_name.in_(some))
+                    .where(_COLUMNS.group_name == self._store.group)
+                    .where(_COLUMNS.schema_name.in_(schemas), _COLUMNS.table_name.in_(some))
                     .group_by(_COLUMNS.schema_name, _COLUMNS.table_name)
                 )
                 told = {TableName(schema, name): at for schema, name, at in connection.execute(query)}

@@ -155,8 +155,7 @@ class WatchService:
             self.lag.observe(lambda tracker: tracker.alive_at(heard, fault))
         if at - self._kept_at >= (_KEPT_AT_REST_SECONDS if written == self._kept_at_position else _KEPT_SECONDS):
             kept = self.retained()
-            self.slots.clear()
-            self.slots.update(kept)
+            self.slots = dict(kept)  # another one: whoever counts them is another thread
             self._kept_at, self._kept_at_position = at, written
         return self.every_seconds
 

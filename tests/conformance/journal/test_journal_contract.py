@@ -32,6 +32,7 @@ from verifier.errors import Misconfigured, Permanent, Unsound
 from verifier.journal import DriftJournal, Run, RunJournal, ScanJournal, StreamJournal, StreamState
 from verifier.keyrange import ALL
 from verifier.position import Lsn, Tick
+from verifier.table import TableName
 
 
 def test_the_journal_is_what_the_protocols_say(journal: Journal) -> None:
@@ -339,6 +340,9 @@ def test_the_scan_keeps_the_latest_of_each_chunk(journal: Journal) -> None:
     journal.scans.replace(ORDERS, [fresh])
     assert journal.scans.chunks(ORDERS) == [fresh, a_chunk(1, follower="us"), a_chunk(2, at=2.0), a_chunk(3, at=3.0)]
     assert journal.scans.oldest([ORDERS, ITEMS]) == {ORDERS: 2.0, ITEMS: None}
+    many = {TableName("public", f"t{n}"): None for n in range(1_200)}
+    abroad = {TableName("other", ORDERS.name): None, TableName(ORDERS.schema, "orders_"): None}
+    assert journal.scans.oldest([ORDERS, *many, *abroad]) == {ORDERS: 2.0, **many, **abroad}
     journal.scans.replace(ORDERS, [a_chunk(2, at=10.0, last=True)])
     assert [(r.chunk.index, r.follower) for r in journal.scans.chunks(ORDERS)] == [(1, "eu"), (1, "us"), (2, "eu")]
     with pytest.raises(Unsound, match=r"a chunk of public\.orders was recorded as one of sales"):

@@ -32,6 +32,11 @@ def test_lists_match_whole_names() -> None:
     assert captured(EVERY | {"schema.exclude.list": "public"}, ALL) == {ODD}
 
 
+def test_lists_of_which_one_pattern_has_flags_of_its_own_are_read() -> None:
+    listed = "public\\.nobody, (?i)PUBLIC\\.(orders|nothing) ,public\\.other."
+    assert captured(EVERY | {"table.include.list": listed}, ALL) == {ORDERS, OTHER}
+
+
 def test_a_pattern_that_cannot_be_read_tells_of_nothing() -> None:
     assert captured(EVERY | {"table.include.list": "\\Qpublic.orders\\E["}, ALL) == set()
 

@@ -80,6 +80,17 @@ def test_a_pass_without_one_follower_ends_no_blindness_and_is_made_up_for(shop: 
     assert scan.unverified == {}
 
 
+def test_who_reads_what_is_blind_while_it_is_read_anew_finds_one_or_the_other(shop: Shop) -> None:
+    """Another thread might take an empty set for sight, or stumble over one that changes under it."""
+    lost = Blindness(Cause.GAP, T, "lost")
+    shop.journal.stream.advance(StreamState(), {}, [lost], followers=["one", "two"], at=shop.clock.now())
+    shop.world.refresh(shop.journal.stream)
+    found = shop.world.blind
+    shop.journal.stream.sighted(T, shop.clock.now() + 1.0)
+    shop.world.refresh(shop.journal.stream)
+    assert (found, shop.world.blind) == ({T}, set())
+
+
 def test_what_one_follower_was_not_read_for_is_owed_over_a_restart_too(shop: Shop) -> None:
     gone = shop.followers["two"].shelves.tables.pop(T)
     shop.ticks(shop.scan())
