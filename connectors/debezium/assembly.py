@@ -56,7 +56,8 @@ class TransactionAssembler:
         self._source = source
         self._rows = self.held = WaitingRows(keep_max)
         torn = delivered is not None and source.fence is not None  # ids are left out, perhaps for good
-        self._ends = self.heads = Heads(source, torn=torn)
+        self._unread = UnreadMessages()
+        self._ends = self.heads = Heads(source, self._rows, self._unread, torn=torn)
         self._statements = Statements(source)
         self._beginnings = Beginnings(source.present)
         self._apart = Apart(source)
@@ -65,7 +66,6 @@ class TransactionAssembler:
         self._recent = Recent(source, delivered)
         self._next: dict[Partition, int] = {}
         self._transactions: Partition | None = None
-        self._unread = UnreadMessages()
         self._fields: dict[TableName, tuple[str, ...]] = {}
         self._noticed: list[Blindness] = []
 

@@ -14,6 +14,7 @@ from collections import deque
 
 from connectors.debezium.event import End, Ended
 from connectors.debezium.source import Source, TransactionId
+from connectors.debezium.unread import UnreadMessages
 from connectors.debezium.waiting import WaitingRows
 from verifier.position import Position
 
@@ -22,9 +23,9 @@ class Heads(deque[Ended]):
     """The first is the head. `torn`: ids were left out, and nobody told whether for good. `begun_at`: the offset of the
     first BEGIN of a transaction that has not ended; None where there is none, or it does not matter."""
 
-    def __init__(self, source: Source, *, torn: bool) -> None:
+    def __init__(self, source: Source, held: WaitingRows, unread: UnreadMessages, *, torn: bool) -> None:
         super().__init__()
-        self._source = source
+        self._source, self._held, self._unread = source, held, unread
         self.torn = torn
         self._fence: tuple[Position, Position] | None = None
         self.begun_at: int | None = None
@@ -60,17 +61,18 @@ class Heads(deque[Ended]):
         """The leader told these (`Source.fence`): what stands behind `high` stands behind all of `low`."""
         self._fence, self.torn = (low, high), False
 
-    def lacking(self, held: WaitingRows) -> int | None:
-        """Where the first lies whose rows have not all come to be `held`; None where none does, or numbers cannot be
-        left out."""
+    def lacking(self) -> int | None:
+        """Where the first lies whose rows have not all come, nor messages that nobody understands in their place; None
+        where none does, or numbers cannot be left out."""
         if self._source.linear:
             return None
-        pending = held.pending
+        pending = self._held.pending
         for one in self:
             if one.at < self._whole_to:
                 continue
             rows = pending.get(one.end.xid)
-            if (rows.count() if rows is not None else 0) < one.end.events:
+            lacking = one.end.events - (rows.count() if rows is not None else 0)
+            if lacking > 0 and not (self._unread and self._unread.enough(one.end, lacking)):
                 return one.at
             self._whole_to = one.at + 1
         return None

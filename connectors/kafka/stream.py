@@ -274,7 +274,7 @@ class KafkaStream:
         if fence is not None and self._assembler.heads.torn and self._seconds() - self._fenced_at >= _FENCE_SECONDS:
             self._fenced_at = self._seconds()
             self._assembler.heads.fenced(*fence())
-        lacking = self._assembler.heads.lacking(self._assembler.held)
+        lacking = self._assembler.heads.lacking()
         self._sent.order(self._positions.get(self._transactions, 0) if lacking is None else lacking + 1)
         head = self._assembler.unheard()
         if head is None:

@@ -188,6 +188,23 @@ def test_ends_behind_numbers_that_are_left_out_wait_at_the_same_time() -> None:
     assert waited < 100 * 0.1 + 1.0
 
 
+def test_transactions_of_rows_that_nobody_understands_wait_at_the_same_time() -> None:
+    bench = Bench()
+    bench.transaction(5)
+    bench.poll()
+    begun, found = bench.consumer.waited, []
+    for number in range(6, 46):
+        bench.executed = f"1-{number}"
+        bench.order({"status": "BEGIN", "id": f"{UUID}:{number}", "ts_ms": 1, "event_count": None,
+                     "data_collections": None})  # fmt: skip
+        bench.broker.append(("p.db.t", 0), {"id": number}, b"\x00 not JSON")
+        bench.end(number, 1)
+    while len(found) < 40:
+        found += told(bench.stream.poll(changes_max=9, seconds_max=1.0))
+        assert bench.consumer.waited - begun < 5.0
+    assert [number for number, _, _ in found] == list(range(6, 46))
+
+
 def test_where_nobody_tells_of_statements_a_number_left_out_blinds_all_tables() -> None:
     bench = Bench(definitions=False)
     bench.transaction(5)
