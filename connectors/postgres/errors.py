@@ -7,6 +7,7 @@ of the database's owner raise, which may quote anything (a check, a policy or a 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -14,7 +15,7 @@ import psycopg
 import sqlalchemy.exc
 from psycopg.errors import lookup
 
-from verifier.errors import Forbidden, Permanent, Temporary, TrueupError, Unreachable
+from verifier.errors import Forbidden, Misconfigured, Permanent, Temporary, TrueupError, Unreachable
 
 _LOGIN = {"28000", "28P01"}
 _LOGIN_TEXTS = (
@@ -26,6 +27,11 @@ _LOGIN_TEXTS = (
     "is not permitted to log in",
 )
 _NOBODY = ("connection failed", "connection timeout", "could not", "failed to resolve", "no answer")
+_SETTINGS = re.compile(
+    r"bad value for |invalid (connection option|\w+ value:|integer value|port number)|"
+    r"root certificate file .* does not exist|certificate .* private key file"
+)
+"""libpq's own sentences about an address, before it asks anybody."""
 _TEMPORARY = {
     "57014": "the statement was cancelled by a time limit, by an operator or by recovery on a standby",
     "40001": "the statement was cancelled because it conflicted with recovery or another transaction",
@@ -111,6 +117,10 @@ def _without_state(error: psycopg.Error, doing: str, where: str) -> TrueupError:
     said = " ".join(str(error).split())
     if any(text in said for text in _LOGIN_TEXTS) or ("FATAL:  role" in str(error) and "does not exist" in said):
         return Forbidden(f"{doing} on {where}: the login was refused ({said}); check user, password and pg_hba.conf")
+    if _SETTINGS.search(said):
+        return Misconfigured(
+            f"{doing} on {where}: {said}; correct the settings in the URL (what stands behind its '?')"
+        )
     if isinstance(error, psycopg.OperationalError | psycopg.InterfaceError):
         if any(text in said for text in _NOBODY):
             return Unreachable(

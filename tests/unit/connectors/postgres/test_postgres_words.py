@@ -77,6 +77,11 @@ def test_keys_are_cast_without_a_modifier(family: Family, declared: str, cast: s
         (psycopg.OperationalError("connection failed: refused"), Unreachable),
         (psycopg.OperationalError("consuming input failed: server closed the connection"), Temporary),
         (psycopg.OperationalError('connection failed: FATAL:  role "r" does not exist'), Forbidden),
+        (psycopg.OperationalError('connection is bad: invalid sslmode value: "disablex"'), Misconfigured),
+        (psycopg.ProgrammingError('invalid connection option "foo"'), Misconfigured),
+        (psycopg.ProgrammingError("bad value for connect_timeout: 'abc'"), Misconfigured),
+        (psycopg.OperationalError('connection is bad: invalid port number: "99999"'), Misconfigured),
+        (psycopg.OperationalError('root certificate file "/x/root.crt" does not exist'), Misconfigured),
     ],
 )
 def test_errors_are_classed_by_what_to_do(error: psycopg.Error, ours: type[TrueupError]) -> None:
