@@ -147,7 +147,8 @@ class VerifyService:
             if leaving:
                 self._left_at = self._left_at if self._left else now
                 self._left.append((table, leaving))
-                if now - self._left_at >= _GATHER_SECONDS:
+                told_now = any(isinstance(one.outcome, Differs) for one in leaving)
+                if told_now or now - self._left_at >= _GATHER_SECONDS:
                     self._settle()
                     now = self.world.clock.now()
             following = room.next_due()
@@ -225,9 +226,9 @@ class VerifyService:
         return judging(self.world, self.follower, compared, keys, failed, self._leader)
 
     def _settle(self) -> None:
-        """Journal what was judged, of all tables at once: a transaction for each would take longer than the looks."""
-        left, self._left = self._left, []
-        now = self.world.clock.now()
+        """Journal what was judged, of all tables at once: a transaction for each would take longer than the looks. It
+        counts as found when the first of it was: whoever found something else since knows better."""
+        left, self._left, now = self._left, [], self._left_at
         settled = [one.tag for _, leaving in left for one in leaving if not isinstance(one.outcome, Moving)]
         told = [self._verified(table, leaving, now) for table, leaving in left]
         if left:
