@@ -111,6 +111,7 @@ def test_a_law_that_was_broken_is_of_no_other_kind() -> None:
 def test_a_key_that_stays_in_flight_makes_its_table_unverified_until_it_has_settled(shop: Shop) -> None:
     def leaves(outcome: Any) -> None:
         shop.verify._left = [(T, [Leaving((1,), touched, outcome, shop.clock.now())])]
+        shop.verify._left_at = shop.clock.now()
         shop.verify._settle()
 
     position = shop.world.leader.position()
