@@ -39,7 +39,7 @@ from connectors.debezium.run import Run
 from connectors.debezium.source import POSTGRES, Source, TransactionId
 from connectors.debezium.statements import Statements
 from connectors.debezium.unread import UnreadMessages
-from connectors.debezium.waiting import WaitingRows
+from connectors.debezium.waiting import WaitingRows, rows_lacking
 from verifier.change import Blindness, Cause, Transaction
 from verifier.position import Position
 from verifier.table import Key, TableName
@@ -288,8 +288,7 @@ class TransactionAssembler:
         return cut
 
     def _lacking(self, end: End) -> int:
-        pending = self._rows.get(end.xid)
-        return end.events - (pending.count() if pending is not None else 0)
+        return rows_lacking(end, self._rows.get(end.xid))
 
     def _deliver(self, end: End, blind: tuple[Blindness, ...] = ()) -> Transaction:
         pending = self._rows.get(end.xid) or Pending()

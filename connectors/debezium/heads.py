@@ -15,7 +15,7 @@ from collections import deque
 from connectors.debezium.event import End, Ended
 from connectors.debezium.source import Source, TransactionId
 from connectors.debezium.unread import UnreadMessages
-from connectors.debezium.waiting import WaitingRows
+from connectors.debezium.waiting import WaitingRows, rows_lacking
 from verifier.position import Position
 
 
@@ -70,8 +70,7 @@ class Heads(deque[Ended]):
         for one in self:
             if one.at < self._whole_to:
                 continue
-            rows = pending.get(one.end.xid)
-            lacking = one.end.events - (rows.count() if rows is not None else 0)
+            lacking = rows_lacking(one.end, pending.get(one.end.xid))
             if lacking > 0 and not (self._unread and self._unread.enough(one.end, lacking)):
                 return one.at
             self._whole_to = one.at + 1

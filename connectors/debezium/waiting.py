@@ -24,6 +24,11 @@ from verifier.table import TableName
 BYTES_MAX = 2 * VALUES_BYTES
 
 
+def rows_lacking(end: End, pending: Pending | None) -> int:
+    """How many of its rows have not come, where these wait."""
+    return end.events - (pending.count() if pending is not None else 0)
+
+
 class WaitingRows:
     """`keep_max` bounds the rows of one transaction, and `bytes_max` the messages of all."""
 

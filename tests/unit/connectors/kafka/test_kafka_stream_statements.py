@@ -54,10 +54,13 @@ class Bench:
         return gtids(self.executed), gtids(self.executed)
 
     def transaction(self, number: int, *keys: int) -> None:
-        self.order({"status": "BEGIN", "id": f"{UUID}:{number}", "ts_ms": 1, "event_count": None,
-                    "data_collections": None})  # fmt: skip
+        self.begin(number)
         self.rows(number, *keys)
         self.end(number, len(keys))
+
+    def begin(self, number: int) -> None:
+        xid = f"{UUID}:{number}"
+        self.order({"status": "BEGIN", "id": xid, "ts_ms": 1, "event_count": None, "data_collections": None})
 
     def rows(self, number: int, *keys: int) -> None:
         xid = f"{UUID}:{number}"
@@ -195,8 +198,7 @@ def test_transactions_of_rows_that_nobody_understands_wait_at_the_same_time() ->
     begun, found = bench.consumer.waited, []
     for number in range(6, 46):
         bench.executed = f"1-{number}"
-        bench.order({"status": "BEGIN", "id": f"{UUID}:{number}", "ts_ms": 1, "event_count": None,
-                     "data_collections": None})  # fmt: skip
+        bench.begin(number)
         bench.broker.append(("p.db.t", 0), {"id": number}, b"\x00 not JSON")
         bench.end(number, 1)
     while len(found) < 40:
